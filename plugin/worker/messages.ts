@@ -1,0 +1,37 @@
+/** What the training thread and the worker say to each other. Types only. */
+import type { Outcome } from '../../src/telemetry/report.ts';
+import type { RunHeader, StepSample } from '../../src/telemetry/sample.ts';
+
+/** What the worker is started with (workerData). */
+export interface WorkerOptions {
+  /** Folder of the recordings. */
+  runs: string;
+  host: string;
+  port: number;
+  /** The port was given by the user: do not look for the next free one. */
+  portGiven: boolean;
+  token: string | null;
+  allowHost: string[];
+  basePath: string;
+  /** Shared with the training thread: [0] samples taken in so far. */
+  progress: SharedArrayBuffer;
+}
+
+/** Training thread → worker. `id` tells the watched runs of the process apart. */
+export type ToWorker =
+  | { type: 'open'; id: number; header: RunHeader; time: number }
+  | { type: 'step'; id: number; sample: StepSample }
+  /** The run ends; its metrics stay `lingerSeconds` longer, then `closed` is answered. */
+  | { type: 'close'; id: number; outcome: Outcome; lingerSeconds: number; samplesDropped: number; errors: number; overheadSeconds: number }
+  /** Commit everything, close server and files, and exit. */
+  | { type: 'shutdown' };
+
+/** Worker → training thread. */
+export type FromWorker =
+  | { type: 'listening'; host: string; port: number; url: string; note: string | null }
+  /** The server could not be started (port taken …): a message for the user. */
+  | { type: 'refused'; message: string }
+  | { type: 'opened'; id: number; attempt: number; path: string | null }
+  | { type: 'closed'; id: number }
+  /** Something the user should read once: recording off, disk full … `counted`: already in mhc_monitor_errors_total. */
+  | { type: 'problem'; message: string };

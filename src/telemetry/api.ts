@@ -1,0 +1,103 @@
+/**
+ * The JSON of the HTTP interface (`/api/v1/…`), as types: what the server answers and the dashboard reads.
+ * Arrays over connections are in the order of `RunDetail.connections`. No code.
+ */
+
+import type { Outcome } from './report.ts';
+import type { ConnectionInfo, MemoryKind } from './sample.ts';
+import type { WireNumber } from './wire.ts';
+
+/** A row of `GET /api/v1/runs`, newest first. */
+export interface RunSummary {
+  run: string;
+  /** Number of the newest attempt, from 1. */
+  attempt: number;
+  streams: number;
+  /** Kinds of connections present, e.g. ["mhc"]. */
+  kinds: ConnectionInfo['kind'][];
+  connectionCount: number;
+  /** Is it written to by this server now? */
+  live: boolean;
+  /** null while it goes on. */
+  outcome: Outcome | null;
+  startedAt: number;
+  lastStep: number | null;
+  /** Milliseconds since 1970. */
+  lastTime: number | null;
+  lastLoss: WireNumber | null;
+  lastCompositeGain: WireNumber | null;
+  maxCompositeGain: WireNumber | null;
+}
+
+export interface AttemptInfo {
+  attempt: number;
+  startedAt: number;
+  /** First step recorded in it: where it departs from the attempt before. null: nothing recorded yet. */
+  forkStep: number | null;
+  lastStep: number | null;
+  outcome: Outcome | null;
+}
+
+/** `GET /api/v1/runs/{run}`. */
+export interface RunDetail extends RunSummary {
+  tokens: number;
+  connections: ConnectionInfo[];
+  measures: { key: string; metric: string; help: string }[];
+  memoryKinds: MemoryKind[];
+  attempts: AttemptInfo[];
+}
+
+/** Scalars of the run that can be asked for as a series, beside the measures of the catalogue. */
+export type RunScalar = 'loss' | 'gradientNorm' | 'learningRate' | 'stepSeconds' | 'compositeGain';
+
+/**
+ * `GET /api/v1/runs/{run}/series?measure=KEY[&connection=NAME…][&from=STEP][&to=STEP][&points=N][&attempt=A]`.
+ * One point is one step, or a bucket of steps reduced to its minimum and maximum where there are more than `points`.
+ * Without `attempt`: the newest one, and before its fork step the ones it came from.
+ */
+export interface SeriesAnswer {
+  run: string;
+  measure: string;
+  /** Steps per point; 1: nothing was reduced. */
+  bucket: number;
+  /** First step of each point, ascending. */
+  steps: number[];
+  /** Milliseconds since 1970, of the first step of each point. */
+  times: number[];
+  /** One for each asked connection, or a single one named "" for a scalar of the run. null: not known at that point. */
+  series: { connection: string; min: (WireNumber | null)[]; max: (WireNumber | null)[] }[];
+}
+
+/** One step: `GET /api/v1/runs/{run}/steps/latest`, and the data of a `step` event of the stream. */
+export interface StepAnswer {
+  run: string;
+  attempt: number;
+  step: number;
+  time: number;
+  stepSeconds: number;
+  loss: WireNumber | null;
+  gradientNorm: WireNumber | null;
+  learningRate: WireNumber | null;
+  compositeGain: WireNumber;
+  /** By key of the catalogue, one value per connection. */
+  measures: Record<string, WireNumber[]>;
+  /** Token-mean H_res per connection, n·n values, row-major. */
+  mapping: WireNumber[][];
+  nonfinite: number[];
+  memory: {
+    connections: Record<MemoryKind, WireNumber[]>;
+    totals: Record<string, number>;
+  } | null;
+  monitor: { overheadSeconds: number; samplesDropped: number; errors: number };
+}
+
+/**
+ * `GET /api/v1/stream[?run=NAME…]`: server-sent events.
+ * `step`: a StepAnswer. `run`: a RunSummary, when a run opens, starts a new attempt or ends.
+ * The id of an event holds the position in every run of the stream ("hc:1:230,mhc:1:229": run, attempt, step), so that
+ * Last-Event-ID brings back exactly what was missed, from the recordings.
+ */
+export interface StreamEvents {
+  step: StepAnswer;
+  run: RunSummary;
+}

@@ -1,0 +1,29 @@
+/**
+ * What we make of one watched step: the measures of every connection. Detectors, recorder, metrics and the live
+ * stream see only this. Computed by analyse.ts, or read back from a recording.
+ */
+import type { MemorySample, MonitorCounters } from './sample.ts';
+
+export interface StepReport {
+  step: number;
+  /** Milliseconds since 1970. */
+  time: number;
+  stepSeconds: number;
+  loss: number | null;
+  gradientNorm: number | null;
+  learningRate: number | null;
+  /** G: max over connections of max(forward of the prefix, backward of the suffix), each a mean over the sampled tokens. */
+  compositeGain: number;
+  /** [MEASURES.length, L], in the order of the catalogue; NaN where undefined. */
+  measures: Float32Array;
+  /** Token mean of H_res, [L, n, n]. */
+  mapping: Float32Array;
+  /** Count of NaN and ±Inf among the sampled values of each connection, [L]. */
+  nonfinite: Float64Array;
+  memory: MemorySample | null;
+  monitor: MonitorCounters;
+}
+
+/** How a run ended: by close(), by a signal, by an error of the training, or not known (the process vanished). */
+export const OUTCOMES = ['completed', 'interrupted', 'failed', 'unknown'] as const;
+export type Outcome = (typeof OUTCOMES)[number];
