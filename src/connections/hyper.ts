@@ -1,0 +1,46 @@
+/** Hyper-Connections (HC, arXiv 2409.19606) as a function over tensors; the layer is in layers.ts. */
+import type { Tensor } from '@tensorflow/tfjs';
+import { hyperCoefficients, staticCoefficients } from '../kernels/coefficients.ts';
+import { readStreams, writeStreams } from '../kernels/streams.ts';
+import { type ConnectionObserver, unobserved } from './observer.ts';
+import type { Branch } from './residual.ts';
+import { checkShape, checkStreams } from './shapes.ts';
+
+export interface HyperParameters {
+  /** `[C, n + 2]`, columns θ_pre, θ_post, θ_res row 0 … n − 1. null together with alpha: static HC. */
+  theta: Tensor | null;
+  /** `[3]`: α_pre, α_post, α_res. */
+  alpha: Tensor | null;
+  /** `[n + 2, n]`: rows b_pre, b_post, b_res. */
+  b: Tensor;
+}
+
+export interface HyperOptions {
+  /** ε inside the RMS; 1e-6 unless given. */
+  normEps?: number;
+  observer?: ConnectionObserver;
+}
+
+/**
+ * x' = H_res x + H_postᵀ F(H_pre x), H = α ∘ tanh(θ x̃ᵀ) + b (Eq 3 and 5 of arXiv 2512.24880); static: H = b.
+ * @param x the streams, `[..., n, C]`, n from 1 to 8
+ * @param branch F, `[..., C]` → `[..., C]`
+ * @returns `[..., n, C]`
+ * @throws if a shape does not fit, naming it
+ */
+export function hyperConnection(x: Tensor, branch: Branch, parameters: HyperParameters, options: HyperOptions = {}): Tensor {
+  const { normEps = 1e-6, observer = unobserved } = options;
+  const { theta, alpha, b } = parameters;
+  const [n, channels] = checkStreams('hyperConnection', x);
+  checkShape('hyperConnection', 'b', b, [n + 2, n]);
+  if ((theta === null) !== (alpha === null)) {
+    throw new Error('hyperConnection: theta and alpha are both given (dynamic) or both null (static), got one of them');
+  }
+  if (theta !== null) checkShape('hyperConnection', 'theta', theta, [channels, n + 2]);
+  if (alpha !== null) checkShape('hyperConnection', 'alpha', alpha, [3]);
+  const input = observer.enter(x);
+  const { pre, post, res } =
+    theta === null || alpha === null ? staticCoefficients(b, x.shape.slice(0, -2)) : hyperCoefficients(input, theta, alpha, b, normEps);
+  const output = observer.branch(() => branch(readStreams(pre, input)));
+  return observer.leave(writeStreams(res, input, post, output), res, null);
+}

@@ -1,0 +1,109 @@
+/**
+ * The tf.layers.Layer around a connection: owns the branch layer and the connection's weights, and is where a monitor
+ * hooks in (`observer`). The mathematics is in the functions (residual.ts, hyper.ts, manifold.ts).
+ */
+import * as tf from '@tensorflow/tfjs';
+import type { ConnectionKind, Convention } from '../telemetry/sample.ts';
+import { type ConnectionObserver, unobserved } from './observer.ts';
+
+type LayerArgs = NonNullable<ConstructorParameters<typeof tf.layers.Layer>[0]>;
+export type LayerVariable = ReturnType<tf.layers.Layer['addWeight']>;
+type Call = Parameters<tf.layers.Layer['call']>[1];
+
+export interface ConnectionConfig extends LayerArgs {
+  /** F: any layer from `[..., C]` to `[..., C]`. After load: its serialised form. */
+  branch: tf.layers.Layer | tf.serialization.ConfigDict;
+}
+
+export function oneTensor(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor {
+  return Array.isArray(inputs) ? inputs[0] : inputs;
+}
+
+/** A shape of one tensor from what tf.layers hands to build and computeOutputShape. */
+export function oneShape(shape: tf.Shape | tf.Shape[]): tf.Shape {
+  return Array.isArray(shape[0]) ? (shape[0] as tf.Shape) : (shape as tf.Shape);
+}
+
+/** Has `branch`, `observer`, and weights of its own beside the branch's. Subclasses add the weights and the equation. */
+export abstract class ConnectionLayer extends tf.layers.Layer {
+  abstract readonly kind: ConnectionKind;
+  readonly convention: Convention | null = null;
+  readonly branch: tf.layers.Layer;
+  /** Looks into each call; set by a monitor, `unobserved` otherwise. */
+  observer: ConnectionObserver = unobserved;
+
+  constructor(config: ConnectionConfig) {
+    super(config);
+    const branch = config.branch;
+    if (branch instanceof tf.layers.Layer) this.branch = branch;
+    else if (branch != null && typeof branch['className'] === 'string') this.branch = restoreLayer(branch);
+    else throw new Error(`${this.name}: branch must be a tf.layers.Layer, got ${String(branch)}`);
+  }
+
+  /** Number of streams in an input of this shape. */
+  protected streamsOf(shape: tf.Shape): number {
+    const n = shape.at(-2);
+    if (shape.length < 3 || n == null || n < 1 || n > 8) {
+      throw new Error(
+        `${this.name}: the input must be streams [..., n, C] with n from 1 to 8 (expandStreams makes them), got [${shape.join(',')}]`,
+      );
+    }
+    return n;
+  }
+
+  /** Shape of the branch's input. */
+  protected branchShape(shape: tf.Shape): tf.Shape {
+    return [...shape.slice(0, -2), shape.at(-1) as number | null];
+  }
+
+  override build(inputShape: tf.Shape | tf.Shape[]): void {
+    const shape = this.branchShape(oneShape(inputShape));
+    if (!this.branch.built) {
+      this.branch.build(shape);
+      this.branch.built = true;
+    }
+    const out = oneShape(this.branch.computeOutputShape(shape));
+    if (out.length !== shape.length || out.at(-1) !== shape.at(-1)) {
+      throw new Error(`${this.name}: the branch must keep its shape [${shape.join(',')}], ${this.branch.name} gives [${out.join(',')}]`);
+    }
+    this.built = true;
+  }
+
+  protected runBranch(kwargs: Call): (u: tf.Tensor) => tf.Tensor {
+    return (u) => oneTensor(this.branch.apply(u, kwargs) as tf.Tensor | tf.Tensor[]);
+  }
+
+  /** Its own weights, without the branch's. */
+  get connectionWeights(): LayerVariable[] {
+    return [...super.trainableWeights, ...super.nonTrainableWeights];
+  }
+
+  override get trainableWeights(): LayerVariable[] {
+    return this.trainable ? [...super.trainableWeights, ...this.branch.trainableWeights] : [];
+  }
+
+  override get nonTrainableWeights(): LayerVariable[] {
+    return [...super.nonTrainableWeights, ...(this.trainable ? this.branch.nonTrainableWeights : this.branch.weights)];
+  }
+
+  override get weights(): LayerVariable[] {
+    return [...this.trainableWeights, ...this.nonTrainableWeights];
+  }
+
+  override computeOutputShape(inputShape: tf.Shape | tf.Shape[]): tf.Shape {
+    return oneShape(inputShape);
+  }
+
+  override getConfig(): tf.serialization.ConfigDict {
+    return { ...super.getConfig(), branch: { className: this.branch.getClassName(), config: this.branch.getConfig() } };
+  }
+}
+
+/** A layer from its serialised form, by the classes registered with TF.js. */
+function restoreLayer(serialised: tf.serialization.ConfigDict): tf.layers.Layer {
+  const name = serialised['className'] as string;
+  const registered = tf.serialization.SerializationMap.getMap().classNameMap[name];
+  if (registered == null) throw new Error(`branch: the class ${name} is not registered (tf.serialization.registerClass)`);
+  const [classOf, fromConfig] = registered;
+  return fromConfig(classOf, serialised['config'] as tf.serialization.ConfigDict) as tf.layers.Layer;
+}

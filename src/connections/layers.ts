@@ -1,0 +1,189 @@
+/** The three connections as tf.layers.Layer subclasses: their weights, their start and their configuration. */
+import * as tf from '@tensorflow/tfjs';
+import type { Convention } from '../telemetry/sample.ts';
+import { hyperConnection } from './hyper.ts';
+import { type ConnectionConfig, ConnectionLayer, type LayerVariable, oneShape, oneTensor } from './layer.ts';
+import { manifoldConnection } from './manifold.ts';
+import { residual } from './residual.ts';
+
+type Call = Parameters<tf.layers.Layer['call']>[1];
+
+/** x' = x + F(x) over `[..., C]`. */
+export class ResidualConnection extends ConnectionLayer {
+  static className = 'GainwatchResidualConnection';
+  readonly kind = 'residual';
+
+  protected override branchShape(shape: tf.Shape): tf.Shape {
+    return shape;
+  }
+
+  override call(inputs: tf.Tensor | tf.Tensor[], kwargs: Call): tf.Tensor {
+    return tf.tidy(() => residual(oneTensor(inputs), this.runBranch(kwargs), this.observer));
+  }
+}
+
+export interface HyperConnectionConfig extends ConnectionConfig {
+  /** k, the connection's number from 0: the branch starts by reading stream k mod n. */
+  index: number;
+  /** Input-dependent mappings (θ, α) beside the static b; true unless given. */
+  dynamic?: boolean;
+  normEps?: number;
+}
+
+/** HC over streams `[..., n, C]`; starts equal to a pre-norm residual network. */
+export class HyperConnection extends ConnectionLayer {
+  static className = 'GainwatchHyperConnection';
+  readonly kind = 'hc';
+  private readonly index: number;
+  private readonly dynamic: boolean;
+  private readonly normEps: number;
+  private theta: LayerVariable | null = null;
+  private alpha: LayerVariable | null = null;
+  private b!: LayerVariable;
+
+  constructor(config: HyperConnectionConfig) {
+    super(config);
+    this.index = checkIndex(this.name, config.index);
+    this.dynamic = config.dynamic ?? true;
+    this.normEps = config.normEps ?? 1e-6;
+  }
+
+  override build(inputShape: tf.Shape | tf.Shape[]): void {
+    const shape = oneShape(inputShape);
+    const n = this.streamsOf(shape);
+    if (this.dynamic) {
+      this.theta = this.addWeight('connection_theta', [shape.at(-1) as number, n + 2], 'float32', tf.initializers.zeros());
+      this.alpha = this.addWeight('connection_alpha', [3], 'float32', tf.initializers.constant({ value: 0.01 }));
+    }
+    this.b = this.addWeight('connection_b', [n + 2, n], 'float32', tf.initializers.zeros());
+    const own = this.index % n;
+    const rows: number[][] = [
+      Array.from({ length: n }, (_, j) => (j === own ? 1 : 0)),
+      Array.from({ length: n }, () => 1),
+      ...Array.from({ length: n }, (_, i) => Array.from({ length: n }, (_, j) => (i === j ? 1 : 0))),
+    ];
+    tf.tidy(() => {
+      this.b.write(tf.tensor2d(rows, [n + 2, n]));
+    });
+    super.build(shape);
+  }
+
+  override call(inputs: tf.Tensor | tf.Tensor[], kwargs: Call): tf.Tensor {
+    return tf.tidy(() =>
+      hyperConnection(
+        oneTensor(inputs),
+        this.runBranch(kwargs),
+        { theta: this.theta?.read() ?? null, alpha: this.alpha?.read() ?? null, b: this.b.read() },
+        { normEps: this.normEps, observer: this.observer },
+      ),
+    );
+  }
+
+  override getConfig(): tf.serialization.ConfigDict {
+    return { ...super.getConfig(), index: this.index, dynamic: this.dynamic, normEps: this.normEps };
+  }
+}
+
+export interface ManifoldConnectionConfig extends ConnectionConfig {
+  /** k, the connection's number from 0: the branch starts by reading mostly stream k mod n. */
+  index: number;
+  convention?: Convention;
+  iterations?: number;
+  /** ε of the deepseek convention. */
+  epsilon?: number;
+  normEps?: number;
+  /** Start of b_res off the diagonal (0 on it); −5 unless given: near the identity, yet able to move. */
+  offDiagonal?: number;
+  /** Seed of φ's start, normal with std 0.02. */
+  seed?: number;
+}
+
+/** mHC over streams `[..., n, C]`. */
+export class ManifoldConnection extends ConnectionLayer {
+  static className = 'GainwatchManifoldConnection';
+  readonly kind = 'mhc';
+  override readonly convention: Convention;
+  private readonly index: number;
+  private readonly iterations: number;
+  private readonly epsilon: number;
+  private readonly normEps: number;
+  private readonly offDiagonal: number;
+  private readonly seed: number | undefined;
+  private phi!: LayerVariable;
+  private alpha!: LayerVariable;
+  private b!: LayerVariable;
+
+  constructor(config: ManifoldConnectionConfig) {
+    super(config);
+    this.index = checkIndex(this.name, config.index);
+    this.convention = config.convention ?? 'paper';
+    if (this.convention !== 'paper' && this.convention !== 'deepseek') {
+      throw new Error(`${this.name}: convention must be 'paper' or 'deepseek', got ${String(this.convention)}`);
+    }
+    this.iterations = config.iterations ?? 20;
+    if (!Number.isInteger(this.iterations) || this.iterations < 1) {
+      throw new Error(`${this.name}: iterations must be a whole number from 1, got ${this.iterations}`);
+    }
+    this.epsilon = config.epsilon ?? (this.convention === 'deepseek' ? 1e-6 : 0);
+    this.normEps = config.normEps ?? 1e-6;
+    this.offDiagonal = config.offDiagonal ?? -5;
+    this.seed = config.seed;
+  }
+
+  override build(inputShape: tf.Shape | tf.Shape[]): void {
+    const shape = oneShape(inputShape);
+    const n = this.streamsOf(shape);
+    const channels = shape.at(-1) as number;
+    const width = n * n + 2 * n;
+    const normal = tf.initializers.randomNormal({ mean: 0, stddev: 0.02, ...(this.seed === undefined ? {} : { seed: this.seed }) });
+    this.phi = this.addWeight('connection_phi', [n * channels, width], 'float32', normal);
+    this.alpha = this.addWeight('connection_alpha', [3], 'float32', tf.initializers.constant({ value: 0.01 }));
+    this.b = this.addWeight('connection_b', [width], 'float32', tf.initializers.zeros());
+    const own = this.index % n;
+    const pre = Array.from({ length: n }, (_, j) => (j === own ? 1 : -1));
+    const res = Array.from({ length: n * n }, (_, k) => (k % (n + 1) === 0 ? 0 : this.offDiagonal));
+    tf.tidy(() => {
+      this.b.write(tf.tensor1d([...pre, ...new Array<number>(n).fill(0), ...res]));
+    });
+    super.build(shape);
+  }
+
+  override call(inputs: tf.Tensor | tf.Tensor[], kwargs: Call): tf.Tensor {
+    return tf.tidy(() =>
+      manifoldConnection(
+        oneTensor(inputs),
+        this.runBranch(kwargs),
+        { phi: this.phi.read(), alpha: this.alpha.read(), b: this.b.read() },
+        {
+          convention: this.convention,
+          iterations: this.iterations,
+          epsilon: this.epsilon,
+          normEps: this.normEps,
+          observer: this.observer,
+        },
+      ),
+    );
+  }
+
+  override getConfig(): tf.serialization.ConfigDict {
+    return {
+      ...super.getConfig(),
+      index: this.index,
+      convention: this.convention,
+      iterations: this.iterations,
+      epsilon: this.epsilon,
+      normEps: this.normEps,
+      offDiagonal: this.offDiagonal,
+      ...(this.seed === undefined ? {} : { seed: this.seed }),
+    };
+  }
+}
+
+function checkIndex(layer: string, index: number): number {
+  if (!Number.isInteger(index) || index < 0) throw new Error(`${layer}: index must be a whole number from 0, got ${index}`);
+  return index;
+}
+
+tf.serialization.registerClass(ResidualConnection);
+tf.serialization.registerClass(HyperConnection);
+tf.serialization.registerClass(ManifoldConnection);

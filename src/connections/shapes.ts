@@ -1,0 +1,19 @@
+/** Checks of shapes shared by the connections: errors that name the thing, the rule and the value. */
+import type { Tensor } from '@tensorflow/tfjs';
+
+export const MAX_STREAMS = 8;
+
+/** @returns [n, C] of streams `[..., n, C]` */
+export function checkStreams(where: string, x: Tensor): [number, number] {
+  const [n, channels] = x.shape.slice(-2);
+  if (x.rank < 3 || n < 1 || n > MAX_STREAMS) {
+    throw new Error(`${where}: x must be [..., n, C] with n from 1 to ${MAX_STREAMS}, got [${x.shape}]`);
+  }
+  return [n, channels];
+}
+
+export function checkShape(where: string, name: string, tensor: Tensor, expected: readonly number[]): void {
+  if (tensor.rank !== expected.length || expected.some((d, i) => tensor.shape[i] !== d)) {
+    throw new Error(`${where}: ${name} must be [${expected}], got [${tensor.shape}]`);
+  }
+}

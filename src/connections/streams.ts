@@ -1,0 +1,56 @@
+/** Into and out of the streams, as layers: the input is copied n times, the output is their sum. */
+import * as tf from '@tensorflow/tfjs';
+import { oneShape, oneTensor } from './layer.ts';
+import { MAX_STREAMS } from './shapes.ts';
+
+export interface ExpandStreamsConfig extends NonNullable<ConstructorParameters<typeof tf.layers.Layer>[0]> {
+  /** n, 1 to 8. */
+  streams: number;
+}
+
+/** `[..., C]` → `[..., n, C]`: n copies. */
+export class ExpandStreams extends tf.layers.Layer {
+  static className = 'GainwatchExpandStreams';
+  private readonly streams: number;
+
+  constructor(config: ExpandStreamsConfig) {
+    super(config);
+    this.streams = config.streams;
+    if (!Number.isInteger(this.streams) || this.streams < 1 || this.streams > MAX_STREAMS) {
+      throw new Error(`${this.name}: streams must be a whole number from 1 to ${MAX_STREAMS}, got ${this.streams}`);
+    }
+  }
+
+  override call(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor {
+    return tf.tidy(() => {
+      const x = oneTensor(inputs);
+      return tf.stack(new Array<tf.Tensor>(this.streams).fill(x), x.rank - 1);
+    });
+  }
+
+  override computeOutputShape(inputShape: tf.Shape | tf.Shape[]): tf.Shape {
+    const shape = oneShape(inputShape);
+    return [...shape.slice(0, -1), this.streams, shape.at(-1) as number | null];
+  }
+
+  override getConfig(): tf.serialization.ConfigDict {
+    return { ...super.getConfig(), streams: this.streams };
+  }
+}
+
+/** `[..., n, C]` → `[..., C]`: the sum of the streams. */
+export class ReduceStreams extends tf.layers.Layer {
+  static className = 'GainwatchReduceStreams';
+
+  override call(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor {
+    return tf.tidy(() => tf.sum(oneTensor(inputs), -2));
+  }
+
+  override computeOutputShape(inputShape: tf.Shape | tf.Shape[]): tf.Shape {
+    const shape = oneShape(inputShape);
+    return [...shape.slice(0, -2), shape.at(-1) as number | null];
+  }
+}
+
+tf.serialization.registerClass(ExpandStreams);
+tf.serialization.registerClass(ReduceStreams);

@@ -1,0 +1,62 @@
+/**
+ * One AdamW update (Loshchilov & Hutter, arXiv 1711.05101, algorithm 2) of one parameter. One kernel on cpu and wasm,
+ * composed elsewhere. No gradient; the schedule and the slots are the optimizer's (src/model/adamw.ts).
+ */
+import * as tf from '@tensorflow/tfjs';
+import { hasKernel, registerHostKernel, runHostKernel } from './host.ts';
+
+const NAME = 'GainwatchAdamW';
+
+export interface AdamWStep {
+  learningRate: number;
+  beta1: number;
+  beta2: number;
+  epsilon: number;
+  weightDecay: number;
+  /** 1 − beta1^t and 1 − beta2^t at update t. */
+  correction1: number;
+  correction2: number;
+}
+
+registerHostKernel({
+  name: NAME,
+  shapes: ([parameter]) => [parameter, parameter, parameter],
+  compute: ([parameter, first, second, gradient, scale], [outParameter, outFirst, outSecond], _shapes, attributes) => {
+    const { learningRate, beta1, beta2, epsilon, weightDecay, correction1, correction2 } = attributes as unknown as AdamWStep;
+    const keep = 1 - learningRate * weightDecay;
+    for (let i = 0; i < parameter.length; i++) {
+      const g = gradient[i] * scale[0];
+      const m = beta1 * first[i] + (1 - beta1) * g;
+      const v = beta2 * second[i] + (1 - beta2) * g * g;
+      outFirst[i] = m;
+      outSecond[i] = v;
+      outParameter[i] = keep * parameter[i] - (learningRate * (m / correction1)) / (Math.sqrt(v / correction2) + epsilon);
+    }
+  },
+});
+
+/**
+ * @param parameter, first (m), second (v), gradient: equal shapes
+ * @param scale a scalar that multiplies the gradient first (clipping; 1 for none)
+ * @returns the new [parameter, m, v]
+ */
+export function adamWUpdate(
+  parameter: tf.Tensor,
+  first: tf.Tensor,
+  second: tf.Tensor,
+  gradient: tf.Tensor,
+  scale: tf.Scalar,
+  step: AdamWStep,
+): [tf.Tensor, tf.Tensor, tf.Tensor] {
+  if (hasKernel(NAME)) {
+    return runHostKernel(NAME, [parameter, first, second, gradient, scale], { ...step }) as [tf.Tensor, tf.Tensor, tf.Tensor];
+  }
+  return tf.tidy(() => {
+    const g = tf.mul(gradient, scale);
+    const m = tf.add(tf.mul(first, step.beta1), tf.mul(g, 1 - step.beta1));
+    const v = tf.add(tf.mul(second, step.beta2), tf.mul(tf.square(g), 1 - step.beta2));
+    const denominator = tf.add(tf.sqrt(tf.div(v, step.correction2)), step.epsilon);
+    const kept = tf.mul(parameter, 1 - step.learningRate * step.weightDecay);
+    return [tf.sub(kept, tf.mul(tf.div(m, denominator), step.learningRate / step.correction1)), m, v] as [tf.Tensor, tf.Tensor, tf.Tensor];
+  });
+}

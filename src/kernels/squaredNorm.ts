@@ -1,0 +1,24 @@
+/** Σ x² over any number of tensors as one scalar: for gradient norms. One kernel on cpu and wasm, composed elsewhere. No gradient. */
+import * as tf from '@tensorflow/tfjs';
+import { hasKernel, registerHostKernel, runHostKernel } from './host.ts';
+
+const NAME = 'GainwatchSquaredNorm';
+
+registerHostKernel({
+  name: NAME,
+  shapes: () => [[]],
+  compute: (inputs, [out]) => {
+    let total = 0;
+    for (const values of inputs) {
+      for (let i = 0; i < values.length; i++) total += values[i] * values[i];
+    }
+    out[0] = total;
+  },
+});
+
+/** Σ over all tensors of the squares of their elements; a scalar. Summed in float64 on cpu and wasm. */
+export function squaredNorm(tensors: readonly tf.Tensor[]): tf.Scalar {
+  if (tensors.length === 0) return tf.scalar(0);
+  if (hasKernel(NAME)) return runHostKernel(NAME, tensors)[0] as tf.Scalar;
+  return tf.tidy(() => tf.addN(tensors.map((t) => tf.sum(tf.square(t)))) as tf.Scalar);
+}

@@ -1,0 +1,69 @@
+/** The attention branch: RMS norm with a gain, causal multi-head self-attention, output projection. A tf.layers.Layer. */
+import * as tf from '@tensorflow/tfjs';
+import { type LayerVariable, oneShape, oneTensor } from '../connections/layer.ts';
+import { dense } from '../kernels/dense.ts';
+import { rmsNormalise } from '../kernels/normalise.ts';
+import { type BranchConfig, type BranchSettings, branchConfig, normal, readBranchConfig } from './branch.ts';
+
+export interface CausalAttentionConfig extends BranchConfig {
+  heads: number;
+}
+
+/** `[B, T, C]` → `[B, T, C]`; position t sees positions 0 … t. */
+export class CausalAttention extends tf.layers.Layer {
+  static className = 'GainwatchCausalAttention';
+  private readonly settings: BranchSettings;
+  private readonly heads: number;
+  private gain!: LayerVariable;
+  private qkv!: LayerVariable;
+  private out!: LayerVariable;
+
+  constructor(config: CausalAttentionConfig) {
+    super(config);
+    this.settings = readBranchConfig(config);
+    this.heads = config.heads;
+  }
+
+  override build(inputShape: tf.Shape | tf.Shape[]): void {
+    const channels = oneShape(inputShape).at(-1) as number;
+    if (channels % this.heads !== 0) {
+      throw new Error(`${this.name}: heads must divide the width, got ${this.heads} heads for width ${channels}`);
+    }
+    const { outputScale, seed } = this.settings;
+    this.gain = this.addWeight('attention_norm', [channels], 'float32', tf.initializers.ones());
+    this.qkv = this.addWeight('attention_qkv', [channels, 3 * channels], 'float32', normal(1 / Math.sqrt(channels), seed));
+    this.out = this.addWeight('attention_out', [channels, channels], 'float32', normal(outputScale / Math.sqrt(channels), seed + 1));
+    this.built = true;
+  }
+
+  override call(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor {
+    return tf.tidy(() => {
+      const x = oneTensor(inputs);
+      const [batch, time, channels] = x.shape;
+      const size = channels / this.heads;
+      const split = (t: tf.Tensor) => t.reshape([batch, time, this.heads, size]).transpose([0, 2, 1, 3]); // [B, H, T, C/H]
+      const normed = tf.mul(rmsNormalise(x, this.settings.normEps), this.gain.read());
+      const [q, k, v] = tf.split(dense(normed, this.qkv.read()), 3, -1).map(split);
+      const scores = tf.add(tf.mul(tf.matMul(q, k, false, true), 1 / Math.sqrt(size)), causalMask(time)); // [B, H, T, T]
+      const mixed = tf.matMul(tf.softmax(scores, -1), v).transpose([0, 2, 1, 3]).reshape([batch, time, channels]);
+      return dense(mixed, this.out.read());
+    });
+  }
+
+  override computeOutputShape(inputShape: tf.Shape | tf.Shape[]): tf.Shape {
+    return oneShape(inputShape);
+  }
+
+  override getConfig(): tf.serialization.ConfigDict {
+    return { ...super.getConfig(), ...branchConfig(this.settings), heads: this.heads };
+  }
+}
+
+/** 0 on and below the diagonal, −1e9 above. `[T, T]` */
+function causalMask(time: number): tf.Tensor2D {
+  const values = new Float32Array(time * time);
+  for (let t = 0; t < time; t++) values.fill(-1e9, t * time + t + 1, (t + 1) * time);
+  return tf.tensor2d(values, [time, time]);
+}
+
+tf.serialization.registerClass(CausalAttention);

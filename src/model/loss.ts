@@ -1,0 +1,31 @@
+/** Next-byte cross-entropy with a gradient of its own: (softmax − one-hot) / count. */
+import * as tf from '@tensorflow/tfjs';
+
+/**
+ * Mean of −ln softmax(logits)[target], in nats per byte. Fits `model.compile({ loss })`.
+ * @param targets `[...]`, whole numbers in 0 … V − 1
+ * @param logits `[..., V]`
+ */
+export function crossEntropy(targets: tf.Tensor, logits: tf.Tensor): tf.Scalar {
+  const vocabulary = logits.shape.at(-1) as number;
+  const flat = logits.reshape([-1, vocabulary]);
+  const indices = targets.reshape([-1]).toInt() as tf.Tensor1D;
+  if (indices.size !== flat.shape[0]) {
+    throw new Error(`crossEntropy: one target for each row of logits, got targets [${targets.shape}] and logits [${logits.shape}]`);
+  }
+  const loss = tf.customGrad((...args: (tf.Tensor | tf.GradSaveFunc)[]) => {
+    const [rows, save] = args as [tf.Tensor, tf.GradSaveFunc];
+    const count = rows.shape[0];
+    const oneHot = tf.oneHot(indices, vocabulary).toFloat();
+    const shifted = tf.sub(rows, tf.max(rows, -1, true));
+    const exp = tf.exp(shifted);
+    const total = tf.sum(exp, -1, true);
+    save([tf.div(exp, total), oneHot]);
+    const value = tf.div(tf.sub(tf.sum(tf.log(total)), tf.sum(tf.mul(shifted, oneHot))), count);
+    return {
+      value,
+      gradFunc: (dy: tf.Tensor, saved: tf.Tensor[]) => tf.tidy(() => tf.mul(tf.sub(saved[0], saved[1]), tf.div(dy, count))),
+    };
+  });
+  return loss(flat) as tf.Scalar;
+}

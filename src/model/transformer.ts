@@ -1,0 +1,81 @@
+/** The byte-level pre-norm transformer as a tf.LayersModel, its connections chosen by name. No data, no training. */
+import * as tf from '@tensorflow/tfjs';
+import { HyperConnection, ManifoldConnection, ResidualConnection } from '../connections/layers.ts';
+import { ExpandStreams, ReduceStreams } from '../connections/streams.ts';
+import { CausalAttention } from './attention.ts';
+import { ByteEmbedding, ByteHead } from './bytes.ts';
+import { FeedForward } from './feedForward.ts';
+
+export const CONNECTIONS = ['residual', 'hc', 'hc-static', 'mhc', 'mhc-deepseek'] as const;
+export type ConnectionName = (typeof CONNECTIONS)[number];
+
+export interface TransformerConfig {
+  connection: ConnectionName;
+  /** Blocks; each has two connections. */
+  depth: number;
+  /** C. */
+  width: number;
+  /** T, bytes. */
+  context: number;
+  /** Heads; must divide the width. */
+  heads: number;
+  /** n; a residual model has one. */
+  streams: number;
+  seed: number;
+}
+
+/** Bytes `[B, T]` → next-byte logits `[B, T, 256]`. Connection k is named `block{⌊k/2⌋}.attention` or `.mlp`. */
+export function createTransformer(config: TransformerConfig): tf.LayersModel {
+  check(config);
+  const { connection, depth, width, context, heads, streams, seed } = config;
+  // Reference, section 1: with n summed streams the branch's output weights start √n larger.
+  const outputScale = connection.startsWith('hc') ? Math.sqrt(streams) : 1;
+  const input = tf.input({ shape: [context], dtype: 'int32' });
+  let x = new ByteEmbedding({ width, context, seed: seed * 1000, name: 'embedding' }).apply(input) as tf.SymbolicTensor;
+  if (connection !== 'residual') x = new ExpandStreams({ streams, name: 'expand' }).apply(x) as tf.SymbolicTensor;
+  for (let k = 0; k < 2 * depth; k++) {
+    const branchSeed = seed * 1000 + 10 * (k + 1);
+    const block = `block${k >> 1}`;
+    const branch =
+      k % 2 === 0
+        ? new CausalAttention({ heads, outputScale, seed: branchSeed, name: `${block}.attention.branch` })
+        : new FeedForward({ outputScale, seed: branchSeed, name: `${block}.mlp.branch` });
+    const name = `${block}.${k % 2 === 0 ? 'attention' : 'mlp'}`;
+    x = connect(connection, { name, branch, index: k, seed: branchSeed + 5 }).apply(x) as tf.SymbolicTensor;
+  }
+  if (connection !== 'residual') x = new ReduceStreams({ name: 'reduce' }).apply(x) as tf.SymbolicTensor;
+  const logits = new ByteHead({ seed: seed * 1000 + 1, name: 'head' }).apply(x) as tf.SymbolicTensor;
+  return tf.model({ inputs: input, outputs: logits, name: connection });
+}
+
+function connect(
+  connection: ConnectionName,
+  base: { name: string; branch: tf.layers.Layer; index: number; seed: number },
+): tf.layers.Layer {
+  const { name, branch, index, seed } = base;
+  switch (connection) {
+    case 'residual':
+      return new ResidualConnection({ name, branch });
+    case 'hc':
+      return new HyperConnection({ name, branch, index });
+    case 'hc-static':
+      return new HyperConnection({ name, branch, index, dynamic: false });
+    case 'mhc':
+      return new ManifoldConnection({ name, branch, index, seed });
+    case 'mhc-deepseek':
+      return new ManifoldConnection({ name, branch, index, seed, convention: 'deepseek' });
+  }
+}
+
+function check(config: TransformerConfig): void {
+  if (!CONNECTIONS.includes(config.connection)) {
+    throw new Error(`connection must be one of ${CONNECTIONS.join(', ')}, got ${String(config.connection)}`);
+  }
+  for (const key of ['depth', 'width', 'context', 'heads', 'streams'] as const) {
+    if (!Number.isInteger(config[key]) || config[key] < 1) throw new Error(`${key} must be a whole number from 1, got ${config[key]}`);
+  }
+  if (config.streams > 8) throw new Error(`streams must be at most 8, got ${config.streams}`);
+  if (config.width % config.heads !== 0) {
+    throw new Error(`heads must divide the width, got ${config.heads} heads for width ${config.width}`);
+  }
+}
