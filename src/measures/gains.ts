@@ -1,0 +1,110 @@
+/** Gains and deviations of mixing matrices (reference, section 3): per token, then averaged. Nothing about products or streams. */
+
+/** Of matrices that act as out_i = Σ_j H_ij x_j: rows are destinations, columns are sources. */
+export interface Gains {
+  /** max_i |Σ_j H_ij|, mean over tokens. */
+  forward: number;
+  /** max_j |Σ_i H_ij|, mean over tokens. */
+  backward: number;
+  /** max_i Σ_j |H_ij|, mean over tokens: the operator norm that `forward` may miss when entries have signs. */
+  forwardBound: number;
+  backwardBound: number;
+  /** Mean over tokens of the largest |row sum − 1|. */
+  rowDeviationMean: number;
+  columnDeviationMean: number;
+  /** Largest |row sum − 1| of any token. */
+  rowDeviationMax: number;
+  columnDeviationMax: number;
+  minEntry: number;
+  /** Mean over tokens of the smallest row sum: the attenuation that a maximum hides. */
+  rowSumMin: number;
+  columnSumMin: number;
+}
+
+export function checkMatrices(where: string, h: Float64Array, n: number): number {
+  if (!Number.isInteger(n) || n < 1) throw new RangeError(`${where}: n must be a whole number from 1, got ${n}`);
+  const tokens = h.length / (n * n);
+  if (tokens < 1 || !Number.isInteger(tokens)) {
+    throw new RangeError(`${where}: h must hold whole ${n} × ${n} matrices, at least one, got ${h.length} values`);
+  }
+  return tokens;
+}
+
+/**
+ * A NaN entry makes every value NaN that it enters, and so does Inf − Inf; an infinite entry makes gains and bounds
+ * Infinity. Nothing hides them: Math.max and Math.min carry NaN on.
+ * @param h `[tokens, n, n]` row-major; one matrix is tokens = 1
+ * @throws RangeError if h does not hold whole matrices
+ * @example gains(Float64Array.of(1, 0.5, 0, 0.5), 2).forward // 1.5, and backward 1
+ */
+export function gains(h: Float64Array, n: number): Gains {
+  const tokens = checkMatrices('gains', h, n);
+  let forward = 0;
+  let backward = 0;
+  let forwardBound = 0;
+  let backwardBound = 0;
+  let rowDeviation = 0;
+  let columnDeviation = 0;
+  let rowDeviationMax = 0;
+  let columnDeviationMax = 0;
+  let minEntry = Number.POSITIVE_INFINITY;
+  let rowSumMin = 0;
+  let columnSumMin = 0;
+  const line = { gain: 0, bound: 0, deviation: 0, smallest: 0 };
+  for (let at = 0; at < h.length; at += n * n) {
+    lineSums(h, at, n, n, 1, line);
+    forward += line.gain;
+    forwardBound += line.bound;
+    rowDeviation += line.deviation;
+    rowDeviationMax = Math.max(rowDeviationMax, line.deviation);
+    rowSumMin += line.smallest;
+    lineSums(h, at, n, 1, n, line);
+    backward += line.gain;
+    backwardBound += line.bound;
+    columnDeviation += line.deviation;
+    columnDeviationMax = Math.max(columnDeviationMax, line.deviation);
+    columnSumMin += line.smallest;
+    for (let i = at; i < at + n * n; i++) minEntry = Math.min(minEntry, h[i]);
+  }
+  return {
+    forward: forward / tokens,
+    backward: backward / tokens,
+    forwardBound: forwardBound / tokens,
+    backwardBound: backwardBound / tokens,
+    rowDeviationMean: rowDeviation / tokens,
+    columnDeviationMean: columnDeviation / tokens,
+    rowDeviationMax,
+    columnDeviationMax,
+    minEntry,
+    rowSumMin: rowSumMin / tokens,
+    columnSumMin: columnSumMin / tokens,
+  };
+}
+
+/** Of the n lines of one matrix, each `across` apart with steps of `along`: extremes of the sums. */
+function lineSums(
+  h: Float64Array,
+  at: number,
+  n: number,
+  across: number,
+  along: number,
+  out: { gain: number; bound: number; deviation: number; smallest: number },
+): void {
+  out.gain = 0;
+  out.bound = 0;
+  out.deviation = 0;
+  out.smallest = Number.POSITIVE_INFINITY;
+  for (let line = 0; line < n; line++) {
+    let sum = 0;
+    let absolute = 0;
+    for (let k = 0; k < n; k++) {
+      const value = h[at + line * across + k * along];
+      sum += value;
+      absolute += Math.abs(value);
+    }
+    out.gain = Math.max(out.gain, Math.abs(sum));
+    out.bound = Math.max(out.bound, absolute);
+    out.deviation = Math.max(out.deviation, Math.abs(sum - 1));
+    out.smallest = Math.min(out.smallest, sum);
+  }
+}

@@ -1,0 +1,7 @@
+/** The public entry `gainwatch/measures`: float64 on typed arrays. */
+export { compositeGains, prefixProducts, suffixProducts } from './compositeGains.ts';
+export { type Gains, gains } from './gains.ts';
+export { type Separation, separation } from './separation.ts';
+export { type SinkhornOptions, sinkhorn } from './sinkhorn.ts';
+export { sinkhornGradient } from './sinkhornGradient.ts';
+export { activationGain, effectiveRank, logitRange, routingEntropy, streamNormRatio } from './streams.ts';

@@ -1,0 +1,98 @@
+/** StepSample → StepReport: the one place where the measures of a step are computed, per token, in float64. Pure; no detectors here. */
+import { prefixProducts, suffixProducts } from '../measures/compositeGains.ts';
+import { gains } from '../measures/gains.ts';
+import { separation } from '../measures/separation.ts';
+import { activationGain, effectiveRank, logitRange, routingEntropy, streamNormRatio } from '../measures/streams.ts';
+import { MEASURE_INDEX, MEASURES, type MeasureKey } from './catalogue.ts';
+import type { StepReport } from './report.ts';
+import type { RunHeader, StepSample } from './sample.ts';
+
+/**
+ * A measure is NaN where it is undefined (no logits, n = 1 …) and where a sampled value is not finite: `nonfinite`
+ * tells the two apart. A non-finite composite makes G NaN or Infinity: it is not hidden by the maximum.
+ * @throws RangeError if an array of the sample does not fit the header, naming it
+ */
+export function analyse(header: RunHeader, sample: StepSample): StepReport {
+  const { streams: n, tokens } = header;
+  const layers = header.connections.length;
+  const perLayer = tokens * n * n;
+  checkLength('mappings', sample.mappings, layers * perLayer);
+  checkLength('logits', sample.logits, layers * perLayer);
+  checkLength('grams', sample.grams, layers * perLayer);
+  checkLength('inputSquares', sample.inputSquares, layers * tokens);
+  checkLength('gradientGains', sample.gradientGains, layers);
+
+  const measures = new Float32Array(MEASURES.length * layers).fill(Number.NaN);
+  const mapping = new Float32Array(layers * n * n);
+  const nonfinite = new Float64Array(layers);
+  const h = Float64Array.from(sample.mappings);
+  const prefix = prefixProducts(h, layers, tokens, n);
+  const suffix = suffixProducts(h, layers, tokens, n);
+  let compositeGain = 0;
+  for (let l = 0; l < layers; l++) {
+    const set = (key: MeasureKey, value: number) => {
+      measures[MEASURE_INDEX[key] * layers + l] = value;
+    };
+    const of = (values: Float64Array) => values.subarray(l * perLayer, (l + 1) * perLayer);
+    const own = gains(of(h), n);
+    const forward = gains(of(prefix), n);
+    const backward = gains(of(suffix), n);
+    set('forwardGain', own.forward);
+    set('backwardGain', own.backward);
+    set('forwardGainBound', own.forwardBound);
+    set('backwardGainBound', own.backwardBound);
+    set('rowDeviation', own.rowDeviationMean);
+    set('columnDeviation', own.columnDeviationMean);
+    set('negativity', Math.max(0, -own.minEntry));
+    set('rowSumMin', own.rowSumMin);
+    set('columnSumMin', own.columnSumMin);
+    set('compositeForwardGain', forward.forward);
+    set('compositeBackwardGain', backward.backward);
+    set('compositeRowDeviation', forward.rowDeviationMean);
+    set('compositeColumnDeviation', forward.columnDeviationMean);
+    set('separation', separation(of(prefix), n).smallest);
+    set('routingEntropy', routingEntropy(of(h), n));
+    compositeGain = Math.max(compositeGain, forward.forward, backward.backward);
+    const slice = (values: Float32Array, size: number) => Float64Array.from(values.subarray(l * size, (l + 1) * size));
+    if (sample.logits !== null) {
+      const logits = slice(sample.logits, perLayer);
+      set('logitRange', logitRange(logits, n));
+      // A connection without logits is NaN throughout, which is no fault of its values.
+      if (header.connections[l].kind === 'mhc') nonfinite[l] += countNonfinite(logits);
+    }
+    if (sample.grams !== null && sample.inputSquares !== null) {
+      const grams = slice(sample.grams, perLayer);
+      set('activationGain', activationGain(grams, slice(sample.inputSquares, tokens), n));
+      set('effectiveRank', effectiveRank(grams, n));
+      set('streamNormRatio', streamNormRatio(grams, n));
+      if (header.connections[l].kind !== 'own') nonfinite[l] += countNonfinite(grams);
+    }
+    if (sample.gradientGains !== null) set('gradientGain', sample.gradientGains[l]);
+    nonfinite[l] += countNonfinite(of(h));
+    tokenMean(of(h), mapping, l * n * n, n * n);
+  }
+  const { step, time, stepSeconds, loss, gradientNorm, learningRate, memory, monitor } = sample;
+  return { step, time, stepSeconds, loss, gradientNorm, learningRate, compositeGain, measures, mapping, nonfinite, memory, monitor };
+}
+
+function checkLength(name: string, values: Float32Array | null, expected: number): void {
+  if (values !== null && values.length !== expected) {
+    throw new RangeError(`analyse: ${name} must hold ${expected} values for this run's header, got ${values.length}`);
+  }
+}
+
+function countNonfinite(values: Float64Array): number {
+  let count = 0;
+  for (const value of values) if (!Number.isFinite(value)) count++;
+  return count;
+}
+
+/** Mean over tokens of the matrices in `h`, into `out` at `at`. */
+function tokenMean(h: Float64Array, out: Float32Array, at: number, size: number): void {
+  const tokens = h.length / size;
+  for (let i = 0; i < size; i++) {
+    let sum = 0;
+    for (let t = 0; t < tokens; t++) sum += h[t * size + i];
+    out[at + i] = sum / tokens;
+  }
+}

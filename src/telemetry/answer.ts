@@ -1,0 +1,41 @@
+/** StepReport → the JSON of the HTTP interface. */
+import type { StepAnswer } from './api.ts';
+import { MEASURES } from './catalogue.ts';
+import type { StepReport } from './report.ts';
+import { MEMORY_KINDS, type MemoryKind, type RunHeader } from './sample.ts';
+import { toWire, type WireNumber } from './wire.ts';
+
+const orNull = (value: number | null) => (value === null ? null : toWire(value));
+
+export function toStepAnswer(header: RunHeader, attempt: number, report: StepReport): StepAnswer {
+  const layers = header.connections.length;
+  const size = header.streams * header.streams;
+  const rows = (values: ArrayLike<number>, count: number, width: number): WireNumber[][] =>
+    Array.from({ length: count }, (_, r) => Array.from({ length: width }, (_, c) => toWire(values[r * width + c])));
+  const keyed = <K extends string>(keys: readonly K[], values: ArrayLike<number>) => {
+    const table = rows(values, keys.length, layers);
+    return Object.fromEntries(keys.map((key, i) => [key, table[i]])) as Record<K, WireNumber[]>;
+  };
+  return {
+    run: header.run,
+    attempt,
+    step: report.step,
+    time: report.time,
+    stepSeconds: report.stepSeconds,
+    loss: orNull(report.loss),
+    gradientNorm: orNull(report.gradientNorm),
+    learningRate: orNull(report.learningRate),
+    compositeGain: toWire(report.compositeGain),
+    measures: keyed(
+      MEASURES.map((m) => m.key),
+      report.measures,
+    ),
+    mapping: rows(report.mapping, layers, size),
+    nonfinite: Array.from(report.nonfinite),
+    memory:
+      report.memory === null
+        ? null
+        : { connections: keyed<MemoryKind>(MEMORY_KINDS, report.memory.connections), totals: report.memory.totals },
+    monitor: report.monitor,
+  };
+}
