@@ -1,0 +1,118 @@
+import * as tf from '@tensorflow/tfjs';
+import { expect, it } from 'vitest';
+import { hyperConnection } from '../../src/connections/hyper.ts';
+import { manifoldConnection } from '../../src/connections/manifold.ts';
+import type { ConnectionObserver } from '../../src/connections/observer.ts';
+import { onEveryBackend } from '../support/backends.ts';
+import { flat, hyperCases, manifoldCases, type Nested, transpose, worst } from '../support/golden.ts';
+
+// Coefficients: the bound of the issue. Elsewhere: sums of up to nC = 24 terms of size ~4 in float32, three in a row
+// (24 · 6e-8 · 4 · 3 = 2e-5), on top of the golden gradients' own 1e-7.
+const COEFFICIENTS = 5e-6;
+const ELSEWHERE = 2e-5;
+
+const tensor = (value: Nested) => tf.tensor(value as number[]);
+
+/** Runs F, keeps what passes, and differentiates Σ out ∘ gradOut by every input. */
+function run(
+  inputs: tf.Tensor[],
+  gradOut: tf.Tensor,
+  connect: (inputs: tf.Tensor[], branch: (u: tf.Tensor) => tf.Tensor, observer: ConnectionObserver) => tf.Tensor,
+) {
+  const seen: Record<string, tf.Tensor> = {};
+  const keep = (name: string, t: tf.Tensor) => {
+    seen[name] = tf.keep(t.clone());
+  };
+  const observer: ConnectionObserver = {
+    enter: (x) => x,
+    branch: (branch) => branch(),
+    leave: (output, mapping) => {
+      keep('out', output);
+      if (mapping !== null) keep('hRes', mapping);
+      return output;
+    },
+  };
+  const loss = (...all: tf.Tensor[]) => {
+    const w = all[all.length - 1] as tf.Tensor2D;
+    const branch = (u: tf.Tensor) => {
+      keep('u', u);
+      return tf.tanh(tf.matMul(u as tf.Tensor2D, w));
+    };
+    return tf.sum(tf.mul(connect(all, branch, observer), gradOut)) as tf.Scalar;
+  };
+  const gradients = tf
+    .grads(loss)(inputs)
+    .map((g) => Array.from(g.dataSync()));
+  return { gradients, seen: (name: string) => Array.from(seen[name].dataSync()) };
+}
+
+onEveryBackend('golden connections', () => {
+  it.each(manifoldCases.map((c) => [`${c.convention}, n = ${c.streams}`, c] as const))('mHC %s', (_, c) => {
+    const inputs = [c.x, c.phi, c.alpha, c.b, c.W].map(tensor);
+    const { gradients, seen } = run(inputs, tensor(c.gradOut), ([x, phi, alpha, b], branch, observer) =>
+      manifoldConnection(
+        x,
+        branch,
+        { phi, alpha, b },
+        { convention: c.convention, iterations: c.iterations, normEps: c.normEps, epsilon: c.eps, observer },
+      ),
+    );
+    expect(worst(seen('hRes'), flat(c.hRes))).toBeLessThan(COEFFICIENTS);
+    expect(worst(seen('u'), flat(c.u))).toBeLessThan(ELSEWHERE);
+    expect(worst(seen('out'), flat(c.out))).toBeLessThan(ELSEWHERE);
+    [c.grads.x, c.grads.phi, c.grads.alpha, c.grads.b, c.grads.W].forEach((expected, i) => {
+      expect(worst(gradients[i], flat(expected)), `gradient ${i}`).toBeLessThan(ELSEWHERE);
+    });
+  });
+
+  it.each(hyperCases.map((c) => [c.streams, c] as const))('HC n = %i', (_, c) => {
+    const columns = (t: { pre: Nested; post: Nested; res: Nested }) => transpose([t.pre, t.post, ...(t.res as Nested[])] as number[][]);
+    const rows = (t: { pre: Nested; post: Nested; res: Nested }) => [t.pre, t.post, ...(t.res as Nested[])];
+    const inputs = [c.x, columns(c.theta), c.alpha, rows(c.b), c.W].map((v) => tensor(v as Nested));
+    const { gradients, seen } = run(inputs, tensor(c.gradOut), ([x, theta, alpha, b], branch, observer) =>
+      hyperConnection(x, branch, { theta, alpha, b }, { normEps: c.normEps, observer }),
+    );
+    expect(worst(seen('hRes'), flat(c.hRes))).toBeLessThan(COEFFICIENTS);
+    expect(worst(seen('u'), flat(c.u))).toBeLessThan(ELSEWHERE);
+    expect(worst(seen('out'), flat(c.out))).toBeLessThan(ELSEWHERE);
+    [c.grads.x, columns(c.grads.theta), c.grads.alpha, rows(c.grads.b), c.grads.W].forEach((expected, i) => {
+      expect(worst(gradients[i], flat(expected as Nested)), `gradient ${i}`).toBeLessThan(ELSEWHERE);
+    });
+  });
+
+  it('static HC is dynamic HC with θ = 0, and differentiates', () => {
+    const x = tf.randomNormal([2, 3, 4, 5], 0, 1, 'float32', 1);
+    const b = tf.randomNormal([6, 4], 0, 1, 'float32', 2);
+    const branch = (u: tf.Tensor) => tf.tanh(u);
+    const fixed = (bb: tf.Tensor) => tf.sum(tf.square(hyperConnection(x, branch, { theta: null, alpha: null, b: bb })));
+    const dynamic = (bb: tf.Tensor) =>
+      tf.sum(tf.square(hyperConnection(x, branch, { theta: tf.zeros([5, 6]), alpha: tf.ones([3]), b: bb })));
+    expect(worst(fixed(b).dataSync(), dynamic(b).dataSync())).toBeLessThan(1e-6);
+    expect(worst(tf.grad(fixed)(b).dataSync(), tf.grad(dynamic)(b).dataSync())).toBeLessThan(1e-4);
+  });
+
+  it.each([1, 2, 3, 5, 8])('n = %i runs forward and backward in both kinds', (n) => {
+    const x = tf.randomNormal([2, 3, n, 4], 0, 1, 'float32', 3);
+    const width = n * n + 2 * n;
+    const branch = (u: tf.Tensor) => tf.mul(u, 2);
+    const phi = tf.randomNormal([n * 4, width], 0, 0.1, 'float32', 4);
+    const mhc = (t: tf.Tensor) => tf.sum(tf.square(manifoldConnection(t, branch, { phi, alpha: tf.ones([3]), b: tf.zeros([width]) })));
+    const hc = (t: tf.Tensor) =>
+      tf.sum(tf.square(hyperConnection(t, branch, { theta: tf.ones([4, n + 2]), alpha: tf.ones([3]), b: tf.ones([n + 2, n]) })));
+    for (const f of [mhc, hc]) {
+      const gradient = tf.grad(f)(x);
+      expect(gradient.shape).toEqual(x.shape);
+      expect(Array.from(gradient.dataSync()).every(Number.isFinite)).toBe(true);
+    }
+  });
+
+  it('errors name the thing, the rule and the value', () => {
+    const x = tf.zeros([2, 9, 4]);
+    const parameters = { phi: tf.zeros([8, 8]), alpha: tf.zeros([3]), b: tf.zeros([8]) };
+    expect(() => manifoldConnection(x, (u) => u, parameters)).toThrow('x must be [..., n, C] with n from 1 to 8, got [2,9,4]');
+    expect(() => manifoldConnection(tf.zeros([2, 2, 4]), (u) => u, { ...parameters, b: tf.zeros([7]) })).toThrow('b must be [8], got [7]');
+    expect(() =>
+      hyperConnection(tf.zeros([2, 2, 4]), (u) => u, { theta: tf.zeros([4, 3]), alpha: tf.zeros([3]), b: tf.zeros([4, 2]) }),
+    ).toThrow('hyperConnection: theta must be [4,4], got [4,3]');
+  });
+});
