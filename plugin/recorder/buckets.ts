@@ -1,0 +1,76 @@
+/** The pyramid of minima and maxima over consecutive steps: pure arithmetic, no database. */
+
+import type { RunScalar } from '../../src/telemetry/api.ts';
+import type { StepReport } from '../../src/telemetry/report.ts';
+
+/** A bucket of level k covers the step numbers b · 8^k … (b + 1) · 8^k − 1. */
+export const FACTOR = 8;
+export const LEVELS = 5;
+
+/** Order of the scalars in a bucket. */
+export const SCALARS: readonly RunScalar[] = ['loss', 'gradientNorm', 'learningRate', 'stepSeconds', 'compositeGain'];
+
+export interface Bucket {
+  level: number;
+  bucket: number;
+  firstStep: number;
+  firstTime: number;
+  count: number;
+  scalarsMin: Float64Array;
+  scalarsMax: Float64Array;
+  measuresMin: Float32Array;
+  measuresMax: Float32Array;
+}
+
+/** Takes b into the running minimum a (or maximum): NaN does not count. */
+function takeMin(into: Float64Array | Float32Array, values: ArrayLike<number>): void {
+  for (let i = 0; i < into.length; i++) if (values[i] < into[i] || Number.isNaN(into[i])) into[i] = values[i];
+}
+function takeMax(into: Float64Array | Float32Array, values: ArrayLike<number>): void {
+  for (let i = 0; i < into.length; i++) if (values[i] > into[i] || Number.isNaN(into[i])) into[i] = values[i];
+}
+
+/**
+ * Adds a report to the open bucket of every level.
+ * @param open the open buckets by level − 1; replaced, never changed, so that a failed commit can go back to the old ones
+ * @param changed receives every bucket touched, by "level:bucket"
+ */
+export function addToBuckets(open: readonly (Bucket | undefined)[], report: StepReport, changed: Map<string, Bucket>): Bucket[] {
+  const scalars = Float64Array.from(SCALARS, (key) => report[key] ?? Number.NaN);
+  return Array.from({ length: LEVELS }, (_, i) => {
+    const level = i + 1;
+    const bucket = Math.floor(report.step / FACTOR ** level);
+    const key = `${level}:${bucket}`;
+    const current = changed.get(key) ?? copyOf(open[i], bucket);
+    const next = current ?? {
+      level,
+      bucket,
+      firstStep: report.step,
+      firstTime: report.time,
+      count: 0,
+      scalarsMin: scalars.slice(),
+      scalarsMax: scalars.slice(),
+      measuresMin: report.measures.slice(),
+      measuresMax: report.measures.slice(),
+    };
+    next.count++;
+    takeMin(next.scalarsMin, scalars);
+    takeMax(next.scalarsMax, scalars);
+    takeMin(next.measuresMin, report.measures);
+    takeMax(next.measuresMax, report.measures);
+    changed.set(key, next);
+    return next;
+  });
+}
+
+function copyOf(open: Bucket | undefined, bucket: number): Bucket | undefined {
+  if (open?.bucket !== bucket) return undefined;
+  const { scalarsMin, scalarsMax, measuresMin, measuresMax } = open;
+  return {
+    ...open,
+    scalarsMin: scalarsMin.slice(),
+    scalarsMax: scalarsMax.slice(),
+    measuresMin: measuresMin.slice(),
+    measuresMax: measuresMax.slice(),
+  };
+}

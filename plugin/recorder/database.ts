@@ -1,0 +1,133 @@
+/**
+ * A recording is one SQLite file per run, `<run>.sqlite`, in WAL mode: readable with `sqlite3` while the run goes on.
+ * This file opens it and owns its schema; write.ts fills it, read.ts asks it. The only importer of libsql.
+ *
+ * Schema version 1 (PRAGMA user_version; application_id 'gwat'):
+ * - attempts: one row per opening of the run, or per step back: when, which process, how it ended, first and last step,
+ *   the connections (JSON) and the order of the measures (JSON); largest composite gain so far.
+ * - steps: one row per step and attempt. Scalars as columns (NULL: not known; NaN is the text 'NaN').
+ *   measures: float32 [measure, connection]; mapping: float32 [connection, n, n], the token-mean H_res;
+ *   nonfinite: float64 [connection]; memory: float64 [kind, connection], bytes. All little-endian.
+ * - buckets: minimum and maximum of every scalar and measure over 8^level consecutive step numbers, level 1 to 5,
+ *   brought up to date with every commit. NaN does not count; a bucket of NaN only is NaN.
+ *
+ * Durability: synchronous=NORMAL. What is committed survives the death of the process (kill -9); a power cut may take
+ * the last commits, never the file.
+ */
+import Database from 'libsql';
+
+export type Db = Database.Database;
+
+export const SCHEMA_VERSION = 1;
+const APPLICATION_ID = 0x67776174;
+
+const SCHEMA = `
+CREATE TABLE attempts (
+  attempt INTEGER PRIMARY KEY,
+  run TEXT NOT NULL,
+  pid INTEGER NOT NULL,
+  started_at INTEGER NOT NULL,
+  ended_at INTEGER,
+  outcome TEXT,
+  streams INTEGER NOT NULL,
+  tokens INTEGER NOT NULL,
+  connections TEXT NOT NULL,
+  measures TEXT NOT NULL,
+  memory_kinds TEXT NOT NULL,
+  first_step INTEGER,
+  last_step INTEGER,
+  max_composite_gain
+);
+CREATE TABLE steps (
+  attempt INTEGER NOT NULL,
+  step INTEGER NOT NULL,
+  time INTEGER NOT NULL,
+  step_seconds,
+  loss,
+  gradient_norm,
+  learning_rate,
+  composite_gain,
+  overhead_seconds REAL NOT NULL,
+  samples_dropped INTEGER NOT NULL,
+  errors INTEGER NOT NULL,
+  memory_totals TEXT,
+  measures BLOB NOT NULL,
+  mapping BLOB NOT NULL,
+  nonfinite BLOB NOT NULL,
+  memory BLOB,
+  PRIMARY KEY (attempt, step)
+);
+CREATE TABLE buckets (
+  attempt INTEGER NOT NULL,
+  level INTEGER NOT NULL,
+  bucket INTEGER NOT NULL,
+  first_step INTEGER NOT NULL,
+  first_time INTEGER NOT NULL,
+  count INTEGER NOT NULL,
+  scalars_min BLOB NOT NULL,
+  scalars_max BLOB NOT NULL,
+  measures_min BLOB NOT NULL,
+  measures_max BLOB NOT NULL,
+  PRIMARY KEY (attempt, level, bucket)
+);
+CREATE VIEW scalars AS
+  SELECT attempt, step, datetime(time / 1000, 'unixepoch') AS time, round(step_seconds * 1000, 1) AS step_ms,
+         loss, gradient_norm, learning_rate, composite_gain FROM steps ORDER BY attempt, step;
+`;
+
+const pragma = (db: Db, name: string): number => Number((db.prepare(`PRAGMA ${name}`).get() as Record<string, unknown>)[name]);
+
+/** Throws with the path if the file is none of ours, or of a newer version. */
+function checkFile(db: Db, path: string): void {
+  let application: number;
+  let version: number;
+  try {
+    application = pragma(db, 'application_id');
+    version = pragma(db, 'user_version');
+  } catch (error) {
+    throw new Error(`${path} is not a gainwatch recording: ${(error as Error).message}`);
+  }
+  if (application !== APPLICATION_ID) throw new Error(`${path} is not a gainwatch recording: application_id is ${application}`);
+  if (version > SCHEMA_VERSION) {
+    throw new Error(`${path} has schema version ${version}, this gainwatch reads up to ${SCHEMA_VERSION}: use a newer gainwatch`);
+  }
+}
+
+/** Opens a recording for writing; creates it where there is none. */
+export function openForWriting(path: string): Db {
+  const db = new Database(path);
+  try {
+    db.pragma('busy_timeout = 5000');
+    db.pragma('journal_mode = WAL');
+    db.pragma('synchronous = NORMAL');
+    db.exec('BEGIN IMMEDIATE');
+    const empty = db.prepare('SELECT count(*) AS n FROM sqlite_master').get() as { n: number };
+    if (empty.n === 0) db.exec(`${SCHEMA}PRAGMA application_id = ${APPLICATION_ID}; PRAGMA user_version = ${SCHEMA_VERSION};`);
+    db.exec('COMMIT');
+    checkFile(db, path);
+  } catch (error) {
+    db.close();
+    if ((error as { code?: string }).code === 'SQLITE_NOTADB') throw new Error(`${path} is not a gainwatch recording: not a database`);
+    throw error;
+  }
+  return db;
+}
+
+/** Opens a recording that must exist; nothing can be written through it. */
+export function openForReading(path: string): Db {
+  let db: Db;
+  try {
+    db = new Database(path, { readonly: true, fileMustExist: true });
+  } catch (error) {
+    throw new Error(`${path} cannot be opened: ${(error as Error).message}`);
+  }
+  try {
+    db.pragma('query_only = ON'); // libsql does not enforce `readonly`
+    db.pragma('busy_timeout = 5000');
+    checkFile(db, path);
+  } catch (error) {
+    db.close();
+    throw error;
+  }
+  return db;
+}

@@ -1,0 +1,176 @@
+/** Writes a run's recording: attempts, steps and buckets, a batch of reports in one transaction. Reads nothing back. */
+import { mkdirSync } from 'node:fs';
+import { MEASURES } from '../../src/telemetry/catalogue.ts';
+import type { Outcome, StepReport } from '../../src/telemetry/report.ts';
+import { MEMORY_KINDS, type RunHeader } from '../../src/telemetry/sample.ts';
+import { blob, toSql } from './blobs.ts';
+import { addToBuckets, type Bucket } from './buckets.ts';
+import { type Db, openForWriting } from './database.ts';
+import { recordingPath } from './directory.ts';
+
+export interface Recording {
+  readonly header: RunHeader;
+  readonly path: string;
+  /** Number of the attempt that is written now, from 1. */
+  attempt: number;
+  lastStep: number | null;
+  maxCompositeGain: number | null;
+  readonly db: Db;
+  open: Bucket[];
+}
+
+/**
+ * Opens or creates `DIR/<run>.sqlite` and starts a new attempt. Two processes may open the same run: each gets an attempt.
+ * @throws if the folder cannot be made, the name is none, or the file is not a recording of a known version
+ */
+export function openRecording(directory: string, header: RunHeader, time: number): Recording {
+  const path = recordingPath(directory, header.run);
+  mkdirSync(directory, { recursive: true });
+  const db = openForWriting(path);
+  try {
+    db.exec('BEGIN IMMEDIATE');
+    endVanished(db, time);
+    const attempt = insertAttempt(db, header, time);
+    db.exec('COMMIT');
+    return { header, path, db, attempt, lastStep: null, maxCompositeGain: null, open: [] };
+  } catch (error) {
+    db.close();
+    throw error;
+  }
+}
+
+function insertAttempt(db: Db, header: RunHeader, time: number): number {
+  const { attempt } = db.prepare('SELECT coalesce(max(attempt), 0) + 1 AS attempt FROM attempts').get() as { attempt: number };
+  db.prepare(
+    `INSERT INTO attempts (attempt, run, pid, started_at, streams, tokens, connections, measures, memory_kinds)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+  ).run(
+    attempt,
+    header.run,
+    process.pid,
+    time,
+    header.streams,
+    header.tokens,
+    JSON.stringify(header.connections),
+    JSON.stringify(MEASURES.map((m) => m.key)),
+    JSON.stringify(MEMORY_KINDS),
+  );
+  return attempt;
+}
+
+/** Attempts that no process writes any more and that nobody ended: how they ended is not known. */
+function endVanished(db: Db, time: number): void {
+  const rows = db.prepare('SELECT attempt, pid FROM attempts WHERE outcome IS NULL').all() as { attempt: number; pid: number }[];
+  for (const { attempt, pid } of rows) {
+    if (!isAlive(pid)) db.prepare("UPDATE attempts SET outcome = 'unknown', ended_at = ? WHERE attempt = ?").run(time, attempt);
+  }
+}
+
+/** Does a process of this number run on this machine? */
+export function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+}
+
+/**
+ * Writes reports in one transaction; when it returns they are committed. A step that is not above the last one starts a
+ * new attempt (`recording.attempt` then changes).
+ * @returns the attempt of each report
+ * @throws what SQLite throws (a full disk …): then nothing of the batch is written and the call may be repeated
+ */
+export function commitReports(recording: Recording, reports: readonly StepReport[]): number[] {
+  const { db } = recording;
+  const staged = { attempt: recording.attempt, lastStep: recording.lastStep, max: recording.maxCompositeGain, open: recording.open };
+  let changed = new Map<string, Bucket>();
+  const flush = () => {
+    for (const bucket of changed.values()) upsertBucket(db, staged.attempt, bucket);
+    const maxGain = staged.max === null ? null : toSql(staged.max);
+    db.prepare('UPDATE attempts SET last_step = ?, max_composite_gain = ? WHERE attempt = ?').run(staged.lastStep, maxGain, staged.attempt);
+    changed = new Map();
+  };
+  const attempts: number[] = [];
+  db.exec('BEGIN IMMEDIATE');
+  try {
+    for (const report of reports) {
+      if (staged.lastStep !== null && report.step <= staged.lastStep) {
+        flush();
+        db.prepare("UPDATE attempts SET ended_at = ?, outcome = 'unknown' WHERE attempt = ?").run(report.time, staged.attempt);
+        staged.attempt = insertAttempt(db, recording.header, report.time);
+        staged.lastStep = null;
+        staged.max = null;
+        staged.open = [];
+      }
+      if (staged.lastStep === null) db.prepare('UPDATE attempts SET first_step = ? WHERE attempt = ?').run(report.step, staged.attempt);
+      insertStep(db, staged.attempt, report);
+      staged.open = addToBuckets(staged.open, report, changed);
+      staged.lastStep = report.step;
+      if (staged.max === null || !(report.compositeGain <= staged.max)) staged.max = report.compositeGain;
+      attempts.push(staged.attempt);
+    }
+    flush();
+    db.exec('COMMIT');
+  } catch (error) {
+    if (db.inTransaction) db.exec('ROLLBACK');
+    throw error;
+  }
+  recording.attempt = staged.attempt;
+  recording.lastStep = staged.lastStep;
+  recording.maxCompositeGain = staged.max;
+  recording.open = staged.open;
+  return attempts;
+}
+
+function insertStep(db: Db, attempt: number, r: StepReport): void {
+  db.prepare(
+    `INSERT INTO steps (attempt, step, time, step_seconds, loss, gradient_norm, learning_rate, composite_gain, overhead_seconds,
+       samples_dropped, errors, memory_totals, measures, mapping, nonfinite, memory)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+  ).run(
+    attempt,
+    r.step,
+    Math.round(r.time),
+    toSql(r.stepSeconds),
+    toSql(r.loss),
+    toSql(r.gradientNorm),
+    toSql(r.learningRate),
+    toSql(r.compositeGain),
+    r.monitor.overheadSeconds,
+    r.monitor.samplesDropped,
+    r.monitor.errors,
+    r.memory === null ? null : JSON.stringify(r.memory.totals),
+    blob(r.measures),
+    blob(r.mapping),
+    blob(r.nonfinite),
+    r.memory === null ? null : blob(r.memory.connections),
+  );
+}
+
+function upsertBucket(db: Db, attempt: number, b: Bucket): void {
+  db.prepare('INSERT OR REPLACE INTO buckets VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)').run(
+    attempt,
+    b.level,
+    b.bucket,
+    b.firstStep,
+    Math.round(b.firstTime),
+    b.count,
+    blob(b.scalarsMin),
+    blob(b.scalarsMax),
+    blob(b.measuresMin),
+    blob(b.measuresMax),
+  );
+}
+
+/** Says how the attempt ended and closes the file. */
+export function closeRecording(recording: Recording, outcome: Outcome, time: number): void {
+  const { db, attempt } = recording;
+  try {
+    db.prepare('UPDATE attempts SET outcome = ?, ended_at = ? WHERE attempt = ?').run(outcome, time, attempt);
+    db.pragma('wal_checkpoint(TRUNCATE)');
+  } finally {
+    db.close();
+  }
+}
