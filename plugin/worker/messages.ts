@@ -1,6 +1,6 @@
 /** What the training thread and the worker say to each other. Types only. */
 import type { Outcome } from '../../src/telemetry/report.ts';
-import type { RunHeader, StepSample } from '../../src/telemetry/sample.ts';
+import type { MonitorCounters, RunHeader, StepSample } from '../../src/telemetry/sample.ts';
 
 /** What the worker is started with (workerData). */
 export interface WorkerOptions {
@@ -19,10 +19,10 @@ export interface WorkerOptions {
 
 /** Training thread → worker. `id` tells the watched runs of the process apart. */
 export type ToWorker =
-  | { type: 'open'; id: number; header: RunHeader; time: number }
+  | { type: 'open'; id: number; header: RunHeader }
   | { type: 'step'; id: number; sample: StepSample }
   /** The run ends; its metrics stay `lingerSeconds` longer, then `closed` is answered. */
-  | { type: 'close'; id: number; outcome: Outcome; lingerSeconds: number; samplesDropped: number; errors: number; overheadSeconds: number }
+  | { type: 'close'; id: number; outcome: Outcome; lingerSeconds: number; monitor: MonitorCounters }
   /** Commit everything, close server and files, and exit. */
   | { type: 'shutdown' };
 
@@ -33,5 +33,5 @@ export type FromWorker =
   | { type: 'refused'; message: string }
   | { type: 'opened'; id: number; attempt: number; path: string | null }
   | { type: 'closed'; id: number }
-  /** Something the user should read once: recording off, disk full … `counted`: already in mhc_monitor_errors_total. */
+  /** Something the user should read: recording off, disk full … */
   | { type: 'problem'; message: string };

@@ -1,0 +1,30 @@
+/** What the metrics know of each run, as plain data; filled step by step, read at a scrape (exposition.ts). */
+import type { StepReport } from '../../src/telemetry/report.ts';
+import type { LiveRun } from '../pipeline.ts';
+
+export interface RunMetrics {
+  readonly run: LiveRun;
+  stepsTotal: number;
+  /** Per connection, [L]. */
+  readonly nonfiniteTotal: Float64Array;
+  last: StepReport | null;
+  /** Only the outcome is left to be scraped. */
+  gone: boolean;
+}
+
+/** By the name of the run. */
+export type MetricsState = Map<string, RunMetrics>;
+
+export function createRunMetrics(run: LiveRun): RunMetrics {
+  return { run, stepsTotal: 0, nonfiniteTotal: new Float64Array(run.header.connections.length), last: null, gone: false };
+}
+
+/** Counters never go down: a step back (a new attempt) is one more step done. */
+export function addStep(metrics: RunMetrics, report: StepReport): void {
+  const before = metrics.last?.step ?? 0;
+  metrics.stepsTotal += report.step > before ? report.step - before : 1;
+  metrics.last = report;
+  report.nonfinite.forEach((count, l) => {
+    metrics.nonfiniteTotal[l] += count;
+  });
+}

@@ -1,0 +1,80 @@
+/** The express application: headers, door, dashboard, `/metrics`, `/healthz` and `/api/v1`. Listens to no port (listen.ts). */
+import compression from 'compression';
+import express, { type ErrorRequestHandler, type Express } from 'express';
+import helmet from 'helmet';
+import type { Metrics } from '../metrics/exposition.ts';
+import type { Pipeline } from '../pipeline.ts';
+import { createApi } from './api.ts';
+import { checkHost, checkToken, type Door, refuse } from './door.ts';
+import { BadRequest } from './query.ts';
+import type { Stream } from './stream.ts';
+
+export interface AppOptions {
+  door: Door;
+  pipeline: Pipeline;
+  metrics: Metrics;
+  stream: Stream;
+  /** Folder of the built dashboard. */
+  assets: string;
+}
+
+export function createApp({ door, pipeline, metrics, stream, assets }: AppOptions): Express {
+  const app = express();
+  app.disable('x-powered-by');
+  app.set('query parser', 'simple');
+  app.use(
+    helmet({
+      contentSecurityPolicy: {
+        useDefaults: false,
+        directives: {
+          defaultSrc: ["'none'"],
+          scriptSrc: ["'self'"],
+          styleSrc: ["'self'"],
+          imgSrc: ["'self'", 'data:'],
+          connectSrc: ["'self'"],
+          baseUri: ["'none'"],
+          formAction: ["'none'"],
+          frameAncestors: ["'none'"],
+        },
+      },
+      strictTransportSecurity: false, // plain HTTP; a proxy in front sets its own
+    }),
+  );
+  const routes = express.Router();
+  routes.get('/healthz', (_request, response) => {
+    response.type('text/plain').send('ok\n');
+  });
+  routes.use(checkHost(door));
+  routes.use(checkToken(door));
+  routes.get('/api/v1/stream', (request, response) => stream.handle(request, response));
+  routes.use(compression());
+  routes.get('/metrics', async (request, response) => {
+    const { contentType, body } = await metrics.scrape(request.headers.accept);
+    response.set({ 'Content-Type': contentType, 'Cache-Control': 'no-store', Vary: 'Accept' }).send(Buffer.from(body));
+  });
+  routes.use('/api/v1', createApi(pipeline));
+  routes.use(
+    express.static(assets, {
+      setHeaders: (response, path) => {
+        response.setHeader('Cache-Control', path.endsWith('.html') ? 'no-cache' : 'public, max-age=31536000, immutable');
+      },
+    }),
+  );
+  app.use(door.basePath === '' ? '/' : door.basePath, routes);
+  app.use((request, response) => refuse(response, 404, 'path', 'is not known here', request.path));
+  app.use(answerError);
+  return app;
+}
+
+const answerError: ErrorRequestHandler = (error: unknown, _request, response, next) => {
+  if (response.headersSent) next(error);
+  else if (error instanceof BadRequest) refuse(response, error.status, error.field, error.rule, error.value);
+  else if (error instanceof RangeError) {
+    // The recorder's words: "FIELD must …, got VALUE".
+    const [, field = 'query', rule = error.message, value = ''] = /^(\w+) (.*), got (.*)$/s.exec(error.message) ?? [];
+    refuse(response, 400, field, rule, value);
+  } else {
+    const { status = 500, message = String(error) } = error as { status?: number; message?: string };
+    refuse(response, status, 'server', message, null);
+  }
+};

@@ -1,0 +1,84 @@
+/** Who may come in: the Host header against DNS rebinding, and the token where there is one. Express middleware; no routes. */
+import { createHash, timingSafeEqual } from 'node:crypto';
+import type { NextFunction, Request, RequestHandler, Response } from 'express';
+
+const COOKIE = 'gainwatch_token';
+const LOOPBACK = ['localhost', '127.0.0.1', '[::1]'];
+
+export interface Door {
+  host: string;
+  token: string | null;
+  /** Further names in the Host header; '*' allows all. */
+  allowHost: readonly string[];
+  basePath: string;
+}
+
+export const isLoopback = (host: string): boolean => host === 'localhost' || host === '::1' || /^127\./.test(host);
+
+/** @throws Error naming the option, the rule and the value */
+export function checkDoor({ host, token, allowHost, basePath }: Door): void {
+  if (token !== null && !/^[\x21-\x7e]{8,}$/.test(token)) {
+    throw new Error('token (--token, GAINWATCH_TOKEN) must be at least 8 printable characters without spaces');
+  }
+  if (!isLoopback(host) && token === null) {
+    throw new Error(`host ${host} can be reached from other machines: give a token (--token, GAINWATCH_TOKEN) or stay on 127.0.0.1`);
+  }
+  if (allowHost.includes('*') && token === null) throw new Error("allow-host '*' needs a token (--token, GAINWATCH_TOKEN)");
+  if (basePath !== '' && !/^(\/[\w.~-]+)+$/.test(basePath)) {
+    throw new Error(`base-path must look like /gainwatch, without a slash at its end, got ${basePath}`);
+  }
+}
+
+/** 421 for a Host that is not ours; the port does not matter. */
+export function checkHost(door: Door): RequestHandler {
+  const allowed = new Set(
+    [...LOOPBACK, ...door.allowHost, ...(isLoopback(door.host) ? [door.host] : [])].map((name) => name.toLowerCase()),
+  );
+  return (request, response, next) => {
+    const name = (request.headers.host ?? '').replace(/:\d*$/, '').toLowerCase();
+    if (allowed.has('*') || allowed.has(name)) next();
+    else refuse(response, 421, 'Host', 'must be localhost, 127.0.0.1, [::1] or a name given with --allow-host', name);
+  };
+}
+
+/**
+ * 401 without the token, as `Authorization: Bearer …` or as the cookie that `/?token=…` is exchanged for once.
+ * @param secure marks the cookie Secure where the browser came over https (by a proxy)
+ */
+export function checkToken(door: Door): RequestHandler {
+  const { token, basePath } = door;
+  if (token === null) return (_request, _response, next) => next();
+  return (request: Request, response: Response, next: NextFunction) => {
+    const given = request.query['token'];
+    if (request.method === 'GET' && request.path === '/' && typeof given === 'string' && same(given, token)) {
+      const secure = request.headers['x-forwarded-proto'] === 'https';
+      response.cookie(COOKIE, token, { httpOnly: true, sameSite: 'strict', secure, path: `${basePath}/` });
+      response.redirect(303, `${basePath}/`);
+      return;
+    }
+    const bearer = /^Bearer (\S+)$/.exec(request.headers.authorization ?? '')?.[1];
+    if ([bearer, cookieOf(request)].some((value) => value !== undefined && same(value, token))) next();
+    else {
+      response.set('WWW-Authenticate', 'Bearer');
+      refuse(response, 401, 'token', 'must be given as "Authorization: Bearer TOKEN", or once in the browser as /?token=TOKEN', null);
+    }
+  };
+}
+
+function cookieOf(request: Request): string | undefined {
+  for (const part of (request.headers.cookie ?? '').split(';')) {
+    const [name, value] = part.trim().split('=', 2);
+    if (name === COOKIE && value !== undefined) return decodeURIComponent(value);
+  }
+  return undefined;
+}
+
+/** Compares in constant time. */
+function same(a: string, b: string): boolean {
+  const digest = (text: string) => createHash('sha256').update(text).digest();
+  return timingSafeEqual(digest(a), digest(b));
+}
+
+export function refuse(response: Response, status: number, field: string, rule: string, value: unknown): void {
+  response.status(status).json({ error: { field, rule, value } });
+}

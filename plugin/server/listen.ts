@@ -1,0 +1,37 @@
+/** Opens the port: the one that was asked for, or else the next free one. */
+import type { Server } from 'node:http';
+
+/** How many ports above the default are tried. */
+const TRIES = 50;
+
+/**
+ * @param given the user named this port: no other is taken
+ * @returns the port, which differs from the asked one where that was taken (or 0)
+ * @throws Error naming the port and the option
+ */
+export async function listen(server: Server, host: string, port: number, given: boolean): Promise<number> {
+  for (let candidate = port; ; candidate++) {
+    try {
+      return await attempt(server, host, candidate);
+    } catch (error) {
+      const { code, message } = error as NodeJS.ErrnoException;
+      if (code === 'EADDRINUSE' && !given && candidate < port + TRIES) continue;
+      const where = `port ${candidate} on ${host}`;
+      if (code === 'EADDRINUSE')
+        throw new Error(`${where} is taken by another program: choose another (--port, port in watch(), GAINWATCH_PORT)`);
+      if (code === 'EACCES') throw new Error(`${where} may not be opened: choose one above 1023 (--port, port in watch(), GAINWATCH_PORT)`);
+      throw new Error(`${where} cannot be opened (--host, --port): ${message}`);
+    }
+  }
+}
+
+function attempt(server: Server, host: string, port: number): Promise<number> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(port, host, () => {
+      server.off('error', reject);
+      const address = server.address();
+      resolve(typeof address === 'object' && address !== null ? address.port : port);
+    });
+  });
+}

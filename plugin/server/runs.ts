@@ -1,0 +1,107 @@
+/** Runs as the HTTP interface tells of them: those that this process writes, from memory, and the recordings in the folder. */
+import type { RunDetail, RunSummary } from '../../src/telemetry/api.ts';
+import { MEASURES } from '../../src/telemetry/catalogue.ts';
+import { MEMORY_KINDS } from '../../src/telemetry/sample.ts';
+import { toWire } from '../../src/telemetry/wire.ts';
+import type { LiveRun, Pipeline } from '../pipeline.ts';
+import { listRuns, recordingPath } from '../recorder/directory.ts';
+import type { Reader, RecordedStep, SeriesQuery } from '../recorder/read.ts';
+import { BadRequest } from './query.ts';
+
+/** A run that goes on in this process. */
+export function liveRun(pipeline: Pipeline, name: string): LiveRun | null {
+  const run = pipeline.live.get(name);
+  return run !== undefined && run.outcome === null ? run : null;
+}
+
+export function summaryOf(run: LiveRun): RunSummary {
+  const { header, last } = run;
+  const wire = (value: number | null | undefined) => (value == null ? null : toWire(value));
+  return {
+    run: header.run,
+    attempt: run.attempt,
+    streams: header.streams,
+    kinds: [...new Set(header.connections.map((c) => c.kind))],
+    connectionCount: header.connections.length,
+    live: run.outcome === null,
+    outcome: run.outcome,
+    startedAt: run.startedAt,
+    lastStep: last?.step ?? null,
+    lastTime: last?.time ?? null,
+    lastLoss: wire(last?.loss),
+    lastCompositeGain: wire(last?.compositeGain),
+    maxCompositeGain: wire(run.maxCompositeGain),
+  };
+}
+
+/** Of every run, newest first. A file that is no recording is passed over. */
+export function listSummaries(pipeline: Pipeline): RunSummary[] {
+  const found = new Map<string, RunSummary>();
+  for (const name of listRuns(pipeline.directory)) {
+    try {
+      const detail = readRecording(pipeline, name, (recorder, reader) => recorder.readDetail(reader));
+      if (detail === null) continue;
+      const { tokens: _, connections: __, measures: ___, memoryKinds: ____, attempts: _____, ...summary } = detail;
+      found.set(name, { ...summary, live: liveRun(pipeline, name) !== null });
+    } catch {
+      // Not ours to judge: asked for by name, it is answered with the reason.
+    }
+  }
+  for (const run of pipeline.live.values())
+    if (!found.has(run.header.run) || run.outcome === null) found.set(run.header.run, summaryOf(run));
+  return [...found.values()].sort((a, b) => b.startedAt - a.startedAt || a.run.localeCompare(b.run));
+}
+
+/** @throws BadRequest 404 where there is no such run */
+export function detailOf(pipeline: Pipeline, name: string): RunDetail {
+  const live = pipeline.live.get(name);
+  if (isRecorded(pipeline, name)) {
+    const detail = readRecording(pipeline, name, (recorder, reader) => recorder.readDetail(reader));
+    if (detail !== null) return { ...detail, live: live?.outcome === null };
+  }
+  if (live === undefined) throw new BadRequest('run', 'must be one of /api/v1/runs', name, 404);
+  const summary = summaryOf(live);
+  const { attempt, startedAt, lastStep, outcome } = summary;
+  return {
+    ...summary,
+    tokens: live.header.tokens,
+    connections: live.header.connections,
+    measures: MEASURES.map(({ key, metric, help }) => ({ key, metric, help })),
+    memoryKinds: [...MEMORY_KINDS],
+    attempts: [{ attempt, startedAt, forkStep: null, lastStep, outcome }],
+  };
+}
+
+/** The newest step, null where the run has none yet. */
+export function latestOf(pipeline: Pipeline, name: string): RecordedStep | null {
+  const live = liveRun(pipeline, name);
+  if (live?.last != null) return { attempt: live.attempt, header: live.header, report: live.last };
+  return readRecording(pipeline, name, (recorder, reader) => recorder.readLatest(reader));
+}
+
+export function seriesOf(pipeline: Pipeline, name: string, query: SeriesQuery) {
+  return readRecording(pipeline, name, (recorder, reader) => recorder.readSeries(reader, query));
+}
+
+function isRecorded(pipeline: Pipeline, name: string): boolean {
+  return pipeline.recorder !== null && listRuns(pipeline.directory).includes(name);
+}
+
+/** @throws BadRequest 404 where the run is not recorded */
+export function readRecording<T>(
+  pipeline: Pipeline,
+  name: string,
+  read: (recorder: NonNullable<Pipeline['recorder']>, reader: Reader) => T,
+): T {
+  const { recorder } = pipeline;
+  if (recorder === null || !isRecorded(pipeline, name)) {
+    const rule = pipeline.live.has(name) ? 'is not recorded (see the log of its process)' : 'must be one of /api/v1/runs';
+    throw new BadRequest('run', rule, name, 404);
+  }
+  const reader = recorder.openReader(recordingPath(pipeline.directory, name));
+  try {
+    return read(recorder, reader);
+  } finally {
+    recorder.closeReader(reader);
+  }
+}

@@ -1,0 +1,132 @@
+/**
+ * Server-sent events: every step as it is committed, and each change of a run. A browser that comes back with
+ * Last-Event-ID gets from the recordings what it missed, then what comes. A client that does not read is dropped (it
+ * comes back and catches up), so that it cannot fill our memory.
+ */
+import { once } from 'node:events';
+import type { Request, Response } from 'express';
+import { toStepAnswer } from '../../src/telemetry/answer.ts';
+import type { StepReport } from '../../src/telemetry/report.ts';
+import type { LiveRun, Pipeline, Sink } from '../pipeline.ts';
+import { BadRequest, onlyFields, texts } from './query.ts';
+import { readRecording, summaryOf } from './runs.ts';
+
+const HEARTBEAT = 15_000;
+const BACKLOG_AT_MOST = 8 << 20;
+
+interface Client {
+  readonly response: Response;
+  /** null: every run. */
+  readonly runs: ReadonlySet<string> | null;
+  /** Where the client stands in each run. */
+  readonly positions: Map<string, { attempt: number; step: number }>;
+}
+
+export interface Stream {
+  readonly sink: Sink;
+  handle(request: Request, response: Response): Promise<void>;
+  /** Ends every connection. */
+  close(): void;
+}
+
+export function createStream(pipeline: Pipeline): Stream {
+  const clients = new Set<Client>();
+  const wants = (client: Client, run: string) => client.runs === null || client.runs.has(run);
+  const changed = (run: LiveRun) => {
+    const data = JSON.stringify(summaryOf(run));
+    for (const client of clients) if (wants(client, run.header.run)) send(client, 'run', data);
+  };
+  const sink: Sink = {
+    opened: changed,
+    closed: changed,
+    gone: () => {},
+    step: (run, attempt, report) => {
+      const wanting = [...clients].filter((client) => wants(client, run.header.run));
+      if (wanting.length === 0) return;
+      const data = JSON.stringify(toStepAnswer(run.header, attempt, report));
+      for (const client of wanting) sendStep(client, run.header.run, attempt, report, data);
+    },
+  };
+  return {
+    sink,
+    handle: async (request, response) => {
+      onlyFields(request, ['run']);
+      const names = texts(request, 'run');
+      const client: Client = { response, runs: names.length > 0 ? new Set(names) : null, positions: parsePositions(request) };
+      response.set({ 'Content-Type': 'text/event-stream', 'Cache-Control': 'no-store', 'X-Accel-Buffering': 'no' });
+      response.flushHeaders();
+      response.write('retry: 1000\n\n');
+      const heartbeat = setInterval(() => response.write(': still here\n\n'), HEARTBEAT);
+      response.on('close', () => {
+        clearInterval(heartbeat);
+        clients.delete(client);
+      });
+      try {
+        await catchUp(pipeline, client);
+      } catch (error) {
+        // The position is of a recording that is gone or cannot be read: go on with what comes.
+        response.write(`: ${(error as Error).message.replaceAll('\n', ' ')}\n\n`);
+      }
+      if (response.destroyed) return;
+      clients.add(client);
+      for (const run of pipeline.live.values()) if (wants(client, run.header.run)) send(client, 'run', JSON.stringify(summaryOf(run)));
+    },
+    close: () => {
+      for (const client of clients) client.response.end();
+    },
+  };
+}
+
+/** Returns in the same turn of the event loop in which nothing more was found, so that nothing falls between it and the subscription. */
+async function catchUp(pipeline: Pipeline, client: Client): Promise<void> {
+  for (let waited = true; waited; ) {
+    waited = false;
+    for (const [run, position] of client.positions) {
+      if (client.runs !== null && !client.runs.has(run)) continue;
+      const steps = readRecording(pipeline, run, (recorder, reader) => [...take(recorder.readSteps(reader, position), 200)]);
+      for (const { attempt, header, report } of steps) {
+        sendStep(client, run, attempt, report, JSON.stringify(toStepAnswer(header, attempt, report)));
+      }
+      if (steps.length < 200) continue;
+      waited = true;
+      if (client.response.writableNeedDrain) await Promise.race([once(client.response, 'drain'), once(client.response, 'close')]);
+      if (client.response.destroyed) return;
+    }
+  }
+}
+
+function* take<T>(items: Iterable<T>, count: number): Generator<T> {
+  let taken = 0;
+  for (const item of items) {
+    yield item;
+    if (++taken === count) return;
+  }
+}
+
+function sendStep(client: Client, run: string, attempt: number, report: StepReport, data: string): void {
+  client.positions.set(run, { attempt, step: report.step });
+  send(client, 'step', data);
+}
+
+function send(client: Client, event: 'run' | 'step', data: string): void {
+  const { response, positions } = client;
+  if (response.writableLength > BACKLOG_AT_MOST) {
+    response.destroy();
+    return;
+  }
+  const id = [...positions].map(([run, p]) => `${run}:${p.attempt}:${p.step}`).join(',');
+  response.write(`event: ${event}\n${id === '' ? '' : `id: ${id}\n`}data: ${data}\n\n`);
+}
+
+/** "hc:1:230,mhc:1:229". */
+function parsePositions(request: Request): Client['positions'] {
+  const positions: Client['positions'] = new Map();
+  const text = request.headers['last-event-id'];
+  if (typeof text !== 'string' || text === '') return positions;
+  for (const part of text.split(',')) {
+    const match = /^([A-Za-z0-9][A-Za-z0-9._-]{0,63}):(\d+):(\d+)$/.exec(part);
+    if (match === null) throw new BadRequest('Last-Event-ID', 'must be RUN:ATTEMPT:STEP, … as in the id of an event', part);
+    positions.set(match[1], { attempt: Number(match[2]), step: Number(match[3]) });
+  }
+  return positions;
+}
