@@ -58,7 +58,7 @@ type SetValue = (labels: Labels, value: number) => void;
 type ContentType = PrometheusContentType | OpenMetricsContentType;
 
 function createExposition(state: MetricsState, contentType: ContentType, version: string) {
-  const registry = new Registry();
+  const registry: Registry<ContentType> = new Registry();
   registry.setContentType(contentType);
   const registers = [registry];
   const present = function* (): Generator<RunMetrics> {
