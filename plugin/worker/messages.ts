@@ -1,4 +1,5 @@
 /** What the training thread and the worker say to each other. Types only. */
+import type { MessagePort } from 'node:worker_threads';
 import type { Outcome } from '../../src/telemetry/report.ts';
 import type { MonitorCounters, RunHeader, StepSample } from '../../src/telemetry/sample.ts';
 
@@ -15,6 +16,8 @@ export interface WorkerOptions {
   basePath: string;
   /** Shared with the training thread: [0] samples taken in so far. */
   progress: SharedArrayBuffer;
+  /** The worker's end of the way to the training thread. */
+  channel: MessagePort;
 }
 
 /** Training thread → worker. `id` tells the watched runs of the process apart. */

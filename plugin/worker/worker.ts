@@ -2,13 +2,13 @@
  * The worker thread: the service behind messages from the training thread. One per process, for all its watched runs.
  * Loads no TF.js. `progress` is shared: [0] counts the samples taken in, so that the training thread can bound the queue.
  */
-import { parentPort, workerData } from 'node:worker_threads';
+import { workerData } from 'node:worker_threads';
 import { closeRun, forgetRun, type LiveRun, openRun, takeSample } from '../pipeline.ts';
 import { startService } from '../service.ts';
 import type { FromWorker, ToWorker, WorkerOptions } from './messages.ts';
 
-const port = parentPort!;
 const options = workerData as WorkerOptions;
+const port = options.channel;
 const progress = new Int32Array(options.progress);
 const say = (message: FromWorker) => port.postMessage(message);
 const onProblem = (message: string) => say({ type: 'problem', message });
@@ -33,16 +33,16 @@ try {
       }
       case 'close': {
         const run = runs.get(message.id);
+        const gone = () => {
+          if (run !== undefined) forgetRun(pipeline, run);
+          say({ type: 'closed', id: message.id });
+        };
         if (run !== undefined) {
           run.monitor = message.monitor;
           closeRun(pipeline, run, message.outcome);
-          const gone = () => {
-            forgetRun(pipeline, run);
-            say({ type: 'closed', id: message.id });
-          };
-          if (message.lingerSeconds > 0) setTimeout(gone, message.lingerSeconds * 1000);
-          else gone();
         }
+        if (message.lingerSeconds > 0) setTimeout(gone, message.lingerSeconds * 1000);
+        else gone();
         break;
       }
       case 'shutdown':

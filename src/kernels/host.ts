@@ -69,6 +69,22 @@ export function registerHostKernel(kernel: HostKernel): void {
   });
 }
 
+/**
+ * The values of a tensor where they lie, without a copy and without an operation, on cpu and wasm; null elsewhere. To be
+ * read at once: an allocation may move wasm's heap.
+ */
+export function hostValues(tensor: tf.TensorInfo): HostArray | null {
+  const backend = tf.backend() as unknown;
+  switch (tf.getBackend()) {
+    case 'cpu':
+      return (backend as CpuBackend).data.get(tensor.dataId).values;
+    case 'wasm':
+      return (backend as WasmBackend).typedArrayFromHeap(tensor);
+    default:
+      return null;
+  }
+}
+
 /** Does the current backend have this kernel? Otherwise the operation is composed of stock ones. */
 export function hasKernel(name: string): boolean {
   return tf.getKernel(name, tf.getBackend()) != null;

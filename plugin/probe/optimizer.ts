@@ -1,0 +1,47 @@
+/** Looks into an optimizer: its learning rate, its slots, and the gradients on their way to the update. */
+import * as tf from '@tensorflow/tfjs';
+
+type Gradients = Parameters<tf.Optimizer['applyGradients']>[0];
+
+export interface OptimizerHook {
+  detach(): void;
+}
+
+/** Calls `see` with every gradient (named by its variable) before the update, which is the optimizer's own. */
+export function hookOptimizer(optimizer: tf.Optimizer, see: (gradients: ReadonlyMap<string, tf.Tensor>) => void): OptimizerHook {
+  const own = Object.getOwnPropertyDescriptor(optimizer, 'applyGradients');
+  const original = optimizer.applyGradients;
+  const hooked = function (this: tf.Optimizer, gradients: Gradients): void {
+    const list = Array.isArray(gradients) ? gradients.map((g) => [g.name, g.tensor] as const) : Object.entries(gradients);
+    see(new Map(list.filter(([, tensor]) => tensor != null)));
+    original.call(this, gradients);
+  };
+  optimizer.applyGradients = hooked;
+  return {
+    detach: () => {
+      if (optimizer.applyGradients !== hooked) return; // someone hooked in after us: leave theirs alone
+      if (own === undefined) Reflect.deleteProperty(optimizer, 'applyGradients');
+      else Object.defineProperty(optimizer, 'applyGradients', own);
+    },
+  };
+}
+
+/** Of the next update; null where the optimizer does not say. */
+export function learningRateOf(optimizer: tf.Optimizer): number | null {
+  const { learningRate } = optimizer as unknown as { learningRate?: unknown };
+  return typeof learningRate === 'number' ? learningRate : null;
+}
+
+/** Bytes of the optimizer's slots by the variable they belong to (`name/m` belongs to `name`), as TF.js's own optimizers keep them. */
+export function slotBytes(optimizer: tf.Optimizer): Map<string, number> {
+  const bytes = new Map<string, number>();
+  for (const property of Object.values(optimizer)) {
+    if (!Array.isArray(property)) continue;
+    for (const slot of property as { originalName?: unknown; variable?: unknown }[]) {
+      if (typeof slot?.originalName !== 'string' || !(slot.variable instanceof tf.Variable)) continue;
+      const owner = slot.originalName.replace(/\/[^/]*$/, '');
+      bytes.set(owner, (bytes.get(owner) ?? 0) + slot.variable.size * 4);
+    }
+  }
+  return bytes;
+}

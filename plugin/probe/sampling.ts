@@ -1,0 +1,177 @@
+/**
+ * What is gathered during one watched step, and how it becomes a StepSample: directly on backends whose memory the host
+ * can touch, else as tensors that are concatenated and read once.
+ */
+import * as tf from '@tensorflow/tfjs';
+import { hostValues } from '../../src/kernels/host.ts';
+import {
+  type ConnectionSample,
+  type ConnectionTensors,
+  sampleOnHost,
+  sampleSize,
+  sampleTensor,
+  splitSample,
+  squaresOnHost,
+  squaresTensor,
+} from '../../src/kernels/sampleConnection.ts';
+import { seededRandom } from '../../src/model/random.ts';
+import type { StepSample } from '../../src/telemetry/sample.ts';
+
+/** A number, or where it will be read from. */
+type Later = number | tf.Tensor | null;
+
+export interface Gathering {
+  readonly step: number;
+  readonly layers: number;
+  /** n; null until the first connection was seen. */
+  n: number | null;
+  /** [S], each in [0, 1): the sampled positions, the same in every connection. */
+  readonly uniform: Float64Array;
+  /** One per connection, in one buffer, on cpu and wasm. */
+  parts: ConnectionSample[];
+  arrays: (Pick<StepSample, 'mappings' | 'grams' | 'inputSquares'> & { logits: Float32Array }) | null;
+  /** One per connection elsewhere. */
+  readonly tensors: (tf.Tensor | null)[];
+  readonly seen: boolean[];
+  /** Seen by a pass that will be differentiated: a later one without does not replace it. */
+  readonly differentiated: boolean[];
+  /** Σ of squares of the gradient on the streams: [input, output] of each connection. */
+  readonly gradients: [Later, Later][];
+  loss: Later;
+  gradientSquares: Later;
+  learningRate: number | null;
+}
+
+export function createGathering(step: number, layers: number, tokens: number): Gathering {
+  const random = seededRandom(step);
+  return {
+    step,
+    layers,
+    n: null,
+    uniform: Float64Array.from({ length: tokens }, random),
+    parts: [],
+    arrays: null,
+    tensors: new Array<null>(layers).fill(null),
+    seen: new Array<boolean>(layers).fill(false),
+    differentiated: new Array<boolean>(layers).fill(false),
+    gradients: Array.from({ length: layers }, () => [null, null]),
+    loss: null,
+    gradientSquares: null,
+    learningRate: null,
+  };
+}
+
+/** One buffer for all: it is handed over to the worker as it is. */
+function allocate(gathering: Gathering, n: number): void {
+  const { layers, uniform } = gathering;
+  const tokens = uniform.length;
+  const matrices = tokens * n * n;
+  const buffer = new ArrayBuffer(4 * layers * sampleSize(tokens, n));
+  const view = (at: number, length: number) => new Float32Array(buffer, 4 * layers * at, layers * length);
+  const arrays = {
+    mappings: view(0, matrices),
+    logits: view(matrices, matrices),
+    grams: view(2 * matrices, matrices),
+    inputSquares: view(3 * matrices, tokens),
+  };
+  gathering.n = n;
+  gathering.arrays = arrays;
+  gathering.parts = Array.from({ length: layers }, (_, l) => ({
+    mapping: arrays.mappings.subarray(l * matrices, (l + 1) * matrices),
+    logits: arrays.logits.subarray(l * matrices, (l + 1) * matrices),
+    gram: arrays.grams.subarray(l * matrices, (l + 1) * matrices),
+    inputSquares: arrays.inputSquares.subarray(l * tokens, (l + 1) * tokens),
+  }));
+}
+
+/**
+ * Takes a connection into the sample. The last pass wins, a differentiated one before one that is not.
+ * @throws if the connection has another n than the ones before
+ */
+export function gather(gathering: Gathering, l: number, tensors: ConnectionTensors, n: number): void {
+  const differentiated = tf.engine().state.gradientDepth > 0;
+  if (gathering.differentiated[l] && !differentiated) return;
+  if (gathering.n !== null && gathering.n !== n) {
+    throw new Error(`a run has one n: a connection with ${n} streams beside others with ${gathering.n}; watch them as two runs`);
+  }
+  if (gathering.n === null) allocate(gathering, n);
+  if (!sampleOnHost(tensors, n, gathering.uniform, gathering.parts[l])) {
+    gathering.tensors[l]?.dispose();
+    gathering.tensors[l] = offTape(() => tf.keep(sampleTensor(tensors, n, gathering.uniform)));
+  }
+  gathering.seen[l] = true;
+  gathering.differentiated[l] = differentiated;
+}
+
+/** The squared norm of a gradient on the streams, at the sampled tokens. */
+export function gatherGradient(gathering: Gathering, l: number, side: 0 | 1, gradient: tf.Tensor, row: number): void {
+  disposeLater(gathering.gradients[l][side]);
+  gathering.gradients[l][side] =
+    squaresOnHost(gradient, row, gathering.uniform) ?? offTape(() => tf.keep(squaresTensor(gradient, row, gathering.uniform)));
+}
+
+/** Operations that no gradient will see. */
+export function offTape<T>(run: () => T): T {
+  const { state } = tf.engine();
+  state.kernelDepth++;
+  try {
+    return run();
+  } finally {
+    state.kernelDepth--;
+  }
+}
+
+/** The value of a scalar where it can be had at once, else a copy of it to be read later. */
+export function laterOf(scalar: tf.Tensor): Later {
+  const values = hostValues(scalar);
+  return values === null ? offTape(() => tf.keep(tf.cast(scalar, 'float32').flatten())) : values[0];
+}
+
+function disposeLater(value: Later): void {
+  if (value instanceof tf.Tensor) value.dispose();
+}
+
+function laters(gathering: Gathering): Later[] {
+  return [gathering.loss, gathering.gradientSquares, ...gathering.gradients.flat()];
+}
+
+export function disposeGathering(gathering: Gathering): void {
+  for (const tensor of [...gathering.tensors, ...laters(gathering)]) if (tensor instanceof tf.Tensor) tensor.dispose();
+  gathering.tensors.fill(null);
+}
+
+/** All that is still to be read, as one tensor to be read once; null on cpu and wasm. */
+export function unread(gathering: Gathering): tf.Tensor1D | null {
+  const list = [...gathering.tensors, ...laters(gathering)].filter((t): t is tf.Tensor => t instanceof tf.Tensor);
+  return list.length === 0 ? null : tf.tidy(() => tf.concat(list.map((t) => t.flatten())) as tf.Tensor1D);
+}
+
+/** Puts what was read where it belongs. @param values of the tensor of `unread`, or null */
+export function settle(
+  gathering: Gathering,
+  values: Float32Array | null,
+): Pick<StepSample, 'mappings' | 'logits' | 'grams' | 'inputSquares' | 'gradientGains' | 'loss' | 'gradientNorm'> {
+  let at = 0;
+  gathering.tensors.forEach((tensor, l) => {
+    if (tensor === null || values === null) return;
+    splitSample(values, at, gathering.parts[l]);
+    at += tensor.size;
+  });
+  const numbers = laters(gathering).map((value) => (value instanceof tf.Tensor ? (values as Float32Array)[at++] : value));
+  const [loss, gradientSquares, ...gradients] = numbers;
+  const { mappings, logits, grams, inputSquares } = gathering.arrays!;
+  const asked = gradients.some((g) => g !== null);
+  return {
+    mappings,
+    logits,
+    grams,
+    inputSquares,
+    gradientGains: asked
+      ? Float32Array.from({ length: gathering.layers }, (_, l) =>
+          Math.sqrt((gradients[2 * l] ?? Number.NaN) / (gradients[2 * l + 1] ?? Number.NaN)),
+        )
+      : null,
+    loss,
+    gradientNorm: gradientSquares === null ? null : Math.sqrt(gradientSquares),
+  };
+}

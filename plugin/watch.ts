@@ -1,0 +1,260 @@
+/**
+ * watch(): attaches the probe to a model or a list of connections, and the worker behind it. The public face of the
+ * plugin; what is looked at is in probe/, what becomes of it in worker/.
+ */
+import { join } from 'node:path';
+import * as tf from '@tensorflow/tfjs';
+import type { Outcome } from '../src/telemetry/report.ts';
+import type { MonitorCounters, StepSample } from '../src/telemetry/sample.ts';
+import { findConnections, type Watchable } from './probe/connections.ts';
+import { abandonStep, beginStep, createProbe, endStep, observeOwn } from './probe/probe.ts';
+import { checkRunName } from './recorder/directory.ts';
+import { watchSignals } from './signals.ts';
+import { poll, post, postSample, register, release, workerFor } from './worker/client.ts';
+
+export type { OwnConnection, Watchable } from './probe/connections.ts';
+
+export interface WatchOptions {
+  /** Name of the run: 1 to 64 of A–Z a–z 0–9 . _ -. By default its start, like run-20261124-081500. */
+  run?: string;
+  /** Where learning rate, gradient norm, gradient and optimizer bytes are read. A compiled model brings its own. */
+  optimizer?: tf.Optimizer;
+  /** Port of dashboard and /metrics. Given: this one or an error; by default GAINWATCH_PORT, or 9464 or the next free one. */
+  port?: number;
+  /** Address to listen on; 127.0.0.1 unless given. Others than loopback need a token. */
+  host?: string;
+  /** Asked of everyone who connects; GAINWATCH_TOKEN unless given. */
+  token?: string;
+  /** Further names allowed in the Host header. */
+  allowHost?: readonly string[];
+  /** Path of the server behind a proxy, like /gainwatch. */
+  basePath?: string;
+  /** Folder of the recordings; ./gainwatch-runs unless given. */
+  runs?: string;
+  /** Token positions sampled per step, the same in every connection; 64 unless given. */
+  tokens?: number;
+  /** Watch every k-th step; 1 unless given (10 on the tensorflow backend, whose reads block). */
+  every?: number;
+  /** Measure ‖∂L/∂x‖ / ‖∂L/∂x'‖ of each connection too; off unless asked for: it adds two operations per connection. */
+  gradientGain?: boolean;
+  /** Gets what the user should read; lines on stderr unless given. */
+  log?: (line: string) => void;
+}
+
+export interface CloseOptions {
+  /** How long the last values stay to be scraped, seconds; 0 unless given. */
+  lingerSeconds?: number;
+  /** `completed` unless given, or `failed` where the last step threw. */
+  outcome?: Outcome;
+}
+
+export interface Monitor {
+  readonly run: string;
+  /** Address of the dashboard; /metrics lies beside it. */
+  readonly url: string;
+  /** What gainwatch cost and lost so far, as in the metrics mhc_monitor_…. */
+  readonly counters: Readonly<MonitorCounters>;
+  /** For `callbacks` of model.fit and fitDataset. Each batch is a step. */
+  callback(): tf.Callback;
+  /**
+   * Runs one training step and looks at it. Returns what the function returns and throws what it throws; an async
+   * function is awaited by its promise. A scalar tensor or number that comes back is taken for the loss.
+   */
+  step<T>(run: () => T): T;
+  /** Hands over what the mapping of a connection of one's own (without a layer) reads. @throws on a name that is not watched */
+  observe(name: string, tensor: tf.Tensor): void;
+  /** Takes all hooks off, waits for what is on its way, ends the run. May be called again. Never throws. */
+  close(options?: CloseOptions): Promise<void>;
+}
+
+const DEFAULT_PORT = 9464;
+/** Different faults that are said; more would be noise. */
+const FAULTS_SAID = 10;
+
+/**
+ * @param target a model whose layers are connections of gainwatch, or a list of connections from input to output
+ * @throws on an option that does not fit, naming it; where no connection is found; where the given port is taken
+ */
+export async function watch(target: tf.LayersModel | readonly Watchable[], options: WatchOptions = {}): Promise<Monitor> {
+  const connections = findConnections(target);
+  const run = options.run ?? `run-${new Date().toISOString().replace(/[-:]/g, '').replace('T', '-').slice(0, 15)}`;
+  checkRunName(run);
+  const tokens = wholeNumber('tokens', options.tokens ?? 64, 1, 4096);
+  const every = options.every === undefined ? null : wholeNumber('every', options.every, 1, 1e9);
+  const server = serverOptions(options);
+  const log = options.log ?? ((line: string) => process.stderr.write(`gainwatch: ${line}\n`));
+  const model = target instanceof tf.LayersModel ? target : null;
+  const optimizer = options.optimizer ?? model?.optimizer ?? null;
+
+  const client = await workerFor(server);
+  let opened: { header: { streams: number } } | null = null;
+  let signalClosed: () => void = () => {};
+  const closed = new Promise<void>((resolve) => {
+    signalClosed = resolve;
+  });
+  const said = new Set<string>();
+  const sayOnce = (key: string, line: string) => {
+    if (said.has(key) || said.size >= FAULTS_SAID) return;
+    said.add(key);
+    log(line);
+  };
+  const id = register(client, (message) => {
+    if (message.type === 'closed') signalClosed();
+    else if (message.type === 'problem') {
+      if (!client.alive) {
+        probe.counters.errors++;
+        signalClosed();
+      }
+      log(message.message);
+    }
+  });
+  log(`run ${run}: dashboard ${client.url}, metrics ${client.url}metrics${client.note === null ? '' : ` (${client.note})`}`);
+  if (optimizer === null) log(`run ${run}: no optimizer given: learning rate, gradient norm, gradient and optimizer bytes are not known`);
+
+  const deliver = (sample: StepSample, streams: number) => {
+    if (opened === null) {
+      const header = { run, streams, tokens, connections: connections.map((c) => c.info) };
+      opened = { header };
+      post(client, { type: 'open', id, header });
+    } else if (opened.header.streams !== streams) {
+      throw new Error(`the run began with ${opened.header.streams} streams and has ${streams} now`);
+    }
+    if (postSample(client, { type: 'step', id, sample })) return;
+    probe.counters.samplesDropped++;
+    if (client.alive && !said.has('queue')) probe.counters.errors++;
+    sayOnce('queue', `run ${run}: the monitor's thread does not keep up (or has died): samples are dropped and counted`);
+  };
+  const probe = createProbe({
+    connections,
+    weights: model?.weights ?? [],
+    optimizer,
+    tokens,
+    every,
+    gradientGain: options.gradientGain ?? false,
+    now: Date.now,
+    deliver,
+    onFault: (reason) => sayOnce(reason, `run ${run}, step ${probe.step}: ${reason}`),
+  });
+
+  let lastFailed = false;
+  let closing: Promise<void> | null = null;
+  const close = async ({ lingerSeconds = 0, outcome = lastFailed ? 'failed' : 'completed' }: CloseOptions = {}): Promise<void> => {
+    signals.dispose();
+    probe.detach();
+    await Promise.allSettled([...probe.reads]);
+    if (client.alive && opened !== null) {
+      post(client, { type: 'close', id, outcome, lingerSeconds, monitor: { ...probe.counters } });
+      await atMost(closed, lingerSeconds + CLOSE_SECONDS);
+    }
+    await release(client, id, CLOSE_SECONDS);
+  };
+  const closeOnce = (how: CloseOptions = {}) => {
+    closing ??= close(how).catch((error: Error) => log(`run ${run}: ${error.message}`));
+    return closing;
+  };
+  const signals = watchSignals((outcome) => closeOnce({ outcome }));
+  const stepped = () => {
+    poll(client);
+    if (closing === null) signals.stepped();
+  };
+  const failed = (error: unknown): never => {
+    lastFailed = true;
+    abandonStep(probe);
+    throw error;
+  };
+  const done = <T>(value: T): T => {
+    lastFailed = false;
+    endStep(probe, lossIn(value));
+    stepped();
+    return value;
+  };
+
+  return {
+    run,
+    url: client.url,
+    counters: probe.counters,
+    callback: () =>
+      new StepCallback(
+        () => {
+          if (closing === null) beginStep(probe);
+        },
+        (logs) => {
+          endStep(probe, lossIn(logs?.['loss']));
+          stepped();
+        },
+      ),
+    step: (act) => {
+      if (closing !== null) return act();
+      beginStep(probe);
+      let result: ReturnType<typeof act>;
+      try {
+        result = act();
+      } catch (error) {
+        return failed(error);
+      }
+      return isPromise(result) ? (result.then(done, failed) as typeof result) : done(result);
+    },
+    observe: (name, tensor) => {
+      const l = connections.findIndex((c) => c.info.name === name && c.own !== null);
+      if (l < 0) throw new Error(`observe: ${name} is no connection of your own that is watched here`);
+      observeOwn(probe, l, tensor);
+    },
+    close: closeOnce,
+  };
+}
+
+/** How long the worker may take to commit the rest and end. */
+const CLOSE_SECONDS = 10;
+
+class StepCallback extends tf.Callback {
+  private readonly begin: () => void;
+  private readonly end: (logs: Record<string, unknown> | undefined) => void;
+  constructor(begin: () => void, end: (logs: Record<string, unknown> | undefined) => void) {
+    super();
+    this.begin = begin;
+    this.end = end;
+  }
+  override async onBatchBegin(): Promise<void> {
+    this.begin();
+  }
+  override async onBatchEnd(_batch: number, logs?: Record<string, unknown>): Promise<void> {
+    this.end(logs);
+  }
+}
+
+const isPromise = (value: unknown): value is Promise<unknown> => typeof (value as Promise<unknown> | null)?.then === 'function';
+
+function lossIn(value: unknown): tf.Tensor | number | null {
+  if (typeof value === 'number') return value;
+  return value instanceof tf.Tensor && value.size === 1 && !value.isDisposed ? value : null;
+}
+
+async function atMost(promise: Promise<void>, seconds: number): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, seconds * 1000);
+  });
+  await Promise.race([promise, late]);
+  clearTimeout(timer);
+}
+
+function wholeNumber(name: string, value: number, low: number, high: number): number {
+  if (!Number.isInteger(value) || value < low || value > high) {
+    throw new Error(`watch: ${name} must be a whole number from ${low} to ${high}, got ${value}`);
+  }
+  return value;
+}
+
+function serverOptions(options: WatchOptions) {
+  const { env } = process;
+  const asked = options.port ?? (env['GAINWATCH_PORT'] === undefined ? undefined : Number(env['GAINWATCH_PORT']));
+  return {
+    runs: options.runs ?? join(process.cwd(), 'gainwatch-runs'),
+    host: options.host ?? '127.0.0.1',
+    port: wholeNumber('port (GAINWATCH_PORT)', asked ?? DEFAULT_PORT, 0, 65535),
+    portGiven: asked !== undefined,
+    token: options.token ?? env['GAINWATCH_TOKEN'] ?? null,
+    allowHost: [...(options.allowHost ?? [])],
+    basePath: options.basePath ?? '',
+  };
+}

@@ -1,0 +1,140 @@
+/**
+ * The training thread's end of the worker: starts one per process and set of options, posts to it without waiting, bounds
+ * what lies in its queue, and hears from it without needing the event loop. A worker that dies or hangs costs samples, no more.
+ */
+import { existsSync } from 'node:fs';
+import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from 'node:worker_threads';
+import type { FromWorker, ToWorker, WorkerOptions } from './messages.ts';
+
+/** Samples that may lie in the worker's queue. */
+const QUEUE_AT_MOST = 128;
+
+export type ServerOptions = Omit<WorkerOptions, 'progress' | 'channel'>;
+
+export interface WorkerClient {
+  readonly key: string;
+  readonly worker: Worker;
+  readonly port: MessagePort;
+  /** [0]: samples taken in by the worker. */
+  readonly progress: Int32Array;
+  sent: number;
+  /** Runs that are open. */
+  readonly runs: Map<number, (message: FromWorker) => void>;
+  url: string;
+  note: string | null;
+  alive: boolean;
+  /** Settles when the thread has ended. */
+  ended: Promise<void>;
+}
+
+const clients = new Map<string, Promise<WorkerClient>>();
+let nextId = 0;
+
+/** The worker for these options: the one that runs, or a new one. @throws what the server says (port taken …) */
+export async function workerFor(options: ServerOptions): Promise<WorkerClient> {
+  const key = JSON.stringify(options);
+  const running = await clients.get(key)?.catch(() => null);
+  if (running?.alive) return running;
+  const starting = start(key, options);
+  clients.set(key, starting);
+  try {
+    return await starting;
+  } catch (error) {
+    clients.delete(key);
+    throw error;
+  }
+}
+
+function start(key: string, options: ServerOptions): Promise<WorkerClient> {
+  const script = new URL('./worker.js', import.meta.url);
+  if (!existsSync(script)) return Promise.reject(new Error(`gainwatch is not built: ${script.pathname} is missing (npm run build)`));
+  const progress = new SharedArrayBuffer(4);
+  const { port1, port2 } = new MessageChannel();
+  const workerData: WorkerOptions = { ...options, progress, channel: port2 };
+  // The host's own flags (loaders, --inspect) are none of the worker's.
+  const worker = new Worker(script, { workerData, transferList: [port2], execArgv: [], name: 'gainwatch' });
+  const ended = new Promise<void>((resolve) => {
+    worker.once('exit', () => resolve());
+  });
+  const client: WorkerClient = {
+    key,
+    worker,
+    port: port1,
+    progress: new Int32Array(progress),
+    sent: 0,
+    runs: new Map(),
+    url: '',
+    note: null,
+    alive: true,
+    ended,
+  };
+  return new Promise((resolve, reject) => {
+    const dead = (message: string) => {
+      if (client.alive) for (const hear of client.runs.values()) hear({ type: 'problem', message });
+      client.alive = false;
+      if (clients.has(key)) clients.delete(key);
+      reject(new Error(message));
+    };
+    worker.once('error', (error: Error) => dead(`the monitor's thread died: ${error.message}`));
+    worker.once('exit', (code) => dead(`the monitor's thread ended with ${code}`));
+    port1.on('message', (message: FromWorker) => {
+      if (message.type === 'listening') {
+        client.url = message.url;
+        client.note = message.note;
+        worker.unref();
+        port1.unref();
+        resolve(client);
+      } else if (message.type === 'refused') {
+        client.alive = false;
+        reject(new Error(message.message));
+      } else hear(client, message);
+    });
+  });
+}
+
+function hear(client: WorkerClient, message: FromWorker): void {
+  if ('id' in message) client.runs.get(message.id)?.(message);
+  else for (const each of client.runs.values()) each(message);
+}
+
+/** Hears what the worker has said, in a loop that never yields. */
+export function poll(client: WorkerClient): void {
+  for (;;) {
+    const received = receiveMessageOnPort(client.port) as { message: FromWorker } | undefined;
+    if (received === undefined) return;
+    hear(client, received.message);
+  }
+}
+
+/** @param onMessage hears what concerns this run @returns the run's number */
+export function register(client: WorkerClient, onMessage: (message: FromWorker) => void): number {
+  const id = nextId++;
+  client.runs.set(id, onMessage);
+  return id;
+}
+
+export function post(client: WorkerClient, message: ToWorker): void {
+  client.port.postMessage(message);
+}
+
+/** @returns false: the queue is full or the worker dead, nothing was posted */
+export function postSample(client: WorkerClient, message: Extract<ToWorker, { type: 'step' }>): boolean {
+  if (!client.alive || client.sent - Atomics.load(client.progress, 0) >= QUEUE_AT_MOST) return false;
+  client.port.postMessage(message, [message.sample.mappings.buffer as ArrayBuffer]);
+  client.sent++;
+  return true;
+}
+
+/** Takes a run off; the worker ends with its last one. Waits for that, at most `seconds`, then ends it by force. */
+export async function release(client: WorkerClient, id: number, seconds: number): Promise<void> {
+  client.runs.delete(id);
+  if (client.runs.size > 0) return;
+  clients.delete(client.key);
+  client.alive = false;
+  client.worker.ref();
+  post(client, { type: 'shutdown' });
+  const timer = setTimeout(() => client.worker.terminate(), seconds * 1000);
+  await client.ended;
+  clearTimeout(timer);
+  client.port.close();
+}

@@ -1,0 +1,14 @@
+/** `gainwatch/connections`: the residual, HC and mHC connections for TensorFlow.js, as functions and as layers. */
+export { type HyperOptions, type HyperParameters, hyperConnection } from './hyper.ts';
+export { type ConnectionConfig, ConnectionLayer } from './layer.ts';
+export {
+  HyperConnection,
+  type HyperConnectionConfig,
+  ManifoldConnection,
+  type ManifoldConnectionConfig,
+  ResidualConnection,
+} from './layers.ts';
+export { type ManifoldOptions, type ManifoldParameters, manifoldConnection } from './manifold.ts';
+export { type ConnectionObserver, unobserved } from './observer.ts';
+export { type Branch, residual } from './residual.ts';
+export { ExpandStreams, type ExpandStreamsConfig, ReduceStreams } from './streams.ts';

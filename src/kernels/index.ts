@@ -1,0 +1,7 @@
+/** `gainwatch/kernels`: the custom operations, for connections and optimizers of one's own. */
+export { adamWUpdate } from './adamw.ts';
+export { dense } from './dense.ts';
+export { embed } from './embed.ts';
+export { composedSinkhorn, type SinkhornOptions, sinkhorn } from './sinkhorn.ts';
+export { squaredNorm } from './squaredNorm.ts';
+export { readStreams, writeStreams } from './streams.ts';
