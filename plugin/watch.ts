@@ -54,6 +54,8 @@ export interface Monitor {
   readonly url: string;
   /** What gainwatch cost and lost so far, as in the metrics mhc_monitor_…. */
   readonly counters: Readonly<MonitorCounters>;
+  /** G of the newest step that came back from the monitor's thread (some 100 ms late); null before the first. */
+  readonly compositeGain: number | null;
   /** For `callbacks` of model.fit and fitDataset. Each batch is a step. */
   callback(): tf.Callback;
   /**
@@ -87,6 +89,7 @@ export async function watch(target: tf.LayersModel | readonly Watchable[], optio
   const optimizer = options.optimizer ?? model?.optimizer ?? null;
 
   const client = await workerFor(server);
+  let compositeGain: number | null = null;
   let opened: { header: { streams: number } } | null = null;
   let signalClosed: () => void = () => {};
   const closed = new Promise<void>((resolve) => {
@@ -99,7 +102,8 @@ export async function watch(target: tf.LayersModel | readonly Watchable[], optio
     log(line);
   };
   const id = register(client, (message) => {
-    if (message.type === 'closed') signalClosed();
+    if (message.type === 'reported') compositeGain = message.compositeGain;
+    else if (message.type === 'closed') signalClosed();
     else if (message.type === 'problem') {
       if (!client.alive) {
         probe.counters.errors++;
@@ -173,6 +177,9 @@ export async function watch(target: tf.LayersModel | readonly Watchable[], optio
     run,
     url: client.url,
     counters: probe.counters,
+    get compositeGain() {
+      return compositeGain;
+    },
     callback: () =>
       new StepCallback(
         () => {
@@ -232,7 +239,7 @@ function lossIn(value: unknown): tf.Tensor | number | null {
 async function atMost(promise: Promise<void>, seconds: number): Promise<void> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, seconds * 1000);
+    timer = setTimeout(resolve, Math.min(seconds * 1000, 2 ** 31 - 1));
   });
   await Promise.race([promise, late]);
   clearTimeout(timer);

@@ -35,6 +35,8 @@ export type FromWorker =
   /** The server could not be started (port taken …): a message for the user. */
   | { type: 'refused'; message: string }
   | { type: 'opened'; id: number; attempt: number; path: string | null }
+  /** A step went through: its composite gain. */
+  | { type: 'reported'; id: number; compositeGain: number }
   | { type: 'closed'; id: number }
   /** Something the user should read: recording off, disk full … */
   | { type: 'problem'; message: string };

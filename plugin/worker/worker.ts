@@ -17,6 +17,16 @@ try {
   const service = await startService({ ...options, directory: options.runs, now: Date.now, onProblem });
   const runs = new Map<number, LiveRun>();
   const { pipeline } = service;
+  const idOf = (run: LiveRun) => [...runs].find(([, each]) => each === run)?.[0];
+  pipeline.sinks.add({
+    opened: () => {},
+    step: (run, _attempt, { compositeGain }) => {
+      const id = idOf(run);
+      if (id !== undefined) say({ type: 'reported', id, compositeGain });
+    },
+    closed: () => {},
+    gone: () => {},
+  });
   const take = (message: ToWorker) => {
     switch (message.type) {
       case 'open': {
@@ -41,7 +51,7 @@ try {
           run.monitor = message.monitor;
           closeRun(pipeline, run, message.outcome);
         }
-        if (message.lingerSeconds > 0) setTimeout(gone, message.lingerSeconds * 1000);
+        if (message.lingerSeconds > 0) setTimeout(gone, Math.min(message.lingerSeconds * 1000, 2 ** 31 - 1));
         else gone();
         break;
       }

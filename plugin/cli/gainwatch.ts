@@ -1,0 +1,106 @@
+#!/usr/bin/env node
+/** The command line: reads the arguments and calls the command. TF.js is loaded only where a model is trained. */
+import { Command, Option } from 'commander';
+import { packageVersion } from '../service.ts';
+import { BACKENDS, type BackendName, loadBackend } from './backend.ts';
+import type { DemoOptions } from './demo.ts';
+import { exportCsv } from './export.ts';
+import { positive, runsFlag, type ServerFlags, serverFlags, wholeNumber } from './options.ts';
+import { type ReplayFlags, replay, serve } from './serve.ts';
+
+const program = new Command('gainwatch')
+  .description('Sees a hyper-connection training run going wrong before the loss does.')
+  .version(packageVersion())
+  .showHelpAfterError('(--help shows what there is)');
+
+const withServer = (command: Command): Command => {
+  for (const option of serverFlags()) command.addOption(option);
+  return command;
+};
+
+interface DemoFlags extends ServerFlags {
+  backend: BackendName;
+  steps?: number;
+  depth?: number;
+  width?: number;
+  streams: number;
+  lr: number;
+  seed: number;
+  text?: string;
+  runs: string;
+  long: boolean;
+  exit: boolean;
+  json: boolean;
+}
+
+withServer(
+  program
+    .command('demo')
+    .description(
+      'Train HC, mHC and residual models on the same real text, watched, with dashboard and /metrics. About 3 minutes on 2 cores.',
+    )
+    .option('--exit', 'end after the training instead of serving on', false)
+    .addOption(new Option('--backend <name>', 'where TF.js computes').choices(BACKENDS).default('wasm'))
+    .option('--steps <number>', 'training steps of each model (default: 240; with --long 3000 at most)', wholeNumber(1))
+    .option('--depth <number>', 'blocks, each with two connections (default: 12; with --long 16)', wholeNumber(1, 256))
+    .option('--width <number>', 'C (default: 32; with --long 16)', wholeNumber(1, 4096))
+    .option('--streams <number>', 'n, 1 to 8', wholeNumber(1, 8), 4)
+    .option('--lr <rate>', 'learning rate', positive, 6e-3)
+    .option('--seed <number>', 'of weights and order of the text', wholeNumber(0), 1)
+    .option('--text <path>', 'file or folder to train on (default: Markdown and type declarations in node_modules)')
+    .option('--long', 'train a deeper, narrower model until the composite gain of HC has passed 1000', false)
+    .option('--json', 'print the results as JSON', false)
+    .addOption(runsFlag()),
+).action(async (flags: DemoFlags) => {
+  await loadBackend(flags.backend);
+  const { demo } = await import('./demo.ts');
+  const { host, token, allowHost, basePath, port } = flags;
+  const options: DemoOptions = {
+    steps: flags.steps ?? (flags.long ? 3000 : 240),
+    depth: flags.depth ?? (flags.long ? 16 : 12),
+    width: flags.width ?? (flags.long ? 16 : 32),
+    streams: flags.streams,
+    lr: flags.lr,
+    seed: flags.seed,
+    text: flags.text,
+    untilGain: flags.long ? 1000 : null,
+    exit: flags.exit,
+    json: flags.json,
+    server: { host, allowHost, basePath, ...(token === undefined ? {} : { token }), ...(port === undefined ? {} : { port }) },
+    runs: flags.runs,
+  };
+  if (!(await demo(options))) process.exitCode = 1;
+});
+
+withServer(
+  program.command('serve').description('Dashboard, /metrics and the HTTP interface over a folder of recordings.').addOption(runsFlag()),
+).action((flags: ServerFlags & { runs: string }) => serve(flags));
+
+withServer(
+  program
+    .command('replay')
+    .description('Feed a recording through the pipeline again: dashboard, metrics and stream as if the run went on.')
+    .argument('<file>', 'a recording, RUN.sqlite')
+    .option('--speed <factor>', 'times the speed of the recording', positive, 1)
+    .option('--exit', 'end after the last step instead of serving on', false)
+    .option('--runs <folder>', 'record the replay there, as a new attempt (default: recorded nowhere)'),
+).action((file: string, flags: ReplayFlags) => replay(file, flags));
+
+program
+  .command('export')
+  .description('A recording as CSV: one row per attempt, step and connection.')
+  .argument('<file>', 'a recording, RUN.sqlite')
+  .option('--out <file>', 'file to write (default: standard output)')
+  .action((file: string, { out }: { out?: string }) => exportCsv(file, out));
+
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') process.exit(0); // `gainwatch export … | head`
+  throw error;
+});
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  process.stderr.write(`gainwatch: ${(error as Error).message}\n`);
+  process.exitCode = 1;
+}

@@ -1,0 +1,61 @@
+/** Options that several commands share, and how their values are read. */
+import { InvalidArgumentError, Option } from 'commander';
+import type { ServiceOptions } from '../service.ts';
+
+export const wholeNumber =
+  (low: number, high = Number.MAX_SAFE_INTEGER) =>
+  (text: string): number => {
+    const value = text.trim() === '' ? Number.NaN : Number(text);
+    if (!Number.isInteger(value) || value < low || value > high) {
+      const upTo = high === Number.MAX_SAFE_INTEGER ? `from ${low}` : `from ${low} to ${high}`;
+      throw new InvalidArgumentError(`It must be a whole number ${upTo}.`);
+    }
+    return value;
+  };
+
+export const positive = (text: string): number => {
+  const value = Number(text);
+  if (!(value > 0) || !Number.isFinite(value)) throw new InvalidArgumentError('It must be a number above 0.');
+  return value;
+};
+
+const collect = (value: string, before: string[]): string[] => [...before, value];
+
+export interface ServerFlags {
+  port?: number;
+  host: string;
+  token?: string;
+  allowHost: string[];
+  basePath: string;
+}
+
+export const DEFAULT_PORT = 9464;
+
+/** Fresh objects for each command: commander keeps state in them. */
+export const serverFlags = (): Option[] => [
+  new Option('--port <port>', `port of dashboard and /metrics (default: ${DEFAULT_PORT}, or the next free one)`)
+    .env('GAINWATCH_PORT')
+    .argParser(wholeNumber(0, 65535)),
+  new Option('--host <address>', 'address to listen on; others than loopback need a token').default('127.0.0.1'),
+  new Option('--token <token>', 'asked of everyone who connects: as Bearer, or once in the browser as /?token=…').env('GAINWATCH_TOKEN'),
+  new Option('--allow-host <name>', "further name in the Host header, repeatable; '*' for all (needs a token)")
+    .argParser(collect)
+    .default([], 'none'),
+  new Option('--base-path <path>', 'path of the server behind a proxy, like /gainwatch').default('', 'none'),
+];
+
+export const runsFlag = (): Option => new Option('--runs <folder>', 'folder of the recordings').default('gainwatch-runs');
+
+export function serviceOptions(flags: ServerFlags, directory: string): ServiceOptions {
+  return {
+    directory,
+    host: flags.host,
+    port: flags.port ?? DEFAULT_PORT,
+    portGiven: flags.port !== undefined,
+    token: flags.token ?? null,
+    allowHost: flags.allowHost,
+    basePath: flags.basePath,
+    now: Date.now,
+    onProblem: (message) => process.stderr.write(`gainwatch: ${message}\n`),
+  };
+}

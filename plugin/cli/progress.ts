@@ -1,0 +1,41 @@
+/** Progress of the demo: a bar on a terminal, a line now and then elsewhere. */
+import { SingleBar } from 'cli-progress';
+
+export interface TraineeProgress {
+  name: string;
+  loss: number;
+  ms: number;
+  /** Composite gain; null until the first came back. */
+  gain: number | null;
+}
+
+export interface Progress {
+  step(step: number, trainees: readonly TraineeProgress[]): void;
+  stop(): void;
+}
+
+const seconds = (ms: number) =>
+  ms >= 60_000 ? `${Math.floor(ms / 60_000)} min ${Math.round((ms % 60_000) / 1000)} s` : `${Math.round(ms / 1000)} s`;
+const shown = ({ name, loss, ms, gain }: TraineeProgress) =>
+  `${name} loss ${loss.toFixed(2)}, ${ms.toFixed(0)} ms${name === 'residual' ? '' : `, G ${gain === null ? '…' : gain.toPrecision(3)}`}`;
+
+export function createProgress(total: number, stream: NodeJS.WriteStream): Progress {
+  const start = performance.now();
+  const left = (step: number) => seconds(((performance.now() - start) / step) * (total - step));
+  if (!stream.isTTY) {
+    return {
+      step: (step, trainees) => {
+        if (step === 1 || step % 20 === 0 || step === total) {
+          stream.write(`step ${step}/${total} | ${trainees.map(shown).join(' | ')} | ${left(step)} left\n`);
+        }
+      },
+      stop: () => {},
+    };
+  }
+  const bar = new SingleBar({ stream, format: '{bar} {value}/{total} | {trainees} | {left} left', barsize: 16, hideCursor: null });
+  bar.start(total, 0, { trainees: '', left: '…' });
+  return {
+    step: (step, trainees) => bar.update(step, { trainees: trainees.map(shown).join(' | '), left: left(step) }),
+    stop: () => bar.stop(),
+  };
+}

@@ -1,0 +1,110 @@
+/** What came of a demo run: asked of the server that everyone else asks, and laid out as a table. */
+import { setTimeout as pause } from 'node:timers/promises';
+import Table from 'cli-table3';
+import type { RunDetail, SeriesAnswer, StepAnswer } from '../../src/telemetry/api.ts';
+import type { MeasureKey } from '../../src/telemetry/catalogue.ts';
+import { fromWire, type WireNumber } from '../../src/telemetry/wire.ts';
+import type { Trainee } from './trainee.ts';
+
+export interface RunResult {
+  run: string;
+  steps: number;
+  /** Means of the first and of the last ten steps, nats per byte. */
+  firstLoss: number;
+  lastLoss: number;
+  /** Over all connections and steps. */
+  maxCompositeForwardGain: number;
+  maxCompositeBackwardGain: number;
+  worstRowDeviation: number;
+  worstColumnDeviation: number;
+  /** Mean over connections of the share of H_res off its diagonal, last step. */
+  offDiagonalMass: number;
+  /** Last step, bytes. */
+  connectionActivations: number | null;
+  branchActivations: number | null;
+  allocated: number | null;
+  /** Median of a step, with the watching, ms. */
+  medianStepMs: number;
+  /** Share of the training time that gainwatch took. */
+  monitorShare: number;
+  samplesDropped: number;
+  errors: number;
+}
+
+/** Waits for the run's end to be recorded, then reads it. */
+export async function readResults(
+  url: string,
+  token: string | undefined,
+  { name, losses, milliseconds, monitor }: Trainee,
+): Promise<RunResult> {
+  const ask = async <T>(path: string): Promise<T> => {
+    const response = await fetch(
+      `${url}api/v1/runs/${name}${path}`,
+      token === undefined ? {} : { headers: { authorization: `Bearer ${token}` } },
+    );
+    if (!response.ok) throw new Error(`run ${name} could not be read back: ${response.status} ${await response.text()}`);
+    return (await response.json()) as T;
+  };
+  for (let tries = 0; (await ask<RunDetail>('')).outcome === null && tries < 100; tries++) await pause(100);
+  const largest = async (measure: MeasureKey): Promise<number> => {
+    const { series } = await ask<SeriesAnswer>(`/series?measure=${measure}&points=1`);
+    const values = series.flatMap((s) => s.max).filter((v): v is WireNumber => v !== null);
+    return values.map(fromWire).reduce((a, b) => (b > a || Number.isNaN(a) ? b : a), Number.NaN);
+  };
+  const latest = await ask<StepAnswer>('/steps/latest');
+  const totals = latest.memory?.totals ?? {};
+  const mean = (values: number[]) => values.reduce((a, b) => a + b, 0) / values.length;
+  const total = milliseconds.reduce((a, b) => a + b, 0);
+  const { overheadSeconds, samplesDropped, errors } = monitor.counters;
+  return {
+    run: name,
+    steps: losses.length,
+    firstLoss: mean(losses.slice(0, 10)),
+    lastLoss: mean(losses.slice(-10)),
+    maxCompositeForwardGain: await largest('compositeForwardGain'),
+    maxCompositeBackwardGain: await largest('compositeBackwardGain'),
+    worstRowDeviation: await largest('rowDeviation'),
+    worstColumnDeviation: await largest('columnDeviation'),
+    offDiagonalMass: mean(latest.mapping.map(offDiagonal)),
+    connectionActivations: totals['activations'] ?? null,
+    branchActivations: totals['branch_activations'] ?? null,
+    allocated: totals['allocated'] ?? null,
+    medianStepMs: [...milliseconds].sort((a, b) => a - b)[milliseconds.length >> 1],
+    monitorShare: (overheadSeconds * 1000) / total,
+    samplesDropped,
+    errors,
+  };
+}
+
+/** Σ off the diagonal of |H_ij|, over n. */
+function offDiagonal(matrix: WireNumber[]): number {
+  const n = Math.sqrt(matrix.length);
+  return matrix.reduce<number>((sum, value, k) => sum + (k % (n + 1) === 0 ? 0 : Math.abs(fromWire(value))), 0) / n;
+}
+
+const gain = (value: number) =>
+  Math.abs(value - 1) < 1e-3 ? `1 ${value < 1 ? '−' : '+'} ${Math.abs(value - 1).toExponential(0)}` : value.toPrecision(4);
+const mebibytes = (bytes: number | null) => (bytes === null ? '–' : (bytes / 2 ** 20).toFixed(1));
+
+export function resultTable(results: readonly RunResult[]): string {
+  const table = new Table({
+    head: ['', ...results.map((r) => r.run)],
+    style: { head: [], border: [] },
+    colAligns: ['left', ...results.map(() => 'right' as const)],
+  });
+  const row = (label: string, cell: (result: RunResult) => string) => table.push([label, ...results.map(cell)]);
+  row('loss, first → last ten of the steps', (r) => `${r.firstLoss.toFixed(3)} → ${r.lastLoss.toFixed(3)} of ${r.steps}`);
+  row('max composite gain, forward', (r) => gain(r.maxCompositeForwardGain));
+  row('max composite gain, backward', (r) => gain(r.maxCompositeBackwardGain));
+  row('worst |row sum − 1|', (r) => r.worstRowDeviation.toExponential(1));
+  row('worst |column sum − 1|', (r) => r.worstColumnDeviation.toExponential(1));
+  row('off-diagonal mass of H_res', (r) => r.offDiagonalMass.toFixed(3));
+  row(
+    'kept for backward by connections / branches, MiB',
+    (r) => `${mebibytes(r.connectionActivations)} / ${mebibytes(r.branchActivations)}`,
+  );
+  row('held after the step, MiB', (r) => mebibytes(r.allocated));
+  row('ms per step, median', (r) => r.medianStepMs.toFixed(0));
+  row('of it for watching', (r) => `${(100 * r.monitorShare).toFixed(1)} %`);
+  return table.toString();
+}

@@ -1,0 +1,81 @@
+/** `gainwatch serve` and `gainwatch replay`: the service in this process, over recordings. Loads no TF.js. */
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import { SingleBar } from 'cli-progress';
+import { closeRun, forgetRun, openRun, takeReport } from '../pipeline.ts';
+import { loadRecorder } from '../recorder/load.ts';
+import { startService } from '../service.ts';
+import { type ServerFlags, serviceOptions } from './options.ts';
+
+const say = (line: string) => process.stderr.write(`${line}\n`);
+
+/** Resolves on SIGINT or SIGTERM. */
+function stopped(): Promise<void> {
+  return new Promise((resolve) => {
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve());
+  });
+}
+
+export async function serve(flags: ServerFlags & { runs: string }): Promise<void> {
+  if (!existsSync(flags.runs)) throw new Error(`runs: the folder ${flags.runs} does not exist (--runs)`);
+  const service = await startService(serviceOptions(flags, flags.runs));
+  if (service.note !== null) say(service.note);
+  say(`Dashboard  ${service.url}\nMetrics    ${service.url}metrics\nRecordings ${flags.runs}`);
+  await stopped();
+  await service.close();
+}
+
+export interface ReplayFlags extends ServerFlags {
+  speed: number;
+  runs?: string;
+  exit: boolean;
+}
+
+/** Feeds the steps of a recording through the pipeline in their own rhythm, times `speed`. Recorded anew only with --runs. */
+export async function replay(file: string, flags: ReplayFlags): Promise<void> {
+  const recorder = await loadRecorder((message) => {
+    throw new Error(message);
+  });
+  if (recorder === null) return;
+  const reader = recorder.openReader(file);
+  const scratch = flags.runs === undefined ? mkdtempSync(join(tmpdir(), 'gainwatch-replay-')) : null;
+  try {
+    const detail = recorder.readDetail(reader);
+    const newest = recorder.readLatest(reader);
+    if (detail === null || newest === null) throw new Error(`${file} has no step to replay`);
+    const service = await startService(serviceOptions(flags, flags.runs ?? scratch!));
+    if (service.note !== null) say(service.note);
+    say(
+      `Dashboard  ${service.url}\nMetrics    ${service.url}metrics\nReplaying ${detail.run}, attempt ${newest.attempt}, at ${flags.speed} times its speed`,
+    );
+    const { pipeline } = service;
+    const run = openRun(pipeline, newest.header);
+    const stop = new AbortController();
+    const ended = stopped().then(() => stop.abort());
+    const bar = new SingleBar({ stream: process.stderr, format: '{bar} step {value}/{total} | {eta_formatted} left', noTTYOutput: false });
+    bar.start(newest.report.step, 0);
+    let before: number | null = null;
+    for (const { report } of recorder.readSteps(reader, { attempt: newest.attempt, step: -1 })) {
+      const wait = before === null ? 0 : (report.time - before) / flags.speed;
+      before = report.time;
+      await pause(Math.max(0, wait), undefined, { signal: stop.signal }).catch(() => {});
+      if (stop.signal.aborted) break;
+      // The rhythm is the recording's, the clock ours: "last step" means the last one replayed.
+      takeReport(pipeline, run, { ...report, time: Date.now() });
+      bar.update(report.step);
+    }
+    bar.stop();
+    closeRun(pipeline, run, stop.signal.aborted ? 'interrupted' : (detail.outcome ?? 'unknown'));
+    if (!flags.exit && !stop.signal.aborted) {
+      say(`Replayed. Still serving ${service.url} – Ctrl-C ends it.`);
+      await ended;
+    }
+    forgetRun(pipeline, run);
+    await service.close();
+  } finally {
+    recorder.closeReader(reader);
+    if (scratch !== null) rmSync(scratch, { recursive: true, force: true });
+  }
+}
