@@ -8,6 +8,11 @@ export const fromSql = (value: SqlNumber): number | null => (value === 'NaN' ? N
 
 export const blob = (values: Float32Array | Float64Array): Buffer => Buffer.from(values.buffer, values.byteOffset, values.byteLength);
 
-/** libsql returns a BLOB as an ArrayBuffer of its own. */
-export const floats = (buffer: ArrayBuffer): Float32Array => new Float32Array(buffer);
-export const doubles = (buffer: ArrayBuffer): Float64Array => new Float64Array(buffer);
+/** As libsql hands it out: `all` gives an ArrayBuffer, `get` a Buffer, which may lie anywhere in a larger one. */
+export type SqlBlob = ArrayBuffer | Uint8Array;
+
+export const isBlob = (value: unknown): value is SqlBlob => value instanceof ArrayBuffer || value instanceof Uint8Array;
+const aligned = (value: SqlBlob): ArrayBuffer => (value instanceof ArrayBuffer ? value : Uint8Array.from(value).buffer);
+
+export const floats = (value: SqlBlob): Float32Array => new Float32Array(aligned(value));
+export const doubles = (value: SqlBlob): Float64Array => new Float64Array(aligned(value));

@@ -4,7 +4,7 @@ import { MEASURES } from '../../src/telemetry/catalogue.ts';
 import type { Outcome, StepReport } from '../../src/telemetry/report.ts';
 import { type ConnectionInfo, MEMORY_KINDS, type RunHeader } from '../../src/telemetry/sample.ts';
 import { toWire, type WireNumber } from '../../src/telemetry/wire.ts';
-import { doubles, floats, fromSql, type SqlNumber } from './blobs.ts';
+import { doubles, floats, fromSql, isBlob, type SqlBlob, type SqlNumber } from './blobs.ts';
 import { FACTOR, LEVELS, SCALARS } from './buckets.ts';
 import { type Db, openForReading } from './database.ts';
 import { isAlive } from './write.ts';
@@ -98,10 +98,10 @@ interface StepRow {
   samples_dropped: number;
   errors: number;
   memory_totals: string | null;
-  measures: ArrayBuffer;
-  mapping: ArrayBuffer;
-  nonfinite: ArrayBuffer;
-  memory: ArrayBuffer | null;
+  measures: SqlBlob;
+  mapping: SqlBlob;
+  nonfinite: SqlBlob;
+  memory: SqlBlob | null;
 }
 
 function reportOf(row: StepRow): StepReport {
@@ -195,8 +195,8 @@ function stretches(rows: AttemptRow[], query: SeriesQuery): { header: RunHeader;
 interface Row {
   step: number;
   time: number;
-  min: ArrayBuffer | SqlNumber;
-  max: ArrayBuffer | SqlNumber;
+  min: SqlBlob | SqlNumber;
+  max: SqlBlob | SqlNumber;
 }
 
 /**
@@ -286,14 +286,14 @@ function mergeInto(size: number, width: number) {
     return (smaller ? b < a : b > a) ? b : a;
   };
   const add = (row: Row, columns: number[], scalar: boolean) => {
-    const values = (side: ArrayBuffer | SqlNumber): (number | null)[] => {
-      if (!(side instanceof ArrayBuffer)) return [fromSql(side)];
+    const values = (side: SqlBlob | SqlNumber): (number | null)[] => {
+      if (!isBlob(side)) return [fromSql(side)];
       if (scalar) return [doubles(side)[0]];
       const all = floats(side);
       return columns.map((c) => all[c]);
     };
     const lower = values(row.min);
-    const upper = row.max === null && row.min instanceof ArrayBuffer ? lower : values(row.max);
+    const upper = row.max === null && isBlob(row.min) ? lower : values(row.max);
     const next = Math.floor(row.step / size);
     const fresh = next !== bucket || size === 1;
     if (fresh) {

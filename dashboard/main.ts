@@ -1,0 +1,280 @@
+/** Puts the page together: what is chosen, what is loaded, what the stream brings, and when it is drawn. */
+import type { RunSummary, StepAnswer } from '../src/telemetry/api.ts';
+import { askLatest, askRun, askRuns, askSeries } from './api.ts';
+import { createLineChart, createStackedBars, type Line } from './charts.ts';
+import { fromWire } from './format.ts';
+import { bannerText, drawHeadline } from './headline.ts';
+import { createHeatmap } from './heatmap.ts';
+import { addStep, createHistory, type History, POINTS, type Point, pointsOf, SHOWN_MEASURES, SHOWN_SCALARS } from './history.ts';
+import { drawMatrix } from './matrix.ts';
+import { drawStrip } from './strip.ts';
+import { currentTheme, depthColour, onThemeChange, runColour } from './theme.ts';
+
+const element = <T extends HTMLElement>(id: string) => document.getElementById(id) as T;
+/** Runs in the overview. */
+const OVERVIEW_AT_MOST = 8;
+const DRAW_EVERY = 200;
+
+const state = {
+  runs: new Map<string, RunSummary>(),
+  /** G of each run in the overview. */
+  overview: new Map<string, Point[]>(),
+  chosen: null as string | null,
+  history: null as History | null,
+  connection: 0,
+  direction: 'Forward' as 'Forward' | 'Backward',
+  connected: true,
+  /** When the newest step of the chosen run was made, by this machine's clock. */
+  lastStepAt: 0,
+  error: null as string | null,
+};
+
+// ── drawing ──
+
+const overview = createLineChart('overview', { log: true, legend: true, pick: (run) => void choose(run) });
+const composite = createLineChart('composite', { log: true, legend: false, pick: (name) => pickConnection(name) });
+const deviation = createLineChart('deviation', { log: true, legend: true });
+const loss = createLineChart('loss', { log: false, legend: true, right: 'gradient norm' });
+const memory = createStackedBars('memory');
+const heatmap = createHeatmap((row) => pickConnection(state.history?.detail.connections[row].name ?? ''));
+
+let scheduled: number | null = null;
+let drawnAt = 0;
+
+/** At most five times a second, and not at all in a hidden tab. */
+function schedule(): void {
+  if (scheduled !== null) return;
+  scheduled = window.setTimeout(
+    () => {
+      requestAnimationFrame(() => {
+        scheduled = null;
+        drawnAt = performance.now();
+        draw();
+      });
+    },
+    Math.max(0, DRAW_EVERY - (performance.now() - drawnAt)),
+  );
+}
+
+function sortedRuns(): RunSummary[] {
+  return [...state.runs.values()].sort((a, b) => b.startedAt - a.startedAt || a.run.localeCompare(b.run));
+}
+
+function draw(): void {
+  const runs = sortedRuns();
+  const colours = new Map([...state.overview.keys()].sort().map((run, i) => [run, runColour(i)]));
+  element('empty').hidden = runs.length > 0;
+  element('run').hidden = runs.length === 0;
+  drawStrip(element('runs'), runs, state.chosen, colours, (run) => void choose(run));
+  drawBanner();
+  overview.draw(
+    [...state.overview]
+      .sort()
+      .map(([label, points]) => ({ label, points, colour: colours.get(label)!, width: label === state.chosen ? 2.5 : 1.5 })),
+  );
+  const { history } = state;
+  if (history === null) return;
+  drawHeadline(element('headline'), history);
+  drawHistory(history);
+}
+
+function drawHistory({ detail, latest, measures, scalars }: History): void {
+  const names = detail.connections.map((c) => c.name);
+  const { connection, direction } = state;
+  const { ink } = currentTheme();
+  composite.draw(
+    measures[`composite${direction}Gain`].map((points, l): Line => {
+      const chosen = l === connection;
+      return { label: names[l], points, colour: chosen ? ink : depthColour(l, names.length), width: chosen ? 2.5 : 1.2 };
+    }),
+  );
+  heatmap.draw(names, measures[direction === 'Forward' ? 'forwardGain' : 'backwardGain']);
+  deviation.draw([
+    { label: 'row, worst', points: worstOf(measures.rowDeviation), colour: runColour(0) },
+    { label: 'column, worst', points: worstOf(measures.columnDeviation), colour: runColour(1) },
+    { label: 'row, chosen', points: measures.rowDeviation[connection], colour: runColour(0), dashed: true, width: 1 },
+    { label: 'column, chosen', points: measures.columnDeviation[connection], colour: runColour(1), dashed: true, width: 1 },
+  ]);
+  loss.draw([
+    { label: 'loss', points: scalars.loss, colour: runColour(1), width: 2 },
+    { label: 'gradient norm', points: scalars.gradientNorm, colour: runColour(0), width: 1, right: true },
+  ]);
+  const kinds = detail.memoryKinds;
+  memory.draw(
+    names,
+    kinds.map((kind) => ({ label: kind.replace('_', ' '), values: latest?.memory?.connections[kind].map((v) => fromWire(v)) ?? [] })),
+    kinds.map((_, i) => depthColour(i, kinds.length)),
+  );
+  drawMatrix(element('matrix'), names[connection], latest?.mapping[connection]);
+}
+
+/** The largest of all connections at each step. */
+function worstOf(rows: Point[][]): Point[] {
+  return (rows[0] ?? []).map(({ x }, i) => ({ x, y: Math.max(...rows.map((row) => row[i].y)) }));
+}
+
+function drawBanner(): void {
+  const run = state.chosen === null ? undefined : state.runs.get(state.chosen);
+  const text =
+    state.error ??
+    bannerText({
+      connected: state.connected,
+      live: run?.live === true && run.lastStep !== null,
+      secondsSinceStep: (Date.now() - state.lastStepAt) / 1000,
+      stepSeconds: state.history?.latest?.stepSeconds ?? 0,
+    });
+  const banner = element('banner');
+  banner.hidden = text === null;
+  if (banner.textContent !== text) banner.textContent = text ?? '';
+}
+
+// ── choosing ──
+
+let loading = 0;
+
+/** Loads a run's past; steps that come meanwhile are kept and added after it. */
+async function choose(run: string): Promise<void> {
+  const ticket = ++loading;
+  state.chosen = run;
+  state.error = null;
+  early = [];
+  location.hash = `run=${encodeURIComponent(run)}`;
+  try {
+    const detail = await askRun(run);
+    const [latest, ...series] = await Promise.all([
+      detail.lastStep === null ? null : askLatest(run),
+      ...[...SHOWN_MEASURES, ...SHOWN_SCALARS].map((measure) => askSeries(run, measure, POINTS)),
+    ]);
+    if (ticket !== loading) return; // another was chosen meanwhile
+    const fresh = state.history?.detail.run !== run;
+    state.history = createHistory(detail, latest, series);
+    state.lastStepAt = detail.lastTime ?? Date.now();
+    if (fresh || state.connection >= detail.connections.length) state.connection = detail.connections.length - 1;
+    fillPicker();
+    const kept = early;
+    early = null;
+    for (const step of kept) addStep(state.history, step);
+  } catch (error) {
+    if (ticket !== loading) return;
+    early = null;
+    state.error = `${run}: ${(error as Error).message}`;
+  }
+  schedule();
+}
+
+/** Steps of the chosen run that came while its past was loaded; null: it is there. */
+let early: StepAnswer[] | null = null;
+
+function fillPicker(): void {
+  const picker = element<HTMLSelectElement>('connection');
+  const names = state.history?.detail.connections.map((c) => c.name) ?? [];
+  picker.replaceChildren(...names.map((name) => new Option(name, name)));
+  picker.selectedIndex = state.connection;
+}
+
+function pickConnection(name: string): void {
+  const index = state.history?.detail.connections.findIndex((c) => c.name === name) ?? -1;
+  if (index < 0) return;
+  state.connection = index;
+  element<HTMLSelectElement>('connection').selectedIndex = index;
+  schedule();
+}
+
+element('connection').addEventListener('change', (event) => pickConnection((event.target as HTMLSelectElement).value));
+for (const direction of ['Forward', 'Backward'] as const) {
+  element(direction.toLowerCase()).addEventListener('click', () => {
+    state.direction = direction;
+    for (const other of ['Forward', 'Backward']) element(other.toLowerCase()).setAttribute('aria-pressed', String(other === direction));
+    schedule();
+  });
+}
+onThemeChange(schedule);
+
+// ── the stream ──
+
+function takeStep(step: StepAnswer): void {
+  const summary = state.runs.get(step.run);
+  if (summary !== undefined) {
+    summary.lastStep = step.step;
+    summary.lastTime = step.time;
+    summary.lastLoss = step.loss;
+    summary.lastCompositeGain = step.compositeGain;
+  }
+  const gains = state.overview.get(step.run);
+  if (gains !== undefined && step.step > (gains.at(-1)?.x ?? -1)) gains.push({ x: step.step, y: fromWire(step.compositeGain) });
+  if ((gains?.length ?? 0) > 2 * POINTS) void loadOverview(step.run);
+  if (step.run === state.chosen) {
+    state.lastStepAt = step.time;
+    if (early !== null) early.push(step);
+    else if (state.history !== null) {
+      const max = state.history.detail.maxCompositeGain;
+      if (max === null || fromWire(step.compositeGain) > fromWire(max)) state.history.detail.maxCompositeGain = step.compositeGain;
+      if (!addStep(state.history, step)) void choose(step.run);
+    }
+  }
+  schedule();
+}
+
+function takeRun(summary: RunSummary): void {
+  const known = state.runs.get(summary.run);
+  state.runs.set(summary.run, summary);
+  if (known === undefined || known.attempt !== summary.attempt) {
+    void loadOverview(summary.run);
+    if (state.chosen === null || state.chosen === summary.run) void choose(summary.run);
+  }
+  schedule();
+}
+
+async function loadOverview(run: string): Promise<void> {
+  try {
+    const [points] = pointsOf(await askSeries(run, 'compositeGain', POINTS));
+    state.overview.set(run, points ?? []);
+  } catch {
+    state.overview.set(run, state.overview.get(run) ?? []); // not recorded: from now on
+  }
+  schedule();
+}
+
+/** The stream is opened first, so that no step falls between the past and the present. */
+function listen(): void {
+  const source = new EventSource('api/v1/stream');
+  source.addEventListener('open', () => {
+    state.connected = true;
+    schedule();
+  });
+  source.addEventListener('error', () => {
+    state.connected = false;
+    schedule();
+    // Refused for good (a restarted server with another token …): try from the start.
+    if (source.readyState === EventSource.CLOSED) {
+      setTimeout(listen, 3000);
+    }
+  });
+  source.addEventListener('step', (event) => takeStep(JSON.parse(event.data as string) as StepAnswer));
+  source.addEventListener('run', (event) => takeRun(JSON.parse(event.data as string) as RunSummary));
+}
+
+async function start(): Promise<void> {
+  listen();
+  try {
+    for (const run of await askRuns()) if (!state.runs.has(run.run)) state.runs.set(run.run, run);
+  } catch (error) {
+    state.error = (error as Error).message;
+  }
+  const runs = sortedRuns();
+  for (const { run } of runs
+    .filter((r) => r.live)
+    .concat(runs)
+    .slice(0, OVERVIEW_AT_MOST))
+    if (!state.overview.has(run)) void loadOverview(run);
+  const asked = new URLSearchParams(location.hash.slice(1)).get('run');
+  // Unless one is named in the address: the live run with the largest gain, else the newest.
+  const gainOf = (run: RunSummary) => (run.lastCompositeGain === null ? 0 : fromWire(run.lastCompositeGain));
+  const [strongest] = runs.filter((r) => r.live).sort((a, b) => gainOf(b) - gainOf(a));
+  const first = asked !== null && state.runs.has(asked) ? asked : (strongest ?? runs[0])?.run;
+  if (first !== undefined && (state.chosen === null || asked !== null)) await choose(first);
+  schedule();
+  setInterval(drawBanner, 1000);
+}
+
+void start();
