@@ -21,6 +21,7 @@ export function drawMatrix(container: HTMLElement, connection: string, values: W
     if (kind === 'td') {
       const [r, g, b] = gainColour(Math.max(-1, Math.min(1, value)) * 0.6, dark);
       element.style.backgroundColor = `rgb(${r} ${g} ${b})`;
+      element.style.color = 0.3 * r + 0.6 * g + 0.1 * b > 130 ? '#10151b' : '#ffffff';
     }
   };
   const label = (row: HTMLTableRowElement, text: string) => {

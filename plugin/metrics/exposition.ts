@@ -140,8 +140,8 @@ function createExposition(state: MetricsState, contentType: ContentType, version
     ['run', 'layer', 'kind', 'streams', 'convention', 'index'],
     ({ run }, set) => {
       run.header.connections.forEach((c, index) => {
-        const labels = { run: run.header.run, layer: c.name, kind: c.kind, convention: c.convention ?? '' };
-        set({ ...labels, streams: String(run.header.streams), index: String(index) }, 1);
+        const streams = String(run.header.streams);
+        set({ run: run.header.run, layer: c.name, kind: c.kind, streams, convention: c.convention ?? '', index: String(index) }, 1);
       });
     },
   );

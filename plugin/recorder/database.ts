@@ -14,6 +14,7 @@
  * Durability: synchronous=NORMAL. What is committed survives the death of the process (kill -9); a power cut may take
  * the last commits, never the file.
  */
+import { existsSync } from 'node:fs';
 import Database from 'libsql';
 
 export type Db = Database.Database;
@@ -115,14 +116,16 @@ export function openForWriting(path: string): Db {
 
 /** Opens a recording that must exist; nothing can be written through it. */
 export function openForReading(path: string): Db {
+  // libsql enforces neither `fileMustExist` nor `readonly`.
+  if (!existsSync(path)) throw new Error(`${path} cannot be opened: there is no such file`);
   let db: Db;
   try {
-    db = new Database(path, { readonly: true, fileMustExist: true });
+    db = new Database(path);
   } catch (error) {
     throw new Error(`${path} cannot be opened: ${(error as Error).message}`);
   }
   try {
-    db.pragma('query_only = ON'); // libsql does not enforce `readonly`
+    db.pragma('query_only = ON');
     db.pragma('busy_timeout = 5000');
     checkFile(db, path);
   } catch (error) {

@@ -70,8 +70,9 @@ function start(key: string, options: ServerOptions): Promise<WorkerClient> {
   };
   return new Promise((resolve, reject) => {
     const dead = (message: string) => {
-      if (client.alive) for (const hear of client.runs.values()) hear({ type: 'problem', message });
+      const unexpected = client.alive;
       client.alive = false;
+      if (unexpected) for (const hear of client.runs.values()) hear({ type: 'problem', message });
       if (clients.has(key)) clients.delete(key);
       reject(new Error(message));
     };

@@ -1,0 +1,200 @@
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import Database from 'libsql';
+import { describe, expect, test } from 'vitest';
+import { checkRunName, listRuns, recordingPath } from '../../plugin/recorder/directory.ts';
+import { closeReader, openReader, readDetail, readLatest, readSeries, readSteps } from '../../plugin/recorder/read.ts';
+import { closeRecording, commitReports, openRecording } from '../../plugin/recorder/write.ts';
+import type { StepReport } from '../../src/telemetry/report.ts';
+import { fromWire } from '../../src/telemetry/wire.ts';
+import { temporaryFolder } from '../support/folders.ts';
+import { findSqlite } from '../support/programs.ts';
+import { testHeader, testReport } from '../support/samples.ts';
+
+const header = testHeader('hc');
+const steps = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, i) => testReport(header, from + i));
+
+function recorded(folder: string, batches: StepReport[][]): string {
+  const recording = openRecording(folder, header, 1000);
+  for (const batch of batches) commitReports(recording, batch);
+  closeRecording(recording, 'completed', 2000);
+  return recording.path;
+}
+
+describe('what is written is read back', () => {
+  test('every field, with NaN, infinities and what is not known', () => {
+    const folder = temporaryFolder();
+    const strange = testReport(header, 2, {
+      loss: Number.NaN,
+      gradientNorm: null,
+      learningRate: Number.POSITIVE_INFINITY,
+      memory: null,
+      mappings: testReportMappings(Number.NaN),
+    });
+    const written = [testReport(header, 1), strange];
+    const reader = openReader(recorded(folder, [written]));
+    const read = [...readSteps(reader)];
+    expect(read.map((r) => r.report)).toEqual(written);
+    expect(read[0].header).toEqual(header);
+    expect(Number.isNaN(read[1].report.loss)).toBe(true);
+    expect(readLatest(reader)?.report).toEqual(strange);
+    const detail = readDetail(reader);
+    expect(detail).toMatchObject({ run: 'hc', attempt: 1, lastStep: 2, outcome: 'completed', lastLoss: 'NaN', connectionCount: 3 });
+    closeReader(reader);
+  });
+
+  test('a step back, and opening again, start attempts that keep the old steps', () => {
+    const folder = temporaryFolder();
+    recorded(folder, [steps(1, 10)]);
+    const path = recorded(folder, [steps(5, 8), [testReport(header, 7, { loss: 42 })]]);
+    const reader = openReader(path);
+    const detail = readDetail(reader);
+    expect(detail?.attempts.map((a) => [a.attempt, a.forkStep, a.lastStep, a.outcome])).toEqual([
+      [1, 1, 10, 'completed'],
+      [2, 5, 8, 'unknown'],
+      [3, 7, 7, 'completed'],
+    ]);
+    expect([...readSteps(reader)].map((r) => `${r.attempt}:${r.report.step}`).length).toBe(15);
+    const series = readSeries(reader, { measure: 'loss' });
+    expect(series.steps).toEqual([1, 2, 3, 4, 5, 6, 7]);
+    expect(series.series[0].max.at(-1)).toBe(42);
+    expect(readSeries(reader, { measure: 'loss', attempt: 1 }).steps).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
+    closeReader(reader);
+  });
+});
+
+const testReportMappings = (value: number) => {
+  const mappings = new Float32Array(3 * 4 * 4).fill(0.5);
+  mappings[5] = value;
+  return mappings;
+};
+
+test('law: a reduced series has the minimum and maximum of the steps it stands for, however they were committed', () => {
+  fc.assert(
+    fc.property(
+      fc.uniqueArray(fc.integer({ min: 1, max: 3000 }), { minLength: 1, maxLength: 120 }),
+      fc.integer({ min: 1, max: 40 }),
+      fc.integer({ min: 1, max: 50 }),
+      (numbers, batch, points) => {
+        const folder = temporaryFolder();
+        const sorted = numbers.sort((a, b) => a - b);
+        const reports = sorted.map((step) => testReport(header, step, { loss: step % 7 === 0 ? Number.NaN : Math.sin(step) }));
+        const batches = Array.from({ length: Math.ceil(reports.length / batch) }, (_, i) => reports.slice(i * batch, (i + 1) * batch));
+        const reader = openReader(recorded(folder, batches));
+        const answer = readSeries(reader, { measure: 'loss', points });
+        const columns = readSeries(reader, { measure: 'columnDeviation', points });
+        closeReader(reader);
+        expect(answer.steps.length).toBeLessThanOrEqual(points + 1);
+        expect(columns.steps).toEqual(answer.steps);
+        answer.steps.forEach((first, i) => {
+          const end = answer.steps[i + 1] ?? Number.POSITIVE_INFINITY;
+          const losses = reports.filter((r) => r.step >= first && r.step < end).map((r) => r.loss as number);
+          const finite = losses.filter((v) => !Number.isNaN(v));
+          expect(fromWire(answer.series[0].min[i]!)).toBe(finite.length > 0 ? Math.min(...finite) : Number.NaN);
+          expect(fromWire(answer.series[0].max[i]!)).toBe(finite.length > 0 ? Math.max(...finite) : Number.NaN);
+        });
+      },
+    ),
+    { numRuns: 15 },
+  );
+});
+
+test('a refused write leaves the recording as it was, and can be repeated', () => {
+  const folder = temporaryFolder();
+  const recording = openRecording(folder, header, 0);
+  commitReports(recording, steps(1, 3));
+  recording.db.pragma('max_page_count = 1'); // SQLite's own "disk is full"
+  expect(() => commitReports(recording, steps(4, 200))).toThrow(/full/);
+  expect(recording.lastStep).toBe(3);
+  recording.db.pragma('max_page_count = 1000000');
+  commitReports(recording, steps(4, 200));
+  closeRecording(recording, 'completed', 1);
+  const reader = openReader(recording.path);
+  expect([...readSteps(reader)].map((r) => r.report.step)).toEqual(Array.from({ length: 200 }, (_, i) => i + 1));
+  expect(fromWire(readSeries(reader, { measure: 'loss', points: 1 }).series[0].max[0]!)).toBe(5);
+  closeReader(reader);
+});
+
+test('after kill -9 all that was acknowledged is there, and the run is known to have vanished', async () => {
+  const folder = temporaryFolder();
+  const script = `
+    const { openRecording, commitReports } = await import('${new URL('../../dist/plugin/recorder/write.js', import.meta.url)}');
+    const report = JSON.parse(process.argv[1]);
+    const recording = openRecording(process.argv[2], JSON.parse(process.argv[3]), Date.now());
+    const L = 3;
+    for (let step = 1; ; step++) {
+      commitReports(recording, [{ ...report, step, measures: new Float32Array(20 * L), mapping: new Float32Array(L * 4), nonfinite: new Float64Array(L), memory: null }]);
+      process.stdout.write(step + '\\n');
+    }`;
+  const child = spawn(process.execPath, [
+    '--input-type=module',
+    '-e',
+    script,
+    JSON.stringify(testReport(header, 1)),
+    folder,
+    JSON.stringify(header),
+  ]);
+  let acknowledged = 0;
+  child.stdout.on('data', (data: Buffer) => {
+    acknowledged = Math.max(acknowledged, ...String(data).trim().split('\n').map(Number));
+    if (acknowledged >= 50) child.kill('SIGKILL');
+  });
+  await once(child, 'close');
+  expect(acknowledged).toBeGreaterThanOrEqual(50);
+  const reader = openReader(recordingPath(folder, 'hc'));
+  const found = [...readSteps(reader)].map((r) => r.report.step);
+  expect(found.length).toBeGreaterThanOrEqual(acknowledged);
+  expect(found).toEqual(found.map((_, i) => i + 1));
+  expect(readDetail(reader)?.outcome).toBe('unknown');
+  closeReader(reader);
+  expect(listRuns(folder)).toEqual(['hc']);
+});
+
+const sqlite = findSqlite();
+test.skipIf(sqlite === null)('sqlite3 reads a recording while it is written', () => {
+  const folder = temporaryFolder();
+  const recording = openRecording(folder, header, 0);
+  commitReports(recording, steps(1, 20));
+  const answer = execFileSync(
+    sqlite!,
+    [recording.path, 'SELECT count(*), max(step) FROM scalars; PRAGMA integrity_check; PRAGMA journal_mode;'],
+    { encoding: 'utf8' },
+  );
+  expect(answer.trim().split('\n')).toEqual(['20|20', 'ok', 'wal']);
+  commitReports(recording, steps(21, 22));
+  closeRecording(recording, 'completed', 1);
+});
+
+describe('what is refused', () => {
+  test('a file that is no recording, a foreign database, a newer version, a missing file', () => {
+    const folder = temporaryFolder();
+    const garbage = join(folder, 'garbage.sqlite');
+    writeFileSync(garbage, 'this is not a database, but it is long enough to be looked at as one'.repeat(20));
+    expect(() => openReader(garbage)).toThrow(/garbage.sqlite is not a gainwatch recording/);
+    expect(() => openRecording(folder, { ...header, run: 'garbage' }, 0)).toThrow(/not a gainwatch recording/);
+    const foreign = join(folder, 'foreign.sqlite');
+    const db = new Database(foreign);
+    db.exec('CREATE TABLE t (a)');
+    db.close();
+    expect(() => openReader(foreign)).toThrow(/application_id is 0/);
+    const path = recorded(folder, [steps(1, 1)]);
+    const newer = new Database(path);
+    newer.pragma('user_version = 99');
+    newer.close();
+    expect(() => openReader(path)).toThrow(/schema version 99/);
+    expect(() => openReader(join(folder, 'none.sqlite'))).toThrow(/none.sqlite cannot be opened/);
+    expect(readdirSync(folder)).not.toContain('none.sqlite');
+  });
+
+  test('names that are no file names, unknown measures and connections', () => {
+    for (const name of ['', '../x', 'a/b', '.x', 'x'.repeat(65), 'a b']) expect(() => checkRunName(name)).toThrow(/run must be/);
+    const reader = openReader(recorded(temporaryFolder(), [steps(1, 2)]));
+    expect(() => readSeries(reader, { measure: 'gain' })).toThrow(/measure must be one of .*, got gain/);
+    expect(() => readSeries(reader, { measure: 'forwardGain', connections: ['block9'] })).toThrow(/connection must be .*, got block9/);
+    expect(() => readSeries(reader, { measure: 'loss', attempt: 7 })).toThrow(/attempt must be one of 1, got 7/);
+    closeReader(reader);
+  });
+});

@@ -1,0 +1,250 @@
+import { createServer, request as httpRequest } from 'node:http';
+import { join } from 'node:path';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { closeRun, openRun, takeReport } from '../../dist/plugin/pipeline.js';
+import { type Service, type ServiceOptions, startService } from '../../dist/plugin/service.js';
+import type { RunDetail, RunSummary, SeriesAnswer, StepAnswer } from '../../src/telemetry/api.ts';
+import { fromWire } from '../../src/telemetry/wire.ts';
+import { temporaryFolder } from '../support/folders.ts';
+import { testHeader, testReport } from '../support/samples.ts';
+
+const header = testHeader('hc');
+
+async function start(change: Partial<ServiceOptions> = {}): Promise<Service & { problems: string[] }> {
+  const problems: string[] = [];
+  const service = await startService({
+    directory: temporaryFolder(),
+    host: '127.0.0.1',
+    port: 0,
+    portGiven: true,
+    token: null,
+    allowHost: [],
+    basePath: '',
+    now: Date.now,
+    onProblem: (message) => problems.push(message),
+    ...change,
+  });
+  onTestFinished(() => service.close());
+  return { ...service, problems };
+}
+
+/** A request with headers that fetch would not let through (Host). */
+function ask(
+  service: Service,
+  path: string,
+  headers: Record<string, string> = {},
+): Promise<{ status: number; headers: Record<string, unknown>; body: string }> {
+  return new Promise((resolve, reject) => {
+    const outgoing = httpRequest({ host: '127.0.0.1', port: service.port, path, headers }, (answer) => {
+      let body = '';
+      answer.on('data', (part: Buffer) => {
+        body += part;
+      });
+      answer.on('end', () => resolve({ status: answer.statusCode!, headers: answer.headers, body }));
+    });
+    outgoing.on('error', reject).end();
+  });
+}
+
+const json = async <T>(service: Service, path: string) => (await (await fetch(service.url + path)).json()) as T;
+
+/** Events of the stream until `count` steps have come. */
+async function listen(service: Service, count: number, query = '', lastEventId?: string) {
+  const abort = new AbortController();
+  const response = await fetch(`${service.url}api/v1/stream${query}`, {
+    signal: abort.signal,
+    ...(lastEventId === undefined ? {} : { headers: { 'Last-Event-ID': lastEventId } }),
+  });
+  const events: { event: string; id: string; data: StepAnswer }[] = [];
+  let text = '';
+  for await (const part of response.body!.pipeThrough(new TextDecoderStream())) {
+    text += part;
+    for (let end = text.indexOf('\n\n'); end >= 0; end = text.indexOf('\n\n')) {
+      const fields = Object.fromEntries(
+        text
+          .slice(0, end)
+          .split('\n')
+          .map((line) => [line.slice(0, line.indexOf(':')), line.slice(line.indexOf(':') + 2)]),
+      );
+      text = text.slice(end + 2);
+      if (fields['event'] !== undefined)
+        events.push({ event: fields['event'], id: fields['id'] ?? '', data: JSON.parse(fields['data']) as StepAnswer });
+    }
+    if (events.filter((e) => e.event === 'step').length >= count) break;
+  }
+  abort.abort();
+  return events;
+}
+
+describe('the interface', () => {
+  test('runs, one run, the latest step and series say what was reported', async () => {
+    const service = await start();
+    expect(await json(service, 'api/v1/runs')).toEqual([]);
+    const run = openRun(service.pipeline, header);
+    const reports = Array.from({ length: 40 }, (_, i) => testReport(header, i + 1));
+    for (const report of reports) takeReport(service.pipeline, run, report);
+    await expect.poll(async () => (await json<RunSummary[]>(service, 'api/v1/runs'))[0]?.lastStep).toBe(40);
+    const detail = await json<RunDetail>(service, 'api/v1/runs/hc');
+    expect(detail).toMatchObject({ live: true, outcome: null, streams: 2, kinds: ['hc'], connections: header.connections });
+    const latest = await json<StepAnswer>(service, 'api/v1/runs/hc/steps/latest');
+    expect(latest.compositeGain).toBe(reports[39].compositeGain);
+    expect(latest.measures['separation'].map(fromWire)).toEqual([...reports[39].measures.slice(13 * 3, 14 * 3)]);
+    const series = await json<SeriesAnswer>(service, 'api/v1/runs/hc/series?measure=forwardGain&connection=block0.mlp&from=11&to=20');
+    expect(series.steps).toEqual([11, 12, 13, 14, 15, 16, 17, 18, 19, 20]);
+    expect(series.series).toEqual([
+      { connection: 'block0.mlp', min: expect.anything(), max: reports.slice(10, 20).map((r) => r.measures[1]) },
+    ]);
+    const few = await json<SeriesAnswer>(service, 'api/v1/runs/hc/series?measure=loss&points=4');
+    expect(few.steps.length).toBeLessThanOrEqual(5);
+    expect(few.series[0].max[0]).toBe(5);
+    closeRun(service.pipeline, run, 'completed');
+    expect(await json(service, 'api/v1/runs/hc')).toMatchObject({ live: false, outcome: 'completed' });
+  });
+
+  test.each([
+    ['runs/none', 404, 'run'],
+    ['runs/hc/series', 400, 'measure'],
+    ['runs/hc/series?measure=gain', 400, 'measure'],
+    ['runs/hc/series?measure=loss&from=x', 400, 'from'],
+    ['runs/hc/series?measure=loss&from=9&to=3', 400, 'from'],
+    ['runs/hc/series?measure=loss&points=0', 400, 'points'],
+    ['runs/hc/series?measure=loss&pionts=9', 400, 'pionts'],
+    ['runs/hc/series?measure=forwardGain&connection=nope', 400, 'connection'],
+    ['runs/hc/steps/latest?x=1', 400, 'x'],
+    ['nothing', 404, 'path'],
+  ])('%s is answered with %i and names %s', async (path, status, field) => {
+    const service = await start();
+    const run = openRun(service.pipeline, header);
+    takeReport(service.pipeline, run, testReport(header, 1));
+    closeRun(service.pipeline, run, 'completed');
+    const answer = await fetch(`${service.url}api/v1/${path}`);
+    expect(answer.status).toBe(status);
+    expect(await answer.json()).toEqual({
+      error: { field, rule: expect.any(String), value: path.includes('?') || status === 404 ? expect.anything() : null },
+    });
+  });
+
+  test('metrics by Accept and gzip; a page with a strict policy; health', async () => {
+    const service = await start();
+    takeReport(service.pipeline, openRun(service.pipeline, header), testReport(header, 1));
+    const plain = await ask(service, '/metrics', { 'Accept-Encoding': 'gzip' });
+    expect(plain.headers['content-type']).toBe('text/plain; version=0.0.4; charset=utf-8');
+    expect(plain.headers['content-encoding']).toBe('gzip');
+    const open = await ask(service, '/metrics', { Accept: 'application/openmetrics-text' });
+    expect(open.headers['content-type']).toMatch(/^application\/openmetrics-text; version=1.0.0/);
+    const page = await ask(service, '/');
+    expect(page.body).toContain('<title>gainwatch</title>');
+    expect(page.headers['content-security-policy']).toContain("default-src 'none'");
+    expect(page.headers['content-security-policy']).not.toContain('unsafe');
+    expect(page.headers['x-content-type-options']).toBe('nosniff');
+    expect((await ask(service, '/healthz')).body).toBe('ok\n');
+  });
+});
+
+describe('the stream', () => {
+  test('brings the steps as they come, and after a break exactly what was missed', async () => {
+    const service = await start();
+    const run = openRun(service.pipeline, header);
+    for (let step = 1; step <= 5; step++) takeReport(service.pipeline, run, testReport(header, step));
+    await expect.poll(() => run.last?.step).toBe(5);
+    const first = listen(service, 3);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    for (let step = 6; step <= 8; step++) takeReport(service.pipeline, run, testReport(header, step));
+    const events = await first;
+    expect(events.filter((e) => e.event === 'run')[0].data).toMatchObject({ run: 'hc', live: true });
+    const steps = events.filter((e) => e.event === 'step');
+    expect(steps.map((e) => e.id)).toEqual(['hc:1:6', 'hc:1:7', 'hc:1:8']);
+    for (let step = 9; step <= 500; step++) takeReport(service.pipeline, run, testReport(header, step));
+    takeReport(service.pipeline, run, testReport(header, 3)); // back: attempt 2
+    await expect.poll(() => run.attempt).toBe(2);
+    const again = (await listen(service, 493, '', 'hc:1:8')).filter((e) => e.event === 'step');
+    expect(again.map((e) => e.id)).toEqual([...Array.from({ length: 492 }, (_, i) => `hc:1:${i + 9}`), 'hc:2:3']);
+  });
+
+  test('can be of some runs only, and refuses a position that is none', async () => {
+    const service = await start();
+    const other = openRun(service.pipeline, testHeader('other'));
+    const run = openRun(service.pipeline, header);
+    const heard = listen(service, 2, '?run=hc');
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    takeReport(service.pipeline, other, testReport(testHeader('other'), 1));
+    for (const step of [1, 2]) takeReport(service.pipeline, run, testReport(header, step));
+    expect(new Set((await heard).map((e) => e.data.run))).toEqual(new Set(['hc']));
+    const wrong = await ask(service, '/api/v1/stream', { 'Last-Event-ID': 'nonsense' });
+    expect(wrong.status).toBe(400);
+    expect(wrong.body).toContain('Last-Event-ID');
+  });
+});
+
+describe('the door', () => {
+  test('a foreign Host is refused, except for /healthz; more names can be allowed', async () => {
+    const service = await start({ allowHost: ['gpu-7.lab'] });
+    for (const host of ['localhost:1', '127.0.0.1', '[::1]:9464', 'gpu-7.lab', 'GPU-7.lab:80'])
+      expect((await ask(service, '/metrics', { Host: host })).status, host).toBe(200);
+    for (const host of ['evil.example', 'localhost.evil.example']) {
+      const answer = await ask(service, '/metrics', { Host: host });
+      expect(answer.status, host).toBe(421);
+      expect(answer.body).toContain('--allow-host');
+    }
+    expect((await ask(service, '/healthz', { Host: 'evil.example' })).status).toBe(200);
+  });
+
+  test('a token is asked of everyone, as Bearer or as the cookie that the address is exchanged for', async () => {
+    const service = await start({ token: 'correct-horse' });
+    expect((await ask(service, '/metrics')).status).toBe(401);
+    expect((await ask(service, '/')).status).toBe(401);
+    expect((await ask(service, '/metrics', { Authorization: 'Bearer wrong-horse' })).status).toBe(401);
+    expect((await ask(service, '/metrics', { Authorization: 'Bearer correct-horse' })).status).toBe(200);
+    expect((await ask(service, '/?token=wrong')).status).toBe(401);
+    const exchanged = await ask(service, '/?token=correct-horse');
+    expect(exchanged.status).toBe(303);
+    expect(exchanged.headers['location']).toBe('/');
+    const [cookie] = exchanged.headers['set-cookie'] as string[];
+    expect(cookie).toMatch(/HttpOnly/);
+    expect(cookie).toMatch(/SameSite=Strict/);
+    expect((await ask(service, '/api/v1/runs', { Cookie: cookie.split(';')[0] })).status).toBe(200);
+    expect((await ask(service, '/healthz')).status).toBe(200);
+  });
+
+  test.each([
+    [{ host: '0.0.0.0' }, /host 0.0.0.0 can be reached from other machines: give a token/],
+    [{ allowHost: ['*'] }, /allow-host '\*' needs a token/],
+    [{ token: 'short' }, /token .* at least 8/],
+    [{ basePath: 'x/' }, /base-path must look like \/gainwatch.* got x\//],
+  ])('%j does not start', async (change, message) => {
+    await expect(start(change)).rejects.toThrow(message);
+  });
+
+  test('lives below a base path', async () => {
+    const service = await start({ basePath: '/watch' });
+    expect(service.url).toMatch(/\/watch\/$/);
+    expect((await ask(service, '/watch/')).body).toContain('gainwatch');
+    expect((await ask(service, '/watch/metrics')).status).toBe(200);
+    expect((await ask(service, '/metrics')).status).toBe(404);
+  });
+});
+
+describe('the port', () => {
+  test('taken: an error that names it where it was given, else the next one and a note', async () => {
+    const blocker = createServer().listen(0, '127.0.0.1');
+    await new Promise((resolve) => blocker.once('listening', resolve));
+    onTestFinished(() => void blocker.close());
+    const { port } = blocker.address() as { port: number };
+    await expect(start({ port })).rejects.toThrow(`port ${port} on 127.0.0.1 is taken by another program: choose another (--port`);
+    const next = await start({ port, portGiven: false });
+    expect(next.port).toBeGreaterThan(port);
+    expect(next.note).toBe(`port ${port} is taken, serving on ${next.port}`);
+  });
+});
+
+test('a file that is no recording does not hide the others', async () => {
+  const directory = temporaryFolder();
+  const { writeFileSync } = await import('node:fs');
+  writeFileSync(join(directory, 'broken.sqlite'), 'x'.repeat(5000));
+  const service = await start({ directory });
+  closeRun(service.pipeline, openRun(service.pipeline, header), 'completed');
+  expect((await json<RunSummary[]>(service, 'api/v1/runs')).map((r) => r.run)).toEqual(['hc']);
+  const broken = await fetch(`${service.url}api/v1/runs/broken`);
+  expect(broken.status).toBe(500);
+  expect(await broken.text()).toContain('not a gainwatch recording');
+});

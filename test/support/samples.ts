@@ -1,0 +1,45 @@
+/** Headers and samples of runs that were never trained, for tests of what lies behind the probe. */
+import { seededRandom } from '../../src/model/random.ts';
+import { analyse } from '../../src/telemetry/analyse.ts';
+import type { StepReport } from '../../src/telemetry/report.ts';
+import { MEMORY_KINDS, type RunHeader, type StepSample } from '../../src/telemetry/sample.ts';
+
+export function testHeader(run: string, layers = 3, streams = 2, tokens = 4): RunHeader {
+  const connections = Array.from({ length: layers }, (_, l) => ({
+    name: `block${l >> 1}.${l % 2 === 0 ? 'attention' : 'mlp'}`,
+    kind: 'hc' as const,
+    convention: null,
+  }));
+  return { run, streams, tokens, connections };
+}
+
+/** Random matrices near the identity; step by step different, the same for the same step. */
+export function testSample(header: RunHeader, step: number, change: Partial<StepSample> = {}): StepSample {
+  const random = seededRandom(step);
+  const { streams: n, tokens } = header;
+  const layers = header.connections.length;
+  const size = layers * tokens * n * n;
+  const filled = (length: number, at: (k: number) => number) => Float32Array.from({ length }, (_, k) => at(k));
+  return {
+    step,
+    time: 1_700_000_000_000 + step * 1000,
+    stepSeconds: 0.2,
+    loss: 5 / step,
+    gradientNorm: random(),
+    learningRate: 1e-3,
+    mappings: filled(size, (k) => ((k % (n * n)) % (n + 1) === 0 ? 1 : 0) + 0.2 * random()),
+    logits: null,
+    grams: filled(size, (k) => ((k % (n * n)) % (n + 1) === 0 ? 2 : 0.5)),
+    inputSquares: filled(layers * tokens, () => 2 + random()),
+    gradientGains: null,
+    memory: {
+      connections: Float64Array.from({ length: MEMORY_KINDS.length * layers }, (_, k) => 1000 + k),
+      totals: { allocated: 12345, parameters: 400 },
+    },
+    monitor: { overheadSeconds: step * 0.001, samplesDropped: 0, errors: 0 },
+    ...change,
+  };
+}
+
+export const testReport = (header: RunHeader, step: number, change: Partial<StepSample> = {}): StepReport =>
+  analyse(header, testSample(header, step, change));
