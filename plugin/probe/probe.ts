@@ -46,6 +46,11 @@ export interface Probe {
 }
 
 interface ProbeMemory {
+  /** Is what the tape keeps counted in this step? It changes with the shapes only: in the first step, and after a change. */
+  counting: boolean;
+  stale: boolean;
+  /** Shape of the input of each connection when it was counted. */
+  readonly shapes: string[];
   /** Buffers counted in this step. */
   known: Set<object>;
   weights: Set<object>;
@@ -91,6 +96,9 @@ export function createProbe(options: ProbeOptions): Probe {
     reads: new Set(),
     began: 0,
     memory: {
+      counting: false,
+      stale: true,
+      shapes: new Array<string>(layers).fill(''),
       known: new Set(),
       weights: new Set(),
       activations: new Array<number>(layers).fill(Number.NaN),
@@ -171,12 +179,14 @@ function createObserver(probe: Probe, l: number, { info }: WatchedConnection): C
         const n = mapping === null ? 1 : (mapping.shape.at(-1) as number);
         gather(gathering, l, { mapping, logits, input, output }, n);
         const end = markTape();
-        if (begin.length >= 0 && end.length >= 0) {
+        const shape = input!.shape.join();
+        if (memory.counting && begin.length >= 0 && end.length >= 0) {
+          memory.shapes[l] = shape;
           const count = (from: TapeMark, to: TapeMark) => savedBytes(from, to, memory.known, memory.weights);
           const before = count(begin, branchBegin);
           memory.branchActivations[l] = count(branchBegin, branchEnd);
           memory.activations[l] = before + count(branchEnd, end);
-        }
+        } else if (shape !== memory.shapes[l]) memory.stale = true;
       });
       input = null;
       return tap(output, 1);
@@ -248,8 +258,13 @@ export function beginStep(probe: Probe): void {
       return;
     }
     probe.gathering = createGathering(probe.step, probe.options.connections.length, probe.options.tokens);
-    probe.memory.known = new Set();
-    probe.memory.weights = variableBuffers();
+    const { memory } = probe;
+    memory.counting = memory.stale;
+    memory.stale = false;
+    if (memory.counting) {
+      memory.known = new Set();
+      memory.weights = variableBuffers();
+    }
     probe.began = performance.now();
   });
 }

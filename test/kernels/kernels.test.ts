@@ -1,0 +1,159 @@
+import * as tf from '@tensorflow/tfjs';
+import { describe, expect, test } from 'vitest';
+import { adamWUpdate } from '../../src/kernels/adamw.ts';
+import { dense } from '../../src/kernels/dense.ts';
+import { embed } from '../../src/kernels/embed.ts';
+import {
+  type ConnectionSample,
+  sampleOnHost,
+  sampleSize,
+  sampleTensor,
+  splitSample,
+  squaresOnHost,
+  squaresTensor,
+} from '../../src/kernels/sampleConnection.ts';
+import { composedSinkhorn, sinkhorn } from '../../src/kernels/sinkhorn.ts';
+import { squaredNorm } from '../../src/kernels/squaredNorm.ts';
+import { sinkhorn as sinkhorn64 } from '../../src/measures/sinkhorn.ts';
+import { seededRandom } from '../../src/model/random.ts';
+import { onEveryBackend } from '../support/backends.ts';
+
+const EPS = 2 ** -23;
+/** Largest difference, relative to the largest expected value. */
+function difference(actual: ArrayLike<number>, expected: ArrayLike<number>): number {
+  let worst = 0;
+  let scale = 1e-30;
+  for (let i = 0; i < expected.length; i++) {
+    worst = Math.max(worst, Math.abs(actual[i] - expected[i]));
+    scale = Math.max(scale, Math.abs(expected[i]));
+  }
+  return worst / scale;
+}
+
+onEveryBackend('kernels', () => {
+  const normal = (shape: number[], seed: number) => tf.randomNormal(shape, 0, 1, 'float32', seed);
+
+  test.each(['paper', 'deepseek'] as const)(
+    'sinkhorn (%s): the custom operation, the composed one and float64 agree, gradients too',
+    (convention) => {
+      const logits = normal([5, 3, 4, 4], 1);
+      const options = { iterations: 20, convention, epsilon: convention === 'deepseek' ? 1e-6 : 0 };
+      const weights = normal([5, 3, 4, 4], 2);
+      const lossOf = (kernel: typeof sinkhorn) => (x: tf.Tensor) => tf.sum(tf.mul(kernel(x, options), weights)) as tf.Scalar;
+      const custom = sinkhorn(logits, options).dataSync();
+      expect(difference(custom, sinkhorn64(Float64Array.from(logits.dataSync()), 4, options))).toBeLessThan(2 * EPS);
+      // 20 iterations of two divisions, each within half an ulp, contract: a few ulps are left.
+      expect(difference(composedSinkhorn(logits, options).dataSync(), custom)).toBeLessThan(40 * EPS);
+      const [a, b] = [sinkhorn, composedSinkhorn].map((kernel) => tf.grad(lossOf(kernel))(logits).dataSync());
+      expect(difference(b, a)).toBeLessThan(400 * EPS);
+    },
+  );
+
+  test('dense: x W and its gradients are those of matMul', () => {
+    const x = normal([3, 5, 8], 3);
+    const w = normal([8, 6], 4) as tf.Tensor2D;
+    const g = normal([3, 5, 6], 5);
+    const plain = (a: tf.Tensor, b: tf.Tensor) => tf.matMul(a.reshape([15, 8]), b as tf.Tensor2D).reshape([3, 5, 6]);
+    expect(difference(dense(x, w).dataSync(), plain(x, w).dataSync())).toBeLessThan(8 * EPS);
+    const gradients = (f: (a: tf.Tensor, b: tf.Tensor) => tf.Tensor) => tf.grads((a, b) => tf.sum(tf.mul(f(a, b), g)))([x, w]);
+    const [dx, dw] = gradients((a, b) => dense(a, b as tf.Tensor2D));
+    const [px, pw] = gradients(plain);
+    expect(difference(dx.dataSync(), px.dataSync())).toBeLessThan(8 * EPS);
+    expect(difference(dw.dataSync(), pw.dataSync())).toBeLessThan(16 * EPS);
+  });
+
+  test('embed: rows are picked, and the gradient adds up where a row was picked twice', () => {
+    const table = normal([7, 3], 6) as tf.Tensor2D;
+    const indices = tf.tensor2d([1, 4, 1, 6], [2, 2], 'int32');
+    const values = table.arraySync();
+    expect(embed(table, indices).arraySync()).toEqual([
+      [values[1], values[4]],
+      [values[1], values[6]],
+    ]);
+    const gradient = tf.grad((t) =>
+      tf.sum(tf.mul(embed(t as tf.Tensor2D, indices), tf.tensor3d([1, 2, 3, 10, 20, 30, 100, 200, 300, 5, 5, 5], [2, 2, 3]))),
+    )(table);
+    expect(gradient.arraySync()).toEqual([
+      [0, 0, 0],
+      [101, 202, 303],
+      [0, 0, 0],
+      [0, 0, 0],
+      [10, 20, 30],
+      [0, 0, 0],
+      [5, 5, 5],
+    ]);
+  });
+
+  test('squaredNorm: over several tensors, and none', () => {
+    expect(squaredNorm([tf.tensor1d([3, 4]), tf.tensor2d([[1], [2]])]).dataSync()[0]).toBe(30);
+    expect(squaredNorm([]).dataSync()[0]).toBe(0);
+  });
+
+  test('AdamW: one update by hand', () => {
+    const options = { learningRate: 0.1, beta1: 0.9, beta2: 0.95, epsilon: 1e-8, weightDecay: 0.5, correction1: 0.1, correction2: 0.05 };
+    const [p, m, v] = adamWUpdate(
+      tf.tensor1d([2, -1]),
+      tf.tensor1d([0, 0]),
+      tf.tensor1d([0, 0]),
+      tf.tensor1d([3, -4]),
+      tf.scalar(0.5),
+      options,
+    );
+    expect(difference(m.dataSync(), [0.15, -0.2])).toBeLessThan(4 * EPS);
+    expect(difference(v.dataSync(), [0.05 * 2.25, 0.05 * 4])).toBeLessThan(4 * EPS);
+    // Bias-corrected m/√v is ±1: p − lr (±1 + decay p)
+    expect(difference(p.dataSync(), [2 - 0.1 * (1 + 1), -1 - 0.1 * (-1 - 0.5)])).toBeLessThan(8 * EPS);
+  });
+
+  describe('what the probe takes', () => {
+    const [tokens, n, channels] = [6, 4, 5];
+    const random = seededRandom(9);
+    const uniform = Float64Array.from({ length: tokens }, random);
+    const empty = (): ConnectionSample => ({
+      mapping: new Float32Array(tokens * n * n),
+      logits: new Float32Array(tokens * n * n),
+      gram: new Float32Array(tokens * n * n),
+      inputSquares: new Float32Array(tokens),
+    });
+
+    test.each([
+      ['all there', true, true],
+      ['one matrix for all tokens, no logits', false, false],
+    ])('straight from memory and composed are the same: %s', (_name, perToken, withLogits) => {
+      const streams = [2, 7, n, channels];
+      const tensors = {
+        mapping: perToken ? normal([2, 7, n, n], 7) : normal([n, n], 7),
+        logits: withLogits ? normal([2, 7, n, n], 8) : null,
+        input: normal(streams, 9),
+        output: normal(streams, 10),
+      };
+      const [host, composed] = [empty(), empty()];
+      expect(sampleOnHost(tensors, n, uniform, host)).toBe(true);
+      const flat = sampleTensor(tensors, n, uniform);
+      expect(flat.size).toBe(sampleSize(tokens, n));
+      splitSample(flat.dataSync<'float32'>(), 0, composed);
+      expect(composed.mapping).toEqual(host.mapping);
+      expect(composed.logits).toEqual(host.logits);
+      expect(difference(composed.gram, host.gram)).toBeLessThan(channels * EPS);
+      expect(difference(composed.inputSquares, host.inputSquares)).toBeLessThan(n * channels * EPS);
+      // and the right tokens: against the tensor itself
+      const first = Math.floor(uniform[0] * 14);
+      const x = tensors.input.reshape([14, n * channels]).arraySync() as number[][];
+      expect(host.inputSquares[0]).toBeCloseTo(
+        x[first].reduce((sum, v) => sum + v * v, 0),
+        4,
+      );
+      expect(squaresOnHost(tensors.input, n * channels, uniform)).toBeCloseTo(
+        squaresTensor(tensors.input, n * channels, uniform).dataSync()[0],
+        3,
+      );
+    });
+
+    test('without streams and mapping: NaN and the identity', () => {
+      const part = empty();
+      sampleOnHost({ mapping: null, logits: null, input: null, output: null }, n, uniform, part);
+      expect([...part.mapping.slice(0, 6)]).toEqual([1, 0, 0, 0, 0, 1]);
+      expect(part.gram.every(Number.isNaN)).toBe(true);
+    });
+  });
+});

@@ -1,0 +1,65 @@
+/** What npm would publish, installed into an empty folder: first without TF.js, then as the README says. */
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { existsSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { expect, onTestFinished, test } from 'vitest';
+import { temporaryFolder } from './support/folders.ts';
+import { readmeBlocks } from './support/readme.ts';
+
+const run = promisify(execFile);
+const ROOT = fileURLToPath(new URL('..', import.meta.url));
+const QUIET = ['--no-audit', '--no-fund', '--prefer-offline', '--loglevel=error'];
+
+test("the tarball serves without TF.js, and runs the README's loop with it", async () => {
+  const folder = temporaryFolder();
+  const packed = await run('npm', ['pack', '--json', '--ignore-scripts', '--pack-destination', folder], { cwd: ROOT });
+  const [{ filename, files }] = JSON.parse(packed.stdout) as { filename: string; files: { path: string }[] }[];
+  const paths = files.map((f) => f.path);
+  for (const needed of [
+    'README.md',
+    'LICENSE',
+    'CHANGELOG.md',
+    'dist/plugin/index.js',
+    'dist/plugin/index.d.ts',
+    'dist/plugin/worker/worker.js',
+    'dist/dashboard/index.html',
+    'alerts/prometheus/gainwatch.rules.yml',
+  ]) {
+    expect(paths).toContain(needed);
+  }
+  expect(paths.filter((path) => /(^|\/)(test|node_modules|bench)\/|tsbuildinfo|\.sqlite/.test(path))).toEqual([]);
+
+  writeFileSync(join(folder, 'package.json'), JSON.stringify({ private: true, type: 'module' }));
+  await run('npm', ['install', ...QUIET, join(folder, filename)], { cwd: folder });
+  expect(existsSync(join(folder, 'node_modules/@tensorflow'))).toBe(false);
+  const { stdout: help } = await run('npx', ['gainwatch', '--help'], { cwd: folder });
+  expect(help).toContain('Usage: gainwatch');
+  await run('mkdir', ['gainwatch-runs'], { cwd: folder });
+  const server: ChildProcess = spawn(process.execPath, ['node_modules/gainwatch/dist/plugin/cli/gainwatch.js', 'serve', '--port', '0'], {
+    cwd: folder,
+  });
+  onTestFinished(() => void server.kill());
+  const url = await new Promise<string>((resolve, reject) => {
+    let said = '';
+    server.stderr!.on('data', (data: Buffer) => {
+      said += data;
+      const address = /Dashboard\s+(\S+)/.exec(said)?.[1];
+      if (address !== undefined) resolve(address);
+    });
+    server.once('close', () => reject(new Error(said)));
+  });
+  expect(await (await fetch(`${url}metrics`)).text()).toContain('mhc_build_info');
+  expect(await (await fetch(url)).text()).toContain('<title>gainwatch</title>');
+  const { stderr: refused } = await run('npx', ['gainwatch', 'demo'], { cwd: folder }).catch((error: { stderr: string }) => error);
+  expect(refused).toMatch(
+    /backend wasm needs the package @tensorflow\/tfjs, .*npm install @tensorflow\/tfjs @tensorflow\/tfjs-backend-wasm/,
+  );
+
+  await run('npm', ['install', ...QUIET, '@tensorflow/tfjs', '@tensorflow/tfjs-backend-wasm'], { cwd: folder });
+  writeFileSync(join(folder, 'loop.js'), readmeBlocks('js').find((code) => code.includes("run: 'my-loop'"))!);
+  const { stderr } = await run(process.execPath, ['loop.js'], { cwd: folder, env: { ...process.env, GAINWATCH_PORT: '0' } });
+  expect(stderr).toContain('gainwatch: run my-loop: dashboard');
+  expect(existsSync(join(folder, 'gainwatch-runs/my-loop.sqlite'))).toBe(true);
+}, 240_000);

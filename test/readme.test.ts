@@ -1,0 +1,51 @@
+import { execFile } from 'node:child_process';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { createMetrics } from '../plugin/metrics/exposition.ts';
+import { closeReader, openReader, readDetail, readSteps } from '../plugin/recorder/read.ts';
+import { MEASURES } from '../src/telemetry/catalogue.ts';
+import { temporaryFolder } from './support/folders.ts';
+import { readmeBlocks } from './support/readme.ts';
+
+const run = promisify(execFile);
+const SCRATCH = fileURLToPath(new URL('./artefacts/', import.meta.url)); // inside the package: it finds itself by name
+
+describe('the code of the README runs as written', () => {
+  test.each([
+    ['my-loop', 20, 4],
+    ['my-fit', 16, 3],
+  ])('%s', async (name, steps, connections) => {
+    const block = readmeBlocks('js').find((code) => code.includes(`run: '${name}'`))!;
+    mkdirSync(SCRATCH, { recursive: true });
+    const file = join(SCRATCH, `${name}.mjs`);
+    writeFileSync(file, block);
+    onTestFinished(() => rmSync(file));
+    const cwd = temporaryFolder();
+    const { stderr } = await run(process.execPath, [file], { cwd, env: { ...process.env, GAINWATCH_PORT: '0' } });
+    expect(stderr).toMatch(new RegExp(`gainwatch: run ${name}: dashboard http://127.0.0.1:\\d+/`));
+    const reader = openReader(join(cwd, 'gainwatch-runs', `${name}.sqlite`));
+    const recorded = [...readSteps(reader)];
+    expect(recorded).toHaveLength(steps);
+    expect(readDetail(reader)).toMatchObject({ outcome: 'completed', connectionCount: connections, streams: 4 });
+    expect(recorded.at(-1)!.report.loss).toBeLessThan(recorded[0].report.loss as number);
+    expect(recorded.at(-1)!.report.learningRate).toBeGreaterThan(0);
+    closeReader(reader);
+  });
+});
+
+test('its table names every metric that is exported, and no other', async () => {
+  const readme = readFileSync(new URL('../README.md', import.meta.url), 'utf8');
+  const table = readme.slice(readme.indexOf('| metric |'), readme.indexOf('Every measure is a mean'));
+  const named = new Set<string>();
+  for (const [, name] of table.matchAll(/`(mhc_[a-z_{},]+)`/g)) {
+    const alternatives = /\{(.*?)\}/.exec(name)?.[1].split(',') ?? [''];
+    for (const each of alternatives) named.add(name.replace(/\{.*?\}/, each));
+  }
+  const { body } = await createMetrics('0').scrape(undefined);
+  const exported = [...body.matchAll(/^# TYPE (\S+)/gm)].map((match) => match[1]);
+  expect([...named].sort()).toEqual(exported.sort());
+  expect(exported).toEqual(expect.arrayContaining(MEASURES.map((m) => m.metric)));
+});
