@@ -110,8 +110,10 @@ export function createLineChart(
   return {
     draw: (lines) => {
       dress(chart);
-      chart.data.datasets = lines.map(
-        ({ label, colour, points, width = 1.5, dashed = false, right: onRight = false }): ChartDataset<'line', Point[]> => ({
+      // The same objects again: Chart.js keeps by them what was hidden in the legend.
+      const before = new Map(chart.data.datasets.map((dataset) => [dataset.label, dataset]));
+      chart.data.datasets = lines.map(({ label, colour, points, width = 1.5, dashed = false, right: onRight = false }) => {
+        const dataset: ChartDataset<'line', Point[]> = {
           label,
           // A log axis has no place for 0, and no axis one for what is not finite: a gap.
           data: points.map(({ x, y }) => ({ x, y: Number.isFinite(y) && (!log || y > 0) ? y : Number.NaN })),
@@ -120,8 +122,9 @@ export function createLineChart(
           borderWidth: width,
           borderDash: dashed ? [4, 3] : [],
           yAxisID: onRight ? 'right' : 'y',
-        }),
-      );
+        };
+        return Object.assign(before.get(label) ?? {}, dataset);
+      });
       if (log) chart.options.scales!['y']!.suggestedMax = 1.2;
       chart.update('none');
     },
@@ -162,13 +165,16 @@ export function createStackedBars(id: string): StackedBars {
       const highest = Math.max(1, ...labels.map((_, l) => stacks.reduce((sum, { values }) => sum + (values[l] || 0), 0)));
       (chart.options.scales!['y']!.ticks as { stepSize: number }).stepSize = 2 ** Math.ceil(Math.log2(highest / 6));
       chart.data.labels = labels;
-      chart.data.datasets = stacks.map(({ label, values }, i) => ({
-        label,
-        data: values,
-        backgroundColor: colours[i],
-        barPercentage: 1,
-        categoryPercentage: 0.9,
-      }));
+      const before = new Map(chart.data.datasets.map((dataset) => [dataset.label, dataset]));
+      chart.data.datasets = stacks.map(({ label, values }, i) =>
+        Object.assign(before.get(label) ?? {}, {
+          label,
+          data: values,
+          backgroundColor: colours[i],
+          barPercentage: 1,
+          categoryPercentage: 0.9,
+        }),
+      );
       chart.update('none');
     },
   };

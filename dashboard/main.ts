@@ -7,7 +7,7 @@ import { bannerText, drawHeadline } from './headline.ts';
 import { createHeatmap } from './heatmap.ts';
 import { addStep, createHistory, type History, POINTS, type Point, pointsOf, SHOWN_MEASURES, SHOWN_SCALARS } from './history.ts';
 import { drawMatrix } from './matrix.ts';
-import { drawStrip } from './strip.ts';
+import { createStrip } from './strip.ts';
 import { currentTheme, depthColour, onThemeChange, runColour } from './theme.ts';
 
 const element = <T extends HTMLElement>(id: string) => document.getElementById(id) as T;
@@ -36,6 +36,7 @@ const composite = createLineChart('composite', { log: true, legend: false, pick:
 const deviation = createLineChart('deviation', { log: true, legend: true });
 const loss = createLineChart('loss', { log: false, legend: true, right: 'gradient norm' });
 const memory = createStackedBars('memory');
+const strip = createStrip(element('runs'), (run) => void choose(run));
 const heatmap = createHeatmap((row) => pickConnection(state.history?.detail.connections[row].name ?? ''));
 
 let scheduled: number | null = null;
@@ -65,7 +66,7 @@ function draw(): void {
   const colours = new Map([...state.overview.keys()].sort().map((run, i) => [run, runColour(i)]));
   element('empty').hidden = runs.length > 0;
   element('run').hidden = runs.length === 0;
-  drawStrip(element('runs'), runs, state.chosen, colours, (run) => void choose(run));
+  strip.draw(runs, state.chosen, colours);
   drawBanner();
   overview.draw(
     [...state.overview]

@@ -2,38 +2,56 @@
 import type { RunSummary } from '../src/telemetry/api.ts';
 import { fromWire, shown } from './format.ts';
 
-/** @param colours by run name, those of the overview */
-export function drawStrip(
-  list: HTMLElement,
-  runs: readonly RunSummary[],
-  chosen: string | null,
-  colours: ReadonlyMap<string, string>,
-  choose: (run: string) => void,
-): void {
-  const had = document.activeElement?.getAttribute('data-testid');
-  list.replaceChildren(
-    ...runs.map((run) => {
-      const item = document.createElement('li');
-      const button = item.appendChild(document.createElement('button'));
-      button.type = 'button';
-      button.dataset['testid'] = `run-${run.run}`;
-      button.setAttribute('aria-current', String(run.run === chosen));
-      button.addEventListener('click', () => choose(run.run));
-      const part = (name: string, text: string) => {
-        const span = button.appendChild(document.createElement('span'));
-        span.className = name;
-        span.textContent = text;
-        return span;
-      };
-      const colour = colours.get(run.run);
-      if (colour !== undefined) part('swatch', '').style.backgroundColor = colour;
-      part('name', run.run);
-      const gain = run.lastCompositeGain === null ? '' : `G ${shown(fromWire(run.lastCompositeGain), 3)}`;
-      if (gain !== '') part('gain', gain);
-      const state = run.live ? `step ${run.lastStep ?? 0}` : (run.outcome ?? 'elsewhere');
-      part('state', `${run.kinds.join(' + ')} · ${state}`);
-      return item;
-    }),
-  );
-  if (had?.startsWith('run-')) list.querySelector<HTMLElement>(`[data-testid="${CSS.escape(had)}"]`)?.focus();
+export interface Strip {
+  /** @param colours by run name, those of the overview */
+  draw(runs: readonly RunSummary[], chosen: string | null, colours: ReadonlyMap<string, string>): void;
+}
+
+interface Item {
+  element: HTMLLIElement;
+  button: HTMLButtonElement;
+  parts: Record<'swatch' | 'name' | 'gain' | 'state', HTMLSpanElement>;
+}
+
+/** Elements are kept and changed in place: one that is exchanged between press and release loses the click. */
+export function createStrip(list: HTMLElement, choose: (run: string) => void): Strip {
+  const items = new Map<string, Item>();
+  let chosenBefore: string | null = null;
+  return {
+    draw: (runs, chosen, colours) => {
+      for (const run of runs) {
+        const item = items.get(run.run) ?? createItem(run.run, choose);
+        items.set(run.run, item);
+        const { button, parts } = item;
+        button.setAttribute('aria-current', String(run.run === chosen));
+        parts.swatch.style.backgroundColor = colours.get(run.run) ?? 'transparent';
+        write(parts.name, run.run);
+        write(parts.gain, run.lastCompositeGain === null ? '' : `G ${shown(fromWire(run.lastCompositeGain), 3)}`);
+        const state = run.live ? `step ${run.lastStep ?? 0}` : (run.outcome ?? 'elsewhere');
+        write(parts.state, `${run.kinds.join(' + ')} · ${state}`);
+      }
+      const order = runs.map((run) => items.get(run.run)!.element);
+      if (order.some((element, i) => list.children[i] !== element)) list.replaceChildren(...order);
+      if (chosen !== chosenBefore && chosen !== null) items.get(chosen)?.element.scrollIntoView({ inline: 'nearest', block: 'nearest' });
+      chosenBefore = chosen;
+    },
+  };
+}
+
+function write(element: HTMLElement, text: string): void {
+  if (element.textContent !== text) element.textContent = text;
+}
+
+function createItem(run: string, choose: (run: string) => void): Item {
+  const element = document.createElement('li');
+  const button = element.appendChild(document.createElement('button'));
+  button.type = 'button';
+  button.dataset['testid'] = `run-${run}`;
+  button.addEventListener('click', () => choose(run));
+  const part = (name: string) => {
+    const span = button.appendChild(document.createElement('span'));
+    span.className = name;
+    return span;
+  };
+  return { element, button, parts: { swatch: part('swatch'), name: part('name'), gain: part('gain'), state: part('state') } };
 }

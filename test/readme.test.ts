@@ -36,6 +36,19 @@ describe('the code of the README runs as written', () => {
   });
 });
 
+test('a loop that forgets close() leaves a recording that has ended', async () => {
+  const block = readmeBlocks('js').find((code) => code.includes("run: 'my-loop'"))!;
+  mkdirSync(SCRATCH, { recursive: true });
+  const file = join(SCRATCH, 'forgets.mjs');
+  writeFileSync(file, block.replace(/^await monitor\.close.*$/m, ''));
+  onTestFinished(() => rmSync(file));
+  const cwd = temporaryFolder();
+  await run(process.execPath, [file], { cwd, env: { ...process.env, GAINWATCH_PORT: '0' } });
+  const reader = openReader(join(cwd, 'gainwatch-runs', 'my-loop.sqlite'));
+  expect(readDetail(reader)).toMatchObject({ outcome: 'completed', lastStep: 20 });
+  closeReader(reader);
+});
+
 test('its table names every metric that is exported, and no other', async () => {
   const readme = readFileSync(new URL('../README.md', import.meta.url), 'utf8');
   const table = readme.slice(readme.indexOf('| metric |'), readme.indexOf('Every measure is a mean'));

@@ -103,7 +103,7 @@ export function resultTable(results: readonly RunResult[]): string {
     'kept for backward by connections / branches, MiB',
     (r) => `${mebibytes(r.connectionActivations)} / ${mebibytes(r.branchActivations)}`,
   );
-  row('held after the step, MiB', (r) => mebibytes(r.allocated));
+  row('held by the backend after the step, all models, MiB', (r) => mebibytes(r.allocated));
   row('ms per step, median', (r) => r.medianStepMs.toFixed(0));
   row('of it for watching', (r) => `${(100 * r.monitorShare).toFixed(1)} %`);
   return table.toString();

@@ -53,7 +53,9 @@ describe.skipIf(executablePath === null)('the dashboard', () => {
 
   test('follows a run live, without a reload', async () => {
     const { page, problems } = await open(SIZES[0]);
-    await page.getByTestId('run-hc').click();
+    await page.getByTestId('run-mhc').click();
+    await page.getByTestId('run-hc').click({ delay: 700 }); // held down over several redraws
+    expect(await page.getByTestId('run-hc').getAttribute('aria-current')).toBe('true');
     const step = async () => Number(await text(page, 'headline-step'));
     await expect.poll(step, { timeout: 30_000 }).toBeGreaterThan(2);
     const before = await step();

@@ -82,6 +82,11 @@ scrape_configs: [{job_name: gainwatch, static_configs: [{targets: ['${new URL(de
       );
       expect(await value(`mhc_training_loss{run="${run}"}`)).toBe(latest.loss);
     }
+    if (promtool !== null) {
+      const input = await (await fetch(`${demo.url}metrics`)).text();
+      const { status, stdout, stderr } = spawnSync(promtool, ['check', 'metrics'], { input, encoding: 'utf8' });
+      expect([status, stdout, stderr]).toEqual([0, '', '']);
+    }
     expect(await value('count(mhc_layer_memory_bytes{run="hc",kind="activations"})')).toBe(4);
     expect(await value('up')).toBe(1);
     const { groups } = await ask<{ groups: { rules: { name: string; health: string }[] }[] }>('rules');
