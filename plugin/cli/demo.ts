@@ -57,7 +57,7 @@ export async function demo(options: DemoOptions): Promise<boolean> {
   }
   const { url } = trainees[0].monitor;
   const next = createBatches(text.bytes, BATCH, CONTEXT, seed);
-  const progress = createProgress(steps, process.stderr);
+  const progress = createProgress(steps, untilGain !== null, process.stderr);
   let reached = untilGain === null;
   for (let step = 1; step <= steps; step++) {
     const batch = next();

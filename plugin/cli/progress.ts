@@ -19,20 +19,21 @@ const seconds = (ms: number) =>
 const shown = ({ name, loss, ms, gain }: TraineeProgress) =>
   `${name} loss ${loss.toFixed(2)}, ${ms.toFixed(0)} ms${name === 'residual' ? '' : `, G ${gain === null ? '…' : gain.toPrecision(3)}`}`;
 
-export function createProgress(total: number, stream: NodeJS.WriteStream): Progress {
+/** @param mayEndEarly `total` is the most that may come */
+export function createProgress(total: number, mayEndEarly: boolean, stream: NodeJS.WriteStream): Progress {
   const start = performance.now();
-  const left = (step: number) => seconds(((performance.now() - start) / step) * (total - step));
+  const left = (step: number) => `${mayEndEarly ? 'at most ' : ''}${seconds(((performance.now() - start) / step) * (total - step))} left`;
   if (!stream.isTTY) {
     return {
       step: (step, trainees) => {
         if (step === 1 || step % 20 === 0 || step === total) {
-          stream.write(`step ${step}/${total} | ${trainees.map(shown).join(' | ')} | ${left(step)} left\n`);
+          stream.write(`step ${step}/${total} | ${trainees.map(shown).join(' | ')} | ${left(step)}\n`);
         }
       },
       stop: () => {},
     };
   }
-  const bar = new SingleBar({ stream, format: '{bar} {value}/{total} | {trainees} | {left} left', barsize: 16, hideCursor: null });
+  const bar = new SingleBar({ stream, format: '{bar} {value}/{total} | {trainees} | {left}', barsize: 16, hideCursor: null });
   bar.start(total, 0, { trainees: '', left: '…' });
   return {
     step: (step, trainees) => bar.update(step, { trainees: trainees.map(shown).join(' | '), left: left(step) }),

@@ -124,7 +124,7 @@ export function offTape<T>(run: () => T): T {
 /** The value of a scalar where it can be had at once, else a copy of it to be read later. */
 export function laterOf(scalar: tf.Tensor): Later {
   const values = hostValues(scalar);
-  return values === null ? offTape(() => tf.keep(tf.cast(scalar, 'float32').flatten())) : values[0];
+  return values === null ? offTape(() => tf.keep(tf.tidy(() => tf.cast(scalar, 'float32').flatten()))) : values[0];
 }
 
 function disposeLater(value: Later): void {

@@ -20,5 +20,6 @@ registerHostKernel({
 export function squaredNorm(tensors: readonly tf.Tensor[]): tf.Scalar {
   if (tensors.length === 0) return tf.scalar(0);
   if (hasKernel(NAME)) return runHostKernel(NAME, tensors)[0] as tf.Scalar;
-  return tf.tidy(() => tf.addN(tensors.map((t) => tf.sum(tf.square(t)))) as tf.Scalar);
+  // Not addN: on webgpu it binds all its inputs at once, and a device has few bindings.
+  return tf.tidy(() => tf.sum(tf.concat(tensors.map((t) => tf.sum(tf.square(t)).reshape([1])))) as tf.Scalar);
 }
