@@ -1,5 +1,6 @@
 /** Options that several commands share, and how their values are read. */
 import { InvalidArgumentError, Option } from 'commander';
+import { DEFAULT_PORT } from '../server/listen.ts';
 import type { ServiceOptions } from '../service.ts';
 
 export const wholeNumber =
@@ -28,8 +29,6 @@ export interface ServerFlags {
   allowHost: string[];
   basePath: string;
 }
-
-export const DEFAULT_PORT = 9464;
 
 /** Fresh objects for each command: commander keeps state in them. */
 export const serverFlags = (): Option[] => [

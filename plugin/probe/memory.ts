@@ -1,5 +1,8 @@
-/** What connections keep for the backward pass, read off the engine's tape. Runs no operation. */
+/** Memory by connection and kind: what is kept for the backward pass is read off the engine's tape. Runs no operation. */
 import * as tf from '@tensorflow/tfjs';
+import { MEMORY_KINDS, type MemorySample } from '../../src/telemetry/sample.ts';
+import { slotBytes } from './optimizer.ts';
+import type { Probe } from './state.ts';
 
 export interface TapeMark {
   /** Nodes on the tape; −1: no tape is running. */
@@ -35,5 +38,51 @@ export function variableBuffers(): Set<object> {
   return new Set(Object.values(tf.engine().registeredVariables).map((variable) => variable.dataId));
 }
 
-/** Bytes that the backend holds now. */
-export const allocatedBytes = (): number => tf.engine().state.numBytes;
+/** Of the step that ends now. */
+export function sampleMemory(probe: Probe): MemorySample {
+  const { connections, optimizer, weights } = probe.options;
+  const { memory } = probe;
+  const layers = connections.length;
+  if (optimizer !== null && memory.slots.size === 0) memory.slots = slotBytes(optimizer);
+  const values = new Float64Array(MEMORY_KINDS.length * layers).fill(Number.NaN);
+  const set = (kind: (typeof MEMORY_KINDS)[number], l: number, bytes: number) => {
+    values[MEMORY_KINDS.indexOf(kind) * layers + l] = bytes;
+  };
+  connections.forEach(({ layer }, l) => {
+    if (layer === null) return;
+    const own = layer.connectionWeights.map((weight) => weight.read());
+    const sum = (of: (variable: tf.Variable) => number) => own.reduce((total, tensor) => total + of(tensor as tf.Variable), 0);
+    set(
+      'parameters',
+      l,
+      sum((v) => v.size * 4),
+    );
+    set('activations', l, memory.activations[l]);
+    set('branch_activations', l, memory.branchActivations[l]);
+    if (optimizer === null || memory.gradients === null) return;
+    const { gradients, slots } = memory;
+    set(
+      'gradients',
+      l,
+      sum((v) => gradients.get(v.name) ?? 0),
+    );
+    set(
+      'optimizer',
+      l,
+      sum((v) => slots.get(v.name) ?? 0),
+    );
+  });
+  const total = (values: Iterable<number>) => [...values].reduce((sum, v) => sum + v, 0);
+  const totals: Record<string, number> = { allocated: tf.engine().state.numBytes };
+  if (weights.length > 0) totals['parameters'] = total(weights.map((w) => w.read().size * 4));
+  const known = (bytes: number[]) => bytes.filter((b) => !Number.isNaN(b));
+  if (known(memory.activations).length > 0) {
+    totals['activations'] = total(known(memory.activations));
+    totals['branch_activations'] = total(known(memory.branchActivations));
+  }
+  if (memory.gradients !== null) {
+    totals['gradients'] = total(memory.gradients.values());
+    totals['optimizer'] = total(memory.slots.values());
+  }
+  return { connections: values, totals };
+}

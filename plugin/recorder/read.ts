@@ -1,11 +1,10 @@
 /** Asks a recording: headers, the newest step, single steps, series reduced by minimum and maximum. Works beside a live writer. */
-import type { AttemptInfo, RunDetail, RunScalar, SeriesAnswer } from '../../src/telemetry/api.ts';
+import type { AttemptInfo, RunDetail } from '../../src/telemetry/api.ts';
 import { MEASURES } from '../../src/telemetry/catalogue.ts';
 import type { Outcome, StepReport } from '../../src/telemetry/report.ts';
 import { type ConnectionInfo, MEMORY_KINDS, type RunHeader } from '../../src/telemetry/sample.ts';
 import { toWire, type WireNumber } from '../../src/telemetry/wire.ts';
-import { doubles, floats, fromSql, isBlob, type SqlBlob, type SqlNumber } from './blobs.ts';
-import { FACTOR, LEVELS, SCALARS } from './buckets.ts';
+import { doubles, floats, fromSql, type SqlBlob, type SqlNumber } from './blobs.ts';
 import { type Db, openForReading } from './database.ts';
 import { isAlive } from './write.ts';
 
@@ -19,7 +18,7 @@ export const closeReader = (reader: Reader): void => {
   reader.db.close();
 };
 
-interface AttemptRow {
+export interface AttemptRow {
   attempt: number;
   run: string;
   pid: number;
@@ -34,9 +33,9 @@ interface AttemptRow {
   max_composite_gain: SqlNumber;
 }
 
-const attemptRows = (reader: Reader) => reader.db.prepare('SELECT * FROM attempts ORDER BY attempt').all() as AttemptRow[];
+export const attemptRows = (reader: Reader) => reader.db.prepare('SELECT * FROM attempts ORDER BY attempt').all() as AttemptRow[];
 
-function headerOf(row: AttemptRow): RunHeader {
+export function headerOf(row: AttemptRow): RunHeader {
   return { run: row.run, streams: row.streams, tokens: row.tokens, connections: JSON.parse(row.connections) as ConnectionInfo[] };
 }
 
@@ -154,160 +153,4 @@ export function readLatest(reader: Reader): RecordedStep | null {
     | StepRow
     | undefined;
   return row === undefined ? null : { attempt: newest.attempt, header: headerOf(newest), report: reportOf(row) };
-}
-
-export interface SeriesQuery {
-  /** A key of the catalogue, or a scalar of the run. */
-  measure: string;
-  /** Names; all unless given. Not for scalars. */
-  connections?: string[] | undefined;
-  from?: number | undefined;
-  to?: number | undefined;
-  /** Largest number of points; 1000 unless given. */
-  points?: number | undefined;
-  attempt?: number | undefined;
-}
-
-/** A stretch of steps that one attempt stands for: the newest from its first step on, those before it up to there. */
-interface Stretch {
-  attempt: number;
-  from: number;
-  to: number;
-}
-
-function stretches(rows: AttemptRow[], query: SeriesQuery): { header: RunHeader; parts: Stretch[] } {
-  const { from = 0, to = Number.MAX_SAFE_INTEGER } = query;
-  const chosen = query.attempt === undefined ? rows.length - 1 : rows.findIndex((row) => row.attempt === query.attempt);
-  const newest = rows[chosen];
-  if (newest === undefined) throw new RangeError(`attempt must be one of ${rows.map((r) => r.attempt).join(', ')}, got ${query.attempt}`);
-  const parts: Stretch[] = [];
-  let end = to;
-  for (let i = chosen; i >= 0 && end >= from; i--) {
-    const row = rows[i];
-    if (row.connections !== newest.connections || row.streams !== newest.streams) break;
-    if (row.first_step === null || row.first_step > end) continue;
-    parts.unshift({ attempt: row.attempt, from: Math.max(from, row.first_step), to: end });
-    end = row.first_step - 1;
-  }
-  return { header: headerOf(newest), parts };
-}
-
-interface Row {
-  step: number;
-  time: number;
-  min: SqlBlob | SqlNumber;
-  max: SqlBlob | SqlNumber;
-}
-
-/**
- * A measure of the connections, or a scalar of the run, over the steps.
- * @throws RangeError naming the field, the rule and the value
- */
-export function readSeries(reader: Reader, query: SeriesQuery): Omit<SeriesAnswer, 'run'> {
-  const { header, parts } = stretches(attemptRows(reader), query);
-  const points = query.points ?? 1000;
-  const scalar = SCALARS.indexOf(query.measure as RunScalar);
-  const measure = MEASURES.findIndex((m) => m.key === query.measure);
-  if (scalar < 0 && measure < 0) {
-    throw new RangeError(`measure must be one of ${[...SCALARS, ...MEASURES.map((m) => m.key)].join(', ')}, got ${query.measure}`);
-  }
-  const names = scalar >= 0 ? [''] : (query.connections ?? header.connections.map((c) => c.name));
-  const columns = names.map((name) => (name === '' ? 0 : header.connections.findIndex((c) => c.name === name)));
-  const unknown = columns.indexOf(-1);
-  if (unknown >= 0) throw new RangeError(`connection must be one of this run's, got ${names[unknown]}`);
-
-  const first = parts[0]?.from ?? 0;
-  const last = Math.min(parts.at(-1)?.to ?? 0, lastStepOf(reader, parts));
-  const span = Math.max(1, last - first + 1);
-  // The coarsest level that still has more than `points` buckets is read and merged on the way.
-  let level = 0;
-  while (level < LEVELS && span / FACTOR ** (level + 1) >= points) level++;
-  const size = Math.max(FACTOR ** level, Math.ceil(span / points / FACTOR ** level) * FACTOR ** level);
-  const source = scalar >= 0 ? scalarSource(level, scalar) : measureSource(level, measure, header.connections.length);
-  const merged = mergeInto(size, columns.length);
-  for (const part of parts) {
-    const rows = reader.db.prepare(source).all(part.attempt, part.from, Math.min(part.to, last)) as Row[];
-    for (const row of rows) merged.add(row, columns, scalar >= 0);
-  }
-  const { steps, times, min, max } = merged;
-  return {
-    measure: query.measure,
-    bucket: size,
-    steps,
-    times,
-    series: names.map((connection, c) => ({ connection, min: min[c], max: max[c] })),
-  };
-}
-
-function lastStepOf(reader: Reader, parts: Stretch[]): number {
-  const part = parts.at(-1);
-  if (part === undefined) return 0;
-  const row = reader.db.prepare('SELECT max(step) AS step FROM steps WHERE attempt = ?').get(part.attempt) as { step: number | null };
-  return row.step ?? 0;
-}
-
-const SCALAR_COLUMNS = ['loss', 'gradient_norm', 'learning_rate', 'step_seconds', 'composite_gain'];
-
-/** Only the asked slice of a BLOB is read. */
-function scalarSource(level: number, scalar: number): string {
-  if (level === 0) {
-    const column = SCALAR_COLUMNS[scalar];
-    return `SELECT step, time, ${column} AS min, ${column} AS max FROM steps WHERE attempt = ? AND step BETWEEN ? AND ? ORDER BY step`;
-  }
-  const slice = (side: string) => `substr(scalars_${side}, ${scalar * 8 + 1}, 8) AS ${side}`;
-  return bucketSource(level, `${slice('min')}, ${slice('max')}`);
-}
-
-function measureSource(level: number, measure: number, layers: number): string {
-  const slice = (column: string, side: string) => `substr(${column}, ${measure * layers * 4 + 1}, ${layers * 4}) AS ${side}`;
-  if (level === 0) {
-    return `SELECT step, time, ${slice('measures', 'min')}, NULL AS max FROM steps WHERE attempt = ? AND step BETWEEN ? AND ? ORDER BY step`;
-  }
-  return bucketSource(level, `${slice('measures_min', 'min')}, ${slice('measures_max', 'max')}`);
-}
-
-function bucketSource(level: number, slices: string): string {
-  return `SELECT first_step AS step, first_time AS time, ${slices} FROM buckets
-          WHERE level = ${level} AND attempt = ? AND first_step BETWEEN ? AND ? ORDER BY bucket`;
-}
-
-/** Collects rows into buckets of `size` steps. */
-function mergeInto(size: number, width: number) {
-  const steps: number[] = [];
-  const times: number[] = [];
-  const min: (WireNumber | null)[][] = Array.from({ length: width }, () => []);
-  const max: (WireNumber | null)[][] = Array.from({ length: width }, () => []);
-  let bucket = -1;
-  const low: (number | null)[] = new Array(width);
-  const high: (number | null)[] = new Array(width);
-  const better = (a: number | null, b: number | null, smaller: boolean) => {
-    if (a === null || Number.isNaN(a)) return b === null ? a : b;
-    if (b === null || Number.isNaN(b)) return a;
-    return (smaller ? b < a : b > a) ? b : a;
-  };
-  const add = (row: Row, columns: number[], scalar: boolean) => {
-    const values = (side: SqlBlob | SqlNumber): (number | null)[] => {
-      if (!isBlob(side)) return [fromSql(side)];
-      if (scalar) return [doubles(side)[0]];
-      const all = floats(side);
-      return columns.map((c) => all[c]);
-    };
-    const lower = values(row.min);
-    const upper = row.max === null && isBlob(row.min) ? lower : values(row.max);
-    const next = Math.floor(row.step / size);
-    const fresh = next !== bucket || size === 1;
-    if (fresh) {
-      bucket = next;
-      steps.push(row.step);
-      times.push(row.time);
-    }
-    for (let c = 0; c < width; c++) {
-      low[c] = fresh ? lower[c] : better(low[c], lower[c], true);
-      high[c] = fresh ? upper[c] : better(high[c], upper[c], false);
-      const wire = (v: number | null) => (v === null ? null : toWire(v));
-      min[c][steps.length - 1] = wire(low[c]);
-      max[c][steps.length - 1] = wire(high[c]);
-    }
-  };
-  return { steps, times, min, max, add };
 }

@@ -47,6 +47,11 @@ export function createApp({ door, pipeline, metrics, stream, assets }: AppOption
   routes.use(checkHost(door));
   routes.use(checkToken(door));
   routes.get('/api/v1/stream', (request, response) => stream.handle(request, response));
+  // Without the slash at its end the page's relative addresses would lead elsewhere.
+  routes.get('/', (request, response, next) => {
+    if (request.originalUrl.split('?')[0].endsWith('/')) next();
+    else response.redirect(308, `${door.basePath}/`);
+  });
   routes.use(compression());
   routes.get('/metrics', async (request, response) => {
     const { contentType, body } = await metrics.scrape(request.headers.accept);

@@ -1,6 +1,8 @@
 /** Opens the port: the one that was asked for, or else the next free one. */
 import type { Server } from 'node:http';
 
+/** Of dashboard and /metrics, where the user names none. */
+export const DEFAULT_PORT = 9464;
 /** How many ports above the default are tried. */
 const TRIES = 50;
 

@@ -5,7 +5,8 @@ import { MEMORY_KINDS } from '../../src/telemetry/sample.ts';
 import { toWire } from '../../src/telemetry/wire.ts';
 import type { LiveRun, Pipeline } from '../pipeline.ts';
 import { listRuns, recordingPath } from '../recorder/directory.ts';
-import type { Reader, RecordedStep, SeriesQuery } from '../recorder/read.ts';
+import type { Reader, RecordedStep } from '../recorder/read.ts';
+import type { SeriesQuery } from '../recorder/series.ts';
 import { BadRequest } from './query.ts';
 
 /** A run that goes on in this process. */

@@ -219,6 +219,7 @@ describe('the door', () => {
     const service = await start({ basePath: '/watch' });
     expect(service.url).toMatch(/\/watch\/$/);
     expect((await ask(service, '/watch/')).body).toContain('gainwatch');
+    expect((await ask(service, '/watch')).headers['location']).toBe('/watch/');
     expect((await ask(service, '/watch/metrics')).status).toBe(200);
     expect((await ask(service, '/metrics')).status).toBe(404);
   });

@@ -1,0 +1,55 @@
+/** The options of watch(): what they mean, their defaults and their limits. */
+import { join } from 'node:path';
+import type * as tf from '@tensorflow/tfjs';
+import { DEFAULT_PORT } from './server/listen.ts';
+import type { ServerOptions } from './worker/client.ts';
+
+export interface WatchOptions {
+  /** Name of the run: 1 to 64 of A–Z a–z 0–9 . _ -. By default its start, like run-20261124-081500. */
+  run?: string;
+  /** Where learning rate, gradient norm, gradient and optimizer bytes are read. A compiled model brings its own. */
+  optimizer?: tf.Optimizer;
+  /** Port of dashboard and /metrics. Given: this one or an error; by default GAINWATCH_PORT, or 9464 or the next free one. */
+  port?: number;
+  /** Address to listen on; 127.0.0.1 unless given. Others than loopback need a token. */
+  host?: string;
+  /** Asked of everyone who connects; GAINWATCH_TOKEN unless given. */
+  token?: string;
+  /** Further names allowed in the Host header. */
+  allowHost?: readonly string[];
+  /** Path of the server behind a proxy, like /gainwatch. */
+  basePath?: string;
+  /** Folder of the recordings; ./gainwatch-runs unless given. */
+  runs?: string;
+  /** Token positions sampled per step, the same in every connection; 64 unless given. */
+  tokens?: number;
+  /** Watch every k-th step; 1 unless given (10 on the tensorflow backend, whose reads block). */
+  every?: number;
+  /** Measure ‖∂L/∂x‖ / ‖∂L/∂x'‖ of each connection too; off unless asked for: it adds two operations per connection. */
+  gradientGain?: boolean;
+  /** Gets what the user should read; lines on stderr unless given. */
+  log?: (line: string) => void;
+}
+
+/** @throws naming the option, the limits and the value */
+export function wholeNumber(name: string, value: number, low: number, high: number): number {
+  if (!Number.isInteger(value) || value < low || value > high) {
+    throw new Error(`watch: ${name} must be a whole number from ${low} to ${high}, got ${value}`);
+  }
+  return value;
+}
+
+/** What the worker is started with. @throws on a port that is none */
+export function serverOptions(options: WatchOptions): ServerOptions {
+  const { env } = process;
+  const asked = options.port ?? (env['GAINWATCH_PORT'] === undefined ? undefined : Number(env['GAINWATCH_PORT']));
+  return {
+    runs: options.runs ?? join(process.cwd(), 'gainwatch-runs'),
+    host: options.host ?? '127.0.0.1',
+    port: wholeNumber('port (GAINWATCH_PORT)', asked ?? DEFAULT_PORT, 0, 65535),
+    portGiven: asked !== undefined,
+    token: options.token ?? env['GAINWATCH_TOKEN'] ?? null,
+    allowHost: [...(options.allowHost ?? [])],
+    basePath: options.basePath ?? '',
+  };
+}

@@ -1,0 +1,124 @@
+/** The hooks themselves: an observer on each connection, a look into the user's own layers, a look at the gradients. */
+import * as tf from '@tensorflow/tfjs';
+import type { ConnectionObserver } from '../../src/connections/observer.ts';
+import { squaredNorm } from '../../src/kernels/squaredNorm.ts';
+import type { OwnConnection, WatchedConnection } from './connections.ts';
+import { markTape, savedBytes, type TapeMark } from './memory.ts';
+import { learningRateOf } from './optimizer.ts';
+import { gather, gatherGradient, laterOf, offTape } from './sampling.ts';
+import { guard, type Probe } from './state.ts';
+
+export function createObserver(probe: Probe, l: number, { info }: WatchedConnection): ConnectionObserver {
+  const { gradientGain } = probe.options;
+  let input: tf.Tensor | null = null;
+  let begin: TapeMark = { length: -1 };
+  let branchBegin = begin;
+  let branchEnd = begin;
+  /** A residual connection has one stream, `[..., C]`. */
+  const rowOf = (x: tf.Tensor) => (info.kind === 'residual' ? x.shape.at(-1)! : x.shape.at(-1)! * x.shape.at(-2)!);
+  /** An identity that sees the gradient on its way back. */
+  const tap = (x: tf.Tensor, side: 0 | 1): tf.Tensor => {
+    if (!gradientGain || tf.engine().state.gradientDepth === 0) return x;
+    return tf.customGrad((...args: (tf.Tensor | tf.GradSaveFunc)[]) => ({
+      value: tf.clone(args[0] as tf.Tensor),
+      gradFunc: (dy: tf.Tensor) => {
+        guard(probe, () => {
+          if (probe.gathering !== null) gatherGradient(probe.gathering, l, side, dy, rowOf(dy));
+        });
+        return tf.clone(dy);
+      },
+    }))(x);
+  };
+  return {
+    enter: (x) => {
+      if (probe.gathering === null) return x;
+      guard(probe, () => {
+        begin = markTape();
+        input = x;
+      });
+      return tap(x, 0);
+    },
+    branch: (run) => {
+      if (probe.gathering === null) return run();
+      guard(probe, () => {
+        branchBegin = markTape();
+      });
+      const result = run();
+      guard(probe, () => {
+        branchEnd = markTape();
+      });
+      return result;
+    },
+    leave: (output, mapping, logits) => {
+      if (probe.gathering === null || input === null) return output;
+      guard(probe, () => {
+        const { gathering, memory } = probe;
+        if (gathering === null) return;
+        const n = mapping === null ? 1 : (mapping.shape.at(-1) as number);
+        gather(gathering, l, { mapping, logits, input, output }, n);
+        const end = markTape();
+        const shape = input!.shape.join();
+        if (memory.counting && begin.length >= 0 && end.length >= 0) {
+          memory.shapes[l] = shape;
+          const count = (from: TapeMark, to: TapeMark) => savedBytes(from, to, memory.known, memory.weights);
+          const before = count(begin, branchBegin);
+          memory.branchActivations[l] = count(branchBegin, branchEnd);
+          memory.activations[l] = before + count(branchEnd, end);
+        } else if (shape !== memory.shapes[l]) memory.stale = true;
+      });
+      input = null;
+      return tap(output, 1);
+    },
+  };
+}
+
+/** A connection of the user's own: its layer's output is looked at, or what `observeOwn` gets. */
+export function hookOwn(probe: Probe, l: number, own: OwnConnection): () => void {
+  const { layer } = own;
+  if (layer === undefined) return () => {};
+  const original = layer.call;
+  const described = Object.getOwnPropertyDescriptor(layer, 'call');
+  const hooked: typeof layer.call = (inputs, kwargs) => {
+    const result = original.call(layer, inputs, kwargs);
+    observeOwn(probe, l, Array.isArray(result) ? result[0] : result);
+    return result;
+  };
+  layer.call = hooked;
+  return () => {
+    if (layer.call !== hooked) return;
+    if (described === undefined) Reflect.deleteProperty(layer, 'call');
+    else Object.defineProperty(layer, 'call', described);
+  };
+}
+
+export function observeOwn(probe: Probe, l: number, tensor: tf.Tensor): void {
+  if (probe.gathering === null) return;
+  guard(probe, () => {
+    const { info, own } = probe.options.connections[l];
+    const { gathering } = probe;
+    if (gathering === null) return;
+    // The mapping may run operations: none of them belongs on the tape, and none of its tensors stays.
+    offTape(() =>
+      tf.tidy(() => {
+        const mapping = own!.mapping(tensor);
+        const n = mapping?.shape?.at(-1);
+        if (!(mapping instanceof tf.Tensor) || n === undefined || mapping.rank < 2 || mapping.shape.at(-2) !== n || n < 1 || n > 8) {
+          const got = mapping instanceof tf.Tensor ? `[${mapping.shape}]` : String(mapping);
+          throw new Error(`${info.name}: mapping must return H_res [..., n, n] with n from 1 to 8, got ${got}`);
+        }
+        gather(gathering, l, { mapping, logits: null, input: null, output: null }, n);
+      }),
+    );
+  });
+}
+
+export function seeGradients(probe: Probe, gradients: ReadonlyMap<string, tf.Tensor>): void {
+  const { gathering, memory, options } = probe;
+  if (gathering === null || options.optimizer === null) return;
+  gathering.learningRate = learningRateOf(options.optimizer);
+  if (gathering.gradientSquares instanceof tf.Tensor) gathering.gradientSquares.dispose();
+  const norm = offTape(() => squaredNorm([...gradients.values()]));
+  gathering.gradientSquares = laterOf(norm);
+  norm.dispose();
+  memory.gradients = new Map([...gradients].map(([name, g]) => [name, g.size * 4]));
+}

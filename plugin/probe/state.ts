@@ -1,0 +1,75 @@
+/** What the probe holds between its hooks, and the guard that everything of ours in the training goes through. */
+import type * as tf from '@tensorflow/tfjs';
+import type { MonitorCounters, StepSample } from '../../src/telemetry/sample.ts';
+import type { WatchedConnection } from './connections.ts';
+import { disposeGathering, type Gathering } from './sampling.ts';
+
+export interface ProbeOptions {
+  connections: WatchedConnection[];
+  /** All weights of the model, for the totals; none for a list of connections. */
+  weights: readonly { read(): tf.Tensor }[];
+  optimizer: tf.Optimizer | null;
+  /** S. */
+  tokens: number;
+  /** Watch every k-th step; null: each, and every tenth on the tensorflow backend, whose reads block. */
+  every: number | null;
+  gradientGain: boolean;
+  now: () => number;
+  /** @param n streams of the run, known from the first step on */
+  deliver: (sample: StepSample, n: number) => void;
+  /** Told of a fault, every time: the step's sample is given up. */
+  onFault: (reason: string) => void;
+}
+
+export interface Probe {
+  readonly options: ProbeOptions;
+  readonly counters: MonitorCounters;
+  /** Steps begun. */
+  step: number;
+  /** The watched step that goes on. */
+  gathering: Gathering | null;
+  /** Reads that are not back yet (webgpu). */
+  readonly reads: Set<Promise<void>>;
+  /** Clock at the begin of the step, ms; and the overhead before it, s. */
+  began: number;
+  readonly memory: ProbeMemory;
+  detach: () => void;
+}
+
+export interface ProbeMemory {
+  /** Is what the tape keeps counted in this step? It changes with the shapes only: in the first step, and after a change. */
+  counting: boolean;
+  stale: boolean;
+  /** Shape of the input of each connection when it was counted. */
+  readonly shapes: string[];
+  /** Buffers counted in this step. */
+  known: Set<object>;
+  weights: Set<object>;
+  /** Bytes of [activations, branch_activations] per connection. */
+  readonly activations: number[];
+  readonly branchActivations: number[];
+  /** Bytes of the gradient of each variable, by its name; null until an update was seen. */
+  gradients: Map<string, number> | null;
+  slots: Map<string, number>;
+}
+
+/** Everything of ours that runs within the training goes through here. */
+export function guard(probe: Probe, act: () => void): void {
+  const start = performance.now();
+  try {
+    act();
+  } catch (error) {
+    fault(probe, error);
+  }
+  probe.counters.overheadSeconds += (performance.now() - start) / 1000;
+}
+
+/** Counts, says, and gives up the step's sample. */
+export function fault(probe: Probe, error: unknown): void {
+  probe.counters.errors++;
+  if (probe.gathering !== null) {
+    disposeGathering(probe.gathering);
+    probe.gathering = null;
+  }
+  probe.options.onFault(error instanceof Error ? error.message : String(error));
+}
