@@ -30,8 +30,10 @@ export function createStrip(list: HTMLElement, choose: (run: string) => void): S
         const state = run.live ? `step ${run.lastStep ?? 0}` : (run.outcome ?? 'elsewhere');
         write(parts.state, `${run.kinds.join(' + ')} · ${state}`);
       }
-      const order = runs.map((run) => items.get(run.run)!.element);
-      if (order.some((element, i) => list.children[i] !== element)) list.replaceChildren(...order);
+      runs.forEach((run, i) => {
+        const { element } = items.get(run.run)!;
+        if (list.children[i] !== element) list.insertBefore(element, list.children[i] ?? null);
+      });
       if (chosen !== chosenBefore && chosen !== null) items.get(chosen)?.element.scrollIntoView({ inline: 'nearest', block: 'nearest' });
       chosenBefore = chosen;
     },

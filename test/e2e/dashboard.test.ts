@@ -55,7 +55,7 @@ describe.skipIf(executablePath === null)('the dashboard', () => {
     const { page, problems } = await open(SIZES[0]);
     await page.getByTestId('run-mhc').click();
     await page.getByTestId('run-hc').click({ delay: 700 }); // held down over several redraws
-    expect(await page.getByTestId('run-hc').getAttribute('aria-current')).toBe('true');
+    await expect.poll(() => page.getByTestId('run-hc').getAttribute('aria-current'), { timeout: 5000 }).toBe('true');
     const step = async () => Number(await text(page, 'headline-step'));
     await expect.poll(step, { timeout: 30_000 }).toBeGreaterThan(2);
     const before = await step();
