@@ -256,6 +256,7 @@ function listen(): void {
 }
 
 async function start(): Promise<void> {
+  const asked = new URLSearchParams(location.hash.slice(1)).get('run');
   listen();
   try {
     for (const run of await askRuns()) if (!state.runs.has(run.run)) state.runs.set(run.run, run);
@@ -268,7 +269,6 @@ async function start(): Promise<void> {
     .concat(runs)
     .slice(0, OVERVIEW_AT_MOST))
     if (!state.overview.has(run)) void loadOverview(run);
-  const asked = new URLSearchParams(location.hash.slice(1)).get('run');
   // Unless one is named in the address: the live run with the largest gain, else the newest.
   const gainOf = (run: RunSummary) => (run.lastCompositeGain === null ? 0 : fromWire(run.lastCompositeGain));
   const [strongest] = runs.filter((r) => r.live).sort((a, b) => gainOf(b) - gainOf(a));

@@ -143,6 +143,7 @@ export function takeReport(pipeline: Pipeline, run: LiveRun, report: StepReport)
     run.shown = Math.max(0, run.shown - 1);
     run.dropped++;
   }
+  if (run.retryAfter > COMMIT_AFTER) show(pipeline, run); // the disk refuses: what is seen does not wait for it
   run.timer ??= setTimeout(() => commit(pipeline, run), run.retryAfter);
 }
 

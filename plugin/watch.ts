@@ -75,7 +75,7 @@ export async function watch(target: tf.LayersModel | readonly Watchable[], optio
     said.add(key);
     log(line);
   };
-  const id = register(client, (message) => {
+  const id = register(client, run, (message) => {
     if (message.type === 'reported') compositeGain = message.compositeGain;
     else if (message.type === 'closed') signalClosed();
     else if (message.type === 'problem') {
@@ -86,7 +86,8 @@ export async function watch(target: tf.LayersModel | readonly Watchable[], optio
       log(message.message);
     }
   });
-  log(`run ${run}: dashboard ${client.url}, metrics ${client.url}metrics${client.note === null ? '' : ` (${client.note})`}`);
+  log(`run ${run}: dashboard ${client.url}, metrics ${client.url}metrics`);
+  if (client.note !== null) log(client.note);
   if (optimizer === null) log(`run ${run}: no optimizer given: learning rate, gradient norm, gradient and optimizer bytes are not known`);
 
   const deliver = (sample: StepSample, streams: number) => {

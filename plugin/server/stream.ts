@@ -8,6 +8,7 @@ import type { Request, Response } from 'express';
 import { toStepAnswer } from '../../src/telemetry/answer.ts';
 import type { StepReport } from '../../src/telemetry/report.ts';
 import type { LiveRun, Pipeline, Sink } from '../pipeline.ts';
+import type { RecordedStep } from '../recorder/read.ts';
 import { BadRequest, onlyFields, texts } from './query.ts';
 import { readRecording, summaryOf } from './runs.ts';
 
@@ -61,12 +62,7 @@ export function createStream(pipeline: Pipeline): Stream {
         clearInterval(heartbeat);
         clients.delete(client);
       });
-      try {
-        await catchUp(pipeline, client);
-      } catch (error) {
-        // The position is of a recording that is gone or cannot be read: go on with what comes.
-        response.write(`: ${(error as Error).message.replaceAll('\n', ' ')}\n\n`);
-      }
+      await catchUp(pipeline, client);
       if (response.destroyed) return;
       clients.add(client);
       for (const run of pipeline.live.values()) if (wants(client, run.header.run)) send(client, 'run', JSON.stringify(summaryOf(run)));
@@ -83,7 +79,13 @@ async function catchUp(pipeline: Pipeline, client: Client): Promise<void> {
     waited = false;
     for (const [run, position] of client.positions) {
       if (client.runs !== null && !client.runs.has(run)) continue;
-      const steps = readRecording(pipeline, run, (recorder, reader) => [...take(recorder.readSteps(reader, position), 200)]);
+      let steps: RecordedStep[];
+      try {
+        steps = readRecording(pipeline, run, (recorder, reader) => [...take(recorder.readSteps(reader, position), 200)]);
+      } catch {
+        client.positions.delete(run); // its recording is gone or cannot be read: go on with what comes
+        continue;
+      }
       for (const { attempt, header, report } of steps) {
         sendStep(client, run, attempt, report, JSON.stringify(toStepAnswer(header, attempt, report)));
       }

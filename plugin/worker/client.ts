@@ -18,8 +18,8 @@ export interface WorkerClient {
   /** [0]: samples taken in by the worker. */
   readonly progress: Int32Array;
   sent: number;
-  /** Runs that are open. */
-  readonly runs: Map<number, (message: FromWorker) => void>;
+  /** Runs that are open, by their number. */
+  readonly runs: Map<number, { name: string; hear: (message: FromWorker) => void }>;
   url: string;
   note: string | null;
   alive: boolean;
@@ -72,7 +72,7 @@ function start(key: string, options: ServerOptions): Promise<WorkerClient> {
     const dead = (message: string) => {
       const unexpected = client.alive;
       client.alive = false;
-      if (unexpected) for (const hear of client.runs.values()) hear({ type: 'problem', message });
+      if (unexpected) for (const run of client.runs.values()) run.hear({ type: 'problem', message });
       if (clients.has(key)) clients.delete(key);
       reject(new Error(message));
     };
@@ -94,8 +94,8 @@ function start(key: string, options: ServerOptions): Promise<WorkerClient> {
 }
 
 function hear(client: WorkerClient, message: FromWorker): void {
-  if ('id' in message) client.runs.get(message.id)?.(message);
-  else for (const each of client.runs.values()) each(message);
+  if ('id' in message) client.runs.get(message.id)?.hear(message);
+  else for (const run of client.runs.values()) run.hear(message);
 }
 
 /** Hears what the worker has said, in a loop that never yields. */
@@ -107,10 +107,17 @@ export function poll(client: WorkerClient): void {
   }
 }
 
-/** @param onMessage hears what concerns this run @returns the run's number */
-export function register(client: WorkerClient, onMessage: (message: FromWorker) => void): number {
+/**
+ * @param hear gets what concerns this run
+ * @returns the run's number
+ * @throws where a run of this name goes on
+ */
+export function register(client: WorkerClient, name: string, hear: (message: FromWorker) => void): number {
+  for (const run of client.runs.values()) {
+    if (run.name === name) throw new Error(`run ${name} is being watched in this process already: give each run a name of its own`);
+  }
   const id = nextId++;
-  client.runs.set(id, onMessage);
+  client.runs.set(id, { name, hear });
   return id;
 }
 

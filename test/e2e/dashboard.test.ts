@@ -53,6 +53,8 @@ describe.skipIf(executablePath === null)('the dashboard', () => {
 
   test('follows a run live, without a reload', async () => {
     const { page, problems } = await open(SIZES[0]);
+    // A run that opens moves those beside it: all three first.
+    for (const run of ['hc', 'mhc', 'residual']) await page.getByTestId(`run-${run}`).waitFor();
     await page.getByTestId('run-mhc').click();
     await page.getByTestId('run-hc').click({ delay: 700 }); // held down over several redraws
     await expect.poll(() => page.getByTestId('run-hc').getAttribute('aria-current'), { timeout: 5000 }).toBe('true');

@@ -60,8 +60,7 @@ describe('a disk that refuses', () => {
       takeReport(pipeline, run, testReport(header, step));
       vi.advanceTimersByTime(50);
     }
-    expect(seen.at(-1)).toBeGreaterThan(190); // on with at most 5 s between two tries
-    expect(new Set(seen).size).toBe(seen.length);
+    expect(seen).toEqual(Array.from({ length: 300 }, (_, i) => i + 1)); // none waits for the disk
     expect(run.errors).toBeGreaterThan(1);
     expect(problems).toHaveLength(1);
     expect(problems[0]).toMatch(/hc\.sqlite could not be written, trying again: .*full/);

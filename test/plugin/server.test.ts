@@ -157,7 +157,7 @@ describe('the stream', () => {
     for (let step = 9; step <= 500; step++) takeReport(service.pipeline, run, testReport(header, step));
     takeReport(service.pipeline, run, testReport(header, 3)); // back: attempt 2
     await expect.poll(() => run.attempt).toBe(2);
-    const again = (await listen(service, 493, '', 'hc:1:8')).filter((e) => e.event === 'step');
+    const again = (await listen(service, 493, '', 'gone:1:1,hc:1:8')).filter((e) => e.event === 'step');
     expect(again.map((e) => e.id)).toEqual([...Array.from({ length: 492 }, (_, i) => `hc:1:${i + 9}`), 'hc:2:3']);
   });
 

@@ -1,4 +1,9 @@
+import { execFile } from 'node:child_process';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { Worker } from 'node:worker_threads';
 import * as tf from '@tensorflow/tfjs';
 import { type Monitor, type WatchOptions, watch } from 'gainwatch';
@@ -11,6 +16,32 @@ import { MEASURE_INDEX } from '../../src/telemetry/catalogue.ts';
 import { onEveryBackend } from '../support/backends.ts';
 import { temporaryFolder } from '../support/folders.ts';
 import { BATCH, CONTEXT, createTraining, lossesOf, TEXT } from '../support/training.ts';
+
+const SCRATCH = fileURLToPath(new URL('../artefacts/', import.meta.url)); // inside the package: it finds itself by name
+
+/** A training of 60 steps; prints its losses, and the steps and errors that /metrics tells of at the end. */
+const FULL_DISK = `
+import * as tf from '@tensorflow/tfjs';
+import '@tensorflow/tfjs-backend-wasm';
+import { watch } from 'gainwatch';
+import { AdamW, createTransformer, crossEntropy } from 'gainwatch/model';
+await tf.setBackend('wasm');
+const model = createTransformer({ connection: 'hc', depth: 2, width: 8, context: 8, heads: 2, streams: 4, seed: 1 });
+const optimizer = new AdamW({ learningRate: 1e-2 });
+const x = tf.range(0, 16, 1, 'int32').reshape([2, 8]);
+const monitor = await watch(model, { run: 'full', optimizer, port: 0 });
+const losses = [];
+for (let i = 0; i < 60; i++) {
+  const loss = monitor.step(() => optimizer.minimize(() => crossEntropy(x, model.apply(x)), true));
+  losses.push(loss.dataSync()[0]);
+  await new Promise((resolve) => setTimeout(resolve, 10));
+}
+await new Promise((resolve) => setTimeout(resolve, 400));
+const metrics = await (await fetch(monitor.url + 'metrics')).text();
+const of = (name) => metrics.match(new RegExp(name + '{run="full"} (.*)'))[1];
+console.log(JSON.stringify({ losses, steps: of('mhc_training_steps_total'), errors: Number(of('mhc_monitor_errors_total')) }));
+await monitor.close();
+`;
 
 interface Watched {
   monitor: Monitor;
@@ -279,6 +310,28 @@ describe('faults leave the training as it is', () => {
     training.dispose();
   });
 
+  test('a disk that fills up in mid-run: said once, counted, losses as ever, /metrics goes on', async () => {
+    mkdirSync(SCRATCH, { recursive: true });
+    const file = join(SCRATCH, 'fullDisk.mjs');
+    writeFileSync(file, FULL_DISK);
+    onTestFinished(() => rmSync(file));
+    // A limit on the size of files is a full disk to SQLite, and needs no root.
+    const train = async (limit: string) => {
+      const { stdout, stderr } = await promisify(execFile)('sh', ['-c', `trap '' XFSZ; ${limit} exec "$0" "$1"`, process.execPath, file], {
+        cwd: temporaryFolder(),
+      });
+      return { ...(JSON.parse(stdout) as { losses: number[]; steps: string; errors: number }), stderr };
+    };
+    const free = await train('');
+    const full = await train('ulimit -f 300;'); // of 512 bytes
+    expect(free.errors).toBe(0);
+    expect(full.losses).toEqual(free.losses);
+    expect(full.steps).toBe('60');
+    expect(full.errors).toBeGreaterThan(0);
+    expect(full.stderr.match(/could not be written, trying again/g)).toHaveLength(1);
+    expect(full.stderr).toMatch(/\d+ steps of full could not be recorded/);
+  });
+
   test('a recording that cannot be made: said, /metrics goes on and counts the error', async () => {
     const losses = await expected();
     const training = createTraining('hc', 1);
@@ -301,6 +354,7 @@ describe('ports', () => {
     const first = await start([{ name: 'a', mapping }], { run: 'one', runs });
     const second = await start([{ name: 'a', mapping }], { run: 'two', runs });
     expect(second.monitor.url).toBe(first.monitor.url);
+    await expect(start([{ name: 'a', mapping }], { run: 'two', runs })).rejects.toThrow(/run two is being watched/);
     const blocker = createServer().listen(9464, '127.0.0.1');
     await new Promise((resolve) => blocker.once('listening', resolve).once('error', resolve)); // taken by another: as good
     onTestFinished(() => void blocker.close());
@@ -308,7 +362,7 @@ describe('ports', () => {
     const monitor = await watch([{ name: 'a', mapping }], { runs, log: (line) => lines.push(line) });
     onTestFinished(() => monitor.close());
     expect(new URL(monitor.url).port).not.toBe('9464');
-    expect(lines[0]).toMatch(/port 9464 is taken, serving on \d+/);
+    expect(lines.filter((line) => /^port 9464 is taken, serving on \d+$/.test(line))).toHaveLength(1);
     await expect(watch([{ name: 'a', mapping }], { runs, port: 9464 })).rejects.toThrow(/port 9464 on 127.0.0.1 is taken/);
   });
 });
