@@ -58,13 +58,21 @@ export async function watch(target: tf.LayersModel | readonly Watchable[], optio
   const tokens = wholeNumber('tokens', options.tokens ?? 64, 1, 4096);
   const every = options.every === undefined ? null : wholeNumber('every', options.every, 1, 1e9);
   const server = serverOptions(options);
-  const log = options.log ?? ((line: string) => process.stderr.write(`gainwatch: ${line}\n`));
+  const write = options.log ?? ((line: string) => process.stderr.write(`gainwatch: ${line}\n`));
+  const log = (line: string) => {
+    try {
+      write(line);
+    } catch {
+      // A logger that fails is nothing the training should die of.
+    }
+  };
   const model = target instanceof tf.LayersModel ? target : null;
   const optimizer = options.optimizer ?? model?.optimizer ?? null;
 
   const client = await workerFor(server);
   let compositeGain: number | null = null;
-  let opened: { header: { streams: number } } | null = null;
+  /** n, once the run is open. */
+  let opened: number | null = null;
   let signalClosed: () => void = () => {};
   const closed = new Promise<void>((resolve) => {
     signalClosed = resolve;
@@ -92,11 +100,10 @@ export async function watch(target: tf.LayersModel | readonly Watchable[], optio
 
   const deliver = (sample: StepSample, streams: number) => {
     if (opened === null) {
-      const header = { run, streams, tokens, connections: connections.map((c) => c.info) };
-      opened = { header };
-      post(client, { type: 'open', id, header });
-    } else if (opened.header.streams !== streams) {
-      throw new Error(`the run began with ${opened.header.streams} streams and has ${streams} now`);
+      opened = streams;
+      post(client, { type: 'open', id, header: { run, streams, tokens, connections: connections.map((c) => c.info) } });
+    } else if (opened !== streams) {
+      throw new Error(`the run began with ${opened} streams and has ${streams} now`);
     }
     if (postSample(client, { type: 'step', id, sample })) return;
     probe.counters.samplesDropped++;

@@ -1,6 +1,6 @@
 /** What npm would publish, installed into an empty folder: first without TF.js, then as the README says. */
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
-import { existsSync, writeFileSync } from 'node:fs';
+import { existsSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
@@ -62,4 +62,9 @@ test("the tarball serves without TF.js, and runs the README's loop with it", asy
   const { stderr } = await run(process.execPath, ['loop.js'], { cwd: folder, env: { ...process.env, GAINWATCH_PORT: '0' } });
   expect(stderr).toContain('gainwatch: run my-loop: dashboard');
   expect(existsSync(join(folder, 'gainwatch-runs/my-loop.sqlite'))).toBe(true);
+
+  // Where SQLite cannot be loaded, recording is off, said once, and all else runs.
+  renameSync(join(folder, 'node_modules/libsql'), join(folder, 'node_modules/libsql.away'));
+  const without = await run(process.execPath, ['loop.js'], { cwd: folder, env: { ...process.env, GAINWATCH_PORT: '0' } });
+  expect(without.stderr.match(/recording is off/g)).toHaveLength(1);
 }, 240_000);

@@ -20,6 +20,8 @@ export interface WorkerClient {
   sent: number;
   /** Runs that are open, by their number. */
   readonly runs: Map<number, { name: string; hear: (message: FromWorker) => void }>;
+  /** Said before any run was there to hear it. */
+  readonly unheard: FromWorker[];
   url: string;
   note: string | null;
   alive: boolean;
@@ -63,6 +65,7 @@ function start(key: string, options: ServerOptions): Promise<WorkerClient> {
     progress: new Int32Array(progress),
     sent: 0,
     runs: new Map(),
+    unheard: [],
     url: '',
     note: null,
     alive: true,
@@ -94,8 +97,14 @@ function start(key: string, options: ServerOptions): Promise<WorkerClient> {
 }
 
 function hear(client: WorkerClient, message: FromWorker): void {
-  if ('id' in message) client.runs.get(message.id)?.hear(message);
-  else for (const run of client.runs.values()) run.hear(message);
+  if ('id' in message) {
+    client.runs.get(message.id)?.hear(message);
+    return;
+  }
+  // Of the whole process: said once, by its first run.
+  const [first] = client.runs.values();
+  if (first === undefined) client.unheard.push(message);
+  else first.hear(message);
 }
 
 /** Hears what the worker has said, in a loop that never yields. */
@@ -118,6 +127,7 @@ export function register(client: WorkerClient, name: string, hear: (message: Fro
   }
   const id = nextId++;
   client.runs.set(id, { name, hear });
+  for (const message of client.unheard.splice(0)) hear(message);
   return id;
 }
 

@@ -215,6 +215,16 @@ describe('what is watched', () => {
     training.dispose();
   });
 
+  test('a logger that throws is nothing the training dies of', async () => {
+    await tf.setBackend('cpu');
+    const log = () => {
+      throw new Error('broken logger');
+    };
+    const { monitor } = await start([{ name: 'never seen', mapping: (x) => x }], { log });
+    expect(monitor.step(() => 7)).toBe(7);
+    expect(monitor.counters.errors).toBe(1);
+  });
+
   test('what cannot be watched is refused by name', async () => {
     const dense = tf.sequential({ layers: [tf.layers.dense({ units: 1, inputShape: [1] })] });
     await expect(watch(dense)).rejects.toThrow(/no connection found/);
