@@ -82,8 +82,12 @@ function offDiagonal(matrix: WireNumber[]): number {
   return matrix.reduce<number>((sum, value, k) => sum + (k % (n + 1) === 0 ? 0 : Math.abs(fromWire(value))), 0) / n;
 }
 
-const gain = (value: number) =>
-  Math.abs(value - 1) < 1e-3 ? `1 ${value < 1 ? '−' : '+'} ${Math.abs(value - 1).toExponential(0)}` : value.toPrecision(4);
+/** Near 1 its distance from it, which four digits would hide. */
+function gain(value: number): string {
+  const distance = Math.abs(value - 1);
+  if (distance === 0 || !(distance < 1e-3)) return String(Number(value.toPrecision(4)));
+  return `1 ${value < 1 ? '−' : '+'} ${distance.toExponential(0)}`;
+}
 const mebibytes = (bytes: number | null) => (bytes === null ? '–' : (bytes / 2 ** 20).toFixed(1));
 
 export function resultTable(results: readonly RunResult[]): string {
