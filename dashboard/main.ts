@@ -1,43 +1,32 @@
-/** Puts the page together: what is chosen, what is loaded, what the stream brings, and when it is drawn. */
+/** What is chosen, what is loaded, what the stream brings, and when it is drawn (draw.ts). */
 import type { RunSummary, StepAnswer } from '../src/telemetry/api.ts';
 import { askLatest, askRun, askRuns, askSeries } from './api.ts';
-import { createLineChart, createStackedBars, type Line } from './charts.ts';
+import { createDrawing, drawBanner, element, type State, sortedRuns } from './draw.ts';
 import { fromWire } from './format.ts';
-import { bannerText, drawHeadline } from './headline.ts';
-import { createHeatmap } from './heatmap.ts';
-import { addStep, createHistory, type History, POINTS, type Point, pointsOf, SHOWN_MEASURES, SHOWN_SCALARS } from './history.ts';
-import { drawMatrix } from './matrix.ts';
-import { createStrip } from './strip.ts';
-import { currentTheme, depthColour, onThemeChange, runColour } from './theme.ts';
+import { addStep, createHistory, POINTS, pointsOf, SHOWN_MEASURES, SHOWN_SCALARS } from './history.ts';
+import { onThemeChange } from './theme.ts';
 
-const element = <T extends HTMLElement>(id: string) => document.getElementById(id) as T;
 /** Runs in the overview. */
 const OVERVIEW_AT_MOST = 8;
 const DRAW_EVERY = 200;
 
-const state = {
-  runs: new Map<string, RunSummary>(),
-  /** G of each run in the overview. */
-  overview: new Map<string, Point[]>(),
-  chosen: null as string | null,
-  history: null as History | null,
+const state: State = {
+  runs: new Map(),
+  overview: new Map(),
+  chosen: null,
+  history: null,
   connection: 0,
-  direction: 'Forward' as 'Forward' | 'Backward',
+  direction: 'Forward',
   connected: true,
-  /** When the newest step of the chosen run was made, by this machine's clock. */
   lastStepAt: 0,
-  error: null as string | null,
+  error: null,
 };
 
-// ── drawing ──
-
-const overview = createLineChart('overview', { log: true, legend: true, pick: (run) => void choose(run) });
-const composite = createLineChart('composite', { log: true, legend: false, pick: (name) => pickConnection(name) });
-const deviation = createLineChart('deviation', { log: true, legend: true });
-const loss = createLineChart('loss', { log: false, legend: true, right: 'gradient norm' });
-const memory = createStackedBars('memory');
-const strip = createStrip(element('runs'), (run) => void choose(run));
-const heatmap = createHeatmap((row) => pickConnection(state.history?.detail.connections[row].name ?? ''));
+const draw = createDrawing({
+  choose: (run) => void choose(run),
+  pickConnection,
+  pickRow: (row) => pickConnection(state.history?.detail.connections[row].name ?? ''),
+});
 
 let scheduled: number | null = null;
 let drawnAt = 0;
@@ -50,83 +39,11 @@ function schedule(): void {
       requestAnimationFrame(() => {
         scheduled = null;
         drawnAt = performance.now();
-        draw();
+        draw(state);
       });
     },
     Math.max(0, DRAW_EVERY - (performance.now() - drawnAt)),
   );
-}
-
-function sortedRuns(): RunSummary[] {
-  return [...state.runs.values()].sort((a, b) => b.startedAt - a.startedAt || a.run.localeCompare(b.run));
-}
-
-function draw(): void {
-  const runs = sortedRuns();
-  const colours = new Map([...state.overview.keys()].sort().map((run, i) => [run, runColour(i)]));
-  element('empty').hidden = runs.length > 0;
-  element('run').hidden = runs.length === 0;
-  strip.draw(runs, state.chosen, colours);
-  drawBanner();
-  overview.draw(
-    [...state.overview]
-      .sort()
-      .map(([label, points]) => ({ label, points, colour: colours.get(label)!, width: label === state.chosen ? 2.5 : 1.5 })),
-  );
-  const { history } = state;
-  if (history === null) return;
-  drawHeadline(element('headline'), history);
-  drawHistory(history);
-}
-
-function drawHistory({ detail, latest, measures, scalars }: History): void {
-  const names = detail.connections.map((c) => c.name);
-  const { connection, direction } = state;
-  const { ink } = currentTheme();
-  composite.draw(
-    measures[`composite${direction}Gain`].map((points, l): Line => {
-      const chosen = l === connection;
-      return { label: names[l], points, colour: chosen ? ink : depthColour(l, names.length), width: chosen ? 2.5 : 1.2 };
-    }),
-  );
-  heatmap.draw(names, measures[direction === 'Forward' ? 'forwardGain' : 'backwardGain']);
-  deviation.draw([
-    { label: 'row, worst', points: worstOf(measures.rowDeviation), colour: runColour(0) },
-    { label: 'column, worst', points: worstOf(measures.columnDeviation), colour: runColour(1) },
-    { label: 'row, chosen', points: measures.rowDeviation[connection], colour: runColour(0), dashed: true, width: 1 },
-    { label: 'column, chosen', points: measures.columnDeviation[connection], colour: runColour(1), dashed: true, width: 1 },
-  ]);
-  loss.draw([
-    { label: 'loss', points: scalars.loss, colour: runColour(1), width: 2 },
-    { label: 'gradient norm', points: scalars.gradientNorm, colour: runColour(0), width: 1, right: true },
-  ]);
-  const kinds = detail.memoryKinds;
-  memory.draw(
-    names,
-    kinds.map((kind) => ({ label: kind.replace('_', ' '), values: latest?.memory?.connections[kind].map((v) => fromWire(v)) ?? [] })),
-    kinds.map((_, i) => depthColour(i, kinds.length)),
-  );
-  drawMatrix(element('matrix'), names[connection], latest?.mapping[connection]);
-}
-
-/** The largest of all connections at each step. */
-function worstOf(rows: Point[][]): Point[] {
-  return (rows[0] ?? []).map(({ x }, i) => ({ x, y: Math.max(...rows.map((row) => row[i].y)) }));
-}
-
-function drawBanner(): void {
-  const run = state.chosen === null ? undefined : state.runs.get(state.chosen);
-  const text =
-    state.error ??
-    bannerText({
-      connected: state.connected,
-      live: run?.live === true && run.lastStep !== null,
-      secondsSinceStep: (Date.now() - state.lastStepAt) / 1000,
-      stepSeconds: state.history?.latest?.stepSeconds ?? 0,
-    });
-  const banner = element('banner');
-  banner.hidden = text === null;
-  if (banner.textContent !== text) banner.textContent = text ?? '';
 }
 
 // ── choosing ──
@@ -263,7 +180,7 @@ async function start(): Promise<void> {
   } catch (error) {
     state.error = (error as Error).message;
   }
-  const runs = sortedRuns();
+  const runs = sortedRuns(state);
   for (const { run } of runs
     .filter((r) => r.live)
     .concat(runs)
@@ -275,7 +192,7 @@ async function start(): Promise<void> {
   const first = asked !== null && state.runs.has(asked) ? asked : (strongest ?? runs[0])?.run;
   if (first !== undefined && (state.chosen === null || asked !== null)) await choose(first);
   schedule();
-  setInterval(drawBanner, 1000);
+  setInterval(() => drawBanner(state), 1000);
 }
 
 void start();

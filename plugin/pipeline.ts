@@ -148,7 +148,7 @@ export function takeReport(pipeline: Pipeline, run: LiveRun, report: StepReport)
 }
 
 /** Commits what waits and shows it; on failure shows it all the same and tries again later. */
-export function commit(pipeline: Pipeline, run: LiveRun): void {
+function commit(pipeline: Pipeline, run: LiveRun): void {
   if (run.timer !== null) clearTimeout(run.timer);
   run.timer = null;
   if (run.waiting.length === 0 || run.recording === null || pipeline.recorder === null) return;

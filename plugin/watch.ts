@@ -5,16 +5,16 @@
 import * as tf from '@tensorflow/tfjs';
 import type { Outcome } from '../src/telemetry/report.ts';
 import type { MonitorCounters, StepSample } from '../src/telemetry/sample.ts';
-import { serverOptions, type WatchOptions, wholeNumber } from './options.ts';
 import { findConnections, type Watchable } from './probe/connections.ts';
 import { observeOwn } from './probe/hooks.ts';
 import { abandonStep, beginStep, createProbe, endStep } from './probe/probe.ts';
 import { checkRunName } from './recorder/directory.ts';
 import { watchSignals } from './signals.ts';
+import { serverOptions, type WatchOptions, wholeNumber } from './watchOptions.ts';
 import { poll, post, postSample, register, release, workerFor } from './worker/client.ts';
 
-export type { WatchOptions } from './options.ts';
 export type { OwnConnection, Watchable } from './probe/connections.ts';
+export type { WatchOptions } from './watchOptions.ts';
 
 export interface CloseOptions {
   /** How long the last values stay to be scraped, seconds; 0 unless given. */
@@ -128,9 +128,10 @@ export async function watch(target: tf.LayersModel | readonly Watchable[], optio
     signals.dispose();
     probe.detach();
     await Promise.allSettled([...probe.reads]);
+    const linger = Math.min(lingerSeconds, LINGER_AT_MOST);
     if (client.alive && opened !== null) {
-      post(client, { type: 'close', id, outcome, lingerSeconds, monitor: { ...probe.counters } });
-      await atMost(closed, lingerSeconds + CLOSE_SECONDS);
+      post(client, { type: 'close', id, outcome, lingerSeconds: linger, monitor: { ...probe.counters } });
+      await atMost(closed, linger + CLOSE_SECONDS);
     }
     await release(client, id, CLOSE_SECONDS);
   };
@@ -194,6 +195,8 @@ export async function watch(target: tf.LayersModel | readonly Watchable[], optio
 
 /** How long the worker may take to commit the rest and end. */
 const CLOSE_SECONDS = 10;
+/** 23 days: a timer takes no more than 2^31 ms. */
+const LINGER_AT_MOST = 2e6;
 
 class StepCallback extends tf.Callback {
   private readonly begin: () => void;
@@ -221,7 +224,7 @@ function lossIn(value: unknown): tf.Tensor | number | null {
 async function atMost(promise: Promise<void>, seconds: number): Promise<void> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, Math.min(seconds * 1000, 2 ** 31 - 1));
+    timer = setTimeout(resolve, seconds * 1000);
   });
   await Promise.race([promise, late]);
   clearTimeout(timer);

@@ -4,7 +4,7 @@ import { createWriteStream } from 'node:fs';
 import { MEASURES } from '../../src/telemetry/catalogue.ts';
 import { MEMORY_KINDS } from '../../src/telemetry/sample.ts';
 import { toWire } from '../../src/telemetry/wire.ts';
-import { loadRecorder } from '../recorder/load.ts';
+import { requireRecorder } from '../recorder/load.ts';
 import type { RecordedStep } from '../recorder/read.ts';
 
 const SCALARS = ['stepSeconds', 'loss', 'gradientNorm', 'learningRate', 'compositeGain'] as const;
@@ -12,14 +12,14 @@ const SCALARS = ['stepSeconds', 'loss', 'gradientNorm', 'learningRate', 'composi
 const cell = (value: number | null): string => (value === null ? '' : String(toWire(value)));
 const quoted = (text: string): string => (/[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
 
-export function csvHeader(): string {
+function csvHeader(): string {
   const measures = MEASURES.map((m) => m.key);
   const memory = MEMORY_KINDS.map((kind) => `${kind}_bytes`);
   return ['run', 'attempt', 'step', 'time', ...SCALARS, 'connection', 'kind', ...measures, 'nonfinite', ...memory].join(',');
 }
 
 /** One row per connection; a number that is not known is an empty cell, NaN and ±Inf are NaN, +Inf, -Inf. */
-export function* csvRows({ attempt, header, report }: RecordedStep): Generator<string> {
+function* csvRows({ attempt, header, report }: RecordedStep): Generator<string> {
   const layers = header.connections.length;
   const scalars = SCALARS.map((key) => cell(report[key]));
   const shared = [header.run, attempt, report.step, new Date(report.time).toISOString(), ...scalars];
@@ -32,10 +32,7 @@ export function* csvRows({ attempt, header, report }: RecordedStep): Generator<s
 
 /** @param out file to write; undefined: standard output */
 export async function exportCsv(file: string, out: string | undefined): Promise<void> {
-  const recorder = await loadRecorder((message) => {
-    throw new Error(message);
-  });
-  if (recorder === null) return;
+  const recorder = await requireRecorder();
   const reader = recorder.openReader(file);
   const stream = out === undefined ? process.stdout : createWriteStream(out);
   let rows = 0;

@@ -2,15 +2,14 @@
 import { InvalidArgumentError, Option } from 'commander';
 import { DEFAULT_PORT } from '../server/listen.ts';
 import type { ServiceOptions } from '../service.ts';
+import { numberOf, wholeNumberRule } from '../wholeNumber.ts';
 
 export const wholeNumber =
-  (low: number, high = Number.MAX_SAFE_INTEGER) =>
+  (low: number, high?: number) =>
   (text: string): number => {
-    const value = text.trim() === '' ? Number.NaN : Number(text);
-    if (!Number.isInteger(value) || value < low || value > high) {
-      const upTo = high === Number.MAX_SAFE_INTEGER ? `from ${low}` : `from ${low} to ${high}`;
-      throw new InvalidArgumentError(`It must be a whole number ${upTo}.`);
-    }
+    const value = numberOf(text);
+    const rule = wholeNumberRule(value, low, high);
+    if (rule !== null) throw new InvalidArgumentError(`It ${rule}.`);
     return value;
   };
 

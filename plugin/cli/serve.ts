@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { SingleBar } from 'cli-progress';
 import { closeRun, forgetRun, openRun, takeReport } from '../pipeline.ts';
-import { loadRecorder } from '../recorder/load.ts';
+import { requireRecorder } from '../recorder/load.ts';
 import { startService } from '../service.ts';
 import { type ServerFlags, serviceOptions } from './options.ts';
 
@@ -35,10 +35,7 @@ export interface ReplayFlags extends ServerFlags {
 
 /** Feeds the steps of a recording through the pipeline in their own rhythm, times `speed`. Recorded anew only with --runs. */
 export async function replay(file: string, flags: ReplayFlags): Promise<void> {
-  const recorder = await loadRecorder((message) => {
-    throw new Error(message);
-  });
-  if (recorder === null) return;
+  const recorder = await requireRecorder();
   const reader = recorder.openReader(file);
   const scratch = flags.runs === undefined ? mkdtempSync(join(tmpdir(), 'gainwatch-replay-')) : null;
   try {

@@ -10,7 +10,6 @@ import type { Sink } from '../pipeline.ts';
 import { addStep, createRunMetrics, type MetricsState, type RunMetrics } from './state.ts';
 
 export interface Metrics {
-  readonly state: MetricsState;
   readonly sink: Sink;
   /** The exposition for an Accept header: OpenMetrics where it is asked for, text 0.0.4 otherwise. */
   scrape(accept: string | undefined): Promise<{ contentType: string; body: string }>;
@@ -44,7 +43,6 @@ export function createMetrics(version: string): Metrics {
     },
   };
   return {
-    state,
     sink,
     scrape: async (accept) => {
       const { registry } = accept?.includes('application/openmetrics-text') ? openMetrics : text;

@@ -1,11 +1,13 @@
 /** The hooks themselves: an observer on each connection, a look into the user's own layers, a look at the gradients. */
 import * as tf from '@tensorflow/tfjs';
 import type { ConnectionObserver } from '../../src/connections/observer.ts';
+import { MAX_STREAMS } from '../../src/connections/shapes.ts';
 import { squaredNorm } from '../../src/kernels/squaredNorm.ts';
 import type { OwnConnection, WatchedConnection } from './connections.ts';
 import { markTape, savedBytes, type TapeMark } from './memory.ts';
-import { learningRateOf } from './optimizer.ts';
-import { gather, gatherGradient, laterOf, offTape } from './sampling.ts';
+import { type Gradients, gradientsByName, learningRateOf } from './optimizer.ts';
+import { overrideMethod } from './override.ts';
+import { disposeLater, gather, gatherGradient, laterOf, offTape } from './sampling.ts';
 import { guard, type Probe } from './state.ts';
 
 export function createObserver(probe: Probe, l: number, { info }: WatchedConnection): ConnectionObserver {
@@ -76,19 +78,11 @@ export function createObserver(probe: Probe, l: number, { info }: WatchedConnect
 export function hookOwn(probe: Probe, l: number, own: OwnConnection): () => void {
   const { layer } = own;
   if (layer === undefined) return () => {};
-  const original = layer.call;
-  const described = Object.getOwnPropertyDescriptor(layer, 'call');
-  const hooked: typeof layer.call = (inputs, kwargs) => {
+  return overrideMethod(layer, 'call', (original) => (inputs, kwargs) => {
     const result = original.call(layer, inputs, kwargs);
     observeOwn(probe, l, Array.isArray(result) ? result[0] : result);
     return result;
-  };
-  layer.call = hooked;
-  return () => {
-    if (layer.call !== hooked) return;
-    if (described === undefined) Reflect.deleteProperty(layer, 'call');
-    else Object.defineProperty(layer, 'call', described);
-  };
+  });
 }
 
 export function observeOwn(probe: Probe, l: number, tensor: tf.Tensor): void {
@@ -102,9 +96,16 @@ export function observeOwn(probe: Probe, l: number, tensor: tf.Tensor): void {
       tf.tidy(() => {
         const mapping = own!.mapping(tensor);
         const n = mapping?.shape?.at(-1);
-        if (!(mapping instanceof tf.Tensor) || n === undefined || mapping.rank < 2 || mapping.shape.at(-2) !== n || n < 1 || n > 8) {
+        if (
+          !(mapping instanceof tf.Tensor) ||
+          n === undefined ||
+          mapping.rank < 2 ||
+          mapping.shape.at(-2) !== n ||
+          n < 1 ||
+          n > MAX_STREAMS
+        ) {
           const got = mapping instanceof tf.Tensor ? `[${mapping.shape}]` : String(mapping);
-          throw new Error(`${info.name}: mapping must return H_res [..., n, n] with n from 1 to 8, got ${got}`);
+          throw new Error(`${info.name}: mapping must return H_res [..., n, n] with n from 1 to ${MAX_STREAMS}, got ${got}`);
         }
         gather(gathering, l, { mapping, logits: null, input: null, output: null }, n);
       }),
@@ -112,13 +113,14 @@ export function observeOwn(probe: Probe, l: number, tensor: tf.Tensor): void {
   });
 }
 
-export function seeGradients(probe: Probe, gradients: ReadonlyMap<string, tf.Tensor>): void {
+export function seeGradients(probe: Probe, gradients: Gradients): void {
   const { gathering, memory, options } = probe;
   if (gathering === null || options.optimizer === null) return;
   gathering.learningRate = learningRateOf(options.optimizer);
-  if (gathering.gradientSquares instanceof tf.Tensor) gathering.gradientSquares.dispose();
-  const norm = offTape(() => squaredNorm([...gradients.values()]));
+  disposeLater(gathering.gradientSquares);
+  const named = gradientsByName(gradients);
+  const norm = offTape(() => squaredNorm([...named.values()]));
   gathering.gradientSquares = laterOf(norm);
   norm.dispose();
-  memory.gradients = new Map([...gradients].map(([name, g]) => [name, g.size * 4]));
+  memory.gradients = new Map([...named].map(([name, g]) => [name, g.size * 4]));
 }

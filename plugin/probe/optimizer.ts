@@ -1,29 +1,21 @@
 /** Looks into an optimizer: its learning rate, its slots, and the gradients on their way to the update. */
 import * as tf from '@tensorflow/tfjs';
+import { overrideMethod } from './override.ts';
 
-type Gradients = Parameters<tf.Optimizer['applyGradients']>[0];
+export type Gradients = Parameters<tf.Optimizer['applyGradients']>[0];
 
-export interface OptimizerHook {
-  detach(): void;
+/** Calls `see` with the gradients before the update, which is the optimizer's own. @returns takes the hook off */
+export function hookOptimizer(optimizer: tf.Optimizer, see: (gradients: Gradients) => void): () => void {
+  return overrideMethod(optimizer, 'applyGradients', (original) => (gradients) => {
+    see(gradients);
+    original.call(optimizer, gradients);
+  });
 }
 
-/** Calls `see` with every gradient (named by its variable) before the update, which is the optimizer's own. */
-export function hookOptimizer(optimizer: tf.Optimizer, see: (gradients: ReadonlyMap<string, tf.Tensor>) => void): OptimizerHook {
-  const own = Object.getOwnPropertyDescriptor(optimizer, 'applyGradients');
-  const original = optimizer.applyGradients;
-  const hooked = function (this: tf.Optimizer, gradients: Gradients): void {
-    const list = Array.isArray(gradients) ? gradients.map((g) => [g.name, g.tensor] as const) : Object.entries(gradients);
-    see(new Map(list.filter(([, tensor]) => tensor != null)));
-    original.call(this, gradients);
-  };
-  optimizer.applyGradients = hooked;
-  return {
-    detach: () => {
-      if (optimizer.applyGradients !== hooked) return; // someone hooked in after us: leave theirs alone
-      if (own === undefined) Reflect.deleteProperty(optimizer, 'applyGradients');
-      else Object.defineProperty(optimizer, 'applyGradients', own);
-    },
-  };
+/** By the name of the variable. */
+export function gradientsByName(gradients: Gradients): Map<string, tf.Tensor> {
+  const list = Array.isArray(gradients) ? gradients.map((g) => [g.name, g.tensor] as const) : Object.entries(gradients);
+  return new Map(list.filter(([, tensor]) => tensor != null));
 }
 
 /** Of the next update; null where the optimizer does not say. */

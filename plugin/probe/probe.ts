@@ -47,11 +47,11 @@ export function createProbe(options: ProbeOptions): Probe {
     }
     return hookOwn(probe, l, connection.own!);
   });
-  const hook =
+  const unhook =
     options.optimizer === null ? null : hookOptimizer(options.optimizer, (gradients) => guard(probe, () => seeGradients(probe, gradients)));
   probe.detach = () => {
     for (const act of undo) act();
-    hook?.detach();
+    unhook?.();
     if (probe.gathering !== null) disposeGathering(probe.gathering);
     probe.gathering = null;
   };

@@ -127,7 +127,7 @@ export function laterOf(scalar: tf.Tensor): Later {
   return values === null ? offTape(() => tf.keep(tf.tidy(() => tf.cast(scalar, 'float32').flatten()))) : values[0];
 }
 
-function disposeLater(value: Later): void {
+export function disposeLater(value: Later): void {
   if (value instanceof tf.Tensor) value.dispose();
 }
 
@@ -135,14 +135,19 @@ function laters(gathering: Gathering): Later[] {
   return [gathering.loss, gathering.gradientSquares, ...gathering.gradients.flat()];
 }
 
+/** Tensors that are still to be read, in the order of `settle`. */
+function pending(gathering: Gathering): tf.Tensor[] {
+  return [...gathering.tensors, ...laters(gathering)].filter((value) => value instanceof tf.Tensor);
+}
+
 export function disposeGathering(gathering: Gathering): void {
-  for (const tensor of [...gathering.tensors, ...laters(gathering)]) if (tensor instanceof tf.Tensor) tensor.dispose();
+  tf.dispose(pending(gathering));
   gathering.tensors.fill(null);
 }
 
 /** All that is still to be read, as one tensor to be read once; null on cpu and wasm. */
 export function unread(gathering: Gathering): tf.Tensor1D | null {
-  const list = [...gathering.tensors, ...laters(gathering)].filter((t): t is tf.Tensor => t instanceof tf.Tensor);
+  const list = pending(gathering);
   return list.length === 0 ? null : tf.tidy(() => tf.concat(list.map((t) => t.flatten())) as tf.Tensor1D);
 }
 

@@ -30,7 +30,7 @@ export interface Probe {
   gathering: Gathering | null;
   /** Reads that are not back yet (webgpu). */
   readonly reads: Set<Promise<void>>;
-  /** Clock at the begin of the step, ms; and the overhead before it, s. */
+  /** Clock at the begin of the step, ms. */
   began: number;
   readonly memory: ProbeMemory;
   detach: () => void;

@@ -19,7 +19,7 @@ import Database from 'libsql';
 
 export type Db = Database.Database;
 
-export const SCHEMA_VERSION = 1;
+const SCHEMA_VERSION = 1;
 const APPLICATION_ID = 0x67776174;
 
 const SCHEMA = `

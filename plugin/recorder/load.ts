@@ -5,12 +5,19 @@ import type * as Write from './write.ts';
 
 export type Recorder = typeof Read & typeof Series & typeof Write;
 
-/** @returns null, after saying why, where recordings can be neither written nor read */
-export async function loadRecorder(onProblem: (message: string) => void): Promise<Recorder | null> {
+/** @throws where recordings can be neither written nor read, saying why */
+export async function requireRecorder(): Promise<Recorder> {
   try {
     return { ...(await import('./read.ts')), ...(await import('./series.ts')), ...(await import('./write.ts')) };
   } catch (error) {
-    onProblem(`recording is off, SQLite (the npm package libsql) could not be loaded: ${(error as Error).message}`);
-    return null;
+    throw new Error(`recording is off, SQLite (the npm package libsql) could not be loaded: ${(error as Error).message}`);
   }
+}
+
+/** @returns null, after saying why, where there is none */
+export function loadRecorder(onProblem: (message: string) => void): Promise<Recorder | null> {
+  return requireRecorder().catch((error: Error) => {
+    onProblem(error.message);
+    return null;
+  });
 }

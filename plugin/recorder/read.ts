@@ -1,5 +1,5 @@
-/** Asks a recording: headers, the newest step, single steps, series reduced by minimum and maximum. Works beside a live writer. */
-import type { AttemptInfo, RunDetail } from '../../src/telemetry/api.ts';
+/** Asks a recording: attempts, summaries, steps. Works beside a live writer; series are series.ts. */
+import type { AttemptInfo, RunDetail, RunSummary } from '../../src/telemetry/api.ts';
 import { MEASURES } from '../../src/telemetry/catalogue.ts';
 import type { Outcome, StepReport } from '../../src/telemetry/report.ts';
 import { type ConnectionInfo, MEMORY_KINDS, type RunHeader } from '../../src/telemetry/sample.ts';
@@ -43,11 +43,13 @@ export function headerOf(row: AttemptRow): RunHeader {
 const outcomeOf = (row: AttemptRow): Outcome | null => row.outcome ?? (isAlive(row.pid) ? null : 'unknown');
 
 /** @returns null where the recording has no attempt yet */
-export function readDetail(reader: Reader): Omit<RunDetail, 'live'> | null {
-  const rows = attemptRows(reader);
-  const newest = rows.at(-1);
-  if (newest === undefined) return null;
-  const header = headerOf(newest);
+export function readSummary(reader: Reader): Omit<RunSummary, 'live'> | null {
+  const newest = attemptRows(reader).at(-1);
+  return newest === undefined ? null : summaryOf(reader, newest);
+}
+
+function summaryOf(reader: Reader, newest: AttemptRow): Omit<RunSummary, 'live'> {
+  const { run, streams, connections } = headerOf(newest);
   const last = reader.db
     .prepare('SELECT step, time, loss, composite_gain FROM steps WHERE attempt = ? ORDER BY step DESC LIMIT 1')
     .get(newest.attempt) as { step: number; time: number; loss: SqlNumber; composite_gain: SqlNumber } | undefined;
@@ -56,12 +58,11 @@ export function readDetail(reader: Reader): Omit<RunDetail, 'live'> | null {
     return number === null ? null : toWire(number);
   };
   return {
-    run: newest.run,
+    run,
     attempt: newest.attempt,
-    streams: newest.streams,
-    tokens: newest.tokens,
-    kinds: [...new Set(header.connections.map((c) => c.kind))],
-    connectionCount: header.connections.length,
+    streams,
+    kinds: [...new Set(connections.map((c) => c.kind))],
+    connectionCount: connections.length,
     outcome: outcomeOf(newest),
     startedAt: newest.started_at,
     lastStep: last?.step ?? null,
@@ -69,8 +70,20 @@ export function readDetail(reader: Reader): Omit<RunDetail, 'live'> | null {
     lastLoss: wire(last?.loss),
     lastCompositeGain: wire(last?.composite_gain),
     maxCompositeGain: wire(newest.max_composite_gain),
-    connections: header.connections,
-    measures: MEASURES.map(({ key, metric, help }) => ({ key, metric, help })),
+  };
+}
+
+/** @returns null where the recording has no attempt yet */
+export function readDetail(reader: Reader): Omit<RunDetail, 'live'> | null {
+  const rows = attemptRows(reader);
+  const newest = rows.at(-1);
+  if (newest === undefined) return null;
+  const { tokens, connections } = headerOf(newest);
+  return {
+    ...summaryOf(reader, newest),
+    tokens,
+    connections,
+    measures: [...MEASURES],
     memoryKinds: [...MEMORY_KINDS],
     attempts: rows.map(
       (row): AttemptInfo => ({

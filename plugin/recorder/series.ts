@@ -3,6 +3,7 @@ import type { RunScalar, SeriesAnswer } from '../../src/telemetry/api.ts';
 import { MEASURES } from '../../src/telemetry/catalogue.ts';
 import type { RunHeader } from '../../src/telemetry/sample.ts';
 import { toWire, type WireNumber } from '../../src/telemetry/wire.ts';
+import { FieldError } from '../fieldError.ts';
 import { doubles, floats, fromSql, isBlob, type SqlBlob, type SqlNumber } from './blobs.ts';
 import { FACTOR, LEVELS, SCALARS } from './buckets.ts';
 import { type AttemptRow, attemptRows, headerOf, type Reader } from './read.ts';
@@ -30,7 +31,8 @@ function stretches(rows: AttemptRow[], query: SeriesQuery): { header: RunHeader;
   const { from = 0, to = Number.MAX_SAFE_INTEGER } = query;
   const chosen = query.attempt === undefined ? rows.length - 1 : rows.findIndex((row) => row.attempt === query.attempt);
   const newest = rows[chosen];
-  if (newest === undefined) throw new RangeError(`attempt must be one of ${rows.map((r) => r.attempt).join(', ')}, got ${query.attempt}`);
+  if (newest === undefined)
+    throw new FieldError('attempt', `must be one of ${rows.map((r) => r.attempt).join(', ')}`, String(query.attempt));
   const parts: Stretch[] = [];
   let end = to;
   for (let i = chosen; i >= 0 && end >= from; i--) {
@@ -52,7 +54,7 @@ interface Row {
 
 /**
  * A measure of the connections, or a scalar of the run, over the steps.
- * @throws RangeError naming the field, the rule and the value
+ * @throws FieldError naming the field, the rule and the value
  */
 export function readSeries(reader: Reader, query: SeriesQuery): Omit<SeriesAnswer, 'run'> {
   const { header, parts } = stretches(attemptRows(reader), query);
@@ -60,12 +62,12 @@ export function readSeries(reader: Reader, query: SeriesQuery): Omit<SeriesAnswe
   const scalar = SCALARS.indexOf(query.measure as RunScalar);
   const measure = MEASURES.findIndex((m) => m.key === query.measure);
   if (scalar < 0 && measure < 0) {
-    throw new RangeError(`measure must be one of ${[...SCALARS, ...MEASURES.map((m) => m.key)].join(', ')}, got ${query.measure}`);
+    throw new FieldError('measure', `must be one of ${[...SCALARS, ...MEASURES.map((m) => m.key)].join(', ')}`, query.measure);
   }
   const names = scalar >= 0 ? [''] : (query.connections ?? header.connections.map((c) => c.name));
   const columns = names.map((name) => (name === '' ? 0 : header.connections.findIndex((c) => c.name === name)));
   const unknown = columns.indexOf(-1);
-  if (unknown >= 0) throw new RangeError(`connection must be one of this run's, got ${names[unknown]}`);
+  if (unknown >= 0) throw new FieldError('connection', "must be one of this run's", names[unknown]);
 
   const first = parts[0]?.from ?? 0;
   const last = Math.min(parts.at(-1)?.to ?? 0, lastStepOf(reader, parts));
@@ -97,12 +99,18 @@ function lastStepOf(reader: Reader, parts: Stretch[]): number {
   return row.step ?? 0;
 }
 
-const SCALAR_COLUMNS = ['loss', 'gradient_norm', 'learning_rate', 'step_seconds', 'composite_gain'];
+const SCALAR_COLUMNS: Record<RunScalar, string> = {
+  loss: 'loss',
+  gradientNorm: 'gradient_norm',
+  learningRate: 'learning_rate',
+  stepSeconds: 'step_seconds',
+  compositeGain: 'composite_gain',
+};
 
 /** Only the asked slice of a BLOB is read. */
 function scalarSource(level: number, scalar: number): string {
   if (level === 0) {
-    const column = SCALAR_COLUMNS[scalar];
+    const column = SCALAR_COLUMNS[SCALARS[scalar]];
     return `SELECT step, time, ${column} AS min, ${column} AS max FROM steps WHERE attempt = ? AND step BETWEEN ? AND ? ORDER BY step`;
   }
   const slice = (side: string) => `substr(scalars_${side}, ${scalar * 8 + 1}, 8) AS ${side}`;

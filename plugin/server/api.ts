@@ -1,8 +1,9 @@
 /** The routes of `/api/v1`: runs, series, the latest step. JSON as src/telemetry/api.ts has it; the stream is stream.ts. */
 import { Router } from 'express';
 import { toStepAnswer } from '../../src/telemetry/answer.ts';
+import { FieldError } from '../fieldError.ts';
 import type { Pipeline } from '../pipeline.ts';
-import { BadRequest, onlyFields, texts, wholeNumber } from './query.ts';
+import { onlyFields, texts, wholeNumber } from './query.ts';
 import { detailOf, latestOf, listSummaries, seriesOf } from './runs.ts';
 
 export function createApi(pipeline: Pipeline): Router {
@@ -23,11 +24,11 @@ export function createApi(pipeline: Pipeline): Router {
     onlyFields(request, ['measure', 'connection', 'from', 'to', 'points', 'attempt']);
     const { run } = request.params;
     const [measure, ...more] = texts(request, 'measure');
-    if (measure === undefined || more.length > 0) throw new BadRequest('measure', 'must be given once', request.query['measure'] ?? null);
+    if (measure === undefined || more.length > 0) throw new FieldError('measure', 'must be given once', request.query['measure'] ?? null);
     const connections = texts(request, 'connection');
     const from = wholeNumber(request, 'from', 0);
     const to = wholeNumber(request, 'to', 0);
-    if (from !== undefined && to !== undefined && from > to) throw new BadRequest('from', `must not be above to (${to})`, from);
+    if (from !== undefined && to !== undefined && from > to) throw new FieldError('from', `must not be above to (${to})`, from);
     const query = {
       measure,
       connections: connections.length > 0 ? connections : undefined,
@@ -41,11 +42,11 @@ export function createApi(pipeline: Pipeline): Router {
   router.get('/runs/:run/steps/latest', (request, response) => {
     onlyFields(request, []);
     const step = latestOf(pipeline, request.params.run);
-    if (step === null) throw new BadRequest('run', 'has no step yet', request.params.run, 404);
+    if (step === null) throw new FieldError('run', 'has no step yet', request.params.run, 404);
     response.json(toStepAnswer(step.header, step.attempt, step.report));
   });
   router.use((request) => {
-    throw new BadRequest(
+    throw new FieldError(
       'path',
       'is not known here: /runs, /runs/RUN, /runs/RUN/series, /runs/RUN/steps/latest, /stream',
       request.path,

@@ -2,11 +2,11 @@
 import compression from 'compression';
 import express, { type ErrorRequestHandler, type Express } from 'express';
 import helmet from 'helmet';
+import { FieldError } from '../fieldError.ts';
 import type { Metrics } from '../metrics/exposition.ts';
 import type { Pipeline } from '../pipeline.ts';
 import { createApi } from './api.ts';
 import { checkHost, checkToken, type Door, refuse } from './door.ts';
-import { BadRequest } from './query.ts';
 import type { Stream } from './stream.ts';
 
 export interface AppOptions {
@@ -73,12 +73,8 @@ export function createApp({ door, pipeline, metrics, stream, assets }: AppOption
 
 const answerError: ErrorRequestHandler = (error: unknown, _request, response, next) => {
   if (response.headersSent) next(error);
-  else if (error instanceof BadRequest) refuse(response, error.status, error.field, error.rule, error.value);
-  else if (error instanceof RangeError) {
-    // The recorder's words: "FIELD must …, got VALUE".
-    const [, field = 'query', rule = error.message, value = ''] = /^(\w+) (.*), got (.*)$/s.exec(error.message) ?? [];
-    refuse(response, 400, field, rule, value);
-  } else {
+  else if (error instanceof FieldError) refuse(response, error.status, error.field, error.rule, error.value);
+  else {
     const { status = 500, message = String(error) } = error as { status?: number; message?: string };
     refuse(response, status, 'server', message, null);
   }

@@ -13,7 +13,7 @@ export interface Door {
   basePath: string;
 }
 
-export const isLoopback = (host: string): boolean => host === 'localhost' || host === '::1' || /^127\./.test(host);
+const isLoopback = (host: string): boolean => host === 'localhost' || host === '::1' || /^127\./.test(host);
 
 /** @throws Error naming the option, the rule and the value */
 export function checkDoor({ host, token, allowHost, basePath }: Door): void {

@@ -3,11 +3,11 @@ import type { RunDetail, RunSummary } from '../../src/telemetry/api.ts';
 import { MEASURES } from '../../src/telemetry/catalogue.ts';
 import { MEMORY_KINDS } from '../../src/telemetry/sample.ts';
 import { toWire } from '../../src/telemetry/wire.ts';
+import { FieldError } from '../fieldError.ts';
 import type { LiveRun, Pipeline } from '../pipeline.ts';
-import { listRuns, recordingPath } from '../recorder/directory.ts';
+import { isRecorded, listRuns, recordingPath } from '../recorder/directory.ts';
 import type { Reader, RecordedStep } from '../recorder/read.ts';
 import type { SeriesQuery } from '../recorder/series.ts';
-import { BadRequest } from './query.ts';
 
 /** A run that goes on in this process. */
 export function liveRun(pipeline: Pipeline, name: string): LiveRun | null {
@@ -40,10 +40,8 @@ export function listSummaries(pipeline: Pipeline): RunSummary[] {
   const found = new Map<string, RunSummary>();
   for (const name of listRuns(pipeline.directory)) {
     try {
-      const detail = readRecording(pipeline, name, (recorder, reader) => recorder.readDetail(reader));
-      if (detail === null) continue;
-      const { tokens: _, connections: __, measures: ___, memoryKinds: ____, attempts: _____, ...summary } = detail;
-      found.set(name, { ...summary, live: liveRun(pipeline, name) !== null });
+      const summary = readRecording(pipeline, name, (recorder, reader) => recorder.readSummary(reader));
+      if (summary !== null) found.set(name, { ...summary, live: liveRun(pipeline, name) !== null });
     } catch {
       // Not ours to judge: asked for by name, it is answered with the reason.
     }
@@ -53,21 +51,21 @@ export function listSummaries(pipeline: Pipeline): RunSummary[] {
   return [...found.values()].sort((a, b) => b.startedAt - a.startedAt || a.run.localeCompare(b.run));
 }
 
-/** @throws BadRequest 404 where there is no such run */
+/** @throws FieldError 404 where there is no such run */
 export function detailOf(pipeline: Pipeline, name: string): RunDetail {
   const live = pipeline.live.get(name);
-  if (isRecorded(pipeline, name)) {
+  if (pipeline.recorder !== null && isRecorded(pipeline.directory, name)) {
     const detail = readRecording(pipeline, name, (recorder, reader) => recorder.readDetail(reader));
     if (detail !== null) return { ...detail, live: live?.outcome === null };
   }
-  if (live === undefined) throw new BadRequest('run', 'must be one of /api/v1/runs', name, 404);
+  if (live === undefined) throw new FieldError('run', 'must be one of /api/v1/runs', name, 404);
   const summary = summaryOf(live);
   const { attempt, startedAt, lastStep, outcome } = summary;
   return {
     ...summary,
     tokens: live.header.tokens,
     connections: live.header.connections,
-    measures: MEASURES.map(({ key, metric, help }) => ({ key, metric, help })),
+    measures: [...MEASURES],
     memoryKinds: [...MEMORY_KINDS],
     attempts: [{ attempt, startedAt, forkStep: null, lastStep, outcome }],
   };
@@ -84,20 +82,16 @@ export function seriesOf(pipeline: Pipeline, name: string, query: SeriesQuery) {
   return readRecording(pipeline, name, (recorder, reader) => recorder.readSeries(reader, query));
 }
 
-function isRecorded(pipeline: Pipeline, name: string): boolean {
-  return pipeline.recorder !== null && listRuns(pipeline.directory).includes(name);
-}
-
-/** @throws BadRequest 404 where the run is not recorded */
+/** @throws FieldError 404 where the run is not recorded */
 export function readRecording<T>(
   pipeline: Pipeline,
   name: string,
   read: (recorder: NonNullable<Pipeline['recorder']>, reader: Reader) => T,
 ): T {
   const { recorder } = pipeline;
-  if (recorder === null || !isRecorded(pipeline, name)) {
+  if (recorder === null || !isRecorded(pipeline.directory, name)) {
     const rule = pipeline.live.has(name) ? 'is not recorded (see the log of its process)' : 'must be one of /api/v1/runs';
-    throw new BadRequest('run', rule, name, 404);
+    throw new FieldError('run', rule, name, 404);
   }
   const reader = recorder.openReader(recordingPath(pipeline.directory, name));
   try {

@@ -7,9 +7,11 @@ import { once } from 'node:events';
 import type { Request, Response } from 'express';
 import { toStepAnswer } from '../../src/telemetry/answer.ts';
 import type { StepReport } from '../../src/telemetry/report.ts';
+import { FieldError } from '../fieldError.ts';
 import type { LiveRun, Pipeline, Sink } from '../pipeline.ts';
+import { isRunName } from '../recorder/directory.ts';
 import type { RecordedStep } from '../recorder/read.ts';
-import { BadRequest, onlyFields, texts } from './query.ts';
+import { onlyFields, texts } from './query.ts';
 import { readRecording, summaryOf } from './runs.ts';
 
 const HEARTBEAT = 15_000;
@@ -126,8 +128,9 @@ function parsePositions(request: Request): Client['positions'] {
   const text = request.headers['last-event-id'];
   if (typeof text !== 'string' || text === '') return positions;
   for (const part of text.split(',')) {
-    const match = /^([A-Za-z0-9][A-Za-z0-9._-]{0,63}):(\d+):(\d+)$/.exec(part);
-    if (match === null) throw new BadRequest('Last-Event-ID', 'must be RUN:ATTEMPT:STEP, … as in the id of an event', part);
+    const match = /^([^:]+):(\d+):(\d+)$/.exec(part);
+    if (match === null || !isRunName(match[1]))
+      throw new FieldError('Last-Event-ID', 'must be RUN:ATTEMPT:STEP, … as in the id of an event', part);
     positions.set(match[1], { attempt: Number(match[2]), step: Number(match[3]) });
   }
   return positions;

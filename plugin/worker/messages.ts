@@ -31,10 +31,9 @@ export type ToWorker =
 
 /** Worker → training thread. */
 export type FromWorker =
-  | { type: 'listening'; host: string; port: number; url: string; note: string | null }
+  | { type: 'listening'; url: string; note: string | null }
   /** The server could not be started (port taken …): a message for the user. */
   | { type: 'refused'; message: string }
-  | { type: 'opened'; id: number; attempt: number; path: string | null }
   /** A step went through: its composite gain. */
   | { type: 'reported'; id: number; compositeGain: number }
   | { type: 'closed'; id: number }

@@ -17,11 +17,11 @@ try {
   const service = await startService({ ...options, directory: options.runs, now: Date.now, onProblem });
   const runs = new Map<number, LiveRun>();
   const { pipeline } = service;
-  const idOf = (run: LiveRun) => [...runs].find(([, each]) => each === run)?.[0];
+  const ids = new Map<LiveRun, number>();
   pipeline.sinks.add({
     opened: () => {},
     step: (run, _attempt, { compositeGain }) => {
-      const id = idOf(run);
+      const id = ids.get(run);
       if (id !== undefined) say({ type: 'reported', id, compositeGain });
     },
     closed: () => {},
@@ -32,7 +32,7 @@ try {
       case 'open': {
         const run = openRun(pipeline, message.header);
         runs.set(message.id, run);
-        say({ type: 'opened', id: message.id, attempt: run.attempt, path: run.recording?.path ?? null });
+        ids.set(run, message.id);
         break;
       }
       case 'step': {
@@ -51,7 +51,7 @@ try {
           run.monitor = message.monitor;
           closeRun(pipeline, run, message.outcome);
         }
-        if (message.lingerSeconds > 0) setTimeout(gone, Math.min(message.lingerSeconds * 1000, 2 ** 31 - 1));
+        if (message.lingerSeconds > 0) setTimeout(gone, message.lingerSeconds * 1000);
         else gone();
         break;
       }
@@ -66,7 +66,7 @@ try {
       onProblem((error as Error).message);
     }
   });
-  say({ type: 'listening', host: options.host, port: service.port, url: service.url, note: service.note });
+  say({ type: 'listening', url: service.url, note: service.note });
 } catch (error) {
   say({ type: 'refused', message: (error as Error).message });
   port.close();

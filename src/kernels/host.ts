@@ -16,6 +16,12 @@ export interface HostKernel {
   compute: (inputs: readonly HostArray[], outputs: readonly Float32Array[], shapes: readonly number[][], attributes: Attributes) => void;
 }
 
+interface Host {
+  /** The values of a tensor where they lie. */
+  values: (backend: unknown, tensor: tf.TensorInfo) => HostArray;
+  makeOutput: (backend: unknown, shape: number[]) => tf.TensorInfo;
+}
+
 /** What we use of the two backends beyond the public KernelBackend. */
 interface CpuBackend {
   data: { get(dataId: object): { values: HostArray } };
@@ -26,47 +32,35 @@ interface WasmBackend {
   typedArrayFromHeap(tensor: tf.TensorInfo): HostArray;
 }
 
-const size = (shape: number[]) => shape.reduce((product, d) => product * d, 1);
+const HOSTS: Record<string, Host | undefined> = {
+  cpu: {
+    values: (backend, tensor) => (backend as CpuBackend).data.get(tensor.dataId).values,
+    makeOutput: (backend, shape) =>
+      (backend as CpuBackend).makeTensorInfo(shape, 'float32', new Float32Array(tf.util.sizeFromShape(shape))),
+  },
+  wasm: {
+    values: (backend, tensor) => (backend as WasmBackend).typedArrayFromHeap(tensor),
+    makeOutput: (backend, shape) => (backend as WasmBackend).makeOutput(shape, 'float32'),
+  },
+};
 
 /** Inputs reach `compute` in the order in which `runHostKernel` got them. */
 export function registerHostKernel(kernel: HostKernel): void {
-  const listInputs = (inputs: tf.NamedTensorInfoMap) => Object.values(inputs) as tf.TensorInfo[];
-  tf.registerKernel({
-    kernelName: kernel.name,
-    backendName: 'cpu',
-    kernelFunc: ({ inputs, attrs, backend }) => {
-      const cpu = backend as CpuBackend;
-      const list = listInputs(inputs);
-      const shapes = list.map((t) => t.shape);
-      const outShapes = kernel.shapes(shapes, attrs as Attributes);
-      const values = outShapes.map((s) => new Float32Array(size(s)));
-      kernel.compute(
-        list.map((t) => cpu.data.get(t.dataId).values),
-        values,
-        shapes,
-        attrs as Attributes,
-      );
-      return outShapes.map((s, i) => cpu.makeTensorInfo(s, 'float32', values[i]));
-    },
-  });
-  tf.registerKernel({
-    kernelName: kernel.name,
-    backendName: 'wasm',
-    kernelFunc: ({ inputs, attrs, backend }) => {
-      const wasm = backend as WasmBackend;
-      const list = listInputs(inputs);
-      const shapes = list.map((t) => t.shape);
-      // Outputs first: an allocation may grow the heap, which detaches every view taken before.
-      const outputs = kernel.shapes(shapes, attrs as Attributes).map((s) => wasm.makeOutput(s, 'float32'));
-      kernel.compute(
-        list.map((t) => wasm.typedArrayFromHeap(t)),
-        outputs.map((t) => wasm.typedArrayFromHeap(t) as Float32Array),
-        shapes,
-        attrs as Attributes,
-      );
-      return outputs;
-    },
-  });
+  for (const [backendName, host] of Object.entries(HOSTS) as [string, Host][]) {
+    tf.registerKernel({
+      kernelName: kernel.name,
+      backendName,
+      kernelFunc: ({ inputs, attrs, backend }) => {
+        const list = Object.values(inputs) as tf.TensorInfo[];
+        const shapes = list.map((t) => t.shape);
+        // Outputs first: an allocation may grow wasm's heap, which detaches every view taken before.
+        const outputs = kernel.shapes(shapes, attrs as Attributes).map((s) => host.makeOutput(backend, s));
+        const valuesOf = (tensor: tf.TensorInfo) => host.values(backend, tensor);
+        kernel.compute(list.map(valuesOf), outputs.map(valuesOf) as Float32Array[], shapes, attrs as Attributes);
+        return outputs;
+      },
+    });
+  }
 }
 
 /**
@@ -74,15 +68,7 @@ export function registerHostKernel(kernel: HostKernel): void {
  * read at once: an allocation may move wasm's heap.
  */
 export function hostValues(tensor: tf.TensorInfo): HostArray | null {
-  const backend = tf.backend() as unknown;
-  switch (tf.getBackend()) {
-    case 'cpu':
-      return (backend as CpuBackend).data.get(tensor.dataId).values;
-    case 'wasm':
-      return (backend as WasmBackend).typedArrayFromHeap(tensor);
-    default:
-      return null;
-  }
+  return HOSTS[tf.getBackend()]?.values(tf.backend(), tensor) ?? null;
 }
 
 /** Does the current backend have this kernel? Otherwise the operation is composed of stock ones. */

@@ -94,15 +94,18 @@ function fillIdentity(out: Float32Array, n: number): void {
   for (let k = 0; k < out.length; k++) out[k] = (k % (n * n)) % (n + 1) === 0 ? 1 : 0;
 }
 
+/** The sampled tokens of `[..., ...shape]`, `[S, ...shape]`. */
+function pickTokens(tensor: tf.Tensor, shape: number[], uniform: Float64Array): tf.Tensor {
+  const rows = tensor.reshape([-1, ...shape]);
+  const positions = Int32Array.from(uniform, (_, s) => position(uniform, s, rows.shape[0]));
+  return tf.gather(rows, tf.tensor1d(positions, 'int32'));
+}
+
 /** The same composed of operations, on any backend: a flat tensor of `sampleSize` values. */
 export function sampleTensor(tensors: ConnectionTensors, n: number, uniform: Float64Array): tf.Tensor1D {
   return tf.tidy(() => {
     const tokens = uniform.length;
-    const pick = (tensor: tf.Tensor, shape: [number, number]) => {
-      const rows = tensor.reshape([-1, ...shape]);
-      const positions = Int32Array.from(uniform, (_, s) => position(uniform, s, rows.shape[0]));
-      return tf.gather(rows, tf.tensor1d(positions, 'int32'));
-    };
+    const pick = (tensor: tf.Tensor, shape: number[]) => pickTokens(tensor, shape, uniform);
     const { mapping, logits, input, output } = tensors;
     const missing = (size: number) => tf.fill([size], Number.NaN);
     const parts: tf.Tensor[] = [
@@ -142,9 +145,5 @@ export function squaresOnHost(streams: tf.Tensor, row: number, uniform: Float64A
 
 /** The same as a scalar tensor. */
 export function squaresTensor(streams: tf.Tensor, row: number, uniform: Float64Array): tf.Scalar {
-  return tf.tidy(() => {
-    const rows = streams.reshape([-1, row]);
-    const positions = Int32Array.from(uniform, (_, s) => position(uniform, s, rows.shape[0]));
-    return tf.sum(tf.square(tf.gather(rows, tf.tensor1d(positions, 'int32')))) as tf.Scalar;
-  });
+  return tf.tidy(() => tf.sum(tf.square(pickTokens(streams, [row], uniform))) as tf.Scalar);
 }

@@ -1,6 +1,7 @@
 /** The byte-level pre-norm transformer as a tf.LayersModel, its connections chosen by name. No data, no training. */
 import * as tf from '@tensorflow/tfjs';
 import { HyperConnection, ManifoldConnection, ResidualConnection } from '../connections/layers.ts';
+import { MAX_STREAMS } from '../connections/shapes.ts';
 import { ExpandStreams, ReduceStreams } from '../connections/streams.ts';
 import { CausalAttention } from './attention.ts';
 import { ByteEmbedding, ByteHead } from './bytes.ts';
@@ -74,7 +75,7 @@ function check(config: TransformerConfig): void {
   for (const key of ['depth', 'width', 'context', 'heads', 'streams'] as const) {
     if (!Number.isInteger(config[key]) || config[key] < 1) throw new Error(`${key} must be a whole number from 1, got ${config[key]}`);
   }
-  if (config.streams > 8) throw new Error(`streams must be at most 8, got ${config.streams}`);
+  if (config.streams > MAX_STREAMS) throw new Error(`streams must be at most ${MAX_STREAMS}, got ${config.streams}`);
   if (config.width % config.heads !== 0) {
     throw new Error(`heads must divide the width, got ${config.heads} heads for width ${config.width}`);
   }

@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import type * as tf from '@tensorflow/tfjs';
 import { DEFAULT_PORT } from './server/listen.ts';
+import { wholeNumberRule } from './wholeNumber.ts';
 import type { ServerOptions } from './worker/client.ts';
 
 export interface WatchOptions {
@@ -33,9 +34,8 @@ export interface WatchOptions {
 
 /** @throws naming the option, the limits and the value */
 export function wholeNumber(name: string, value: number, low: number, high: number): number {
-  if (!Number.isInteger(value) || value < low || value > high) {
-    throw new Error(`watch: ${name} must be a whole number from ${low} to ${high}, got ${value}`);
-  }
+  const rule = wholeNumberRule(value, low, high);
+  if (rule !== null) throw new Error(`watch: ${name} ${rule}, got ${value}`);
   return value;
 }
 
