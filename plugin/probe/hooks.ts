@@ -7,7 +7,7 @@ import type { OwnConnection, WatchedConnection } from './connections.ts';
 import { markTape, savedBytes, type TapeMark } from './memory.ts';
 import { type Gradients, gradientsByName, learningRateOf } from './optimizer.ts';
 import { overrideMethod } from './override.ts';
-import { disposeLater, gather, gatherGradient, laterOf, offTape } from './sampling.ts';
+import { disposeLater, gather, gatherGradient, gatherLogitGradient, laterOf, offTape } from './sampling.ts';
 import { guard, type Probe } from './state.ts';
 
 export function createObserver(probe: Probe, l: number, { info }: WatchedConnection): ConnectionObserver {
@@ -122,5 +122,10 @@ export function seeGradients(probe: Probe, gradients: Gradients): void {
   const norm = offTape(() => squaredNorm([...named.values()]));
   gathering.gradientSquares = laterOf(norm);
   norm.dispose();
+  options.connections.forEach(({ layer }, l) => {
+    const bias = layer?.logitBias?.read() as tf.Variable | undefined;
+    const gradient = bias && named.get(bias.name);
+    if (gradient !== undefined) gatherLogitGradient(gathering, l, gradient);
+  });
   memory.gradients = new Map([...named].map(([name, g]) => [name, g.size * 4]));
 }

@@ -39,6 +39,8 @@ export interface Gathering {
   readonly gradients: [Later, Later][];
   loss: Later;
   gradientSquares: Later;
+  /** Of each connection with logits: the gradient of the weight that ends in b_res, n² values. */
+  readonly logitGradients: (ArrayLike<number> | tf.Tensor | null)[];
   learningRate: number | null;
 }
 
@@ -57,6 +59,7 @@ export function createGathering(step: number, layers: number, tokens: number): G
     gradients: Array.from({ length: layers }, () => [null, null]),
     loss: null,
     gradientSquares: null,
+    logitGradients: new Array<null>(layers).fill(null),
     learningRate: null,
   };
 }
@@ -110,6 +113,12 @@ export function gatherGradient(gathering: Gathering, l: number, side: 0 | 1, gra
     squaresOnHost(gradient, row, gathering.uniform) ?? offTape(() => tf.keep(squaresTensor(gradient, row, gathering.uniform)));
 }
 
+/** The gradient of a connection's logit bias: its last n² values count. */
+export function gatherLogitGradient(gathering: Gathering, l: number, gradient: tf.Tensor): void {
+  disposeLater(gathering.logitGradients[l]);
+  gathering.logitGradients[l] = hostValues(gradient)?.slice() ?? offTape(() => tf.keep(tf.clone(gradient)));
+}
+
 /** Operations that no gradient will see. */
 export function offTape<T>(run: () => T): T {
   const { state } = tf.engine();
@@ -127,7 +136,7 @@ export function laterOf(scalar: tf.Tensor): Later {
   return values === null ? offTape(() => tf.keep(tf.tidy(() => tf.cast(scalar, 'float32').flatten()))) : values[0];
 }
 
-export function disposeLater(value: Later): void {
+export function disposeLater(value: Later | ArrayLike<number>): void {
   if (value instanceof tf.Tensor) value.dispose();
 }
 
@@ -137,7 +146,7 @@ function laters(gathering: Gathering): Later[] {
 
 /** Tensors that are still to be read, in the order of `settle`. */
 function pending(gathering: Gathering): tf.Tensor[] {
-  return [...gathering.tensors, ...laters(gathering)].filter((value) => value instanceof tf.Tensor);
+  return [...gathering.tensors, ...laters(gathering), ...gathering.logitGradients].filter((value) => value instanceof tf.Tensor);
 }
 
 export function disposeGathering(gathering: Gathering): void {
@@ -155,7 +164,7 @@ export function unread(gathering: Gathering): tf.Tensor1D | null {
 export function settle(
   gathering: Gathering,
   values: Float32Array | null,
-): Pick<StepSample, 'mappings' | 'logits' | 'grams' | 'inputSquares' | 'gradientGains' | 'loss' | 'gradientNorm'> {
+): Pick<StepSample, 'mappings' | 'logits' | 'grams' | 'inputSquares' | 'gradientGains' | 'logitGradients' | 'loss' | 'gradientNorm'> {
   let at = 0;
   gathering.tensors.forEach((tensor, l) => {
     if (tensor === null || values === null) return;
@@ -164,6 +173,12 @@ export function settle(
   });
   const numbers = laters(gathering).map((value) => (value instanceof tf.Tensor ? (values as Float32Array)[at++] : value));
   const [loss, gradientSquares, ...gradients] = numbers;
+  const size = gathering.n! ** 2;
+  const logitGradients = gathering.logitGradients.map((value) => {
+    if (!(value instanceof tf.Tensor)) return normOfLast(value, size);
+    at += value.size;
+    return normOfLast(values!.subarray(at - value.size, at), size);
+  });
   const { mappings, logits, grams, inputSquares } = gathering.arrays!;
   const asked = gradients.some((g) => g !== null);
   return {
@@ -176,7 +191,16 @@ export function settle(
           Math.sqrt((gradients[2 * l] ?? Number.NaN) / (gradients[2 * l + 1] ?? Number.NaN)),
         )
       : null,
+    logitGradients: gathering.logitGradients.some((value) => value !== null) ? Float32Array.from(logitGradients) : null,
     loss,
     gradientNorm: gradientSquares === null ? null : Math.sqrt(gradientSquares),
   };
+}
+
+/** ‖the last `size` values‖; NaN for null. */
+function normOfLast(values: ArrayLike<number> | null, size: number): number {
+  if (values === null) return Number.NaN;
+  let sum = 0;
+  for (let k = values.length - size; k < values.length; k++) sum += values[k] ** 2;
+  return Math.sqrt(sum);
 }

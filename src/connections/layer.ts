@@ -79,6 +79,11 @@ export abstract class ConnectionLayer extends tf.layers.Layer {
     return [...super.trainableWeights, ...super.nonTrainableWeights];
   }
 
+  /** The weight whose last n² values are the bias of the logits of H_res, row-major; null where there are no logits. */
+  get logitBias(): LayerVariable | null {
+    return null;
+  }
+
   override get trainableWeights(): LayerVariable[] {
     return this.trainable ? [...super.trainableWeights, ...this.branch.trainableWeights] : [];
   }

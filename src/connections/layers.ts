@@ -148,6 +148,10 @@ export class ManifoldConnection extends ConnectionLayer {
     super.build(shape);
   }
 
+  override get logitBias(): LayerVariable {
+    return this.b;
+  }
+
   override call(inputs: tf.Tensor | tf.Tensor[], kwargs: Call): tf.Tensor {
     return tf.tidy(() =>
       manifoldConnection(

@@ -21,6 +21,7 @@ export function analyse(header: RunHeader, sample: StepSample): StepReport {
   checkLength('grams', sample.grams, layers * perLayer);
   checkLength('inputSquares', sample.inputSquares, layers * tokens);
   checkLength('gradientGains', sample.gradientGains, layers);
+  checkLength('logitGradients', sample.logitGradients, layers);
 
   const measures = new Float32Array(MEASURES.length * layers).fill(Number.NaN);
   const mapping = new Float32Array(layers * n * n);
@@ -68,6 +69,7 @@ export function analyse(header: RunHeader, sample: StepSample): StepReport {
       if (header.connections[l].kind !== 'own') nonfinite[l] += countNonfinite(grams);
     }
     if (sample.gradientGains !== null) set('gradientGain', sample.gradientGains[l]);
+    if (sample.logitGradients !== null) set('logitGradient', sample.logitGradients[l]);
     nonfinite[l] += countNonfinite(of(h));
     tokenMean(of(h), mapping, l * n * n, n * n);
   }

@@ -58,6 +58,11 @@ export const MEASURES = [
     'Effective rank of the output streams, (tr G)^2 / |G|^2 of their Gram matrix, 1 to n.',
   ),
   measure('streamNormRatio', 'mhc_layer_stream_norm_ratio', 'Largest over smallest norm of the output streams.'),
+  measure(
+    'logitGradient',
+    'mhc_layer_logit_gradient_norm',
+    'Norm of the gradient on the logits of H_res, summed over all tokens (the gradient of b_res); 0 where routing is dead.',
+  ),
 ] as const;
 
 export type MeasureKey = (typeof MEASURES)[number]['key'];

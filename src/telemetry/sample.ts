@@ -68,6 +68,8 @@ export interface StepSample {
   inputSquares: Float32Array | null;
   /** ‖∂L/∂x‖ / ‖∂L/∂x'‖, [L]; null: not asked for. */
   gradientGains: Float32Array | null;
+  /** ‖Σ over all tokens of ∂L/∂H̃_res‖, the norm of the gradient of b_res, [L]; NaN without logits; null: no optimizer is known. */
+  logitGradients: Float32Array | null;
   memory: MemorySample | null;
   monitor: MonitorCounters;
 }

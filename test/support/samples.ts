@@ -32,6 +32,7 @@ export function testSample(header: RunHeader, step: number, change: Partial<Step
     grams: filled(size, (k) => ((k % (n * n)) % (n + 1) === 0 ? 2 : 0.5)),
     inputSquares: filled(layers * tokens, () => 2 + random()),
     gradientGains: null,
+    logitGradients: null,
     memory: {
       connections: Float64Array.from({ length: MEMORY_KINDS.length * layers }, (_, k) => 1000 + k),
       totals: { allocated: 12345, parameters: 400 },
