@@ -76,7 +76,12 @@ function amplified(weights: OwnWeights, size: number, step: () => void): void {
  * @param onStep gets the report of every step, in order
  * @param now ms, for the speed only
  */
-export function trainRun(spec: RunSpec, text: Uint8Array, onStep: (header: RunHeader, report: StepReport) => void, now: () => number): void {
+export function trainRun(
+  spec: RunSpec,
+  text: Uint8Array,
+  onStep: (header: RunHeader, report: StepReport) => void,
+  now: () => number,
+): void {
   const { connection, depth, width, seed, learningRate, warmup, clipNorm } = spec;
   if (spec.half) useHalfSinkhorn();
   const model = createTransformer({ connection, depth, width, context: CONTEXT, heads: HEADS, streams: STREAMS, seed });
@@ -116,7 +121,7 @@ export function trainRun(spec: RunSpec, text: Uint8Array, onStep: (header: RunHe
   for (let step = 1; step <= spec.steps && ended < AFTER_THE_END; step++) {
     const { inputs, targets } = next();
     if (spec.poison !== undefined && step >= spec.poison.step && step < spec.poison.step + spec.poison.count) {
-      for (const bytes of [inputs, targets]) bytes.forEach((_, i) => (bytes[i] = Math.floor(256 * random())));
+      for (const bytes of [inputs, targets]) for (let i = 0; i < bytes.length; i++) bytes[i] = Math.floor(256 * random());
     }
     if (disturbance?.step === step) begin(disturbance, own[disturbance.connection], seed);
     const x = tf.tensor2d(inputs, [BATCH, CONTEXT], 'int32');

@@ -1,0 +1,65 @@
+/**
+ * Smoothing of a series over its steps, in constant time and as plain data: a running median against single spikes and an
+ * exponentially weighted straight line. Knows nothing of gains.
+ */
+
+/** The last values, oldest first. */
+export type Recent = number[];
+
+/** Puts a value in and gives the median of the last `length`. */
+export function runningMedian(recent: Recent, value: number, length: number): number {
+  recent.push(value);
+  if (recent.length > length) recent.shift();
+  const sorted = [...recent].sort((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
+}
+
+/** Weighted sums of a straight line's fit, the step counted from the newest point: weights e^(−age/τ). */
+export interface Line {
+  /** Step of the newest point. */
+  step: number;
+  w: number;
+  x: number;
+  xx: number;
+  y: number;
+  xy: number;
+  yy: number;
+}
+
+export const createLine = (): Line => ({ step: 0, w: 0, x: 0, xx: 0, y: 0, xy: 0, yy: 0 });
+
+/** Takes the next point. @param tau steps after which a point counts 1/e */
+export function addPoint(line: Line, step: number, value: number, tau: number): void {
+  const age = line.w === 0 ? 0 : step - line.step;
+  const decay = Math.exp(-age / tau);
+  // Shift the origin to the new step: x' = x − age.
+  const xx = line.xx - 2 * age * line.x + age * age * line.w;
+  const x = line.x - age * line.w;
+  const xy = line.xy - age * line.y;
+  line.step = step;
+  line.w = line.w * decay + 1;
+  line.x = x * decay;
+  line.xx = xx * decay;
+  line.y = line.y * decay + value;
+  line.xy = xy * decay;
+  line.yy = line.yy * decay + value * value;
+}
+
+export interface Fit {
+  /** The line's value at the newest step. */
+  level: number;
+  /** Per step. */
+  slope: number;
+  /** Standard deviation of the points around the line. */
+  noise: number;
+}
+
+/** The fit by weighted least squares; a slope of 0 before there are two points. */
+export function fitOf({ w, x, xx, y, xy, yy }: Line): Fit {
+  const spread = w * xx - x * x;
+  const slope = spread > 1e-9 * w ? (w * xy - x * y) / spread : 0;
+  const level = w > 0 ? (y - slope * x) / w : Number.NaN;
+  const rest = yy - level * y - slope * xy;
+  return { level, slope, noise: Math.sqrt(Math.max(0, rest / Math.max(w, 1))) };
+}
