@@ -10,11 +10,16 @@ export function measureOf(header: RunHeader, report: StepReport, key: MeasureKey
   return report.measures[MEASURE_INDEX[key] * header.connections.length + l];
 }
 
-type Given = Pick<Warning, 'rule' | 'severity' | 'measure' | 'value' | 'threshold' | 'message'> &
-  Partial<Pick<Warning, 'stepsLeft' | 'interval'>> & {
-    /** Positions of connections, the likeliest first. */
-    suspects?: number[];
-  };
+/** Is every mapping kept near the doubly stochastic ones, so that a gain is at most n? */
+export const isBounded = (header: RunHeader): boolean => header.connections.every(({ kind }) => kind === 'mhc' || kind === 'residual');
+
+type Given = Pick<Warning, 'rule' | 'severity' | 'measure' | 'value' | 'threshold' | 'message'> & {
+  /** Steps; Infinity: never. */
+  stepsLeft?: number;
+  interval?: [low: number, high: number];
+  /** Positions of connections, the likeliest first. */
+  suspects?: number[];
+};
 
 export function finding(
   header: RunHeader,
@@ -31,9 +36,9 @@ export function finding(
       time: report.time,
       connection: names[0] ?? null,
       suspects: names,
-      stepsLeft: null,
-      interval: null,
       ...given,
+      stepsLeft: wholeOrNull(given.stepsLeft),
+      interval: given.interval === undefined ? null : [wholeOrNull(given.interval[0]) ?? 0, wholeOrNull(given.interval[1])],
       runbook: `runbook.md#${given.rule}`,
     },
   };
@@ -42,4 +47,14 @@ export function finding(
 /** Three digits, for sentences. */
 export function digits(value: number): string {
   return Number.isFinite(value) ? String(Number(value.toPrecision(3))) : String(value);
+}
+
+const wholeOrNull = (steps: number | undefined): number | null =>
+  steps === undefined || !Number.isFinite(steps) ? null : Math.round(steps);
+
+/** "in about 120 steps (90 to 180)", for sentences. */
+export function span(steps: number, [low, high]: [low: number, high: number]): string {
+  if (!Number.isFinite(steps)) return 'if it starts to rise again';
+  const range = Number.isFinite(high) ? `${Math.round(low)} to ${Math.round(high)}` : `${Math.round(low)} or more`;
+  return `in about ${Math.round(steps)} steps (${range})`;
 }

@@ -1,8 +1,8 @@
 /**
  * Hysteresis of one rule: when what a detector finds becomes a warning, and when the warning ends. Knows nothing of what
- * is found. A finding of a higher severity while a warning holds replaces it.
+ * is found.
  */
-import { SEVERITIES, type Warning } from './warning.ts';
+import type { Warning } from './warning.ts';
 
 /** What a detector sees at one step: a warning to raise, one to hold if it is up already, or nothing. */
 export type Finding = { level: 'fire' | 'hold'; warning: Warning } | null;
@@ -16,8 +16,6 @@ export interface Latch {
 }
 
 export const createLatch = (): Latch => ({ active: null, fired: 0, quiet: 0 });
-
-const rank = (warning: Warning): number => SEVERITIES.indexOf(warning.severity);
 
 /**
  * @param confirm reports in a row that must fire before a warning is raised; 1: at once
@@ -40,7 +38,7 @@ export function latch(state: Latch, finding: Finding, confirm: number, clear: nu
     return { raised: null, cleared: null };
   }
   state.fired++;
-  if (state.fired < confirm || (before !== null && rank(finding.warning) <= rank(before))) return { raised: null, cleared: null };
+  if (state.fired < confirm || before !== null) return { raised: null, cleared: null };
   state.active = finding.warning;
-  return { raised: finding.warning, cleared: before };
+  return { raised: finding.warning, cleared: null };
 }

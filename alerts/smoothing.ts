@@ -10,7 +10,12 @@ export type Recent = number[];
 export function runningMedian(recent: Recent, value: number, length: number): number {
   recent.push(value);
   if (recent.length > length) recent.shift();
-  const sorted = [...recent].sort((a, b) => a - b);
+  return medianOf(recent);
+}
+
+/** NaN of an empty list. */
+export function medianOf(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
   const middle = sorted.length >> 1;
   return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
 }
@@ -53,13 +58,16 @@ export interface Fit {
   slope: number;
   /** Standard deviation of the points around the line. */
   noise: number;
+  /** Standard error of the slope for points whose errors are independent. */
+  slopeError: number;
 }
 
 /** The fit by weighted least squares; a slope of 0 before there are two points. */
 export function fitOf({ w, x, xx, y, xy, yy }: Line): Fit {
   const spread = w * xx - x * x;
-  const slope = spread > 1e-9 * w ? (w * xy - x * y) / spread : 0;
-  const level = w > 0 ? (y - slope * x) / w : Number.NaN;
-  const rest = yy - level * y - slope * xy;
-  return { level, slope, noise: Math.sqrt(Math.max(0, rest / Math.max(w, 1))) };
+  if (!(spread > 1e-9 * w)) return { level: y / w, slope: 0, noise: 0, slopeError: Number.POSITIVE_INFINITY };
+  const slope = (w * xy - x * y) / spread;
+  const level = (y - slope * x) / w;
+  const noise = Math.sqrt(Math.max(0, (yy - level * y - slope * xy) / w));
+  return { level, slope, noise, slopeError: noise * Math.sqrt(w / spread) };
 }

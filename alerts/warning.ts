@@ -7,6 +7,7 @@ export type Severity = (typeof SEVERITIES)[number];
 /** Also the `rule` label of the metrics and the anchor in the runbook. */
 export const RULES = [
   'gain-forecast',
+  'runaway-connection',
   'collapse',
   'deviation-drift',
   'dead-routing',
@@ -33,9 +34,10 @@ export interface Warning {
   measure: string;
   value: number;
   threshold: number;
-  /** Steps until the threshold is reached, and an interval that holds it nine times in ten; null where nothing is forecast. */
+  /** Steps until the threshold is reached; null where nothing is forecast. */
   stepsLeft: number | null;
-  interval: [low: number, high: number] | null;
+  /** Holds the true number of steps nine times in ten; null as the upper end: maybe never. */
+  interval: [low: number, high: number | null] | null;
   /** A sentence for people. */
   message: string;
   /** Where the runbook says what to do: `runbook.md#gain-forecast`. */

@@ -6,6 +6,7 @@ import type { StepReport } from '../../src/telemetry/report.ts';
 import type { RunHeader } from '../../src/telemetry/sample.ts';
 import { digits, finding, measureOf } from '../finding.ts';
 import type { Finding } from '../latch.ts';
+import { medianOf } from '../smoothing.ts';
 
 /** Share of the largest entropy below which a matrix routes hard. */
 const ENTROPY = 0.01;
@@ -69,9 +70,4 @@ function remember(state: Routing, l: number, step: number, gradient: number): vo
   if (past.length < REMEMBERED) return;
   state.gradients[l] = past.filter((_, i) => i % 2 === 1);
   state.stride[l] *= 2;
-}
-
-function medianOf(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[sorted.length >> 1];
 }

@@ -5,8 +5,8 @@ import { digits, finding } from '../finding.ts';
 import type { Finding } from '../latch.ts';
 
 /** Standard deviations of ln(value) above its mean, and the least factor over the mean. */
-const SIGMAS = 6;
-const FACTOR = 1.5;
+const SIGMAS = 8;
+const FACTOR = 3;
 /** Reports before the first verdict. */
 const SEEN = 50;
 /** Weight of a new value. */

@@ -1,0 +1,90 @@
+/**
+ * Collapse of the streams of an mHC model into one: the separation of the composite is forecast to reach 0, or a row or
+ * column of one H_res has lost most of its mass.
+ */
+import type { StepReport } from '../../src/telemetry/report.ts';
+import type { RunHeader } from '../../src/telemetry/sample.ts';
+import { digits, finding, isBounded, measureOf, span } from '../finding.ts';
+import type { Finding } from '../latch.ts';
+import { type Recent, runningMedian } from '../smoothing.ts';
+import { addToTrend, createTrend, forecast, type Trend } from '../trend.ts';
+import { type Runaway, suspectsOf } from './runaway.ts';
+
+/** Separation below which the streams count as one. */
+const SEPARATION = 0.05;
+/** How far beyond that the forecast must be, in ln, and how far it must come back for the warning to end. */
+const BEYOND = 0.2;
+const HYSTERESIS = 0.7;
+/** Smallest row or column sum, and the one from which a warning ends. */
+const SUM = 0.2;
+const SUM_CLEAR = 0.3;
+/** Points of the median of the smallest sum. */
+const MEDIAN = 5;
+
+export interface Collapse {
+  /** Of −ln(separation), the smallest of all prefix products. */
+  trend: Trend;
+  /** Smallest sums of the last reports. */
+  sums: Recent;
+}
+
+export const createCollapse = (): Collapse => ({ trend: createTrend(), sums: [] });
+
+export function findCollapse(header: RunHeader, state: Collapse, report: StepReport, runaway: Runaway): Finding {
+  if (!isBounded(header) || header.streams < 2) return null;
+  return findLowSum(header, state, report) ?? findSeparation(header, state, report, runaway);
+}
+
+function findSeparation(header: RunHeader, { trend }: Collapse, report: StepReport, runaway: Runaway): Finding {
+  const value = leastOf(header, report, ['separation']).value;
+  addToTrend(trend, report.step, -Math.log(Math.max(value, 1e-3)));
+  const limit = -Math.log(SEPARATION);
+  const predicted = forecast(trend, limit);
+  if (predicted === null) return null;
+  const { peak, steps, interval } = predicted;
+  const beyond = peak - limit - BEYOND;
+  if (beyond < -HYSTERESIS) return null;
+  const when = steps === 0 ? `is below ${SEPARATION}` : `is forecast to fall below ${SEPARATION} ${span(steps, interval)}`;
+  return finding(header, report, beyond >= 0 ? 'fire' : 'hold', {
+    rule: 'collapse',
+    severity: 'critical',
+    measure: 'separation',
+    value,
+    threshold: SEPARATION,
+    stepsLeft: steps,
+    interval,
+    suspects: suspectsOf(header, runaway),
+    message: `The streams of run ${header.run} collapse into one: their separation is ${digits(value)} and ${when}.`,
+  });
+}
+
+function findLowSum(header: RunHeader, { sums }: Collapse, report: StepReport): Finding {
+  const least = leastOf(header, report, ['rowSumMin', 'columnSumMin']);
+  if (!Number.isFinite(least.value)) return null;
+  const value = runningMedian(sums, least.value, MEDIAN);
+  if (value >= SUM_CLEAR) return null;
+  const { name } = header.connections[least.connection];
+  return finding(header, report, value < SUM ? 'fire' : 'hold', {
+    rule: 'collapse',
+    severity: 'critical',
+    measure: least.measure,
+    value,
+    threshold: SUM,
+    suspects: [least.connection],
+    message: `${name} of run ${header.run} loses a stream: its smallest ${least.measure === 'rowSumMin' ? 'row' : 'column'} sum is ${digits(value)} instead of 1.`,
+  });
+}
+
+type Sum = 'separation' | 'rowSumMin' | 'columnSumMin';
+
+/** The smallest value of the measures over the connections; Infinity where none is defined. */
+function leastOf(header: RunHeader, report: StepReport, measures: Sum[]): { value: number; connection: number; measure: Sum } {
+  let least = { value: Number.POSITIVE_INFINITY, connection: 0, measure: measures[0] };
+  for (const measure of measures) {
+    for (let l = 0; l < header.connections.length; l++) {
+      const value = measureOf(header, report, measure, l);
+      if (value < least.value) least = { value, connection: l, measure };
+    }
+  }
+  return least;
+}

@@ -1,0 +1,62 @@
+/**
+ * How much a quantity of each connection has grown of late, and which connections grow beyond their peers. Knows nothing
+ * of what the quantity is: it is given as logarithms.
+ */
+import { medianOf } from './smoothing.ts';
+
+/** Reports after which a value counts 1/e, in the fast and in the slow mean. */
+const FAST = 8;
+const SLOW = 150;
+/** Added to the peers' deviation, so that at a standstill of all a hair's breadth is no outlier. */
+const FLOOR = 0.02;
+/** Connections below which there are no peers to speak of. */
+const PEERS = 4;
+
+export interface Growth {
+  reports: number;
+  /** Means of ln(value), [K] for K connections. */
+  fast: number[];
+  slow: number[];
+  /** fast − slow, [K]: 0.1 is ten per cent above the recent mean. */
+  growth: number[];
+}
+
+export function createGrowth(count: number): Growth {
+  const zeros = () => new Array<number>(count).fill(0);
+  return { reports: 0, fast: zeros(), slow: zeros(), growth: zeros() };
+}
+
+/** Takes the next ln(value) of every connection; one that is not finite changes nothing. */
+export function noteGrowth(state: Growth, values: readonly number[]): void {
+  state.reports++;
+  const fast = Math.max(1 / FAST, 1 / state.reports);
+  const slow = Math.max(1 / SLOW, 1 / state.reports);
+  values.forEach((value, k) => {
+    if (!Number.isFinite(value)) return;
+    state.fast[k] += fast * (value - state.fast[k]);
+    state.slow[k] += slow * (value - state.slow[k]);
+    state.growth[k] = state.fast[k] - state.slow[k];
+  });
+}
+
+/** Those that grow beyond their peers. */
+export interface Outliers {
+  /** Growth of ln(value) of the median one. */
+  usual: number;
+  /** Growth from which one is an outlier. */
+  limit: number;
+  /** Positions, the one that grows most first. */
+  positions: number[];
+}
+
+/** @param least growth beyond the median one's, at least; @param deviations the same in robust deviations of the peers */
+export function outliersOf({ growth }: Growth, least: number, deviations: number): Outliers {
+  const usual = medianOf(growth);
+  const deviation = 1.4826 * medianOf(growth.map((value) => Math.abs(value - usual))) + FLOOR;
+  const limit = usual + Math.max(least, deviations * deviation);
+  const positions = growth.length < PEERS ? [] : byGrowth(growth).filter((k) => growth[k] >= limit);
+  return { usual, limit, positions };
+}
+
+/** Positions, the one that has grown most first. */
+export const byGrowth = (growth: readonly number[]): number[] => [...growth.keys()].sort((a, b) => growth[b] - growth[a]);
