@@ -142,16 +142,14 @@ export function saveDetectors(state: DetectorState): string {
 
 /** @returns null where the text is none of a state for this run (other connections, another version) */
 export function restoreDetectors(header: RunHeader, text: string): DetectorState | null {
-  let state: DetectorState;
+  let state: DetectorState | null;
   try {
     state = JSON.parse(text, (_key, value: unknown) =>
       typeof value === 'object' && value !== null && 'number' in value ? Number(value.number) : value,
-    ) as DetectorState;
+    ) as DetectorState | null;
   } catch {
     return null;
   }
   const names = header.connections.map(({ name }) => name);
-  const fits =
-    state?.version === VERSION && state.connections.length === names.length && names.every((name, l) => name === state.connections[l]);
-  return fits ? state : null;
+  return state?.version === VERSION && String(state.connections) === String(names) ? state : null;
 }

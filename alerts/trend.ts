@@ -4,6 +4,8 @@
  *
  *     peak = level + D_fast · slope_fast + D_slow · slope_slow
  *
+ * A slope that is small but steady is trusted for longer, at the lower end of what it may be: that sees a slow ramp.
+ *
  * Knows nothing of what the series is.
  */
 import { addPoint, createLine, fitOf, type Line, type Recent, runningMedian } from './smoothing.ts';
@@ -13,6 +15,8 @@ const MEDIAN = 5;
 /** Steps after which a point counts 1/e, and steps that the slope is trusted. Chosen on the tuning half of the corpus. */
 const FAST = { tau: 40, damping: 140 };
 const SLOW = { tau: 120, damping: 80 };
+/** Steps that a steady slope is trusted. */
+const STEADY = 200;
 /** Points before the first forecast. */
 const LEAST = 10;
 /**
@@ -43,6 +47,8 @@ export function addToTrend(trend: Trend, step: number, value: number): void {
 export interface Forecast {
   /** Highest value that is forecast. */
   peak: number;
+  /** Value that is reached for nearly certain if nothing changes. */
+  steady: number;
   /** Steps until the series reaches the limit if it goes on as now; 0: it is there; Infinity: it does not rise. */
   steps: number;
   /** Holds the true number of steps nine times in ten. */
@@ -53,11 +59,13 @@ export interface Forecast {
 export function forecast(trend: Trend, limit: number): Forecast | null {
   if (trend.points < LEAST) return null;
   const { level, slope, noise, slopeError } = fitOf(trend.fast);
-  const peak = level + FAST.damping * slope + SLOW.damping * fitOf(trend.slow).slope;
+  const slow = fitOf(trend.slow);
+  const peak = level + FAST.damping * slope + SLOW.damping * slow.slope;
+  const steady = level + STEADY * (slow.slope - ERRORS * slow.slopeError);
   const distance = limit - level;
   const low = stepsUntil(distance - DEVIATIONS * noise, slope + ERRORS * slopeError);
   const high = stepsUntil(distance + DEVIATIONS * noise, slope - ERRORS * slopeError);
-  return { peak, steps: stepsUntil(distance, slope), interval: [low, high] };
+  return { peak, steady, steps: stepsUntil(distance, slope), interval: [low, high] };
 }
 
 function stepsUntil(distance: number, slope: number): number {

@@ -41,8 +41,8 @@ function findSeparation(header: RunHeader, { trend }: Collapse, report: StepRepo
   const limit = -Math.log(SEPARATION);
   const predicted = forecast(trend, limit);
   if (predicted === null) return null;
-  const { peak, steps, interval } = predicted;
-  const beyond = peak - limit - BEYOND;
+  const { peak, steady, steps, interval } = predicted;
+  const beyond = Math.max(peak - BEYOND, steady) - limit;
   if (beyond < -HYSTERESIS) return null;
   const when = steps === 0 ? `is below ${SEPARATION}` : `is forecast to fall below ${SEPARATION} ${span(steps, interval)}`;
   return finding(header, report, beyond >= 0 ? 'fire' : 'hold', {

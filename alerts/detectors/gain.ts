@@ -54,9 +54,9 @@ export function findGain(
   const findings = limitsOf(header).map(({ threshold, severity }): Finding => {
     const predicted = forecast(state, transform(threshold));
     if (predicted === null) return null;
-    const { peak, steps, interval } = predicted;
+    const { peak, steady, steps, interval } = predicted;
     forecasts.push({ threshold, steps, interval });
-    const above = peak - transform(threshold) - ABOVE + Math.log(sensitivity);
+    const above = Math.max(peak - ABOVE, steady) - transform(threshold) + Math.log(sensitivity);
     if (above < -HYSTERESIS) return null;
     const suspects = suspectsOf(header, runaway);
     const when = steps === 0 ? `has reached ${threshold}` : `is forecast to reach ${threshold} ${span(steps, interval)}`;

@@ -1,0 +1,259 @@
+/** The detectors as a run meets them: what is raised, when, with whom named, and what stays silent. */
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { createDetectors, detect, detectStall, restoreDetectors, saveDetectors } from '../../alerts/detect.ts';
+import { RULES, type Warning } from '../../alerts/warning.ts';
+import type { RunHeader } from '../../src/telemetry/sample.ts';
+import { headerOf, reportOf } from '../support/reports.ts';
+
+type Given = Parameters<typeof reportOf>[2];
+
+/** Goes through the steps and lists what was raised and cleared. */
+function follow(header: RunHeader, steps: number, given: (step: number) => Given) {
+  const state = createDetectors(header);
+  const raised: Warning[] = [];
+  const cleared: Warning[] = [];
+  for (let step = 1; step <= steps; step++) {
+    const detection = detect(header, state, reportOf(header, step, given(step)));
+    raised.push(...detection.raised);
+    cleared.push(...detection.cleared);
+  }
+  return { state, raised, cleared };
+}
+
+const hc = headerOf('hc');
+const mhc = headerOf('mhc');
+/** Noise of the same kind at every run of the test. */
+const wobble = (step: number) => Math.sin(12.9898 * step) * Math.cos(78.233 * step);
+
+describe('gain forecast', () => {
+  /** ln G from 0 at step 200 to ln 1000 at `end`, a little noise on it. */
+  const ramp = (end: number) => (step: number) => {
+    const ln = (Math.log(1000) * Math.max(0, step - 200)) / (end - 200);
+    return { compositeGain: Math.exp(ln + 0.05 * wobble(step)) };
+  };
+
+  it.each([600, 1200, 3000])('warns of a ramp that reaches 1000 at step %i well before it', (end) => {
+    const { raised } = follow(hc, end, ramp(end));
+    const [warning] = raised.filter(({ threshold }) => threshold === 1000);
+    expect(warning).toMatchObject({ rule: 'gain-forecast', severity: 'critical', measure: 'compositeGain', run: 'a-run' });
+    const lead = end - warning.step;
+    expect(lead).toBeGreaterThan(50);
+    expect(warning.stepsLeft).toBeGreaterThan(0.6 * lead);
+    expect(warning.stepsLeft).toBeLessThan(1.6 * lead);
+    const [low, high] = warning.interval ?? [Number.NaN, Number.NaN];
+    expect(low).toBeLessThanOrEqual(lead);
+    expect(high ?? Number.POSITIVE_INFINITY).toBeGreaterThanOrEqual(lead);
+  });
+
+  it('warns of 100 before it warns of 1000', () => {
+    const { raised } = follow(hc, 1200, ramp(1200));
+    expect(raised.map(({ threshold, severity }) => [threshold, severity])).toEqual([
+      [100, 'warning'],
+      [1000, 'critical'],
+    ]);
+  });
+
+  it('names the connection that grows', () => {
+    const { raised } = follow(hc, 500, (step) => ({
+      ...ramp(600)(step),
+      measures: { forwardGain: (l) => (l === 5 ? Math.exp(0.02 * Math.max(0, step - 200)) : 1.2) },
+    }));
+    expect(raised.find(({ rule }) => rule === 'gain-forecast')?.connection).toBe('block2.mlp');
+  });
+
+  it('is not fired by one step, however high', () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 20, max: 280 }), fc.double({ min: 1, max: 1e30, noNaN: true }), (at, spike) => {
+        const { raised } = follow(hc, 300, (step) => ({ compositeGain: step === at ? spike : 5 * Math.exp(0.1 * wobble(step)) }));
+        expect(raised).toEqual([]);
+      }),
+      { numRuns: 30 },
+    );
+  });
+
+  it('is silent on a plateau and raises once where the gain goes up and down', () => {
+    expect(follow(hc, 2000, (step) => ({ compositeGain: 40 * Math.exp(0.2 * wobble(step)) })).raised).toEqual([]);
+    const swinging = follow(hc, 3000, (step) => ({ compositeGain: Math.exp(3.5 + Math.sin(step / 15)) }));
+    expect(swinging.raised.filter(({ threshold }) => threshold === 100).length).toBeLessThanOrEqual(1);
+  });
+
+  it('clears when the gain has come back', () => {
+    const { raised, cleared, state } = follow(hc, 1500, (step) => (step < 700 ? ramp(700)(step) : { compositeGain: 2 }));
+    expect(cleared).toHaveLength(raised.length);
+    expect(state.active).toEqual([]);
+  });
+
+  it('judges mHC by n / 2', () => {
+    const { raised } = follow(mhc, 800, (step) => ({ compositeGain: 1 + 0.05 * Math.exp(0.005 * step) }));
+    const event = Math.ceil(Math.log(1 / 0.05) / 0.005);
+    expect(raised[0]).toMatchObject({ rule: 'gain-forecast', threshold: 2 });
+    expect(event - raised[0].step).toBeGreaterThan(50);
+    expect(follow(mhc, 1000, (step) => ({ compositeGain: 1.1 + 0.03 * wobble(step) })).raised).toEqual([]);
+  });
+
+  it('warns earlier with more sensitivity, and refuses one that is not above 0', () => {
+    const first = (sensitivity: number) => {
+      const state = createDetectors(hc, { sensitivity });
+      for (let step = 1; step <= 1200; step++) {
+        const { raised } = detect(hc, state, reportOf(hc, step, ramp(1200)(step)));
+        if (raised.some(({ threshold }) => threshold === 1000)) return step;
+      }
+      return Number.POSITIVE_INFINITY;
+    };
+    expect(first(2)).toBeLessThan(first(1));
+    expect(first(1)).toBeLessThan(first(0.5));
+    for (const bad of [0, -1, Number.NaN, Number.POSITIVE_INFINITY]) {
+      expect(() => createDetectors(hc, { sensitivity: bad })).toThrow(/sensitivity must be a finite number above 0/);
+    }
+  });
+});
+
+describe('runaway connection', () => {
+  it('names the one whose gain leaves its peers while the composite stays', () => {
+    const { raised } = follow(hc, 300, (step) => ({
+      measures: { forwardGain: (l) => Math.exp(0.3 + 0.02 * wobble(step + l) + (l === 3 && step > 200 ? 0.01 * (step - 200) : 0)) },
+    }));
+    expect(raised).toMatchObject([{ rule: 'runaway-connection', connection: 'block1.mlp', measure: 'forwardGain' }]);
+    expect(raised[0].step).toBeLessThan(260);
+  });
+
+  it('is silent where all grow', () => {
+    expect(follow(hc, 300, (step) => ({ measures: { forwardGain: Math.exp(0.005 * step) } })).raised).toEqual([]);
+  });
+
+  it('looks at the logits of mHC', () => {
+    const { raised } = follow(mhc, 300, (step) => ({ measures: { logitRange: (l) => (l === 2 && step > 200 ? 20 : 5) } }));
+    expect(raised).toMatchObject([{ rule: 'runaway-connection', connection: 'block1.attention', measure: 'logitRange' }]);
+  });
+});
+
+describe('collapse', () => {
+  it('warns before the separation reaches 0.05', () => {
+    const { raised } = follow(mhc, 600, (step) => ({ measures: { separation: 0.7 * Math.exp(-0.005 * step) } }));
+    const event = Math.ceil(Math.log(0.7 / 0.05) / 0.005);
+    expect(raised).toMatchObject([{ rule: 'collapse', severity: 'critical', measure: 'separation', threshold: 0.05 }]);
+    expect(event - raised[0].step).toBeGreaterThan(50);
+  });
+
+  it('names a connection that loses a column', () => {
+    const { raised } = follow(mhc, 100, (step) => ({ measures: { columnSumMin: (l) => (l === 4 && step > 50 ? 0.1 : 0.98) } }));
+    expect(raised).toMatchObject([{ rule: 'collapse', measure: 'columnSumMin', connection: 'block2.attention' }]);
+  });
+
+  it('says nothing of HC, whose separation is free', () => {
+    expect(follow(hc, 100, () => ({ measures: { separation: 0.001 } })).raised).toEqual([]);
+  });
+});
+
+describe('deviation drift', () => {
+  it('judges a connection by its past and its peers', () => {
+    const { raised } = follow(mhc, 400, (step) => ({ measures: { columnDeviation: (l) => (l === 6 && step > 300 ? 0.1 : 0.02) } }));
+    expect(raised).toMatchObject([{ rule: 'deviation-drift', connection: 'block3.attention', measure: 'columnDeviation' }]);
+  });
+
+  it('is silent where all drift together and low, and warns where it is high', () => {
+    expect(follow(mhc, 1000, (step) => ({ measures: { columnDeviation: 0.001 * Math.exp(0.004 * step) } })).raised).toEqual([]);
+    expect(follow(mhc, 400, () => ({ measures: { columnDeviation: 0.6 } })).raised).toMatchObject([{ rule: 'deviation-drift' }]);
+  });
+});
+
+describe('dead routing', () => {
+  const dead = { routingEntropy: 0.001, logitGradient: 1e-9 };
+
+  it('warns when entropy and gradient have been gone for 200 steps', () => {
+    const { raised } = follow(mhc, 800, (step) => ({ measures: step > 500 ? dead : {} }));
+    expect(raised).toMatchObject([{ rule: 'dead-routing', measure: 'routingEntropy' }]);
+    expect(raised[0].step).toBe(700);
+  });
+
+  it('is silent near the identity while the gradient lives, and while the warm-up lasts', () => {
+    expect(follow(mhc, 800, () => ({ measures: { routingEntropy: 0.001 } })).raised).toEqual([]);
+    expect(follow(mhc, 800, (step) => ({ learningRate: 1e-5 * step, measures: step > 500 ? dead : {} })).raised).toEqual([]);
+  });
+});
+
+describe('values that are not finite', () => {
+  it.each<[string, NonNullable<Given>]>([
+    ['loss', { loss: Number.NaN }],
+    ['gradientNorm', { gradientNorm: Number.POSITIVE_INFINITY }],
+    ['compositeGain', { compositeGain: Number.NaN }],
+    ['nonfinite', { nonfinite: Float64Array.from([0, 0, 3, 0, 0, 0, 0, 0]) }],
+  ])('of %s fire at once', (measure, given) => {
+    const { raised } = follow(hc, 40, (step) => (step === 40 ? given : {}));
+    expect(raised).toMatchObject([{ rule: 'nonfinite', severity: 'critical', step: 40, measure }]);
+    expect(raised[0].connection).toBe(measure === 'nonfinite' ? 'block1.attention' : null);
+  });
+});
+
+describe('spikes', () => {
+  it('are context', () => {
+    const { raised } = follow(hc, 200, (step) => ({
+      loss: step === 150 ? 60 : 3 + 0.1 * wobble(step),
+      gradientNorm: step === 160 ? 90 : 1,
+    }));
+    expect(raised.map(({ rule, severity, step }) => [rule, severity, step])).toEqual([
+      ['loss-spike', 'info', 150],
+      ['gradient-spike', 'info', 160],
+    ]);
+  });
+});
+
+describe('stall', () => {
+  it('is told the time, fires once, and ends with the next step', () => {
+    const { state } = follow(hc, 50, () => ({}));
+    const last = reportOf(hc, 50).time;
+    expect(detectStall(hc, state, last + 30_000).raised).toEqual([]);
+    expect(detectStall(hc, state, last + 61_000).raised).toMatchObject([{ rule: 'stalled', step: 50, time: last + 61_000 }]);
+    expect(detectStall(hc, state, last + 90_000).raised).toEqual([]);
+    expect(detect(hc, state, reportOf(hc, 51)).cleared).toMatchObject([{ rule: 'stalled' }]);
+  });
+
+  it('waits longer for a run of long steps', () => {
+    const state = createDetectors(hc);
+    for (let step = 1; step <= 20; step++) detect(hc, state, reportOf(hc, step, { time: 60_000 * step }));
+    expect(detectStall(hc, state, 60_000 * 20 + 300_000).raised).toEqual([]);
+    expect(detectStall(hc, state, 60_000 * 20 + 1_300_000).raised).toHaveLength(1);
+  });
+});
+
+describe('a warning', () => {
+  it('carries all that a person needs', () => {
+    const { raised } = follow(hc, 600, (step) => ({ compositeGain: Math.exp(0.012 * step), loss: step === 500 ? Number.NaN : 3 }));
+    expect(raised.length).toBeGreaterThan(2);
+    for (const warning of raised) {
+      expect(RULES).toContain(warning.rule);
+      expect(warning.message).toMatch(/a-run/);
+      expect(warning.runbook).toBe(`runbook.md#${warning.rule}`);
+      expect(warning.time).toBe(reportOf(hc, warning.step).time);
+      expect(warning.suspects[0] ?? null).toBe(warning.connection);
+    }
+  });
+});
+
+describe('the state', () => {
+  it('goes on after a restart as if nothing had been', () => {
+    const given = (step: number): Given => ({ compositeGain: step === 100 ? Number.NaN : Math.exp(0.012 * step + 0.1 * wobble(step)) });
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 599 }), (cut) => {
+        const whole = follow(hc, 600, given);
+        let state = createDetectors(hc);
+        const raised: Warning[] = [];
+        for (let step = 1; step <= 600; step++) {
+          raised.push(...detect(hc, state, reportOf(hc, step, given(step))).raised);
+          if (step === cut) state = restoreDetectors(hc, saveDetectors(state)) ?? createDetectors(hc);
+        }
+        expect(raised).toEqual(whole.raised);
+        expect(state).toEqual(whole.state);
+      }),
+      { numRuns: 20 },
+    );
+  });
+
+  it('is not restored from another run, another version or rubbish', () => {
+    const text = saveDetectors(createDetectors(hc));
+    expect(restoreDetectors(headerOf('hc', 6), text)).toBeNull();
+    expect(restoreDetectors(hc, text.replace('"version":1', '"version":0'))).toBeNull();
+    for (const rubbish of ['', '{', 'null', '7', '[]', '{"version":1}']) expect(restoreDetectors(hc, rubbish)).toBeNull();
+  });
+});

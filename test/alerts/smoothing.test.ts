@@ -1,0 +1,156 @@
+/** The arithmetic under the detectors: medians, weighted lines, growth, the latch. */
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { createGrowth, noteGrowth, outliersOf } from '../../alerts/growth.ts';
+import { createLatch, type Finding, latch } from '../../alerts/latch.ts';
+import { addPoint, createLine, fitOf, medianOf, runningMedian } from '../../alerts/smoothing.ts';
+import { addToTrend, createTrend, forecast } from '../../alerts/trend.ts';
+import type { Warning } from '../../alerts/warning.ts';
+
+const finite = fc.double({ min: -1e3, max: 1e3, noNaN: true });
+
+describe('median', () => {
+  it('of odd and even counts', () => {
+    expect(medianOf([3, 1, 2])).toBe(2);
+    expect(medianOf([4, 1, 2, 3])).toBe(2.5);
+    expect(medianOf([])).toBeNaN();
+  });
+
+  it('of the last values only', () => {
+    const recent: number[] = [];
+    expect([1, 100, 2, 3, 4].map((value) => runningMedian(recent, value, 3))).toEqual([1, 50.5, 2, 3, 3]);
+  });
+});
+
+describe('exponentially weighted line', () => {
+  it('finds a straight line again, whatever the steps', () => {
+    fc.assert(
+      fc.property(finite, finite, fc.array(fc.integer({ min: 1, max: 50 }), { minLength: 3, maxLength: 200 }), (a, b, gaps) => {
+        const line = createLine();
+        let step = 0;
+        for (const gap of gaps) {
+          step += gap;
+          addPoint(line, step, a + b * step, 40);
+        }
+        const { level, slope } = fitOf(line);
+        const scale = Math.abs(a) + Math.abs(b) * step + 1;
+        expect(Math.abs(level - (a + b * step))).toBeLessThan(1e-6 * scale);
+        expect(Math.abs(slope - b)).toBeLessThan(1e-6 * scale);
+      }),
+    );
+  });
+
+  it('is weighted least squares', () => {
+    fc.assert(
+      fc.property(fc.array(finite, { minLength: 3, maxLength: 30 }), fc.double({ min: 2, max: 100, noNaN: true }), (values, tau) => {
+        const line = createLine();
+        for (const [i, value] of values.entries()) addPoint(line, i, value, tau);
+        const x = values.map((_, i) => i - values.length + 1);
+        const w = x.map((age) => Math.exp(age / tau));
+        const sum = (of: (i: number) => number) => values.reduce((total, _, i) => total + w[i] * of(i), 0);
+        const meanX = sum((i) => x[i]) / sum(() => 1);
+        const meanY = sum((i) => values[i]) / sum(() => 1);
+        const slope = sum((i) => (x[i] - meanX) * (values[i] - meanY)) / sum((i) => (x[i] - meanX) ** 2);
+        const noise = Math.sqrt(sum((i) => (values[i] - meanY - slope * (x[i] - meanX)) ** 2) / sum(() => 1));
+        const fit = fitOf(line);
+        expect(fit.slope).toBeCloseTo(slope, 6);
+        expect(fit.level).toBeCloseTo(meanY - slope * meanX, 6);
+        expect(fit.noise).toBeCloseTo(noise, 4);
+      }),
+    );
+  });
+
+  it('has a slope of 0 before the second point', () => {
+    const line = createLine();
+    addPoint(line, 7, 3, 40);
+    expect(fitOf(line)).toMatchObject({ level: 3, slope: 0 });
+  });
+});
+
+describe('trend', () => {
+  const rising = (spike: number) => {
+    const trend = createTrend();
+    for (let step = 1; step <= 300; step++) addToTrend(trend, step, 0.01 * step + (step === 299 ? spike : 0));
+    return trend;
+  };
+
+  it('says how many steps are left, with an interval around them', () => {
+    const predicted = forecast(rising(0), 5);
+    // The median of five lags by two steps.
+    expect(predicted?.steps).toBeGreaterThan(199);
+    expect(predicted?.steps).toBeLessThan(205);
+    expect(predicted?.interval[0]).toBeLessThanOrEqual(predicted?.steps ?? 0);
+    expect(predicted?.interval[1]).toBeGreaterThanOrEqual(predicted?.steps ?? 0);
+  });
+
+  it('does not see a spike of one step', () => {
+    expect(forecast(rising(50), 5)?.peak).toBeCloseTo(forecast(rising(0), 5)?.peak ?? 0, 1);
+  });
+
+  it('says nothing before ten points, Infinity when falling, 0 when there', () => {
+    const trend = createTrend();
+    for (let step = 1; step < 10; step++) addToTrend(trend, step, -step);
+    expect(forecast(trend, 5)).toBeNull();
+    addToTrend(trend, 10, -10);
+    expect(forecast(trend, 5)?.steps).toBe(Number.POSITIVE_INFINITY);
+    expect(forecast(trend, -20)?.steps).toBe(0);
+  });
+
+  it('leaves out what is not finite', () => {
+    const trend = rising(0);
+    const before = structuredClone(trend);
+    for (const value of [Number.NaN, Number.POSITIVE_INFINITY]) addToTrend(trend, 301, value);
+    expect(trend).toEqual(before);
+  });
+});
+
+describe('growth', () => {
+  it('names the one that grows beyond its peers, and nobody where all grow', () => {
+    const alone = createGrowth(6);
+    const together = createGrowth(6);
+    for (let i = 0; i < 100; i++) {
+      noteGrowth(alone, [0, 0, 0, i > 50 ? 0.02 * (i - 50) : 0, 0, 0]);
+      noteGrowth(together, new Array<number>(6).fill(i > 50 ? 0.02 * (i - 50) : 0));
+    }
+    expect(outliersOf(alone, 0.25, 6).positions).toEqual([3]);
+    expect(outliersOf(together, 0.25, 6).positions).toEqual([]);
+  });
+
+  it('needs four to speak of peers', () => {
+    const few = createGrowth(3);
+    for (let i = 0; i < 100; i++) noteGrowth(few, [i > 50 ? 1 : 0, 0, 0]);
+    expect(outliersOf(few, 0.25, 6).positions).toEqual([]);
+  });
+});
+
+describe('latch', () => {
+  const warning = {} as Warning;
+  const run = (letters: string, confirm: number, clear: number) => {
+    const state = createLatch();
+    return [...letters]
+      .map((letter) => {
+        const finding: Finding = letter === '.' ? null : { level: letter === 'f' ? 'fire' : 'hold', warning };
+        const { raised, cleared } = latch(state, finding, confirm, clear);
+        return raised !== null ? 'R' : cleared !== null ? 'C' : '-';
+      })
+      .join('');
+  };
+
+  it('raises after enough reports in a row and clears after enough quiet ones', () => {
+    expect(run('ff.fffff..f....', 3, 3)).toBe('-----R-------C-');
+  });
+
+  it('holds what is up and raises nothing by holding', () => {
+    expect(run('hhhfhhhh..', 1, 2)).toBe('---R-----C');
+  });
+
+  it('never raises twice without a clearing between', () => {
+    const letters = fc.array(fc.constantFrom('f', 'h', '.'), { maxLength: 200 }).map((list) => list.join(''));
+    fc.assert(
+      fc.property(letters, fc.integer({ min: 1, max: 5 }), fc.integer({ min: 1, max: 5 }), (text, confirm, clear) => {
+        const changes = run(text, confirm, clear).replaceAll('-', '');
+        expect(changes).toMatch(/^(RC)*R?$/);
+      }),
+    );
+  });
+});

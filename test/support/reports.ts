@@ -1,0 +1,55 @@
+/** Reports made by hand, for tests of what reads them: healthy unless told otherwise. */
+import { MEASURE_INDEX, MEASURES, type MeasureKey } from '../../src/telemetry/catalogue.ts';
+import type { StepReport } from '../../src/telemetry/report.ts';
+import type { ConnectionKind, RunHeader } from '../../src/telemetry/sample.ts';
+
+export function headerOf(kind: ConnectionKind, layers = 8, streams = 4): RunHeader {
+  const convention = kind === 'mhc' ? 'paper' : null;
+  const connections = Array.from({ length: layers }, (_, l) => ({
+    name: `block${l >> 1}.${l % 2 === 0 ? 'attention' : 'mlp'}`,
+    kind,
+    convention,
+  }));
+  return { run: 'a-run', streams, tokens: 4, connections } as RunHeader;
+}
+
+const HEALTHY: Partial<Record<MeasureKey, number>> = {
+  forwardGain: 1.05,
+  backwardGain: 1.05,
+  rowDeviation: 1e-7,
+  columnDeviation: 0.01,
+  rowSumMin: 1,
+  columnSumMin: 0.98,
+  separation: 0.7,
+  logitRange: 5,
+  routingEntropy: 0.5,
+  logitGradient: 0.01,
+};
+
+type Given = Partial<Omit<StepReport, 'measures'>> & {
+  /** Of all connections, or of each. */
+  measures?: Partial<Record<MeasureKey, number | ((l: number) => number)>>;
+};
+
+export function reportOf(header: RunHeader, step: number, { measures = {}, ...given }: Given = {}): StepReport {
+  const layers = header.connections.length;
+  const values = new Float32Array(MEASURES.length * layers).fill(Number.NaN);
+  for (const [key, value] of Object.entries({ ...HEALTHY, ...measures })) {
+    for (let l = 0; l < layers; l++) values[MEASURE_INDEX[key as MeasureKey] * layers + l] = typeof value === 'function' ? value(l) : value;
+  }
+  return {
+    step,
+    time: 1_700_000_000_000 + 1000 * step,
+    stepSeconds: 1,
+    loss: 3,
+    gradientNorm: 1,
+    learningRate: 1e-3,
+    compositeGain: header.connections[0].kind === 'hc' ? 2 : 1.05,
+    measures: values,
+    mapping: new Float32Array(0),
+    nonfinite: new Float64Array(layers),
+    memory: null,
+    monitor: { overheadSeconds: 0, samplesDropped: 0, errors: 0 },
+    ...given,
+  };
+}
