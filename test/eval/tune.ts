@@ -1,0 +1,82 @@
+/**
+ * Chooses a detector's variant and threshold on the tuning half: of the settings whose false alarms keep the budget, the
+ * one with the highest recall, then the longest median lead over events after step 1000, then the largest share.
+ */
+import { alarmsOf, type Latching } from './baselines/alarms.ts';
+import type { Variant } from './baselines/all.ts';
+import { type Outcome, outcomeOf, type Score, scoreOf } from './score.ts';
+import type { Series } from './series.ts';
+
+/** A run and the first step of its event. */
+export interface Case {
+  series: Series;
+  event: number | null;
+}
+
+/** Share of the budget that is used up on the tuning half, so that the other half has room for bad luck. */
+const USED = 0.7;
+/** Quantiles of a run's scores that are tried as thresholds. */
+const QUANTILES = [0.5, 0.75, 0.9, 0.95, 0.98, 0.99, 1];
+
+export interface Setting {
+  label: string;
+  score(series: Series): Float64Array;
+  latching: Latching;
+  threshold: number;
+}
+
+/** @returns for each budget (false alarms per 1000 healthy steps) the best setting; null where none keeps it */
+export function tuneBaseline(
+  cases: readonly Case[],
+  variants: readonly Variant[],
+  latchings: readonly Latching[],
+  budgets: readonly number[],
+): (Setting | null)[] {
+  const best = budgets.map(() => null as { setting: Setting; score: Score } | null);
+  for (const { label, score: scorer } of variants) {
+    const scores = cases.map(({ series }) => scorer(series));
+    for (const threshold of thresholdsOf(scores)) {
+      for (const latching of latchings) {
+        const score = scoreOf(
+          cases.map(({ series, event }, i) => outcomeOf(series.steps, event, alarmsOf(scores[i], threshold, latching))),
+        );
+        budgets.forEach((budget, b) => {
+          if (score.falseAlarms > USED * budget || !isBetter(score, best[b]?.score)) return;
+          best[b] = { setting: { label, score: scorer, latching, threshold }, score };
+        });
+      }
+    }
+  }
+  return best.map((found) => found?.setting ?? null);
+}
+
+function thresholdsOf(scores: readonly Float64Array[]): number[] {
+  const all = scores.flatMap((values) => {
+    const finite = [...values.filter(Number.isFinite)].sort((a, b) => a - b);
+    return finite.length === 0 ? [] : QUANTILES.map((p) => finite[Math.round(p * (finite.length - 1))]);
+  });
+  return [...new Set(all)];
+}
+
+export function isBetter(score: Score, than: Score | undefined): boolean {
+  if (than === undefined) return true;
+  const order = (s: Score) => [s.recall, s.lateMedianLead || 0, s.medianShare];
+  const [a, b] = [order(score), order(than)];
+  const k = a.findIndex((value, i) => value !== b[i]);
+  return k >= 0 && a[k] > b[k];
+}
+
+/** The same choice for alarms that are there already, one list per sensitivity. @returns the position of the best, or null */
+export function tuneAlarms(cases: readonly Case[], alarms: readonly number[][][], budget: number): number | null {
+  let best: { at: number; score: Score } | null = null;
+  alarms.forEach((perCase, at) => {
+    const score = scoreOf(cases.map(({ series, event }, i) => outcomeOf(series.steps, event, perCase[i])));
+    if (score.falseAlarms <= USED * budget && isBetter(score, best?.score)) best = { at, score };
+  });
+  return (best as { at: number } | null)?.at ?? null;
+}
+
+/** Outcomes of a setting. */
+export function apply(cases: readonly Case[], { score, threshold, latching }: Setting): Outcome[] {
+  return cases.map(({ series, event }) => outcomeOf(series.steps, event, alarmsOf(score(series), threshold, latching)));
+}
