@@ -4,6 +4,7 @@
  */
 import type { StepReport } from '../src/telemetry/report.ts';
 import type { RunHeader } from '../src/telemetry/sample.ts';
+import type { RuleName, Warning } from '../src/telemetry/warning.ts';
 import { type Collapse, createCollapse, findCollapse } from './detectors/collapse.ts';
 import { createDeviation, type Deviation, findDrift } from './detectors/deviation.ts';
 import { createGain, findGain, type Gain, type GainForecast } from './detectors/gain.ts';
@@ -14,7 +15,6 @@ import { createSpikes, findSpike, type Spikes } from './detectors/spikes.ts';
 import { createStall, findStall, noteReport, type Stall } from './detectors/stall.ts';
 import { createLatch, type Finding, type Latch, latch } from './latch.ts';
 import { createWarmth, isWarm, type Warmth } from './warmth.ts';
-import type { RuleName, Warning } from './warning.ts';
 
 /** Reports in a row: that raise a warning, and that end it. */
 const PATIENCE: Record<RuleName, { confirm: number; clear: number }> = {

@@ -2,8 +2,8 @@
 import { MEASURE_INDEX, type MeasureKey } from '../src/telemetry/catalogue.ts';
 import type { StepReport } from '../src/telemetry/report.ts';
 import type { RunHeader } from '../src/telemetry/sample.ts';
+import type { Warning } from '../src/telemetry/warning.ts';
 import type { Finding } from './latch.ts';
-import type { Warning } from './warning.ts';
 
 /** A measure of connection `l`; NaN where it is undefined. */
 export function measureOf(header: RunHeader, report: StepReport, key: MeasureKey, l: number): number {

@@ -2,7 +2,7 @@
  * Hysteresis of one rule: when what a detector finds becomes a warning, and when the warning ends. Knows nothing of what
  * is found.
  */
-import type { Warning } from './warning.ts';
+import type { Warning } from '../src/telemetry/warning.ts';
 
 /** What a detector sees at one step: a warning to raise, one to hold if it is up already, or nothing. */
 export type Finding = { level: 'fire' | 'hold'; warning: Warning } | null;

@@ -1,11 +1,23 @@
 /**
- * The one way of the data behind the probe: sample → analyse → recorder → sinks (metrics, live stream).
- * Reports are committed in groups and reach the sinks after their commit. A recording that cannot be written never stops
+ * The one way of the data behind the probe: sample → analyse → detectors → recorder → sinks (metrics, live stream, notices).
+ * Reports are committed in groups and reach the sinks after their commit; a warning reaches them at once. A recording that cannot be written never stops
  * the sinks: it is counted, said once, and tried again. No server, no thread, no TF.js here.
  */
 import { analyse } from '../src/telemetry/analyse.ts';
 import type { Outcome, StepReport } from '../src/telemetry/report.ts';
 import type { MonitorCounters, RunHeader, StepSample } from '../src/telemetry/sample.ts';
+import type { WarningRecord } from '../src/telemetry/warning.ts';
+import {
+  type Change,
+  createWatch,
+  DETECTORS,
+  type Detectors,
+  inspectClock,
+  inspectReport,
+  markSaved,
+  stateToSave,
+  type WatchState,
+} from './detection.ts';
 import type { Recorder } from './recorder/load.ts';
 import type { Recording } from './recorder/write.ts';
 
@@ -26,6 +38,8 @@ export interface LiveRun {
   outcome: Outcome | null;
   last: StepReport | null;
   maxCompositeGain: number | null;
+  /** Its detectors and warnings. */
+  readonly watch: WatchState;
   /** What the training thread counted, as last heard of. */
   monitor: MonitorCounters;
   /** Errors and losses on this side of the thread boundary. */
@@ -38,12 +52,15 @@ export interface LiveRun {
   retryAfter: number;
 }
 
+/** Hears what it has a function for. */
 export interface Sink {
-  opened(run: LiveRun): void;
-  step(run: LiveRun, attempt: number, report: StepReport): void;
-  closed(run: LiveRun): void;
+  opened?(run: LiveRun): void;
+  step?(run: LiveRun, attempt: number, report: StepReport): void;
+  /** A warning was raised or has ended. */
+  warned?(run: LiveRun, record: WarningRecord, what: 'raised' | 'cleared'): void;
+  closed?(run: LiveRun): void;
   /** Its metrics go, except for the outcome. */
-  gone(run: LiveRun): void;
+  gone?(run: LiveRun): void;
 }
 
 export interface Pipeline {
@@ -51,14 +68,17 @@ export interface Pipeline {
   readonly sinks: Set<Sink>;
   readonly directory: string;
   readonly recorder: Recorder | null;
+  readonly detectors: Detectors;
   readonly now: () => number;
   /** Told once per kind of problem and run. */
   readonly onProblem: (message: string) => void;
   readonly said: Set<string>;
 }
 
-export function createPipeline(options: Pick<Pipeline, 'directory' | 'recorder' | 'now' | 'onProblem'>): Pipeline {
-  return { ...options, live: new Map(), sinks: new Set(), said: new Set() };
+export function createPipeline(
+  options: Pick<Pipeline, 'directory' | 'recorder' | 'now' | 'onProblem'> & { detectors?: Detectors },
+): Pipeline {
+  return { detectors: DETECTORS, ...options, live: new Map(), sinks: new Set(), said: new Set() };
 }
 
 function sayOnce(pipeline: Pipeline, key: string, message: string): void {
@@ -85,31 +105,38 @@ export function openRun(pipeline: Pipeline, header: RunHeader): LiveRun {
     throw new Error(`run ${header.run} is being watched in this process already: give each run a name of its own`);
   }
   const startedAt = pipeline.now();
+  const { detectors, recorder } = pipeline;
+  let recording: Recording | null = null;
+  let errors = 0;
+  try {
+    recording = recorder?.openRecording(pipeline.directory, header, startedAt) ?? null;
+  } catch (error) {
+    errors++;
+    sayOnce(pipeline, `open ${header.run}`, `run ${header.run} is not recorded: ${(error as Error).message}`);
+  }
+  const recorded =
+    recorder === null || recording === null
+      ? null
+      : { warnings: [...recording.warnings.keys()], state: recorder.readDetectorState(recording.db) };
   const run: LiveRun = {
     header,
     startedAt,
-    recording: null,
-    attempt: 1,
+    recording,
+    attempt: recording?.attempt ?? 1,
     outcome: null,
     last: null,
     maxCompositeGain: null,
+    watch: createWatch(detectors, header, recorded, startedAt),
     monitor: { overheadSeconds: 0, samplesDropped: 0, errors: 0 },
-    errors: 0,
+    errors,
     dropped: 0,
     waiting: [],
     shown: 0,
     timer: null,
     retryAfter: COMMIT_AFTER,
   };
-  try {
-    run.recording = pipeline.recorder?.openRecording(pipeline.directory, header, startedAt) ?? null;
-    run.attempt = run.recording?.attempt ?? 1;
-  } catch (error) {
-    run.errors++;
-    sayOnce(pipeline, `open ${header.run}`, `run ${header.run} is not recorded: ${(error as Error).message}`);
-  }
   pipeline.live.set(header.run, run);
-  tell(pipeline, run, (sink) => sink.opened(run));
+  tell(pipeline, run, (sink) => sink.opened?.(run));
   return run;
 }
 
@@ -131,9 +158,11 @@ export function takeSample(pipeline: Pipeline, run: LiveRun, sample: StepSample)
 
 /** Where measures enter that are not computed here (replay). */
 export function takeReport(pipeline: Pipeline, run: LiveRun, report: StepReport): void {
+  warn(pipeline, run, (detectors) => inspectReport(detectors, run.header, run.watch, report));
   run.waiting.push(report);
   if (run.recording === null) {
     show(pipeline, run);
+    markSaved(run.watch, null, report.time);
     run.waiting = [];
     run.shown = 0;
     return;
@@ -147,14 +176,37 @@ export function takeReport(pipeline: Pipeline, run: LiveRun, report: StepReport)
   run.timer ??= setTimeout(() => commit(pipeline, run), run.retryAfter);
 }
 
+/** To be called now and then, as a run that stands still sends no report. */
+export function takeTime(pipeline: Pipeline, run: LiveRun): void {
+  const changes = warn(pipeline, run, (detectors) => inspectClock(detectors, run.header, run.watch, pipeline.now()));
+  if (changes > 0) commit(pipeline, run);
+}
+
+/** A detector that fails costs its warnings, nothing else. @returns how many warnings changed */
+function warn(pipeline: Pipeline, run: LiveRun, inspect: (detectors: Detectors) => Change[]): number {
+  let changes: Change[];
+  try {
+    changes = inspect(pipeline.detectors);
+  } catch (error) {
+    run.errors++;
+    sayOnce(pipeline, `detect ${run.header.run}`, `the detectors of ${run.header.run} failed: ${(error as Error).message}`);
+    return 0;
+  }
+  for (const { record, what } of changes) tell(pipeline, run, (sink) => sink.warned?.(run, record, what));
+  return changes.length;
+}
+
 /** Commits what waits and shows it; on failure shows it all the same and tries again later. */
 function commit(pipeline: Pipeline, run: LiveRun): void {
   if (run.timer !== null) clearTimeout(run.timer);
   run.timer = null;
-  if (run.waiting.length === 0 || run.recording === null || pipeline.recorder === null) return;
-  const reports = run.waiting;
+  const { watch, waiting: reports } = run;
+  if (run.recording === null || pipeline.recorder === null || (reports.length === 0 && watch.unsaved.size === 0)) return;
+  const time = reports.at(-1)?.time ?? pipeline.now();
   try {
-    const attempts = pipeline.recorder.commitReports(run.recording, reports);
+    const state = stateToSave(watch, time);
+    const attempts = pipeline.recorder.commitReports(run.recording, reports, { changed: watch.unsaved, state });
+    markSaved(watch, state, time);
     const from = run.shown;
     run.waiting = [];
     run.shown = 0;
@@ -180,8 +232,8 @@ function showOne(pipeline: Pipeline, run: LiveRun, attempt: number, report: Step
     run.maxCompositeGain = report.compositeGain;
   run.last = report;
   run.monitor = report.monitor;
-  if (fresh) tell(pipeline, run, (sink) => sink.opened(run));
-  tell(pipeline, run, (sink) => sink.step(run, attempt, report));
+  if (fresh) tell(pipeline, run, (sink) => sink.opened?.(run));
+  tell(pipeline, run, (sink) => sink.step?.(run, attempt, report));
 }
 
 /** Commits the rest and says how the run ended; what still cannot be written is lost, and said. */
@@ -206,10 +258,10 @@ export function closeRun(pipeline: Pipeline, run: LiveRun, outcome: Outcome): vo
     );
   }
   run.recording = null;
-  tell(pipeline, run, (sink) => sink.closed(run));
+  tell(pipeline, run, (sink) => sink.closed?.(run));
 }
 
 /** After the linger time: only the outcome of a closed run stays in the metrics. */
 export function forgetRun(pipeline: Pipeline, run: LiveRun): void {
-  tell(pipeline, run, (sink) => sink.gone(run));
+  tell(pipeline, run, (sink) => sink.gone?.(run));
 }

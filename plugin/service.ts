@@ -1,9 +1,11 @@
-/** The pipeline with its sinks and its server, put together: what the worker runs, and `gainwatch serve`. */
+/** The pipeline with its sinks, its clock and its server, put together: what the worker runs, and `gainwatch serve`. */
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { createMetrics } from './metrics/exposition.ts';
-import { closeRun, createPipeline, type Pipeline } from './pipeline.ts';
+import { createNotifier } from './notify/notifier.ts';
+import { parseTarget } from './notify/target.ts';
+import { closeRun, createPipeline, type Pipeline, takeTime } from './pipeline.ts';
 import { loadRecorder } from './recorder/load.ts';
 import { createApp } from './server/app.ts';
 import { checkDoor, type Door } from './server/door.ts';
@@ -16,6 +18,8 @@ export interface ServiceOptions extends Door {
   port: number;
   /** The user named the port: no other is taken. */
   portGiven: boolean;
+  /** Addresses that warnings are sent to. */
+  notify: readonly string[];
   now: () => number;
   /** Told of what the user should know, once each. */
   onProblem: (message: string) => void;
@@ -31,32 +35,44 @@ export interface Service {
   close(): Promise<void>;
 }
 
+/** How often the runs are asked whether they stand still, ms. */
+const CLOCK = 5000;
+/** How long notices may take to arrive when all ends, ms. */
+const NOTICES_AT_MOST = 5000;
+
 const DIST = join(import.meta.dirname, '..');
 
 /** @throws Error where the door's options do not fit together, or the port cannot be opened */
 export async function startService(options: ServiceOptions): Promise<Service> {
   const { directory, host, now, onProblem } = options;
   checkDoor(options);
+  const targets = options.notify.map(parseTarget);
   const pipeline = createPipeline({ directory, recorder: await loadRecorder(onProblem), now, onProblem });
   const metrics = createMetrics(packageVersion());
   const stream = createStream(pipeline);
   pipeline.sinks.add(metrics.sink);
   pipeline.sinks.add(stream.sink);
+  const notifier = createNotifier(targets, { fetch, random: Math.random, onProblem });
+  pipeline.sinks.add(notifier.sink);
   const server = createServer(createApp({ door: options, pipeline, metrics, stream, assets: join(DIST, 'dashboard') }));
   const port = await listen(server, host, options.port, options.portGiven);
+  const clock = setInterval(() => {
+    for (const run of pipeline.live.values()) if (run.outcome === null) takeTime(pipeline, run);
+  }, CLOCK);
   const shown = host === '0.0.0.0' || host === '::' ? 'localhost' : host.includes(':') ? `[${host}]` : host;
   return {
     pipeline,
     port,
     url: `http://${shown}:${port}${options.basePath}/`,
     note: options.port !== 0 && port !== options.port ? `port ${options.port} is taken, serving on ${port}` : null,
-    close: () =>
-      new Promise((resolve) => {
-        for (const run of pipeline.live.values()) closeRun(pipeline, run, 'unknown');
-        stream.close();
-        server.close(() => resolve());
-        server.closeAllConnections();
-      }),
+    close: async () => {
+      clearInterval(clock);
+      for (const run of pipeline.live.values()) closeRun(pipeline, run, 'unknown');
+      stream.close();
+      const closed = new Promise((resolve) => server.close(resolve));
+      server.closeAllConnections();
+      await Promise.all([closed, notifier.close(NOTICES_AT_MOST)]);
+    },
   };
 }
 

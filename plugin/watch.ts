@@ -5,6 +5,7 @@
 import * as tf from '@tensorflow/tfjs';
 import type { Outcome } from '../src/telemetry/report.ts';
 import type { MonitorCounters, StepSample } from '../src/telemetry/sample.ts';
+import type { Warning, WarningRecord } from '../src/telemetry/warning.ts';
 import { findConnections, type Watchable } from './probe/connections.ts';
 import { observeOwn } from './probe/hooks.ts';
 import { abandonStep, beginStep, createProbe, endStep } from './probe/probe.ts';
@@ -31,6 +32,8 @@ export interface Monitor {
   readonly counters: Readonly<MonitorCounters>;
   /** G of the newest step that came back from the monitor's thread (some 100 ms late); null before the first. */
   readonly compositeGain: number | null;
+  /** Warnings raised since watch(), oldest first, as far as they came back from the monitor's thread. */
+  warnings(): readonly WarningRecord[];
   /** For `callbacks` of model.fit and fitDataset. Each batch is a step. */
   callback(): tf.Callback;
   /**
@@ -77,6 +80,11 @@ export async function watch(target: tf.LayersModel | readonly Watchable[], optio
   const closed = new Promise<void>((resolve) => {
     signalClosed = resolve;
   });
+  /** By their place among all of the run. */
+  const warnings = new Map<number, WarningRecord>();
+  /** Raised and not yet told to the user. */
+  const raised: Warning[] = [];
+  let inStep = false;
   const said = new Set<string>();
   const sayOnce = (key: string, line: string) => {
     if (said.has(key) || said.size >= FAULTS_SAID) return;
@@ -85,7 +93,12 @@ export async function watch(target: tf.LayersModel | readonly Watchable[], optio
   };
   const id = register(client, run, (message) => {
     if (message.type === 'reported') compositeGain = message.compositeGain;
-    else if (message.type === 'closed') signalClosed();
+    else if (message.type === 'warning') {
+      const { what, at, record } = message;
+      warnings.set(at, record);
+      if (what === 'raised') raised.push(record.warning);
+      if (!inStep) tellWarnings();
+    } else if (message.type === 'closed') signalClosed();
     else if (message.type === 'problem') {
       if (!client.alive) {
         probe.counters.errors++;
@@ -122,6 +135,15 @@ export async function watch(target: tf.LayersModel | readonly Watchable[], optio
     onFault: (reason) => sayOnce(reason, `run ${run}, step ${probe.step}: ${reason}`),
   });
 
+  const tellWarnings = () => {
+    for (const warning of raised.splice(0)) {
+      try {
+        options.onWarning?.(warning);
+      } catch (error) {
+        sayOnce('onWarning', `run ${run}: onWarning failed at ${warning.rule}: ${(error as Error).message}`);
+      }
+    }
+  };
   let lastFailed = false;
   let closing: Promise<void> | null = null;
   const close = async ({ lingerSeconds = 0, outcome = lastFailed ? 'failed' : 'completed' }: CloseOptions = {}): Promise<void> => {
@@ -141,11 +163,14 @@ export async function watch(target: tf.LayersModel | readonly Watchable[], optio
   };
   const signals = watchSignals((outcome) => closeOnce({ outcome }));
   const stepped = () => {
+    inStep = false;
     poll(client);
+    tellWarnings();
     if (closing === null) signals.stepped();
   };
   const failed = (error: unknown): never => {
     lastFailed = true;
+    inStep = false;
     abandonStep(probe);
     throw error;
   };
@@ -163,10 +188,13 @@ export async function watch(target: tf.LayersModel | readonly Watchable[], optio
     get compositeGain() {
       return compositeGain;
     },
+    warnings: () => [...warnings.entries()].sort(([a], [b]) => a - b).map(([, record]) => record),
     callback: () =>
       new StepCallback(
         () => {
-          if (closing === null) beginStep(probe);
+          if (closing !== null) return;
+          inStep = true;
+          beginStep(probe);
         },
         (logs) => {
           endStep(probe, lossIn(logs?.['loss']));
@@ -175,6 +203,7 @@ export async function watch(target: tf.LayersModel | readonly Watchable[], optio
       ),
     step: (act) => {
       if (closing !== null) return act();
+      inStep = true;
       beginStep(probe);
       let result: ReturnType<typeof act>;
       try {

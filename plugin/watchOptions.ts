@@ -1,6 +1,8 @@
 /** The options of watch(): what they mean, their defaults and their limits. */
 import { join } from 'node:path';
 import type * as tf from '@tensorflow/tfjs';
+import type { Warning } from '../src/telemetry/warning.ts';
+import { parseTarget } from './notify/target.ts';
 import { DEFAULT_PORT } from './server/listen.ts';
 import { wholeNumberRule } from './wholeNumber.ts';
 import type { ServerOptions } from './worker/client.ts';
@@ -28,6 +30,10 @@ export interface WatchOptions {
   every?: number;
   /** Measure ‖∂L/∂x‖ / ‖∂L/∂x'‖ of each connection too; off unless asked for: it adds two operations per connection. */
   gradientGain?: boolean;
+  /** Called on the training thread between two steps when a warning is raised: save, cut the learning rate, stop. */
+  onWarning?: (warning: Warning) => void;
+  /** Addresses that warnings are posted to, `slack:https://…` in Slack's format; GAINWATCH_NOTIFY unless given. */
+  notify?: string | readonly string[];
   /** Gets what the user should read; lines on stderr unless given. */
   log?: (line: string) => void;
 }
@@ -39,10 +45,12 @@ export function wholeNumber(name: string, value: number, low: number, high: numb
   return value;
 }
 
-/** What the worker is started with. @throws on a port that is none */
+/** What the worker is started with. @throws on a port or a target that is none */
 export function serverOptions(options: WatchOptions): ServerOptions {
   const { env } = process;
   const asked = options.port ?? (env['GAINWATCH_PORT'] === undefined ? undefined : Number(env['GAINWATCH_PORT']));
+  const notify = [options.notify ?? env['GAINWATCH_NOTIFY'] ?? []].flat();
+  for (const target of notify) parseTarget(target);
   return {
     runs: options.runs ?? join(process.cwd(), 'gainwatch-runs'),
     host: options.host ?? '127.0.0.1',
@@ -51,5 +59,6 @@ export function serverOptions(options: WatchOptions): ServerOptions {
     token: options.token ?? env['GAINWATCH_TOKEN'] ?? null,
     allowHost: [...(options.allowHost ?? [])],
     basePath: options.basePath ?? '',
+    notify,
   };
 }

@@ -5,10 +5,10 @@
  */
 import type { StepReport } from '../../src/telemetry/report.ts';
 import type { RunHeader } from '../../src/telemetry/sample.ts';
+import type { Severity } from '../../src/telemetry/warning.ts';
 import { digits, finding, isBounded, span } from '../finding.ts';
 import type { Finding } from '../latch.ts';
 import { addToTrend, createTrend, forecast, type Trend } from '../trend.ts';
-import type { Severity } from '../warning.ts';
 import { type Runaway, suspectsOf } from './runaway.ts';
 
 /** How far above the limit the highest forecast must be, in ln; less ln(sensitivity). Chosen by `npm run eval`. */

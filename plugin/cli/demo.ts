@@ -6,7 +6,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { createBatches } from '../../src/model/text.ts';
 import type { ConnectionName } from '../../src/model/transformer.ts';
 import { createProgress } from './progress.ts';
-import { type RunResult, readResults, resultTable } from './results.ts';
+import { firstWarning, type RunResult, readResults, resultTable } from './results.ts';
 import { loadText } from './text.ts';
 import { createTrainee, type Trainee } from './trainee.ts';
 
@@ -23,7 +23,7 @@ export interface DemoOptions {
   untilGain: number | null;
   exit: boolean;
   json: boolean;
-  server: { port?: number; host: string; token?: string; allowHost: string[]; basePath: string };
+  server: { port?: number; host: string; token?: string; allowHost: string[]; basePath: string; notify: string[] };
   runs: string;
 }
 
@@ -68,7 +68,13 @@ export async function demo(options: DemoOptions): Promise<boolean> {
     const gains = trainees.map((t) => t.monitor.compositeGain);
     progress.step(
       step,
-      trainees.map((t, i) => ({ name: t.name, loss: t.losses.at(-1)!, ms: t.milliseconds.at(-1)!, gain: gains[i] })),
+      trainees.map((t, i) => ({
+        name: t.name,
+        loss: t.losses.at(-1)!,
+        ms: t.milliseconds.at(-1)!,
+        gain: gains[i],
+        warned: firstWarning(t.monitor)?.step ?? null,
+      })),
     );
     if (untilGain !== null && gains[0] !== null && gains[0] > untilGain) {
       reached = true;

@@ -5,6 +5,7 @@ import { packageVersion } from '../service.ts';
 import { BACKENDS, type BackendName, loadBackend } from './backend.ts';
 import type { DemoOptions } from './demo.ts';
 import { exportCsv } from './export.ts';
+import { notify } from './notify.ts';
 import { positive, runsFlag, type ServerFlags, serverFlags, wholeNumber } from './options.ts';
 import { type ReplayFlags, replay, serve } from './serve.ts';
 
@@ -54,7 +55,7 @@ withServer(
 ).action(async (flags: DemoFlags) => {
   await loadBackend(flags.backend);
   const { demo } = await import('./demo.ts');
-  const { host, token, allowHost, basePath, port } = flags;
+  const { host, token, allowHost, basePath, notify, port } = flags;
   const options: DemoOptions = {
     steps: flags.steps ?? (flags.long ? 3000 : 240),
     depth: flags.depth ?? (flags.long ? 16 : 12),
@@ -66,7 +67,7 @@ withServer(
     untilGain: flags.long ? 1000 : null,
     exit: flags.exit,
     json: flags.json,
-    server: { host, allowHost, basePath, ...(token === undefined ? {} : { token }), ...(port === undefined ? {} : { port }) },
+    server: { host, allowHost, basePath, notify, ...(token === undefined ? {} : { token }), ...(port === undefined ? {} : { port }) },
     runs: flags.runs,
   };
   if (!(await demo(options))) process.exitCode = 1;
@@ -92,6 +93,14 @@ program
   .argument('<file>', 'a recording, RUN.sqlite')
   .option('--out <file>', 'file to write (default: standard output)')
   .action((file: string, { out }: { out?: string }) => exportCsv(file, out));
+
+program
+  .command('notify')
+  .description('Post a test warning to addresses, as a run would, to see that they are right.')
+  .argument('<address...>', "http or https; slack:https://… for Slack's format")
+  .action(async (addresses: string[]) => {
+    if (!(await notify(addresses))) process.exitCode = 1;
+  });
 
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code === 'EPIPE') process.exit(0); // `gainwatch export … | head`

@@ -27,6 +27,7 @@ export interface ServerFlags {
   token?: string;
   allowHost: string[];
   basePath: string;
+  notify: string[];
 }
 
 /** Fresh objects for each command: commander keeps state in them. */
@@ -40,6 +41,10 @@ export const serverFlags = (): Option[] => [
     .argParser(collect)
     .default([], 'none'),
   new Option('--base-path <path>', 'path of the server behind a proxy, like /gainwatch').default('', 'none'),
+  new Option('--notify <address>', "address that warnings are posted to, repeatable; slack:https://… for Slack's format")
+    .env('GAINWATCH_NOTIFY')
+    .argParser(collect)
+    .default([], 'none'),
 ];
 
 export const runsFlag = (): Option => new Option('--runs <folder>', 'folder of the recordings').default('gainwatch-runs');
@@ -53,6 +58,7 @@ export function serviceOptions(flags: ServerFlags, directory: string): ServiceOp
     token: flags.token ?? null,
     allowHost: flags.allowHost,
     basePath: flags.basePath,
+    notify: flags.notify,
     now: Date.now,
     onProblem: (message) => process.stderr.write(`gainwatch: ${message}\n`),
   };

@@ -7,6 +7,8 @@ export interface TraineeProgress {
   ms: number;
   /** Composite gain; null until the first came back. */
   gain: number | null;
+  /** Step of the first warning; null: none. */
+  warned: number | null;
 }
 
 export interface Progress {
@@ -16,8 +18,8 @@ export interface Progress {
 
 const seconds = (ms: number) =>
   ms >= 60_000 ? `${Math.floor(ms / 60_000)} min ${Math.round((ms % 60_000) / 1000)} s` : `${Math.round(ms / 1000)} s`;
-const shown = ({ name, loss, ms, gain }: TraineeProgress) =>
-  `${name} loss ${loss.toFixed(2)}, ${ms.toFixed(0)} ms${name === 'residual' ? '' : `, G ${gain === null ? '…' : gain.toPrecision(3)}`}`;
+const shown = ({ name, loss, ms, gain, warned }: TraineeProgress) =>
+  `${name} loss ${loss.toFixed(2)}, ${ms.toFixed(0)} ms${name === 'residual' ? '' : `, G ${gain === null ? '…' : gain.toPrecision(3)}`}${warned === null ? '' : `, warned at ${warned}`}`;
 
 /** @param mayEndEarly `total` is the most that may come */
 export function createProgress(total: number, mayEndEarly: boolean, stream: NodeJS.WriteStream): Progress {

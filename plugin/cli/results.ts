@@ -3,7 +3,9 @@ import { setTimeout as pause } from 'node:timers/promises';
 import Table from 'cli-table3';
 import type { RunDetail, SeriesAnswer, StepAnswer } from '../../src/telemetry/api.ts';
 import type { MeasureKey } from '../../src/telemetry/catalogue.ts';
+import type { Warning } from '../../src/telemetry/warning.ts';
 import { fromWire, type WireNumber } from '../../src/telemetry/wire.ts';
+import type { Monitor } from '../watch.ts';
 import type { Trainee } from './trainee.ts';
 
 export interface RunResult {
@@ -29,6 +31,16 @@ export interface RunResult {
   monitorShare: number;
   samplesDropped: number;
   errors: number;
+  /** The first warning above `info`. */
+  firstWarning: { step: number; rule: string; connection: string | null; message: string } | null;
+  /** First steps at which the composite gain was at or above 100 and 1000. */
+  passed100: number | null;
+  passed1000: number | null;
+}
+
+/** The first that is more than context; null: none. */
+export function firstWarning(monitor: Monitor): Warning | null {
+  return monitor.warnings().find(({ warning }) => warning.severity !== 'info')?.warning ?? null;
 }
 
 /** Waits for the run's end to be recorded, then reads it. */
@@ -51,6 +63,10 @@ export async function readResults(
     const values = series.flatMap((s) => s.max).filter((v): v is WireNumber => v !== null);
     return values.map(fromWire).reduce((a, b) => (b > a || Number.isNaN(a) ? b : a), Number.NaN);
   };
+  const gains = await ask<SeriesAnswer>('/series?measure=compositeGain&points=10000');
+  const firstAbove = (threshold: number): number | null =>
+    gains.steps.find((_, i) => !(fromWire(gains.series[0].max[i] ?? 0) < threshold)) ?? null;
+  const warning = firstWarning(monitor);
   const latest = await ask<StepAnswer>('/steps/latest');
   const totals = latest.memory?.totals ?? {};
   const mean = (values: number[]) => values.reduce((a, b) => a + b, 0) / values.length;
@@ -73,6 +89,10 @@ export async function readResults(
     monitorShare: (overheadSeconds * 1000) / total,
     samplesDropped,
     errors,
+    firstWarning:
+      warning === null ? null : { step: warning.step, rule: warning.rule, connection: warning.connection, message: warning.message },
+    passed100: firstAbove(100),
+    passed1000: firstAbove(1000),
   };
 }
 
@@ -100,6 +120,10 @@ export function resultTable(results: readonly RunResult[]): string {
   row('loss, first → last ten of the steps', (r) => `${r.firstLoss.toFixed(3)} → ${r.lastLoss.toFixed(3)} of ${r.steps}`);
   row('max composite gain, forward', (r) => gain(r.maxCompositeForwardGain));
   row('max composite gain, backward', (r) => gain(r.maxCompositeBackwardGain));
+  row('first warning', ({ firstWarning: first }) =>
+    first === null ? 'none' : `step ${first.step}: ${first.rule}\n${first.connection ?? ''}`,
+  );
+  row('composite gain passed 100 / 1000', (r) => (r.passed100 === null ? 'never' : `step ${r.passed100} / ${r.passed1000 ?? '–'}`));
   row('worst |row sum − 1|', (r) => r.worstRowDeviation.toExponential(1));
   row('worst |column sum − 1|', (r) => r.worstColumnDeviation.toExponential(1));
   row('off-diagonal mass of H_res', (r) => r.offDiagonalMass.toFixed(3));

@@ -7,7 +7,7 @@ import { Counter, Gauge, Histogram, type OpenMetricsContentType, type Prometheus
 import { MEASURES } from '../../src/telemetry/catalogue.ts';
 import { MEMORY_KINDS } from '../../src/telemetry/sample.ts';
 import type { Sink } from '../pipeline.ts';
-import { addStep, createRunMetrics, type MetricsState, type RunMetrics } from './state.ts';
+import { addStep, addWarning, createRunMetrics, type MetricsState, type RunMetrics } from './state.ts';
 
 export interface Metrics {
   readonly sink: Sink;
@@ -34,7 +34,10 @@ export function createMetrics(version: string): Metrics {
       addStep(metrics, report);
       if (Number.isFinite(report.stepSeconds)) for (const h of histograms) h.observe({ run: run.header.run }, report.stepSeconds);
     },
-    closed: () => {},
+    warned: (run, { warning }, what) => {
+      const metrics = state.get(run.header.run);
+      if (metrics !== undefined && what === 'raised') addWarning(metrics, warning);
+    },
     gone: (run) => {
       const metrics = state.get(run.header.run);
       if (metrics?.run !== run) return;
@@ -177,6 +180,28 @@ function createExposition(state: MetricsState, contentType: ContentType, version
       this.reset();
       for (const { run } of state.values()) if (run.outcome !== null) this.set({ run: run.header.run, outcome: run.outcome }, 1);
     },
+  });
+
+  gauge(
+    'mhc_gain_forecast_steps',
+    'Training steps until the composite gain reaches the threshold if it goes on as now; +Inf: it does not rise.',
+    ['run', 'threshold'],
+    ({ run }, set) => {
+      for (const { threshold, steps } of run.watch.detectors.forecast) set({ run: run.header.run, threshold: String(threshold) }, steps);
+    },
+  );
+  gauge(
+    'mhc_warning_active',
+    'A warning that holds; always 1. layer is empty where it concerns the run as a whole.',
+    ['run', 'rule', 'severity', 'layer'],
+    ({ run }, set) => {
+      for (const { rule, severity, connection } of run.watch.detectors.active) {
+        set({ run: run.header.run, rule, severity, layer: connection ?? '' }, 1);
+      }
+    },
+  );
+  counter('mhc_warnings_total', 'Warnings raised.', ['run', 'rule', 'severity'], ({ run, warningsTotal }, set) => {
+    for (const { rule, severity, count } of warningsTotal) set({ run: run.header.run, rule, severity }, count);
   });
 
   runCounter('mhc_monitor_overhead_seconds_total', 'Time of the training thread spent in gainwatch.', (m) => m.run.monitor.overheadSeconds);

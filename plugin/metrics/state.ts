@@ -1,5 +1,6 @@
 /** What the metrics know of each run, as plain data; filled step by step, read at a scrape (exposition.ts). */
 import type { StepReport } from '../../src/telemetry/report.ts';
+import { RULE_SEVERITIES, type Severity, type Warning } from '../../src/telemetry/warning.ts';
 import type { LiveRun } from '../pipeline.ts';
 
 export interface RunMetrics {
@@ -8,6 +9,8 @@ export interface RunMetrics {
   /** Per connection, [L]. */
   readonly nonfiniteTotal: Float64Array;
   last: StepReport | null;
+  /** Warnings raised, by rule and severity. */
+  readonly warningsTotal: { rule: string; severity: Severity; count: number }[];
   /** Only the outcome is left to be scraped. */
   gone: boolean;
 }
@@ -16,7 +19,15 @@ export interface RunMetrics {
 export type MetricsState = Map<string, RunMetrics>;
 
 export function createRunMetrics(run: LiveRun): RunMetrics {
-  return { run, stepsTotal: 0, nonfiniteTotal: new Float64Array(run.header.connections.length), last: null, gone: false };
+  const warningsTotal = Object.entries(RULE_SEVERITIES).flatMap(([rule, severities]) =>
+    severities.map((severity) => ({ rule, severity, count: 0 })),
+  );
+  return { run, stepsTotal: 0, nonfiniteTotal: new Float64Array(run.header.connections.length), last: null, warningsTotal, gone: false };
+}
+
+export function addWarning({ warningsTotal }: RunMetrics, { rule, severity }: Warning): void {
+  const entry = warningsTotal.find((one) => one.rule === rule && one.severity === severity);
+  if (entry !== undefined) entry.count++;
 }
 
 /** Counters never go down: a step back (a new attempt) is one more step done. */

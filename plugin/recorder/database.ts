@@ -2,7 +2,7 @@
  * A recording is one SQLite file per run, `<run>.sqlite`, in WAL mode: readable with `sqlite3` while the run goes on.
  * This file opens it and owns its schema; write.ts fills it, read.ts asks it. The only importer of libsql.
  *
- * Schema version 1 (PRAGMA user_version; application_id 'gwat'):
+ * Schema version 2 (PRAGMA user_version; application_id 'gwat'); version 1, without warnings and detectors, is brought up:
  * - attempts: one row per opening of the run, or per step back: when, which process, how it ended, first and last step,
  *   the connections (JSON) and the order of the measures (JSON); largest composite gain so far.
  * - steps: one row per step and attempt. Scalars as columns (NULL: not known; NaN is the text 'NaN').
@@ -10,6 +10,7 @@
  *   nonfinite: float64 [connection]; memory: float64 [kind, connection], bytes. All little-endian.
  * - buckets: minimum and maximum of every scalar and measure over 8^level consecutive step numbers, level 1 to 5,
  *   brought up to date with every commit. NaN does not count; a bucket of NaN only is NaN.
+ * - warnings: one row per warning raised: what it was (JSON), when it ended. detectors: their state, to go on after a restart.
  *
  * Durability: synchronous=NORMAL. What is committed survives the death of the process (kill -9); a power cut may take
  * the last commits, never the file.
@@ -19,8 +20,21 @@ import Database from 'libsql';
 
 export type Db = Database.Database;
 
-const SCHEMA_VERSION = 1;
+const SCHEMA_VERSION = 2;
 const APPLICATION_ID = 0x67776174;
+
+const WARNINGS = `
+CREATE TABLE warnings (
+  id INTEGER PRIMARY KEY,
+  warning TEXT NOT NULL,
+  cleared_step INTEGER,
+  cleared_time INTEGER
+);
+CREATE TABLE detectors (
+  one INTEGER PRIMARY KEY CHECK (one = 1),
+  state TEXT NOT NULL
+);
+`;
 
 const SCHEMA = `
 CREATE TABLE attempts (
@@ -74,7 +88,7 @@ CREATE TABLE buckets (
 CREATE VIEW scalars AS
   SELECT attempt, step, datetime(time / 1000, 'unixepoch') AS time, round(step_seconds * 1000, 1) AS step_ms,
          loss, gradient_norm, learning_rate, composite_gain FROM steps ORDER BY attempt, step;
-`;
+${WARNINGS}`;
 
 const pragma = (db: Db, name: string): number => Number((db.prepare(`PRAGMA ${name}`).get() as Record<string, unknown>)[name]);
 
@@ -104,6 +118,9 @@ export function openForWriting(path: string): Db {
     db.exec('BEGIN IMMEDIATE');
     const empty = db.prepare('SELECT count(*) AS n FROM sqlite_master').get() as { n: number };
     if (empty.n === 0) db.exec(`${SCHEMA}PRAGMA application_id = ${APPLICATION_ID}; PRAGMA user_version = ${SCHEMA_VERSION};`);
+    else if (pragma(db, 'application_id') === APPLICATION_ID && pragma(db, 'user_version') === 1) {
+      db.exec(`${WARNINGS}PRAGMA user_version = ${SCHEMA_VERSION};`);
+    }
     db.exec('COMMIT');
     checkFile(db, path);
   } catch (error) {
@@ -113,6 +130,9 @@ export function openForWriting(path: string): Db {
   }
   return db;
 }
+
+/** Has the recording tables for warnings? One of version 1 that nobody has written since has none. */
+export const hasWarnings = (db: Db): boolean => pragma(db, 'user_version') >= 2;
 
 /** Opens a recording that must exist; nothing can be written through it. */
 export function openForReading(path: string): Db {

@@ -39,6 +39,9 @@ export function headerOf(row: AttemptRow): RunHeader {
   return { run: row.run, streams: row.streams, tokens: row.tokens, connections: JSON.parse(row.connections) as ConnectionInfo[] };
 }
 
+/** Keys of the measures in the order in which the attempt keeps them. */
+export const measuresOf = (row: AttemptRow): string[] => JSON.parse(row.measures) as string[];
+
 /** An attempt that nobody ended and that no process writes: not known how it ended. */
 const outcomeOf = (row: AttemptRow): Outcome | null => row.outcome ?? (isAlive(row.pid) ? null : 'unknown');
 
@@ -116,7 +119,18 @@ interface StepRow {
   memory: SqlBlob | null;
 }
 
-function reportOf(row: StepRow): StepReport {
+/** The measures of a step in today's order; one that the recording has not is NaN. */
+function aligned(values: Float32Array, order: readonly string[], layers: number): Float32Array {
+  if (order.length === MEASURES.length && MEASURES.every(({ key }, m) => key === order[m])) return values;
+  const all = new Float32Array(MEASURES.length * layers).fill(Number.NaN);
+  MEASURES.forEach(({ key }, m) => {
+    const at = order.indexOf(key);
+    if (at >= 0) all.set(values.subarray(at * layers, (at + 1) * layers), m * layers);
+  });
+  return all;
+}
+
+function reportOf(row: StepRow, attempt: AttemptRow): StepReport {
   return {
     step: row.step,
     time: row.time,
@@ -125,7 +139,7 @@ function reportOf(row: StepRow): StepReport {
     gradientNorm: fromSql(row.gradient_norm),
     learningRate: fromSql(row.learning_rate),
     compositeGain: fromSql(row.composite_gain) ?? Number.NaN,
-    measures: floats(row.measures),
+    measures: aligned(floats(row.measures), measuresOf(attempt), headerOf(attempt).connections.length),
     mapping: floats(row.mapping),
     nonfinite: doubles(row.nonfinite),
     memory:
@@ -151,7 +165,7 @@ export function* readSteps(reader: Reader, after: { attempt: number; step: numbe
     const page = reader.db.prepare('SELECT * FROM steps WHERE attempt = ? AND step > ? ORDER BY step LIMIT 200');
     for (;;) {
       const rows = page.all(row.attempt, step) as StepRow[];
-      for (const r of rows) yield { attempt: row.attempt, header, report: reportOf(r) };
+      for (const r of rows) yield { attempt: row.attempt, header, report: reportOf(r, row) };
       if (rows.length < 200) break;
       step = rows[rows.length - 1].step;
     }
@@ -165,5 +179,5 @@ export function readLatest(reader: Reader): RecordedStep | null {
   const row = reader.db.prepare('SELECT * FROM steps WHERE attempt = ? ORDER BY step DESC LIMIT 1').get(newest.attempt) as
     | StepRow
     | undefined;
-  return row === undefined ? null : { attempt: newest.attempt, header: headerOf(newest), report: reportOf(row) };
+  return row === undefined ? null : { attempt: newest.attempt, header: headerOf(newest), report: reportOf(row, newest) };
 }

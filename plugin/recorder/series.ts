@@ -6,7 +6,7 @@ import { toWire, type WireNumber } from '../../src/telemetry/wire.ts';
 import { FieldError } from '../fieldError.ts';
 import { doubles, floats, fromSql, isBlob, type SqlBlob, type SqlNumber } from './blobs.ts';
 import { FACTOR, LEVELS, SCALARS } from './buckets.ts';
-import { type AttemptRow, attemptRows, headerOf, type Reader } from './read.ts';
+import { type AttemptRow, attemptRows, headerOf, measuresOf, type Reader } from './read.ts';
 
 export interface SeriesQuery {
   /** A key of the catalogue, or a scalar of the run. */
@@ -23,6 +23,8 @@ export interface SeriesQuery {
 /** A stretch of steps that one attempt stands for: the newest from its first step on, those before it up to there. */
 interface Stretch {
   attempt: number;
+  /** The measures that it keeps, in its order. */
+  measures: string[];
   from: number;
   to: number;
 }
@@ -39,7 +41,7 @@ function stretches(rows: AttemptRow[], query: SeriesQuery): { header: RunHeader;
     const row = rows[i];
     if (row.connections !== newest.connections || row.streams !== newest.streams) break;
     if (row.first_step === null || row.first_step > end) continue;
-    parts.unshift({ attempt: row.attempt, from: Math.max(from, row.first_step), to: end });
+    parts.unshift({ attempt: row.attempt, measures: measuresOf(row), from: Math.max(from, row.first_step), to: end });
     end = row.first_step - 1;
   }
   return { header: headerOf(newest), parts };
@@ -60,8 +62,7 @@ export function readSeries(reader: Reader, query: SeriesQuery): Omit<SeriesAnswe
   const { header, parts } = stretches(attemptRows(reader), query);
   const points = query.points ?? 1000;
   const scalar = SCALARS.indexOf(query.measure as RunScalar);
-  const measure = MEASURES.findIndex((m) => m.key === query.measure);
-  if (scalar < 0 && measure < 0) {
+  if (scalar < 0 && !MEASURES.some((m) => m.key === query.measure)) {
     throw new FieldError('measure', `must be one of ${[...SCALARS, ...MEASURES.map((m) => m.key)].join(', ')}`, query.measure);
   }
   const names = scalar >= 0 ? [''] : (query.connections ?? header.connections.map((c) => c.name));
@@ -76,9 +77,11 @@ export function readSeries(reader: Reader, query: SeriesQuery): Omit<SeriesAnswe
   let level = 0;
   while (level < LEVELS && span / FACTOR ** (level + 1) >= points) level++;
   const size = Math.max(FACTOR ** level, Math.ceil(span / points / FACTOR ** level) * FACTOR ** level);
-  const source = scalar >= 0 ? scalarSource(level, scalar) : measureSource(level, measure, header.connections.length);
   const merged = mergeInto(size, columns.length);
   for (const part of parts) {
+    const place = part.measures.indexOf(query.measure);
+    if (scalar < 0 && place < 0) continue; // recorded before there was this measure
+    const source = scalar >= 0 ? scalarSource(level, scalar) : measureSource(level, place, header.connections.length);
     const rows = reader.db.prepare(source).all(part.attempt, part.from, Math.min(part.to, last)) as Row[];
     for (const row of rows) merged.add(row, columns, scalar >= 0);
   }

@@ -3,10 +3,12 @@ import { mkdirSync } from 'node:fs';
 import { MEASURES } from '../../src/telemetry/catalogue.ts';
 import type { Outcome, StepReport } from '../../src/telemetry/report.ts';
 import { MEMORY_KINDS, type RunHeader } from '../../src/telemetry/sample.ts';
+import type { WarningRecord } from '../../src/telemetry/warning.ts';
 import { blob, toSql } from './blobs.ts';
 import { addToBuckets, type Bucket } from './buckets.ts';
 import { type Db, openForWriting } from './database.ts';
 import { recordingPath } from './directory.ts';
+import { readWarningRows, writeWarnings } from './warnings.ts';
 
 export interface Recording {
   readonly header: RunHeader;
@@ -17,6 +19,8 @@ export interface Recording {
   maxCompositeGain: number | null;
   readonly db: Db;
   open: Bucket[];
+  /** Rows of the warnings that are in the file. */
+  readonly warnings: Map<WarningRecord, number>;
 }
 
 /**
@@ -32,7 +36,7 @@ export function openRecording(directory: string, header: RunHeader, time: number
     endVanished(db, time);
     const attempt = insertAttempt(db, header, time);
     db.exec('COMMIT');
-    return { header, path, db, attempt, lastStep: null, maxCompositeGain: null, open: [] };
+    return { header, path, db, attempt, lastStep: null, maxCompositeGain: null, open: [], warnings: readWarningRows(db) };
   } catch (error) {
     db.close();
     throw error;
@@ -79,10 +83,15 @@ export function isAlive(pid: number): boolean {
 /**
  * Writes reports in one transaction; when it returns they are committed. A step that is not above the last one starts a
  * new attempt (`recording.attempt` then changes).
+ * @param watched the warnings that changed and the state of the detectors (null: as it was)
  * @returns the attempt of each report
  * @throws what SQLite throws (a full disk …): then nothing of the batch is written and the call may be repeated
  */
-export function commitReports(recording: Recording, reports: readonly StepReport[]): number[] {
+export function commitReports(
+  recording: Recording,
+  reports: readonly StepReport[],
+  watched: { changed: Iterable<WarningRecord>; state: string | null } = { changed: [], state: null },
+): number[] {
   const { db } = recording;
   const staged = { attempt: recording.attempt, lastStep: recording.lastStep, max: recording.maxCompositeGain, open: recording.open };
   let changed = new Map<string, Bucket>();
@@ -93,6 +102,7 @@ export function commitReports(recording: Recording, reports: readonly StepReport
     changed = new Map();
   };
   const attempts: number[] = [];
+  let added = new Map<WarningRecord, number>();
   db.exec('BEGIN IMMEDIATE');
   try {
     for (const report of reports) {
@@ -112,6 +122,7 @@ export function commitReports(recording: Recording, reports: readonly StepReport
       attempts.push(staged.attempt);
     }
     flush();
+    added = writeWarnings(db, recording.warnings, watched.changed, watched.state);
     db.exec('COMMIT');
   } catch (error) {
     if (db.inTransaction) db.exec('ROLLBACK');
@@ -121,6 +132,7 @@ export function commitReports(recording: Recording, reports: readonly StepReport
   recording.lastStep = staged.lastStep;
   recording.maxCompositeGain = staged.max;
   recording.open = staged.open;
+  for (const [record, id] of added) recording.warnings.set(record, id);
   return attempts;
 }
 

@@ -1,10 +1,10 @@
-/** The routes of `/api/v1`: runs, series, the latest step. JSON as src/telemetry/api.ts has it; the stream is stream.ts. */
+/** The routes of `/api/v1`: runs, series, the latest step, warnings. JSON as src/telemetry/api.ts has it; the stream is stream.ts. */
 import { Router } from 'express';
 import { toStepAnswer } from '../../src/telemetry/answer.ts';
 import { FieldError } from '../fieldError.ts';
 import type { Pipeline } from '../pipeline.ts';
 import { onlyFields, texts, wholeNumber } from './query.ts';
-import { detailOf, latestOf, listSummaries, seriesOf } from './runs.ts';
+import { detailOf, latestOf, listSummaries, seriesOf, warningsOf } from './runs.ts';
 
 export function createApi(pipeline: Pipeline): Router {
   const router = Router();
@@ -39,6 +39,10 @@ export function createApi(pipeline: Pipeline): Router {
     };
     response.json({ run, ...seriesOf(pipeline, run, query) });
   });
+  router.get('/runs/:run/warnings', (request, response) => {
+    onlyFields(request, []);
+    response.json(warningsOf(pipeline, request.params.run));
+  });
   router.get('/runs/:run/steps/latest', (request, response) => {
     onlyFields(request, []);
     const step = latestOf(pipeline, request.params.run);
@@ -48,7 +52,7 @@ export function createApi(pipeline: Pipeline): Router {
   router.use((request) => {
     throw new FieldError(
       'path',
-      'is not known here: /runs, /runs/RUN, /runs/RUN/series, /runs/RUN/steps/latest, /stream',
+      'is not known here: /runs, /runs/RUN, /runs/RUN/series, /runs/RUN/steps/latest, /runs/RUN/warnings, /stream',
       request.path,
       404,
     );

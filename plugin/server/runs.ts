@@ -1,5 +1,6 @@
 /** Runs as the HTTP interface tells of them: those that this process writes, from memory, and the recordings in the folder. */
-import type { RunDetail, RunSummary } from '../../src/telemetry/api.ts';
+import { toWarningAnswer } from '../../src/telemetry/answer.ts';
+import type { RunDetail, RunSummary, WarningAnswer } from '../../src/telemetry/api.ts';
 import { MEASURES } from '../../src/telemetry/catalogue.ts';
 import { MEMORY_KINDS } from '../../src/telemetry/sample.ts';
 import { toWire } from '../../src/telemetry/wire.ts';
@@ -76,6 +77,14 @@ export function latestOf(pipeline: Pipeline, name: string): RecordedStep | null 
   const live = liveRun(pipeline, name);
   if (live?.last != null) return { attempt: live.attempt, header: live.header, report: live.last };
   return readRecording(pipeline, name, (recorder, reader) => recorder.readLatest(reader));
+}
+
+/** Oldest first. */
+export function warningsOf(pipeline: Pipeline, name: string): WarningAnswer[] {
+  const records =
+    pipeline.live.get(name)?.watch.warnings ??
+    readRecording(pipeline, name, (recorder, reader) => [...recorder.readWarningRows(reader.db).keys()]);
+  return records.map(toWarningAnswer);
 }
 
 export function seriesOf(pipeline: Pipeline, name: string, query: SeriesQuery) {

@@ -5,7 +5,8 @@
  */
 import { once } from 'node:events';
 import type { Request, Response } from 'express';
-import { toStepAnswer } from '../../src/telemetry/answer.ts';
+import { toStepAnswer, toWarningAnswer } from '../../src/telemetry/answer.ts';
+import type { StreamEvents } from '../../src/telemetry/api.ts';
 import type { StepReport } from '../../src/telemetry/report.ts';
 import { FieldError } from '../fieldError.ts';
 import type { LiveRun, Pipeline, Sink } from '../pipeline.ts';
@@ -42,7 +43,10 @@ export function createStream(pipeline: Pipeline): Stream {
   const sink: Sink = {
     opened: changed,
     closed: changed,
-    gone: () => {},
+    warned: (run, record) => {
+      const data = JSON.stringify(toWarningAnswer(record));
+      for (const client of clients) if (wants(client, run.header.run)) send(client, 'warning', data);
+    },
     step: (run, attempt, report) => {
       const wanting = [...clients].filter((client) => wants(client, run.header.run));
       if (wanting.length === 0) return;
@@ -112,7 +116,7 @@ function sendStep(client: Client, run: string, attempt: number, report: StepRepo
   send(client, 'step', data);
 }
 
-function send(client: Client, event: 'run' | 'step', data: string): void {
+function send(client: Client, event: keyof StreamEvents, data: string): void {
   const { response, positions } = client;
   if (response.writableLength > BACKLOG_AT_MOST) {
     response.destroy();

@@ -2,6 +2,7 @@
 import type { MessagePort } from 'node:worker_threads';
 import type { Outcome } from '../../src/telemetry/report.ts';
 import type { MonitorCounters, RunHeader, StepSample } from '../../src/telemetry/sample.ts';
+import type { WarningRecord } from '../../src/telemetry/warning.ts';
 
 /** What the worker is started with (workerData). */
 export interface WorkerOptions {
@@ -14,6 +15,8 @@ export interface WorkerOptions {
   token: string | null;
   allowHost: string[];
   basePath: string;
+  /** Where warnings are sent to. */
+  notify: string[];
   /** Shared with the training thread: [0] samples taken in so far. */
   progress: SharedArrayBuffer;
   /** The worker's end of the way to the training thread. */
@@ -36,6 +39,8 @@ export type FromWorker =
   | { type: 'refused'; message: string }
   /** A step went through: its composite gain. */
   | { type: 'reported'; id: number; compositeGain: number }
+  /** A warning of the run changed: which, by its place among all of the run, and how it is now. */
+  | { type: 'warning'; id: number; what: 'raised' | 'cleared'; at: number; record: WarningRecord }
   | { type: 'closed'; id: number }
   /** Something the user should read: recording off, disk full … */
   | { type: 'problem'; message: string };

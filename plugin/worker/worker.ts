@@ -19,13 +19,14 @@ try {
   const { pipeline } = service;
   const ids = new Map<LiveRun, number>();
   pipeline.sinks.add({
-    opened: () => {},
     step: (run, _attempt, { compositeGain }) => {
       const id = ids.get(run);
       if (id !== undefined) say({ type: 'reported', id, compositeGain });
     },
-    closed: () => {},
-    gone: () => {},
+    warned: (run, record, what) => {
+      const id = ids.get(run);
+      if (id !== undefined) say({ type: 'warning', id, what, at: run.watch.warnings.indexOf(record), record });
+    },
   });
   const take = (message: ToWorker) => {
     switch (message.type) {

@@ -1,8 +1,9 @@
-/** StepReport → the JSON of the HTTP interface. */
-import type { StepAnswer } from './api.ts';
+/** StepReport and WarningRecord → the JSON of the HTTP interface. */
+import type { StepAnswer, WarningAnswer } from './api.ts';
 import { MEASURES } from './catalogue.ts';
 import type { StepReport } from './report.ts';
 import { MEMORY_KINDS, type MemoryKind, type RunHeader } from './sample.ts';
+import type { WarningRecord } from './warning.ts';
 import { toWire, type WireNumber } from './wire.ts';
 
 const orNull = (value: number | null) => (value === null ? null : toWire(value));
@@ -38,4 +39,8 @@ export function toStepAnswer(header: RunHeader, attempt: number, report: StepRep
         : { connections: keyed<MemoryKind>(MEMORY_KINDS, report.memory.connections), totals: report.memory.totals },
     monitor: report.monitor,
   };
+}
+
+export function toWarningAnswer({ warning, clearedStep, clearedTime }: WarningRecord): WarningAnswer {
+  return { ...warning, value: toWire(warning.value), active: clearedTime === null, clearedStep, clearedTime };
 }

@@ -5,6 +5,7 @@
 
 import type { Outcome } from './report.ts';
 import type { ConnectionInfo, MemoryKind } from './sample.ts';
+import type { Warning } from './warning.ts';
 import type { WireNumber } from './wire.ts';
 
 /** A row of `GET /api/v1/runs`, newest first. */
@@ -91,13 +92,24 @@ export interface StepAnswer {
   monitor: { overheadSeconds: number; samplesDropped: number; errors: number };
 }
 
+/** A row of `GET /api/v1/runs/{run}/warnings`, oldest first, and the data of a `warning` event: raised, or cleared. */
+export interface WarningAnswer extends Omit<Warning, 'value'> {
+  value: WireNumber;
+  /** Does it hold now? */
+  active: boolean;
+  clearedStep: number | null;
+  clearedTime: number | null;
+}
+
 /**
  * `GET /api/v1/stream[?run=NAME…]`: server-sent events.
- * `step`: a StepAnswer. `run`: a RunSummary, when a run opens, starts a new attempt or ends.
+ * `step`: a StepAnswer. `run`: a RunSummary, when a run opens, starts a new attempt or ends. `warning`: a WarningAnswer, when
+ * one is raised or cleared.
  * The id of an event holds the position in every run of the stream ("hc:1:230,mhc:1:229": run, attempt, step), so that
  * Last-Event-ID brings back exactly what was missed, from the recordings.
  */
 export interface StreamEvents {
   step: StepAnswer;
   run: RunSummary;
+  warning: WarningAnswer;
 }

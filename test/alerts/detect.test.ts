@@ -2,8 +2,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { createDetectors, detect, detectStall, restoreDetectors, saveDetectors } from '../../alerts/detect.ts';
-import { RULES, type Warning } from '../../alerts/warning.ts';
 import type { RunHeader } from '../../src/telemetry/sample.ts';
+import { RULES, type Warning } from '../../src/telemetry/warning.ts';
 import { headerOf, reportOf } from '../support/reports.ts';
 
 type Given = Parameters<typeof reportOf>[2];

@@ -5,7 +5,7 @@ import { createGrowth, noteGrowth, outliersOf } from '../../alerts/growth.ts';
 import { createLatch, type Finding, latch } from '../../alerts/latch.ts';
 import { addPoint, createLine, fitOf, medianOf, runningMedian } from '../../alerts/smoothing.ts';
 import { addToTrend, createTrend, forecast } from '../../alerts/trend.ts';
-import type { Warning } from '../../alerts/warning.ts';
+import type { Warning } from '../../src/telemetry/warning.ts';
 
 const finite = fc.double({ min: -1e3, max: 1e3, noNaN: true });
 

@@ -16,7 +16,7 @@ async function start(recorder?: Recorder | null) {
     onProblem,
   });
   const seen: number[] = [];
-  const sink: Sink = { opened: () => {}, step: (_run, _attempt, report) => seen.push(report.step), closed: () => {}, gone: () => {} };
+  const sink: Sink = { step: (_run, _attempt, report) => seen.push(report.step) };
   pipeline.sinks.add(sink);
   vi.useFakeTimers();
   onTestFinished(() => {
@@ -96,12 +96,9 @@ test('a sample that does not fit, and a sink that throws, are counted; the next 
   const run = openRun(pipeline, header);
   takeSample(pipeline, run, testSample(header, 1, { mappings: new Float32Array(5) }));
   pipeline.sinks.add({
-    opened: () => {},
     step: () => {
       throw new Error('broken sink');
     },
-    closed: () => {},
-    gone: () => {},
   });
   takeSample(pipeline, run, testSample(header, 2));
   takeSample(pipeline, run, testSample(header, 3));

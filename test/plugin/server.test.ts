@@ -20,6 +20,7 @@ async function start(change: Partial<ServiceOptions> = {}): Promise<Service & { 
     token: null,
     allowHost: [],
     basePath: '',
+    notify: [],
     now: Date.now,
     onProblem: (message) => problems.push(message),
     ...change,

@@ -4,19 +4,22 @@
 export const SEVERITIES = ['info', 'warning', 'critical'] as const;
 export type Severity = (typeof SEVERITIES)[number];
 
-/** Also the `rule` label of the metrics and the anchor in the runbook. */
-export const RULES = [
-  'gain-forecast',
-  'runaway-connection',
-  'collapse',
-  'deviation-drift',
-  'dead-routing',
-  'nonfinite',
-  'stalled',
-  'loss-spike',
-  'gradient-spike',
-] as const;
-export type RuleName = (typeof RULES)[number];
+/**
+ * Each rule and the severities it raises. The names are also the `rule` label of the metrics and anchors in the runbook.
+ */
+export const RULE_SEVERITIES = {
+  'gain-forecast': ['warning', 'critical'],
+  'runaway-connection': ['warning'],
+  collapse: ['critical'],
+  'deviation-drift': ['warning'],
+  'dead-routing': ['warning'],
+  nonfinite: ['critical'],
+  stalled: ['warning'],
+  'loss-spike': ['info'],
+  'gradient-spike': ['info'],
+} as const satisfies Record<string, readonly Severity[]>;
+export type RuleName = keyof typeof RULE_SEVERITIES;
+export const RULES = Object.keys(RULE_SEVERITIES) as RuleName[];
 
 export interface Warning {
   run: string;
@@ -42,4 +45,13 @@ export interface Warning {
   message: string;
   /** Where the runbook says what to do: `runbook.md#gain-forecast`. */
   runbook: string;
+}
+
+/** A warning and what became of it. */
+export interface WarningRecord {
+  warning: Warning;
+  /** Step at which it ended; null: it holds, or ended without a step. */
+  clearedStep: number | null;
+  /** Milliseconds since 1970; null: it holds. */
+  clearedTime: number | null;
 }

@@ -1,0 +1,43 @@
+/** `gainwatch notify`: posts a test warning and says what came of it. */
+import type { Warning, WarningRecord } from '../../src/telemetry/warning.ts';
+import { deliver } from '../notify/notifier.ts';
+import { noticeOf, parseTarget } from '../notify/target.ts';
+
+/** How long one call may take in all, ms. */
+const LONGEST = 15_000;
+
+/** @returns whether all were delivered. @throws on an address that is none */
+export async function notify(addresses: readonly string[]): Promise<boolean> {
+  const targets = addresses.map(parseTarget);
+  const stop = new AbortController();
+  process.once('SIGINT', () => stop.abort());
+  const signal = AbortSignal.any([stop.signal, AbortSignal.timeout(LONGEST)]);
+  let delivered = true;
+  for (const target of targets) {
+    const surroundings = { fetch, random: Math.random, onProblem: () => {} };
+    const problem = await deliver(target, noticeOf('raised', testWarning(Date.now())), surroundings, signal);
+    process.stderr.write(`${target.shown} (${target.format}): ${problem ?? 'delivered'}\n`);
+    delivered &&= problem === null;
+  }
+  return delivered;
+}
+
+function testWarning(time: number): WarningRecord {
+  const warning: Warning = {
+    run: 'test',
+    rule: 'gain-forecast',
+    severity: 'critical',
+    step: 1,
+    time,
+    connection: 'block0.attention',
+    suspects: ['block0.attention'],
+    measure: 'compositeGain',
+    value: 100,
+    threshold: 1000,
+    stepsLeft: 100,
+    interval: [50, 200],
+    message: 'This is a test of gainwatch: no run is in trouble.',
+    runbook: 'runbook.md#gain-forecast',
+  };
+  return { warning, clearedStep: null, clearedTime: null };
+}
