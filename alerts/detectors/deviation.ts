@@ -11,8 +11,8 @@ import type { Finding } from '../latch.ts';
 
 /** Growth of ln(deviation) beyond the median connection's, in robust deviations of the peers, and the least deviation that matters. */
 const LEAST = 0.6;
-const DEVIATIONS = 4;
-const FLOOR = 0.02;
+const DEVIATIONS = 6;
+const FLOOR = 0.03;
 /** High for any connection: half of the mass of a column is gone or doubled. */
 const HIGH = 0.5;
 

@@ -1,0 +1,132 @@
+/** Notices against a real HTTP server that fails as real ones do. */
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { createNotifier, deliver } from '../../plugin/notify/notifier.ts';
+import { bodyFor, type Notice, noticeOf, parseTarget } from '../../plugin/notify/target.ts';
+import type { LiveRun } from '../../plugin/pipeline.ts';
+import type { Severity, WarningRecord } from '../../src/telemetry/warning.ts';
+
+const record = (severity: Severity = 'critical', step = 7): WarningRecord => ({
+  warning: {
+    run: 'a-run',
+    rule: 'gain-forecast',
+    severity,
+    step,
+    time: 1,
+    connection: 'block0.mlp',
+    suspects: ['block0.mlp'],
+    measure: 'compositeGain',
+    value: Number.POSITIVE_INFINITY,
+    threshold: 1000,
+    stepsLeft: 10,
+    interval: [5, 20],
+    message: 'G < 1000 & rising',
+    runbook: 'runbook.md#gain-forecast',
+  },
+  clearedStep: null,
+  clearedTime: null,
+});
+const run = {} as LiveRun;
+
+/** Answers with these statuses, then 200; a status of 0 cuts the connection. */
+async function receiver(...statuses: number[]): Promise<{ url: string; bodies: Notice[] }> {
+  const bodies: Notice[] = [];
+  const server: Server = createServer((request, response) => {
+    let body = '';
+    request.on('data', (part: Buffer) => {
+      body += part;
+    });
+    request.on('end', () => {
+      bodies.push(JSON.parse(body) as Notice);
+      const status = statuses.shift() ?? 200;
+      if (status === 0) response.destroy();
+      else response.writeHead(status).end();
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  onTestFinished(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/hook?secret=1`, bodies };
+}
+
+const surroundings = (problems: string[] = []) => ({
+  fetch,
+  random: () => 0,
+  onProblem: (message: string) => problems.push(message),
+  firstWait: 5,
+});
+const never = new AbortController().signal;
+
+describe('targets', () => {
+  test('are addresses, in the format of Slack where they are Slack', () => {
+    expect(parseTarget('https://example.org/hook?key=1')).toEqual({
+      url: 'https://example.org/hook?key=1',
+      format: 'webhook',
+      shown: 'https://example.org',
+    });
+    expect(parseTarget('slack:http://localhost:8065/hooks/x').format).toBe('slack');
+    expect(parseTarget('https://hooks.slack.com/services/x').format).toBe('slack');
+  });
+
+  test.each(['', 'example.org', 'ftp://example.org', 'slack:nothing'])('%j is none', (text) => {
+    expect(() => parseTarget(text)).toThrow(/notify \(--notify, GAINWATCH_NOTIFY\) must be an http or https address/);
+  });
+
+  test('get all of the warning as JSON; Slack gets a text in which nothing is markup', () => {
+    const notice = noticeOf('raised', record());
+    const posted = JSON.parse(bodyFor(parseTarget('http://x'), notice)) as Notice;
+    expect(posted).toMatchObject({ version: 1, status: 'raised', warning: { rule: 'gain-forecast', value: '+Inf', active: true } });
+    const { text } = JSON.parse(bodyFor(parseTarget('slack:http://x'), notice)) as { text: string };
+    expect(text).toBe(':rotating_light: *gain-forecast* critical, run `a-run`, step 7\nG &lt; 1000 &amp; rising');
+  });
+});
+
+describe('delivery', () => {
+  test('is tried again after a failure', async () => {
+    const { url, bodies } = await receiver(503, 0, 429);
+    expect(await deliver(parseTarget(url), noticeOf('raised', record()), surroundings(), never)).toBeNull();
+    expect(bodies).toHaveLength(4);
+  });
+
+  test('is not tried again where the request is refused, nor for ever', async () => {
+    const refusing = await receiver(404);
+    expect(await deliver(parseTarget(refusing.url), noticeOf('raised', record()), surroundings(), never)).toBe('it answers 404');
+    expect(refusing.bodies).toHaveLength(1);
+    const broken = await receiver(...new Array<number>(20).fill(500));
+    expect(await deliver(parseTarget(broken.url), noticeOf('raised', record()), surroundings(), never)).toBe('it answers 500');
+    expect(broken.bodies).toHaveLength(8);
+  });
+});
+
+describe('the notifier', () => {
+  test('sends in order to every target and keeps context back', async () => {
+    const [one, two] = [await receiver(500), await receiver()];
+    const notifier = createNotifier([one.url, two.url].map(parseTarget), surroundings());
+    notifier.sink.warned!(run, record('info'), 'raised');
+    notifier.sink.warned!(run, record('warning', 1), 'raised');
+    notifier.sink.warned!(run, record('warning', 2), 'raised');
+    notifier.sink.warned!(run, record('warning', 1), 'cleared');
+    await notifier.close(5000);
+    const told = (bodies: Notice[]) => bodies.map(({ status, warning }) => `${status} ${warning.step}`);
+    expect(told(two.bodies)).toEqual(['raised 1', 'raised 2', 'cleared 1']);
+    expect(told(one.bodies)).toEqual(['raised 1', 'raised 1', 'raised 2', 'cleared 1']);
+  });
+
+  test('never waits, bounds what waits, and says once what was lost, without the secret', async () => {
+    const problems: string[] = [];
+    const { url } = await receiver();
+    const stuck = { ...surroundings(problems), fetch: (_url: unknown, init?: RequestInit) => hang(init!.signal!) };
+    const notifier = createNotifier([parseTarget(url)], stuck as Parameters<typeof createNotifier>[1]);
+    const start = performance.now();
+    for (let step = 0; step < 300; step++) notifier.sink.warned!(run, record('critical', step), 'raised');
+    await notifier.close(50);
+    expect(performance.now() - start).toBeLessThan(2000);
+    expect(problems).toEqual([expect.stringMatching(/^notify http:\/\/127\.0\.0\.1:\d+: 1 of the warnings could not be sent: too many/)]);
+  });
+});
+
+const hang = (signal: AbortSignal) =>
+  new Promise<Response>((_resolve, reject) => signal.addEventListener('abort', () => reject(new Error('aborted'))));
