@@ -13,8 +13,8 @@ import { addPoint, createLine, fitOf, type Line, type Recent, runningMedian } fr
 /** Points of the running median, which a spike of one or two steps does not pass. */
 const MEDIAN = 5;
 /** Steps after which a point counts 1/e, and steps that the slope is trusted. Chosen on the tuning half of the corpus. */
-const FAST = { tau: 40, damping: 140 };
-const SLOW = { tau: 120, damping: 80 };
+const FAST = { tau: 40, damping: 100 };
+const SLOW = { tau: 80, damping: 80 };
 /** Steps that a steady slope is trusted. */
 const STEADY = 200;
 /** Points before the first forecast. */

@@ -12,7 +12,7 @@ import { addToTrend, createTrend, forecast, type Trend } from '../trend.ts';
 import { type Runaway, suspectsOf } from './runaway.ts';
 
 /** How far above the limit the highest forecast must be, in ln; less ln(sensitivity). Chosen by `npm run eval`. */
-const ABOVE = 0.8;
+const ABOVE = 0.7;
 /** How far below that it must fall for the warning to end, in ln. */
 const HYSTERESIS = 1.5;
 /** Of G − 1: a healthy mHC model has as much. */

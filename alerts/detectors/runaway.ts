@@ -8,8 +8,11 @@ import { digits, finding, measureOf } from '../finding.ts';
 import { byGrowth, createGrowth, type Growth, noteGrowth, outliersOf } from '../growth.ts';
 import type { Finding } from '../latch.ts';
 
-/** Growth of the logarithm beyond the median connection's, and in robust deviations of the peers. */
-const LIMITS = { gain: { least: 0.25, deviations: 6 }, logitRange: { least: 0.4, deviations: 6 } } as const;
+/**
+ * Growth of the logarithm beyond the median connection's, and in robust deviations of the peers; and the value below which
+ * nothing is amiss (Sinkhorn stops converging at a range of the logits of about 30).
+ */
+const LIMITS = { gain: { least: 0.25, deviations: 6, floor: 0 }, logitRange: { least: 0.4, deviations: 6, floor: 20 } } as const;
 const WORDS = { gain: 'gain', logitRange: 'range of the logits' } as const;
 
 export interface Runaway {
@@ -46,8 +49,10 @@ export function findRunaway(header: RunHeader, state: Runaway, report: StepRepor
     connections.logitRange.map((l) => Math.log(measureOf(header, report, 'logitRange', l))),
   );
   for (const what of ['gain', 'logitRange'] as const) {
-    const { least, deviations } = LIMITS[what];
-    const { usual, limit, positions } = outliersOf(state[what], least, deviations);
+    const { least, deviations, floor } = LIMITS[what];
+    const outliers = outliersOf(state[what], least, deviations);
+    const { usual, limit } = outliers;
+    const positions = outliers.positions.filter((k) => Math.exp(state[what].fast[k]) >= floor);
     if (positions.length === 0) continue;
     const suspects = positions.map((k) => connections[what][k]);
     const value = Math.exp(state[what].growth[positions[0]]);

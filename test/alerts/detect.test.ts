@@ -123,7 +123,7 @@ describe('runaway connection', () => {
   });
 
   it('looks at the logits of mHC', () => {
-    const { raised } = follow(mhc, 300, (step) => ({ measures: { logitRange: (l) => (l === 2 && step > 200 ? 20 : 5) } }));
+    const { raised } = follow(mhc, 300, (step) => ({ measures: { logitRange: (l) => (l === 2 && step > 200 ? 30 : 5) } }));
     expect(raised).toMatchObject([{ rule: 'runaway-connection', connection: 'block1.attention', measure: 'logitRange' }]);
   });
 });

@@ -25,3 +25,6 @@ export const findChromium = () => findProgram(['chromium', 'chromium-browser', '
 export const findPrometheus = () => findProgram(['prometheus'], 'PROMETHEUS', 'apt-get install prometheus');
 export const findPromtool = () => findProgram(['promtool'], 'PROMTOOL', 'apt-get install prometheus');
 export const findSqlite = () => findProgram(['sqlite3'], 'SQLITE3', 'apt-get install sqlite3');
+export const findAlertmanager = () =>
+  findProgram(['prometheus-alertmanager', 'alertmanager'], 'ALERTMANAGER', 'apt-get install prometheus-alertmanager');
+export const findAmtool = () => findProgram(['amtool'], 'AMTOOL', 'apt-get install prometheus-alertmanager');

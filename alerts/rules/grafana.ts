@@ -1,0 +1,202 @@
+/** A Grafana dashboard over the metrics, to import: one row of panels per question. */
+
+interface Panel {
+  title: string;
+  description: string;
+  unit: string;
+  /** PromQL and how its series are called. */
+  queries: [expr: string, legend: string][];
+  log?: boolean;
+  width: number;
+}
+
+const R = '{run=~"$run"}';
+const HALF = 12;
+const THIRD = 8;
+
+export const PANELS: readonly Panel[] = [
+  {
+    title: 'Composite gain G',
+    description: 'Largest amplification over the depth, forward or backward. HC: look from 100 on. mHC: at most n.',
+    unit: 'none',
+    log: true,
+    queries: [[`mhc_composite_gain_ratio${R}`, '{{run}}']],
+    width: HALF,
+  },
+  {
+    title: 'Steps until G reaches a limit',
+    description: 'The forecast of the detectors; no line: it is not rising.',
+    unit: 'none',
+    log: true,
+    queries: [[`mhc_gain_forecast_steps${R}`, '{{run}} to {{threshold}}']],
+    width: HALF,
+  },
+  {
+    title: 'Warnings that hold',
+    description: 'By rule and connection.',
+    unit: 'none',
+    queries: [[`mhc_warning_active${R}`, '{{run}} {{rule}} {{layer}}']],
+    width: HALF,
+  },
+  {
+    title: 'Warnings raised',
+    description: 'Since the run was opened.',
+    unit: 'none',
+    queries: [[`sum by (run, rule) (mhc_warnings_total${R})`, '{{run}} {{rule}}']],
+    width: HALF,
+  },
+  {
+    title: 'Gain of each connection, forward',
+    description: 'max_i |sum_j H_ij| of one H_res.',
+    unit: 'none',
+    log: true,
+    queries: [[`mhc_layer_forward_gain_ratio${R}`, '{{run}} {{layer}}']],
+    width: HALF,
+  },
+  {
+    title: 'Gain of each connection, backward',
+    description: 'max_j |sum_i H_ij| of one H_res.',
+    unit: 'none',
+    log: true,
+    queries: [[`mhc_layer_backward_gain_ratio${R}`, '{{run}} {{layer}}']],
+    width: HALF,
+  },
+  {
+    title: 'Largest deviation of a row or column sum',
+    description: 'How far H_res is from doubly stochastic.',
+    unit: 'none',
+    log: true,
+    queries: [
+      [`max by (run) (mhc_layer_row_deviation_ratio${R})`, '{{run}} rows'],
+      [`max by (run) (mhc_layer_column_deviation_ratio${R})`, '{{run}} columns'],
+    ],
+    width: THIRD,
+  },
+  {
+    title: 'Separation of the streams',
+    description: '1: kept apart, 0: collapsed into one.',
+    unit: 'none',
+    queries: [[`run:mhc_composite_separation_ratio:min${R}`, '{{run}}']],
+    width: THIRD,
+  },
+  {
+    title: 'Routing entropy, lowest connection',
+    description: '0 routes hard, 1 mixes evenly.',
+    unit: 'percentunit',
+    queries: [[`min by (run) (mhc_layer_routing_entropy_ratio${R})`, '{{run}}']],
+    width: THIRD,
+  },
+  {
+    title: 'Loss',
+    description: 'Of the last watched step.',
+    unit: 'none',
+    queries: [[`mhc_training_loss${R}`, '{{run}}']],
+    width: THIRD,
+  },
+  {
+    title: 'Gradient norm and learning rate',
+    description: 'The norm before clipping.',
+    unit: 'none',
+    log: true,
+    queries: [
+      [`mhc_training_gradient_norm${R}`, '{{run}} gradient'],
+      [`mhc_training_learning_rate${R}`, '{{run}} learning rate'],
+    ],
+    width: THIRD,
+  },
+  {
+    title: 'Steps per second',
+    description: 'Watched or not.',
+    unit: 'none',
+    queries: [[`run:mhc_training_steps:rate1m${R}`, '{{run}}']],
+    width: THIRD,
+  },
+  {
+    title: 'Memory of the connections',
+    description: 'activations: kept for the backward pass.',
+    unit: 'bytes',
+    queries: [[`sum by (run, kind) (mhc_layer_memory_bytes${R})`, '{{run}} {{kind}}']],
+    width: THIRD,
+  },
+  {
+    title: 'Memory held by the backend',
+    description: 'After the step.',
+    unit: 'bytes',
+    queries: [['mhc_training_memory_bytes{run=~"$run", kind="allocated"}', '{{run}}']],
+    width: THIRD,
+  },
+  {
+    title: 'gainwatch itself',
+    description: 'Share of the training time; steps lost; faults.',
+    unit: 'none',
+    queries: [
+      [`rate(mhc_monitor_overhead_seconds_total${R}[1m])`, '{{run}} share of time'],
+      [`mhc_monitor_samples_dropped_total${R}`, '{{run}} lost'],
+      [`mhc_monitor_errors_total${R}`, '{{run}} faults'],
+    ],
+    width: THIRD,
+  },
+];
+
+const HEIGHT = 8;
+const DATASOURCE = { type: 'prometheus', uid: '$datasource' };
+
+function panels() {
+  let x = 0;
+  let y = 0;
+  return PANELS.map(({ title, description, unit, queries, log = false, width }, i) => {
+    if (x + width > 24) {
+      x = 0;
+      y += HEIGHT;
+    }
+    const gridPos = { x, y, w: width, h: HEIGHT };
+    x += width;
+    const scaleDistribution = log ? { type: 'log', log: 10 } : { type: 'linear' };
+    return {
+      id: i + 1,
+      type: 'timeseries',
+      title,
+      description,
+      datasource: DATASOURCE,
+      gridPos,
+      fieldConfig: { defaults: { unit, custom: { scaleDistribution, showPoints: 'never', lineWidth: 1 } }, overrides: [] },
+      options: { legend: { displayMode: 'list', placement: 'bottom' }, tooltip: { mode: 'multi', sort: 'desc' } },
+      targets: queries.map(([expr, legendFormat], q) => ({
+        refId: String.fromCharCode(65 + q),
+        datasource: DATASOURCE,
+        expr,
+        legendFormat,
+      })),
+    };
+  });
+}
+
+export function grafanaDashboard(): string {
+  const dashboard = {
+    title: 'gainwatch',
+    uid: 'gainwatch',
+    tags: ['training', 'hyper-connections'],
+    schemaVersion: 38,
+    editable: true,
+    refresh: '5s',
+    time: { from: 'now-30m', to: 'now' },
+    templating: {
+      list: [
+        { name: 'datasource', type: 'datasource', query: 'prometheus' },
+        {
+          name: 'run',
+          type: 'query',
+          datasource: DATASOURCE,
+          query: { query: 'label_values(mhc_run_info, run)', refId: 'run' },
+          refresh: 2,
+          multi: true,
+          includeAll: true,
+          allValue: '.*',
+          current: { text: 'All', value: '$__all' },
+        },
+      ],
+    },
+    panels: panels(),
+  };
+  return `${JSON.stringify(dashboard, null, 2)}\n`;
+}
