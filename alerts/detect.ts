@@ -30,7 +30,7 @@ const PATIENCE: Record<RuleName, { confirm: number; clear: number }> = {
 };
 
 /** Of the state's form: one of another version is not restored. */
-const VERSION = 1;
+const VERSION = 2;
 
 export interface DetectorState {
   version: number;
@@ -44,7 +44,7 @@ export interface DetectorState {
   active: Warning[];
   /** Steps until the composite gain reaches a threshold, by threshold; Infinity where none is near. */
   forecast: GainForecast[];
-  /** By rule; the gain forecast has one per threshold. */
+  /** By rule; the gain forecast has one per limit. */
   latches: Record<string, Latch>;
   warmth: Warmth;
   runaway: Runaway;
@@ -99,7 +99,7 @@ export function detect(header: RunHeader, state: DetectorState, report: StepRepo
   state.forecast = gain.forecasts;
   return settle(state, [
     ['nonfinite', findNonfinite(header, report)],
-    ...gain.findings.map((found, i): Found => ['gain-forecast', found, i]),
+    ...gain.findings.map(({ found, confirm }, i): Found => ['gain-forecast', found, i, confirm]),
     ['runaway-connection', runaway],
     ['collapse', findCollapse(header, state.collapse, report, state.runaway)],
     ['deviation-drift', findDrift(header, state.deviation, report)],
@@ -115,15 +115,15 @@ export function detectStall(header: RunHeader, state: DetectorState, now: number
   return settle(state, [['stalled', findStall(header, state.stall, now)]]);
 }
 
-/** What a rule found; `part` tells the thresholds of one rule apart. */
-type Found = [rule: RuleName, found: Finding, part?: number];
+/** What a rule found; `part` tells the limits of one rule apart, each with its own `confirm` in place of the rule's. */
+type Found = [rule: RuleName, found: Finding, part?: number, confirm?: number];
 
 function settle(state: DetectorState, findings: Found[]): Detection {
   const detection: Detection = { raised: [], cleared: [] };
-  for (const [rule, found, part = 0] of findings) {
+  for (const [rule, found, part = 0, confirm = PATIENCE[rule].confirm] of findings) {
     const key = `${rule} ${part}`;
     state.latches[key] ??= createLatch();
-    const { raised, cleared } = latch(state.latches[key], found, PATIENCE[rule].confirm, PATIENCE[rule].clear);
+    const { raised, cleared } = latch(state.latches[key], found, confirm, PATIENCE[rule].clear);
     if (cleared !== null) detection.cleared.push(cleared);
     if (raised !== null) detection.raised.push(raised);
   }

@@ -15,8 +15,8 @@ const MEDIAN = 5;
 /** Steps after which a point counts 1/e, and steps that the slope is trusted. Chosen on the tuning half of the corpus. */
 const FAST = { tau: 40, damping: 100 };
 const SLOW = { tau: 80, damping: 80 };
-/** Steps that a steady slope is trusted. */
-const STEADY = 200;
+/** Steps that a steady slope is trusted, and standard errors between the slow line's slope and the lower end that is. */
+const STEADY = { damping: 100, errors: 15 };
 /** Points before the first forecast. */
 const LEAST = 10;
 /**
@@ -45,6 +45,8 @@ export function addToTrend(trend: Trend, step: number, value: number): void {
 }
 
 export interface Forecast {
+  /** Smoothed value now. */
+  level: number;
   /** Highest value that is forecast. */
   peak: number;
   /** Value that is reached for nearly certain if nothing changes. */
@@ -61,11 +63,11 @@ export function forecast(trend: Trend, limit: number): Forecast | null {
   const { level, slope, noise, slopeError } = fitOf(trend.fast);
   const slow = fitOf(trend.slow);
   const peak = level + FAST.damping * slope + SLOW.damping * slow.slope;
-  const steady = level + STEADY * (slow.slope - ERRORS * slow.slopeError);
+  const steady = level + STEADY.damping * (slow.slope - STEADY.errors * slow.slopeError);
   const distance = limit - level;
   const low = stepsUntil(distance - DEVIATIONS * noise, slope + ERRORS * slopeError);
   const high = stepsUntil(distance + DEVIATIONS * noise, slope - ERRORS * slopeError);
-  return { peak, steady, steps: stepsUntil(distance, slope), interval: [low, high] };
+  return { level, peak, steady, steps: stepsUntil(distance, slope), interval: [low, high] };
 }
 
 function stepsUntil(distance: number, slope: number): number {

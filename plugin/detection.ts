@@ -100,7 +100,8 @@ function end(watch: WatchState, record: WarningRecord, step: number | null, time
   return { what: 'cleared', record };
 }
 
-const isSame = (a: Warning, b: Warning) => a.rule === b.rule && a.threshold === b.threshold && a.step === b.step;
+const isSame = (a: Warning, b: Warning) =>
+  a.rule === b.rule && a.severity === b.severity && a.threshold === b.threshold && a.step === b.step;
 
 /** The state of the detectors where it should be recorded again, else null. @param time of the newest report */
 export function stateToSave(watch: WatchState, time: number): string | null {

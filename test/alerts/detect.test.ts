@@ -36,7 +36,7 @@ describe('gain forecast', () => {
   it.each([600, 1200, 3000])('warns of a ramp that reaches 1000 at step %i well before it', (end) => {
     const { raised } = follow(hc, end, ramp(end));
     const [warning] = raised.filter(({ threshold }) => threshold === 1000);
-    expect(warning).toMatchObject({ rule: 'gain-forecast', severity: 'critical', measure: 'compositeGain', run: 'a-run' });
+    expect(warning).toMatchObject({ rule: 'gain-forecast', severity: 'warning', measure: 'compositeGain', run: 'a-run' });
     const lead = end - warning.step;
     expect(lead).toBeGreaterThan(50);
     expect(warning.stepsLeft).toBeGreaterThan(0.6 * lead);
@@ -46,12 +46,46 @@ describe('gain forecast', () => {
     expect(high ?? Number.POSITIVE_INFINITY).toBeGreaterThanOrEqual(lead);
   });
 
-  it('warns of 100 before it warns of 1000', () => {
-    const { raised } = follow(hc, 1200, ramp(1200));
+  it('warns of 100, that 1000 may come, and that it is nearly certain to come', () => {
+    const { raised } = follow(hc, 700, ramp(600));
     expect(raised.map(({ threshold, severity }) => [threshold, severity])).toEqual([
       [100, 'warning'],
+      [1000, 'warning'],
       [1000, 'critical'],
     ]);
+    expect(raised[1].message).toMatch(/may reach 1000 in about \d+ steps/);
+    expect(raised[2].message).toMatch(/is forecast to reach 1000 in about \d+ steps/);
+  });
+
+  it('is as certain as can be of a gain that is there, slowly though it came', () => {
+    const { raised } = follow(hc, 3100, ramp(3000));
+    const last = raised.at(-1);
+    expect(last).toMatchObject({ threshold: 1000, severity: 'critical', stepsLeft: 0 });
+    expect(last?.step).toBeLessThan(3060);
+    expect(last?.message).toMatch(/has reached 1000/);
+  });
+
+  /** A gain that stands at `gain` while the learning rate rises to `factor` times what it was. */
+  const risenRate = (gain: number, factor: number | null) => {
+    const rate = (step: number) => (factor === null ? null : step > 800 ? factor * 1e-3 : 1e-3);
+    return follow(hc, 830, (step) => ({ learningRate: rate(step), compositeGain: gain * Math.exp(0.02 * wobble(step)) })).raised;
+  };
+
+  it('knows that a risen learning rate carries the gain with it, before it does', () => {
+    expect(risenRate(50, 1)).toEqual([]);
+    expect(risenRate(50, null)).toEqual([]);
+    const raised = risenRate(50, 4);
+    // The rate alone is never certain.
+    expect(raised.map(({ threshold, severity }) => [threshold, severity])).toEqual([
+      [100, 'warning'],
+      [1000, 'warning'],
+    ]);
+    for (const { step, message } of raised) {
+      expect(step).toBeLessThan(810);
+      expect(message).toMatch(/the learning rate is [34](\.\d+)? × its recent mean/);
+    }
+    // Where nothing is amplified, a rate carries nothing.
+    expect(risenRate(1, 10)).toEqual([]);
   });
 
   it('names the connection that grows', () => {
@@ -253,7 +287,7 @@ describe('the state', () => {
   it('is not restored from another run, another version or rubbish', () => {
     const text = saveDetectors(createDetectors(hc));
     expect(restoreDetectors(headerOf('hc', 6), text)).toBeNull();
-    expect(restoreDetectors(hc, text.replace('"version":1', '"version":0'))).toBeNull();
+    expect(restoreDetectors(hc, text.replace('"version":2', '"version":1'))).toBeNull();
     for (const rubbish of ['', '{', 'null', '7', '[]', '{"version":1}']) expect(restoreDetectors(hc, rubbish)).toBeNull();
   });
 });
