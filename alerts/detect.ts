@@ -13,11 +13,11 @@ import { createRouting, findDeadRouting, type Routing } from './detectors/routin
 import { createRunaway, findRunaway, type Runaway } from './detectors/runaway.ts';
 import { createSpikes, findSpike, type Spikes } from './detectors/spikes.ts';
 import { createStall, findStall, noteReport, type Stall } from './detectors/stall.ts';
-import { createLatch, type Finding, type Latch, latch } from './latch.ts';
+import { createLatch, type Finding, type Latch, latch, type Patience } from './latch.ts';
 import { createWarmth, isWarm, type Warmth } from './warmth.ts';
 
-/** Reports in a row: that raise a warning, and that end it. */
-const PATIENCE: Record<RuleName, { confirm: number; clear: number }> = {
+/** Steps in a row: that raise a warning, and that end it. */
+const PATIENCE: Record<RuleName, Patience> = {
   'gain-forecast': { confirm: 2, clear: 100 },
   'runaway-connection': { confirm: 5, clear: 100 },
   collapse: { confirm: 5, clear: 100 },
@@ -30,12 +30,12 @@ const PATIENCE: Record<RuleName, { confirm: number; clear: number }> = {
 };
 
 /** Of the state's form: one of another version is not restored. */
-const VERSION = 2;
+const VERSION = 3;
 
 export interface DetectorState {
   version: number;
-  /** Names of the connections, for the check at a restart. */
-  connections: string[];
+  /** Streams and connections of the run, for the check at a restart. */
+  model: string;
   /** Above 1 warns of the gain earlier and more often, below 1 later. */
   sensitivity: number;
   /** Of the last report; 0 before the first. */
@@ -63,6 +63,10 @@ export interface Detection {
   cleared: Warning[];
 }
 
+/** A state says nothing of a model of other streams or connections. */
+const modelOf = ({ streams, connections }: RunHeader): string =>
+  JSON.stringify([streams, ...connections.map(({ name, kind, convention }) => [name, kind, convention])]);
+
 /** @throws RangeError where the sensitivity is not above 0 */
 export function createDetectors(header: RunHeader, { sensitivity = 1 }: { sensitivity?: number } = {}): DetectorState {
   if (!(sensitivity > 0 && sensitivity < Number.POSITIVE_INFINITY)) {
@@ -71,7 +75,7 @@ export function createDetectors(header: RunHeader, { sensitivity = 1 }: { sensit
   const layers = header.connections.length;
   return {
     version: VERSION,
-    connections: header.connections.map(({ name }) => name),
+    model: modelOf(header),
     sensitivity,
     step: 0,
     active: [],
@@ -123,7 +127,7 @@ function settle(state: DetectorState, findings: Found[]): Detection {
   for (const [rule, found, part = 0, confirm = PATIENCE[rule].confirm] of findings) {
     const key = `${rule} ${part}`;
     state.latches[key] ??= createLatch();
-    const { raised, cleared } = latch(state.latches[key], found, confirm, PATIENCE[rule].clear);
+    const { raised, cleared } = latch(state.latches[key], found, state.step, { confirm, clear: PATIENCE[rule].clear });
     if (cleared !== null) detection.cleared.push(cleared);
     if (raised !== null) detection.raised.push(raised);
   }
@@ -140,7 +144,7 @@ export function saveDetectors(state: DetectorState): string {
   );
 }
 
-/** @returns null where the text is none of a state for this run (other connections, another version) */
+/** @returns null where the text is none of a state for this run (another model, another version) */
 export function restoreDetectors(header: RunHeader, text: string): DetectorState | null {
   let state: DetectorState | null;
   try {
@@ -150,6 +154,8 @@ export function restoreDetectors(header: RunHeader, text: string): DetectorState
   } catch {
     return null;
   }
-  const names = header.connections.map(({ name }) => name);
-  return state?.version === VERSION && String(state.connections) === String(names) ? state : null;
+  if (state?.version !== VERSION || state.model !== modelOf(header)) return null;
+  // The time between two processes is no standstill.
+  state.stall.time = 0;
+  return state;
 }

@@ -54,7 +54,7 @@ const wholeOrNull = (steps: number | undefined): number | null =>
 
 /** "in about 120 steps (90 to 180)", for sentences. */
 export function span(steps: number, [low, high]: [low: number, high: number]): string {
-  if (!Number.isFinite(steps)) return 'if it starts to rise again';
+  if (!Number.isFinite(steps)) return 'at a time that cannot be told yet';
   const range = Number.isFinite(high) ? `${Math.round(low)} to ${Math.round(high)}` : `${Math.round(low)} or more`;
   return `in about ${Math.round(steps)} steps (${range})`;
 }

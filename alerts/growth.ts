@@ -13,8 +13,9 @@ const FLOOR = 0.02;
 const PEERS = 4;
 
 export interface Growth {
-  reports: number;
-  /** Means of ln(value), [K] for K connections. */
+  /** Finite values taken in, [K] for K connections. */
+  seen: number[];
+  /** Means of ln(value), [K]; 0 before the first. */
   fast: number[];
   slow: number[];
   /** fast − slow, [K]: 0.1 is ten per cent above the recent mean. */
@@ -23,18 +24,16 @@ export interface Growth {
 
 export function createGrowth(count: number): Growth {
   const zeros = () => new Array<number>(count).fill(0);
-  return { reports: 0, fast: zeros(), slow: zeros(), growth: zeros() };
+  return { seen: zeros(), fast: zeros(), slow: zeros(), growth: zeros() };
 }
 
 /** Takes the next ln(value) of every connection; one that is not finite changes nothing. */
 export function noteGrowth(state: Growth, values: readonly number[]): void {
-  state.reports++;
-  const fast = Math.max(1 / FAST, 1 / state.reports);
-  const slow = Math.max(1 / SLOW, 1 / state.reports);
   values.forEach((value, k) => {
     if (!Number.isFinite(value)) return;
-    state.fast[k] += fast * (value - state.fast[k]);
-    state.slow[k] += slow * (value - state.slow[k]);
+    const first = 1 / ++state.seen[k];
+    state.fast[k] += Math.max(1 / FAST, first) * (value - state.fast[k]);
+    state.slow[k] += Math.max(1 / SLOW, first) * (value - state.slow[k]);
     state.growth[k] = state.fast[k] - state.slow[k];
   });
 }

@@ -9,36 +9,56 @@ export type Finding = { level: 'fire' | 'hold'; warning: Warning } | null;
 
 export interface Latch {
   active: Warning | null;
-  /** Consecutive reports that fired while nothing was up. */
-  fired: number;
-  /** Consecutive reports that found nothing while a warning is up. */
-  quiet: number;
+  /** Reports that fire while nothing is up. */
+  fired: Streak;
+  /** Reports that find nothing while a warning is up. */
+  quiet: Streak;
 }
 
-export const createLatch = (): Latch => ({ active: null, fired: 0, quiet: 0 });
+/** Reports in a row, and the step of the first of them. */
+interface Streak {
+  reports: number;
+  since: number;
+}
 
-/**
- * @param confirm reports in a row that must fire before a warning is raised; 1: at once
- * @param clear reports in a row that must find nothing before it ends
- */
-export function latch(state: Latch, finding: Finding, confirm: number, clear: number): { raised: Warning | null; cleared: Warning | null } {
-  const before = state.active;
-  if (finding === null) {
-    state.fired = 0;
-    if (before === null) return { raised: null, cleared: null };
-    state.quiet++;
-    if (state.quiet < clear) return { raised: null, cleared: null };
+/** Steps that must fire in a row before a warning is raised, and that must find nothing before it ends; 1: at once. */
+export interface Patience {
+  confirm: number;
+  clear: number;
+}
+
+/** Reports that it takes at least, where not every step is watched. */
+const LEAST = { confirm: 2, clear: 10 };
+
+const none = (): Streak => ({ reports: 0, since: 0 });
+export const createLatch = (): Latch => ({ active: null, fired: none(), quiet: none() });
+
+/** @param step of the report */
+export function latch(
+  state: Latch,
+  finding: Finding,
+  step: number,
+  { confirm, clear }: Patience,
+): { raised: Warning | null; cleared: Warning | null } {
+  const { active } = state;
+  if (finding?.level !== 'fire' || active !== null) state.fired = none();
+  if (finding !== null || active === null) state.quiet = none();
+  if (finding === null && active !== null && lasts(state.quiet, step, clear, LEAST.clear)) {
     state.active = null;
-    state.quiet = 0;
-    return { raised: null, cleared: before };
+    state.quiet = none();
+    return { raised: null, cleared: active };
   }
-  state.quiet = 0;
-  if (finding.level === 'hold') {
-    state.fired = 0;
-    return { raised: null, cleared: null };
+  if (finding?.level === 'fire' && active === null && lasts(state.fired, step, confirm, LEAST.confirm)) {
+    state.active = finding.warning;
+    state.fired = none();
+    return { raised: finding.warning, cleared: null };
   }
-  state.fired++;
-  if (state.fired < confirm || before !== null) return { raised: null, cleared: null };
-  state.active = finding.warning;
-  return { raised: finding.warning, cleared: null };
+  return { raised: null, cleared: null };
+}
+
+/** Takes one more report in. Has the streak lasted so many steps, and reports? */
+function lasts(streak: Streak, step: number, steps: number, reports: number): boolean {
+  if (streak.reports === 0) streak.since = step;
+  streak.reports++;
+  return step - streak.since + 1 >= steps && streak.reports >= Math.min(steps, reports);
 }

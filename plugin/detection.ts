@@ -103,7 +103,7 @@ function end(watch: WatchState, record: WarningRecord, step: number | null, time
 const isSame = (a: Warning, b: Warning) =>
   a.rule === b.rule && a.severity === b.severity && a.threshold === b.threshold && a.step === b.step;
 
-/** The state of the detectors where it should be recorded again, else null. @param time of the newest report */
+/** The state of the detectors where it should be recorded again, else null. @param time of the newest report; Infinity: in any case */
 export function stateToSave(watch: WatchState, time: number): string | null {
   return watch.unsaved.size > 0 || time - watch.savedAt >= SAVED_EVERY ? saveDetectors(watch.detectors) : null;
 }

@@ -196,15 +196,18 @@ function warn(pipeline: Pipeline, run: LiveRun, inspect: (detectors: Detectors) 
   return changes.length;
 }
 
-/** Commits what waits and shows it; on failure shows it all the same and tries again later. */
-function commit(pipeline: Pipeline, run: LiveRun): void {
+/**
+ * Commits what waits and shows it; on failure shows it all the same and tries again later.
+ * @param last the state of the detectors too, however fresh the recorded one is
+ */
+function commit(pipeline: Pipeline, run: LiveRun, last = false): void {
   if (run.timer !== null) clearTimeout(run.timer);
   run.timer = null;
   const { watch, waiting: reports } = run;
-  if (run.recording === null || pipeline.recorder === null || (reports.length === 0 && watch.unsaved.size === 0)) return;
+  if (run.recording === null || pipeline.recorder === null || (!last && reports.length === 0 && watch.unsaved.size === 0)) return;
   const time = reports.at(-1)?.time ?? pipeline.now();
   try {
-    const state = stateToSave(watch, time);
+    const state = stateToSave(watch, last ? Number.POSITIVE_INFINITY : time);
     const attempts = pipeline.recorder.commitReports(run.recording, reports, { changed: watch.unsaved, state });
     markSaved(watch, state, time);
     const from = run.shown;
@@ -239,7 +242,7 @@ function showOne(pipeline: Pipeline, run: LiveRun, attempt: number, report: Step
 /** Commits the rest and says how the run ended; what still cannot be written is lost, and said. */
 export function closeRun(pipeline: Pipeline, run: LiveRun, outcome: Outcome): void {
   if (run.outcome !== null) return;
-  commit(pipeline, run);
+  commit(pipeline, run, true);
   if (run.timer !== null) clearTimeout(run.timer);
   run.timer = null;
   if (run.waiting.length > 0) {

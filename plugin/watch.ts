@@ -95,8 +95,9 @@ export async function watch(target: tf.LayersModel | readonly Watchable[], optio
     if (message.type === 'reported') compositeGain = message.compositeGain;
     else if (message.type === 'warning') {
       const { what, at, record } = message;
-      warnings.set(at, record);
       if (what === 'raised') raised.push(record.warning);
+      else if (!warnings.has(at)) return; // of an earlier process: raised before watch()
+      warnings.set(at, record);
       if (!inStep) tellWarnings();
     } else if (message.type === 'closed') signalClosed();
     else if (message.type === 'problem') {
@@ -137,10 +138,13 @@ export async function watch(target: tf.LayersModel | readonly Watchable[], optio
 
   const tellWarnings = () => {
     for (const warning of raised.splice(0)) {
+      const broken = (error: unknown) =>
+        sayOnce('onWarning', `run ${run}: onWarning failed at ${warning.rule}: ${error instanceof Error ? error.message : String(error)}`);
       try {
-        options.onWarning?.(warning);
+        const told: unknown = options.onWarning?.(warning);
+        if (isPromise(told)) told.then(undefined, broken); // an unhandled rejection would end the process
       } catch (error) {
-        sayOnce('onWarning', `run ${run}: onWarning failed at ${warning.rule}: ${(error as Error).message}`);
+        broken(error);
       }
     }
   };

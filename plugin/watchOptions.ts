@@ -30,8 +30,11 @@ export interface WatchOptions {
   every?: number;
   /** Measure ‖∂L/∂x‖ / ‖∂L/∂x'‖ of each connection too; off unless asked for: it adds two operations per connection. */
   gradientGain?: boolean;
-  /** Called on the training thread between two steps when a warning is raised: save, cut the learning rate, stop. */
-  onWarning?: (warning: Warning) => void;
+  /**
+   * Called on the training thread between two steps when a warning of any severity is raised: save, cut the learning rate, stop.
+   * The next step waits for it; an async function is not awaited. What it throws is said, and the training goes on.
+   */
+  onWarning?: (warning: Warning) => void | Promise<void>;
   /** Addresses that warnings are posted to, `slack:https://…` in Slack's format; GAINWATCH_NOTIFY unless given. */
   notify?: string | readonly string[];
   /** Gets what the user should read; lines on stderr unless given. */

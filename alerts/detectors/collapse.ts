@@ -35,7 +35,9 @@ export const createCollapse = (): Collapse => ({ trend: createTrend(), sums: [] 
 
 export function findCollapse(header: RunHeader, state: Collapse, report: StepReport, runaway: Runaway): Finding {
   if (!isBounded(header) || header.streams < 2) return null;
-  return findLowSum(header, state, report) ?? findSeparation(header, state, report, runaway);
+  const lowSum = findLowSum(header, state, report);
+  const separation = findSeparation(header, state, report, runaway);
+  return lowSum?.level !== 'fire' && separation?.level === 'fire' ? separation : (lowSum ?? separation);
 }
 
 function findSeparation(header: RunHeader, { trend }: Collapse, report: StepReport, runaway: Runaway): Finding {

@@ -34,7 +34,7 @@ export function findDrift(header: RunHeader, state: Deviation, report: StepRepor
   const { usual, limit, positions } = outliersOf(state, LEAST, DEVIATIONS);
   const deviationOf = (k: number) => Math.exp(state.fast[k]);
   const drifting = positions.filter((k) => deviationOf(k) >= FLOOR);
-  const high = byGrowth(state.fast).filter((k) => state.reports > 0 && deviationOf(k) >= HIGH);
+  const high = byGrowth(state.fast).filter((k) => state.seen[k] > 0 && deviationOf(k) >= HIGH);
   const found = drifting.length > 0 ? drifting : high;
   if (found.length === 0) return null;
   const [k] = found;

@@ -51,7 +51,7 @@ interface Limit {
   most: number;
   /** Does a slope that is small but steady count? */
   steadily: boolean;
-  /** Reports in a row that must find it. */
+  /** Steps in a row that must find it. */
   confirm: number;
 }
 
@@ -92,10 +92,10 @@ export function findGain(
     const beyond = steps === 0 ? 0 : highest - transform(threshold) + Math.log(sensitivity);
     if (beyond < -HYSTERESIS) return { found: null, confirm };
     const suspects = suspectsOf(header, runaway);
-    const { name } = header.connections[suspects[0]];
     const verb = severity === 'critical' ? 'is forecast to reach' : 'may reach';
     const when = steps === 0 ? `has reached ${threshold}` : `${verb} ${threshold} ${span(steps, interval)}`;
-    const why = byRate > peak - level ? `the learning rate is ${digits(1 + rise)} × its recent mean` : `${name} grows most`;
+    const named = suspects.length > 0 ? `${header.connections[suspects[0]].name} grows most` : 'no connection grows more than the others';
+    const why = byRate > Math.max(0, peak - level) ? `the learning rate is ${digits(1 + rise)} × its recent mean` : named;
     const found = finding(header, report, beyond >= 0 ? 'fire' : 'hold', {
       rule: 'gain-forecast',
       severity,

@@ -4,6 +4,8 @@ import type { RunHeader } from '../../src/telemetry/sample.ts';
 import { finding } from '../finding.ts';
 import type { Finding } from '../latch.ts';
 
+const WORDS = { compositeGain: 'composite gain', loss: 'loss', gradientNorm: 'gradient norm' } as const;
+
 export function findNonfinite(header: RunHeader, report: StepReport): Finding {
   const common = { rule: 'nonfinite', severity: 'critical', threshold: 0 } as const;
   const l = report.nonfinite.findIndex((count) => count > 0);
@@ -17,7 +19,7 @@ export function findNonfinite(header: RunHeader, report: StepReport): Finding {
   for (const measure of ['compositeGain', 'loss', 'gradientNorm'] as const) {
     const value = report[measure];
     if (value === null || Number.isFinite(value)) continue;
-    const message = `The ${measure} of run ${header.run} is ${value} at step ${report.step}: stop, and go back to a checkpoint before it.`;
+    const message = `The ${WORDS[measure]} of run ${header.run} is ${value} at step ${report.step}: stop, and go back to a checkpoint before it.`;
     return finding(header, report, 'fire', { ...common, measure, value, message });
   }
   return null;

@@ -19,6 +19,8 @@ const EVERY = 10;
 const REMEMBERED = 64;
 
 export interface Routing {
+  /** Of the last report. */
+  step: number;
   /** Gradients of the past, [L] lists; thinned out to every second one where full. */
   gradients: number[][];
   /** Every which of the remembered steps is kept now, [L]. */
@@ -29,6 +31,7 @@ export interface Routing {
 
 export function createRouting(layers: number): Routing {
   return {
+    step: 0,
     gradients: Array.from({ length: layers }, () => []),
     stride: new Array<number>(layers).fill(EVERY),
     alive: new Array<number>(layers).fill(0),
@@ -48,6 +51,7 @@ export function findDeadRouting(header: RunHeader, state: Routing, report: StepR
     if (!warm || !quiet || !(measureOf(header, report, 'routingEntropy', l) < ENTROPY)) state.alive[l] = step;
     else if (step - state.alive[l] >= STEPS) dead.push(l);
   });
+  state.step = step;
   if (dead.length === 0) return null;
   const [worst] = dead;
   const value = measureOf(header, report, 'routingEntropy', worst);
@@ -63,8 +67,9 @@ export function findDeadRouting(header: RunHeader, state: Routing, report: StepR
   });
 }
 
+/** The first report at or after each multiple of the stride, as not every step may be watched. */
 function remember(state: Routing, l: number, step: number, gradient: number): void {
-  if (step % state.stride[l] !== 0) return;
+  if (Math.floor(step / state.stride[l]) === Math.floor(state.step / state.stride[l])) return;
   const past = state.gradients[l];
   past.push(gradient);
   if (past.length < REMEMBERED) return;

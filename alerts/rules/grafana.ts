@@ -33,9 +33,9 @@ export const PANELS: readonly Panel[] = [
   },
   {
     title: 'Warnings that hold',
-    description: 'By rule and connection.',
+    description: 'By rule, severity and connection.',
     unit: 'none',
-    queries: [[`mhc_warning_active${R}`, '{{run}} {{rule}} {{layer}}']],
+    queries: [[`mhc_warning_active${R}`, '{{run}} {{rule}} {{severity}} {{layer}}']],
     width: HALF,
   },
   {

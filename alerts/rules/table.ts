@@ -1,6 +1,6 @@
 /**
  * The one table of Prometheus rules: everything that Prometheus, Alertmanager, Grafana and the runbook say of them is
- * generated from here (write.ts). Nothing is generated here.
+ * generated from here (write.mjs). Nothing is generated here.
  */
 import type { RuleName, Severity } from '../../src/telemetry/warning.ts';
 
@@ -12,7 +12,7 @@ export interface AlertRule {
   severity: Severity | null;
   /** None unless given: where a detector speaks, the hysteresis is its own. */
   for?: string;
-  /** Against flapping where a bare threshold speaks. */
+  /** Against flapping: a failed scrape ends every series, and a bare threshold has no hysteresis. */
   keepFiringFor?: string;
   /** Prometheus templates. */
   summary: string;
@@ -35,7 +35,8 @@ export const ALERTS: readonly AlertRule[] = [
     alert: 'MhcGainForecast',
     expr: active('gain-forecast'),
     severity: null,
-    summary: `The composite gain of ${RUN} is forecast to blow up, driven by ${LAYER}.`,
+    keepFiringFor: '2m',
+    summary: `The composite gain of ${RUN} {{ if eq $labels.severity "critical" }}is forecast to{{ else }}may{{ end }} blow up, driven by ${LAYER}.`,
     description: STEPS_LEFT,
     rule: 'gain-forecast',
     pairedWith: 'MhcNonfiniteValues',
@@ -64,6 +65,7 @@ export const ALERTS: readonly AlertRule[] = [
     alert: 'MhcRunawayConnection',
     expr: active('runaway-connection'),
     severity: null,
+    keepFiringFor: '2m',
     summary: `${LAYER} of ${RUN} runs away from the other connections.`,
     description: 'Its gain, or the range of its logits, grows while that of its peers does not.',
     rule: 'runaway-connection',
@@ -90,6 +92,7 @@ export const ALERTS: readonly AlertRule[] = [
     alert: 'MhcCollapse',
     expr: active('collapse'),
     severity: null,
+    keepFiringFor: '2m',
     summary: `The streams of ${RUN} collapse into one, driven by ${LAYER}.`,
     description: 'The separation of the composite is forecast to fall below 0.05, or a row or column has lost its mass.',
     rule: 'collapse',
@@ -99,6 +102,7 @@ export const ALERTS: readonly AlertRule[] = [
     alert: 'MhcDeviationDrift',
     expr: active('deviation-drift'),
     severity: null,
+    keepFiringFor: '2m',
     summary: `${LAYER} of ${RUN} drifts off the doubly stochastic matrices.`,
     description: 'Its deviation has left its own past and its peers: Sinkhorn no longer converges there.',
     rule: 'deviation-drift',
@@ -123,6 +127,7 @@ export const ALERTS: readonly AlertRule[] = [
     alert: 'MhcDeadRouting',
     expr: active('dead-routing'),
     severity: null,
+    keepFiringFor: '2m',
     summary: `${LAYER} of ${RUN} routes hard and does not learn any more.`,
     description: 'Its entropy and the gradient of its logits have been below 1 % for 200 steps.',
     rule: 'dead-routing',
@@ -130,10 +135,11 @@ export const ALERTS: readonly AlertRule[] = [
   {
     alert: 'MhcTrainingStalled',
     expr: `max by (run) (
-  ${active('stalled')}
-  or (time() - mhc_training_last_step_timestamp_seconds > 900 unless on (run) mhc_run_outcome)
+  (${active('stalled')} or time() - mhc_training_last_step_timestamp_seconds > 900)
+  unless on (run) mhc_run_outcome
 )`,
     severity: 'warning',
+    keepFiringFor: '2m',
     summary: 'Run {{ $labels.run }} makes no step any more.',
     description: 'No step for much longer than usual, or for 15 minutes, and the run has not ended.',
     rule: 'stalled',
@@ -142,6 +148,7 @@ export const ALERTS: readonly AlertRule[] = [
     alert: 'MhcLossSpike',
     expr: active('loss-spike'),
     severity: null,
+    keepFiringFor: '2m',
     summary: `The loss of ${RUN} has jumped.`,
     description: 'Context for other alerts: a bad batch, or the first sign of what they tell.',
     rule: 'loss-spike',
@@ -150,6 +157,7 @@ export const ALERTS: readonly AlertRule[] = [
     alert: 'MhcGradientSpike',
     expr: active('gradient-spike'),
     severity: null,
+    keepFiringFor: '2m',
     summary: `The gradient norm of ${RUN} has jumped.`,
     description: 'Context for other alerts: a bad batch, or the first sign of what they tell.',
     rule: 'gradient-spike',

@@ -22,6 +22,8 @@ export interface Surroundings {
   onProblem: (message: string) => void;
   /** Of the first wait, ms; 1000 unless given. */
   firstWait?: number;
+  /** Of one request, ms; 10,000 unless given. */
+  timeout?: number;
 }
 
 export interface Notifier {
@@ -43,7 +45,7 @@ export function createNotifier(targets: readonly Target[], surroundings: Surroun
     },
     close: async (milliseconds) => {
       const timer = setTimeout(() => stop.abort(), milliseconds);
-      await Promise.all(queues.map((queue) => queue.idle()));
+      await Promise.all(queues.map((queue) => queue.end()));
       clearTimeout(timer);
     },
   };
@@ -52,15 +54,22 @@ export function createNotifier(targets: readonly Target[], surroundings: Surroun
 function createQueue(target: Target, surroundings: Surroundings, signal: AbortSignal) {
   const waiting: Notice[] = [];
   let working: Promise<void> | null = null;
+  /** Given up since the last one that arrived. */
   let lost = 0;
   const lose = (count: number, why: string) => {
-    if (count > 0 && lost === 0) surroundings.onProblem(`notify ${target.shown}: ${count} of the warnings could not be sent: ${why}`);
+    if (count > 0 && lost === 0) surroundings.onProblem(`notify ${target.shown}: a warning could not be sent: ${why}`);
     lost += count;
+  };
+  /** The first was said when it happened. */
+  const sayLost = () => {
+    if (lost > 1) surroundings.onProblem(`notify ${target.shown}: ${lost} warnings in all could not be sent`);
+    lost = 0;
   };
   const work = async () => {
     for (let notice = waiting.shift(); notice !== undefined; notice = waiting.shift()) {
       const problem = await deliver(target, notice, surroundings, signal);
-      if (problem !== null) lose(1, problem);
+      if (problem === null) sayLost();
+      else lose(1, problem);
       if (signal.aborted) lose(waiting.splice(0).length, 'the run has ended');
     }
     working = null;
@@ -71,7 +80,10 @@ function createQueue(target: Target, surroundings: Surroundings, signal: AbortSi
       if (waiting.length > WAITING_AT_MOST) lose(waiting.splice(0, waiting.length - WAITING_AT_MOST).length, 'too many are waiting');
       working ??= work();
     },
-    idle: () => working ?? Promise.resolve(),
+    end: async () => {
+      await working;
+      sayLost();
+    },
   };
 }
 
@@ -79,30 +91,40 @@ function createQueue(target: Target, surroundings: Surroundings, signal: AbortSi
 export async function deliver(
   target: Target,
   notice: Notice,
-  { fetch, random, firstWait = FIRST_WAIT }: Surroundings,
+  { fetch, random, firstWait = FIRST_WAIT, timeout = TIMEOUT }: Surroundings,
   signal: AbortSignal,
 ): Promise<string | null> {
   let wait = firstWait;
   let problem = '';
   for (let attempt = 1; attempt <= TRIES; attempt++) {
+    // Not AbortSignal.timeout within AbortSignal.any: Node 20 may collect it before it fires.
+    const request = new AbortController();
+    const stop = () => request.abort(signal.reason);
+    const timer = setTimeout(() => request.abort(new Error(`no answer within ${timeout} ms`)), timeout);
+    signal.addEventListener('abort', stop);
+    if (signal.aborted) stop();
     try {
       const response = await fetch(target.url, {
         method: 'POST',
         headers: { 'content-type': 'application/json', 'user-agent': 'gainwatch' },
         body: bodyFor(target, notice),
-        signal: AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT)]),
+        redirect: 'manual', // following would turn it into a GET
+        signal: request.signal,
       });
       await response.body?.cancel();
       if (response.ok) return null;
       problem = `it answers ${response.status}`;
       // Asking again does not make a refused request right.
-      if (response.status >= 400 && response.status < 500 && response.status !== 408 && response.status !== 429) return problem;
+      if (response.status < 500 && response.status !== 408 && response.status !== 429) return problem;
     } catch (error) {
       const { message, cause } = error as Error & { cause?: Error };
-      problem = cause?.message ?? message;
+      if (!signal.aborted || problem === '') problem = cause?.message ?? message;
+    } finally {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', stop);
     }
     if (signal.aborted || attempt === TRIES) break;
-    await pause(wait * (1 + random() / 2), undefined, { signal, ref: false }).catch(() => {});
+    await pause(wait * (1 + random() / 2), undefined, { signal }).catch(() => {});
     wait = Math.min(LONGEST_WAIT, 2 * wait);
   }
   return problem;

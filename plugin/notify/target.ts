@@ -25,11 +25,18 @@ export function parseTarget(text: string): Target {
   const slack = text.startsWith('slack:');
   const address = slack ? text.slice('slack:'.length) : text;
   const url = URL.canParse(address) ? new URL(address) : null;
-  if (url === null || (url.protocol !== 'http:' && url.protocol !== 'https:')) {
-    throw new Error(`notify (--notify, GAINWATCH_NOTIFY) must be an http or https address, or slack: and one, got ${JSON.stringify(text)}`);
-  }
+  const refuse = (rule: string) => {
+    throw new Error(`notify (--notify, GAINWATCH_NOTIFY) must ${rule}, got ${JSON.stringify(withoutSecrets(text))}`);
+  };
+  if (url === null || (url.protocol !== 'http:' && url.protocol !== 'https:'))
+    return refuse('be an http or https address, or slack: and one');
+  // fetch refuses such an address, and says it in full.
+  if (url.username !== '' || url.password !== '') return refuse('hold no user and password');
   return { url: url.href, format: slack || url.hostname === 'hooks.slack.com' ? 'slack' : 'webhook', shown: url.origin };
 }
+
+/** User and password, and what stands behind the host, may be secret. */
+const withoutSecrets = (text: string) => text.replace(/\/\/.*@/, '//…@').replace(/([^/:]\/|[?#]).+/, '$1…');
 
 export const noticeOf = (status: Notice['status'], record: WarningRecord): Notice => ({
   version: 1,

@@ -27,7 +27,9 @@ test.each(Object.entries(GENERATED))('%s is what `npm run rules` writes', (path,
 describe('the table', () => {
   test('has an alert for every detector, and a known severity', () => {
     expect(new Set(ALERTS.flatMap(({ rule }) => rule ?? []))).toEqual(new Set(RULES));
-    for (const { severity, expr } of ALERTS) {
+    for (const { alert, severity, expr, keepFiringFor } of ALERTS) {
+      // A scrape that fails ends the series: without this it would end the alert, and raise it again.
+      if (severity === null) expect(keepFiringFor, alert).toBeDefined();
       if (severity === null) expect(expr).toMatch(/^mhc_warning_active\{rule="[a-z-]+"\}$/);
       else expect(SEVERITIES).toContain(severity);
     }

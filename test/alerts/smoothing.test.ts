@@ -125,12 +125,12 @@ describe('growth', () => {
 
 describe('latch', () => {
   const warning = {} as Warning;
-  const run = (letters: string, confirm: number, clear: number) => {
+  const run = (letters: string, confirm: number, clear: number, every = 1) => {
     const state = createLatch();
     return [...letters]
-      .map((letter) => {
+      .map((letter, i) => {
         const finding: Finding = letter === '.' ? null : { level: letter === 'f' ? 'fire' : 'hold', warning };
-        const { raised, cleared } = latch(state, finding, confirm, clear);
+        const { raised, cleared } = latch(state, finding, i * every + 1, { confirm, clear });
         return raised !== null ? 'R' : cleared !== null ? 'C' : '-';
       })
       .join('');
@@ -138,6 +138,13 @@ describe('latch', () => {
 
   it('raises after enough reports in a row and clears after enough quiet ones', () => {
     expect(run('ff.fffff..f....', 3, 3)).toBe('-----R-------C-');
+  });
+
+  it('counts in steps, where not every one is watched, but never on one report alone', () => {
+    expect(run('ff....', 10, 20, 10)).toBe('-R----');
+    expect(run('.ff...', 5, 100, 1000)).toBe('--R---');
+    expect(run(`ff${'.'.repeat(12)}`, 10, 20, 10)).toBe('-R---------C--');
+    expect(run('f.', 1, 1, 10)).toBe('RC');
   });
 
   it('holds what is up and raises nothing by holding', () => {

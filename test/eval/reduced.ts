@@ -132,6 +132,7 @@ export function encodeReduced({ spec, header, steps, text, planes }: Reduced): B
   return brotliCompressSync(raw, { params: { [constants.BROTLI_PARAM_QUALITY]: 9, [constants.BROTLI_PARAM_LGWIN]: 24 } });
 }
 
+/** @throws Error where the file is of another version, or shorter or longer than its header says */
 export function decodeReduced(file: Uint8Array): Reduced {
   const raw = brotliDecompressSync(file);
   const line = raw.indexOf('\n');
@@ -154,6 +155,7 @@ export function decodeReduced(file: Uint8Array): Reduced {
     at += 2 * values.length;
     planes[key] = values;
   }
+  if (at !== raw.length) throw new Error(`recording of ${raw.length} bytes unpacked: its header says ${at}`);
   return { spec, header, steps, text, planes };
 }
 

@@ -111,8 +111,8 @@ describe('score', () => {
   it('has an interval that is the same at every call and holds the figure', () => {
     const many = Array.from({ length: 40 }, (_, i) => outcomeOf(1000, i % 4 === 3 ? null : 400 + i, i % 3 === 0 ? [] : [100 + 5 * i]));
     for (const key of ['recall', 'falseAlarms', 'medianLead', 'precision'] as const) {
-      const [low, high] = bootstrap(many, (score) => score[key], 200);
-      expect(bootstrap(many, (score) => score[key], 200)).toEqual([low, high]);
+      const [low, high] = bootstrap(many, (drawn) => scoreOf(drawn)[key], 200);
+      expect(bootstrap(many, (drawn) => scoreOf(drawn)[key], 200)).toEqual([low, high]);
       expect(low).toBeLessThan(high);
       expect(scoreOf(many)[key]).toBeGreaterThanOrEqual(low);
       expect(scoreOf(many)[key]).toBeLessThanOrEqual(high);
@@ -121,7 +121,7 @@ describe('score', () => {
 
   it('has a 90 % interval as wide as the binomial one', () => {
     const half = Array.from({ length: 100 }, (_, i) => outcomeOf(1000, 500, i % 2 === 0 ? [100] : []));
-    const [low, high] = bootstrap(half, ({ recall }) => recall);
+    const [low, high] = bootstrap(half, (drawn) => scoreOf(drawn).recall);
     // 1.645 standard deviations of 0.05 to either side.
     expect(low).toBeCloseTo(0.5 - 0.082, 1);
     expect(high).toBeCloseTo(0.5 + 0.082, 1);

@@ -3,7 +3,7 @@ import { seededRandom } from '../../src/model/random.ts';
 
 /** Steps before an event from which on an alarm is true, and before which it is late. */
 const EARLIEST = 2000;
-const LATEST = 50;
+export const LATEST = 50;
 /** Steps after a false alarm in which another is not counted. */
 const REFRACTORY = 200;
 /** An event after this step counts as late in the run. */
@@ -99,12 +99,11 @@ function sum<T>(list: readonly T[], of: (item: T) => number): number {
 }
 
 /** 90 % interval of a figure when the runs are drawn anew with replacement; the same at every call. */
-export function bootstrap(outcomes: readonly Outcome[], figure: (score: Score) => number, draws = 1000): [low: number, high: number] {
+export function bootstrap<T>(runs: readonly T[], figure: (drawn: T[]) => number, draws = 1000): [low: number, high: number] {
   const random = seededRandom(1);
   const values: number[] = [];
   for (let draw = 0; draw < draws; draw++) {
-    const drawn = outcomes.map(() => outcomes[Math.floor(random() * outcomes.length)]);
-    const value = figure(scoreOf(drawn));
+    const value = figure(runs.map(() => runs[Math.floor(random() * runs.length)]));
     if (!Number.isNaN(value)) values.push(value);
   }
   return [quantile(values, 0.05), quantile(values, 0.95)];

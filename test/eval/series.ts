@@ -40,10 +40,14 @@ export function seriesOf(file: Uint8Array): Series {
   };
 }
 
-/** The recordings of a folder whose names match, in the order of their names. */
-export function readSeries(folder: string, names: RegExp): Series[] {
-  return readdirSync(folder)
-    .filter((name) => name.endsWith('.br') && names.test(name))
-    .sort()
-    .map((name) => seriesOf(readFileSync(join(folder, name))));
+/** The recordings of a folder, in the order of their names. @throws Error that names a file that is damaged */
+export function readSeries(folder: string): Series[] {
+  const names = readdirSync(folder).filter((name) => name.endsWith('.br'));
+  return names.sort().map((name) => {
+    try {
+      return seriesOf(readFileSync(join(folder, name)));
+    } catch (cause) {
+      throw new Error(`${join(folder, name)} cannot be read: ${String(cause)}`, { cause });
+    }
+  });
 }

@@ -4,7 +4,7 @@ import { EDGES, LATCHED } from './baselines/alarms.ts';
 import type { Variant } from './baselines/all.ts';
 import { type Score, scoreOf } from './score.ts';
 import type { Series } from './series.ts';
-import { apply, type Case, isBetter, tuneAlarms, tuneBaseline } from './tune.ts';
+import { apply, type Case, isBetter, tuneBaseline } from './tune.ts';
 
 const scores = new Map<Series, Float64Array>();
 
@@ -50,23 +50,6 @@ describe('a baseline is tuned', () => {
     const [best] = tuneBaseline(cases, [scorer(0), scorer(4)], [EDGES, LATCHED], [0.1]);
     expect(best).toMatchObject({ label: '× 4', latching: LATCHED, threshold: 8 });
     expect(apply(cases, best!).map(({ lead }) => lead)).toEqual([399, 0]);
-  });
-});
-
-describe('alarms are chosen', () => {
-  const quiet = CASES.map(() => [] as number[]);
-  const one = CASES.map((_, i) => (i === 0 ? [100] : []));
-  const both = CASES.map((_, i) => (i < 2 ? [100] : []));
-  const noisy = CASES.map(() => [100]);
-
-  it('by recall within the budget', () => {
-    expect(tuneAlarms(CASES, [quiet, one, both, noisy], 0.1)).toBe(2);
-    expect(tuneAlarms(CASES, [noisy, one], 0.1)).toBe(1);
-    expect(tuneAlarms(CASES, [noisy], 0.1)).toBeNull();
-  });
-
-  it('by the first of equals', () => {
-    expect(tuneAlarms(CASES, [both, both], 0.1)).toBe(0);
   });
 });
 

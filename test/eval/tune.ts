@@ -35,10 +35,13 @@ export function tuneBaseline(
   const best = budgets.map(() => null as { setting: Setting; score: Score } | null);
   for (const { label, score: scorer } of variants) {
     const scores = cases.map(({ series }) => scorer(series));
+    const highest = scores.map((values) => values.reduce((a, b) => (Number.isNaN(b) ? a : Math.max(a, b)), Number.NEGATIVE_INFINITY));
     for (const threshold of thresholdsOf(scores)) {
       for (const latching of latchings) {
         const score = scoreOf(
-          cases.map(({ series, event }, i) => outcomeOf(series.steps, event, alarmsOf(scores[i], threshold, latching))),
+          cases.map(({ series, event }, i) =>
+            outcomeOf(series.steps, event, highest[i] >= threshold ? alarmsOf(scores[i], threshold, latching) : []),
+          ),
         );
         budgets.forEach((budget, b) => {
           if (score.falseAlarms > USED * budget || !isBetter(score, best[b]?.score)) return;
@@ -64,16 +67,6 @@ export function isBetter(score: Score, than: Score | undefined): boolean {
   const [a, b] = [order(score), order(than)];
   const k = a.findIndex((value, i) => value !== b[i]);
   return k >= 0 && a[k] > b[k];
-}
-
-/** The same choice for alarms that are there already, one list per sensitivity. @returns the position of the best, or null */
-export function tuneAlarms(cases: readonly Case[], alarms: readonly number[][][], budget: number): number | null {
-  let best: { at: number; score: Score } | null = null;
-  alarms.forEach((perCase, at) => {
-    const score = scoreOf(cases.map(({ series, event }, i) => outcomeOf(series.steps, event, perCase[i])));
-    if (score.falseAlarms <= USED * budget && isBetter(score, best?.score)) best = { at, score };
-  });
-  return (best as { at: number } | null)?.at ?? null;
 }
 
 /** Outcomes of a setting. */

@@ -86,6 +86,7 @@ describe('demo', () => {
     [['serve', '--runs', '/no/such'], /the folder \/no\/such does not exist/],
     [['replay', '/no/such'], /\/no\/such cannot be opened/],
     [['export', '/no/such'], /\/no\/such cannot be opened/],
+    [['notify', 'ftp://example.org'], /must be an http or https address/],
     [['dmeo'], /unknown command 'dmeo'/],
   ])('%j is refused with a word', async (args, message) => {
     const { code, stderr } = await runCommand(args);
@@ -110,6 +111,24 @@ describe('demo', () => {
     const { stderr } = await runCommand(['demo', ...SMALL, '--exit', '--text', folder, '--runs', join(folder, 'runs')]);
     expect(stderr).toContain(`1 files under ${folder}`);
   });
+});
+
+test('notify tries again, tells what came of each address, and fails where one failed', async () => {
+  const asked: string[] = [];
+  const receiver = createServer((request, response) => {
+    asked.push(request.url!);
+    // Silent the first time, as a server that restarts.
+    if (request.url === '/late' && asked.filter((url) => url === '/late').length === 1) response.destroy();
+    else response.writeHead(request.url === '/gone' ? 410 : 200).end();
+  }).listen(0, '127.0.0.1');
+  await new Promise((resolve) => receiver.once('listening', resolve));
+  onTestFinished(() => void receiver.close());
+  const url = `http://127.0.0.1:${(receiver.address() as { port: number }).port}`;
+  const { code, stderr } = await runCommand(['notify', `${url}/late`, `slack:${url}/gone`]);
+  expect(stderr.trim().split('\n')).toEqual([`${url} (slack): it answers 410`, `${url} (webhook): delivered`]);
+  expect(code).toBe(1);
+  expect(asked.sort()).toEqual(['/gone', '/late', '/late']);
+  expect((await runCommand(['notify', `${url}/late`])).code).toBe(0);
 });
 
 describe('a recording afterwards', () => {
@@ -147,7 +166,7 @@ describe('a recording afterwards', () => {
   });
 
   test('the help of every command says what it does', async () => {
-    for (const command of ['demo', 'serve', 'replay', 'export']) {
+    for (const command of ['demo', 'serve', 'replay', 'export', 'notify']) {
       const { code, stdout } = await runCommand([command, '--help']);
       expect(code).toBe(0);
       expect(stdout).toContain(`Usage: gainwatch ${command}`);

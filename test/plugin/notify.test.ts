@@ -75,6 +75,14 @@ describe('targets', () => {
     expect(() => parseTarget(text)).toThrow(/notify \(--notify, GAINWATCH_NOTIFY\) must be an http or https address/);
   });
 
+  test('are refused without a word of what may be secret', () => {
+    const secrets = ['https://user:SECRET@example.org/x', 'hooks.slack.com/services/SECRET', 'htps://a:SECRET@b/SECRET?SECRET', 'x?SECRET'];
+    for (const text of secrets) {
+      expect(() => parseTarget(text)).toThrow(/^notify \(--notify, GAINWATCH_NOTIFY\) must /);
+      expect(() => parseTarget(text)).not.toThrow(/SECRET/);
+    }
+  });
+
   test('get all of the warning as JSON; Slack gets a text in which nothing is markup', () => {
     const notice = noticeOf('raised', record());
     const posted = JSON.parse(bodyFor(parseTarget('http://x'), notice)) as Notice;
@@ -91,10 +99,21 @@ describe('delivery', () => {
     expect(bodies).toHaveLength(4);
   });
 
-  test('is not tried again where the request is refused, nor for ever', async () => {
-    const refusing = await receiver(404);
-    expect(await deliver(parseTarget(refusing.url), noticeOf('raised', record()), surroundings(), never)).toBe('it answers 404');
-    expect(refusing.bodies).toHaveLength(1);
+  test('is given up where there is no answer in time, and tried again', async () => {
+    let calls = 0;
+    const deaf = { ...surroundings(), timeout: 20, fetch: (_url: unknown, init?: RequestInit) => hang(init!.signal!, () => calls++) };
+    expect(await deliver(parseTarget('http://x'), noticeOf('raised', record()), deaf as Parameters<typeof deliver>[2], never)).toBe(
+      'no answer within 20 ms',
+    );
+    expect(calls).toBe(8);
+  });
+
+  test('is not tried again where the request is refused or sent elsewhere, nor for ever', async () => {
+    for (const status of [404, 302]) {
+      const refusing = await receiver(status);
+      expect(await deliver(parseTarget(refusing.url), noticeOf('raised', record()), surroundings(), never)).toBe(`it answers ${status}`);
+      expect(refusing.bodies).toHaveLength(1);
+    }
     const broken = await receiver(...new Array<number>(20).fill(500));
     expect(await deliver(parseTarget(broken.url), noticeOf('raised', record()), surroundings(), never)).toBe('it answers 500');
     expect(broken.bodies).toHaveLength(8);
@@ -115,7 +134,17 @@ describe('the notifier', () => {
     expect(told(one.bodies)).toEqual(['raised 1', 'raised 1', 'raised 2', 'cleared 1']);
   });
 
-  test('never waits, bounds what waits, and says once what was lost, without the secret', async () => {
+  test('says how many were lost when one arrives again, and of the next outage anew', async () => {
+    const problems: string[] = [];
+    const { url } = await receiver(404, 404, 200, 404);
+    const notifier = createNotifier([parseTarget(url)], surroundings(problems));
+    for (let step = 1; step <= 4; step++) notifier.sink.warned!(run, record('critical', step), 'raised');
+    await notifier.close(5000);
+    const one = /^notify http:\/\/127\.0\.0\.1:\d+: a warning could not be sent: it answers 404$/;
+    expect(problems).toEqual([expect.stringMatching(one), expect.stringMatching(/: 2 warnings in all/), expect.stringMatching(one)]);
+  });
+
+  test('never waits, bounds what waits, and says what was lost, without the secret', async () => {
     const problems: string[] = [];
     const { url } = await receiver();
     const stuck = { ...surroundings(problems), fetch: (_url: unknown, init?: RequestInit) => hang(init!.signal!) };
@@ -124,9 +153,14 @@ describe('the notifier', () => {
     for (let step = 0; step < 300; step++) notifier.sink.warned!(run, record('critical', step), 'raised');
     await notifier.close(50);
     expect(performance.now() - start).toBeLessThan(2000);
-    expect(problems).toEqual([expect.stringMatching(/^notify http:\/\/127\.0\.0\.1:\d+: 1 of the warnings could not be sent: too many/)]);
+    expect(problems).toEqual([
+      expect.stringMatching(/^notify http:\/\/127\.0\.0\.1:\d+: a warning could not be sent: too many are waiting$/),
+      expect.stringMatching(/^notify http:\/\/127\.0\.0\.1:\d+: 300 warnings in all could not be sent$/),
+    ]);
   });
 });
 
-const hang = (signal: AbortSignal) =>
-  new Promise<Response>((_resolve, reject) => signal.addEventListener('abort', () => reject(new Error('aborted'))));
+const hang = (signal: AbortSignal, called = () => {}) => {
+  called();
+  return new Promise<Response>((_resolve, reject) => signal.addEventListener('abort', () => reject(signal.reason as Error)));
+};

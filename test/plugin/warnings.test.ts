@@ -77,6 +77,60 @@ describe('a warning', () => {
     expect(recorded(second.pipeline, first.directory)).toMatchObject([{ clearedStep: 33 }]);
   });
 
+  test('needs the state of the last step, however short before the end it came', async () => {
+    const first = await start();
+    const run = openRun(first.pipeline, header);
+    const soon = (step: number) => reportOf(header, step, { time: 5_000_000 + 10 * step });
+    for (let step = 1; step <= 10; step++) takeReport(first.pipeline, run, soon(step));
+    vi.advanceTimersByTime(200);
+    for (let step = 11; step <= 30; step++) takeReport(first.pipeline, run, soon(step));
+    closeRun(first.pipeline, run, 'completed');
+    const second = await start({ directory: first.directory });
+    expect(openRun(second.pipeline, header).watch.detectors.step).toBe(30);
+  });
+
+  test('of another model of the same name is no longer said to hold', async () => {
+    const first = await start();
+    const run = openRun(first.pipeline, header);
+    for (let step = 1; step <= 12; step++) takeReport(first.pipeline, run, given(step));
+    closeRun(first.pipeline, run, 'interrupted');
+    const second = await start({ directory: first.directory });
+    const { watch } = openRun(second.pipeline, headerOf('mhc'));
+    expect(watch.warnings).toMatchObject([{ warning: { step: 11 }, clearedStep: null, clearedTime: 5_000_000 }]);
+    expect(watch.detectors).toMatchObject({ step: 0, active: [] });
+  });
+
+  test('is told apart from another of the same rule and severity, over a restart too', async () => {
+    // The learning rate is × 4 for a while: 100 and 1000 may come.
+    const risen = (step: number) => {
+      const calm = step <= 200 || step > 230;
+      return reportOf(header, step, { compositeGain: step > 230 ? 2 : 50, learningRate: calm ? 1e-3 : 4e-3 });
+    };
+    const first = await start();
+    const metrics = createMetrics('1.2.3');
+    first.pipeline.sinks.add(metrics.sink);
+    const run = openRun(first.pipeline, header);
+    for (let step = 1; step <= 220; step++) takeReport(first.pipeline, run, risen(step));
+    expect(run.watch.warnings.map(({ warning }) => [warning.severity, warning.threshold])).toEqual([
+      ['warning', 100],
+      ['warning', 1000],
+    ]);
+    const { body } = await metrics.scrape(undefined);
+    expect(body).toContain('mhc_warnings_total{run="a-run",rule="gain-forecast",severity="warning"} 2');
+    expect(body.match(/^mhc_warning_active\{/gm)).toHaveLength(1);
+    closeRun(first.pipeline, run, 'interrupted');
+    const second = await start({ directory: first.directory });
+    const again = openRun(second.pipeline, header);
+    for (let step = 221; step <= 600; step++) takeReport(second.pipeline, again, risen(step));
+    expect(second.heard.map(({ what }) => what)).toEqual(['cleared', 'cleared']);
+    expect(new Set(second.heard.map(({ record }) => record.warning.threshold))).toEqual(new Set([100, 1000]));
+    closeRun(second.pipeline, again, 'completed');
+    const records = recorded(second.pipeline, first.directory);
+    expect(records).toEqual(again.watch.warnings);
+    // The higher limit is out of sight sooner.
+    expect(records[1].clearedStep).toBeLessThan(records[0].clearedStep!);
+  });
+
   test('ends where the run steps back, and can be raised anew', async () => {
     const { pipeline, heard } = await start();
     const run = openRun(pipeline, header);

@@ -44,7 +44,7 @@ export function reportOf(header: RunHeader, step: number, { measures = {}, ...gi
     loss: 3,
     gradientNorm: 1,
     learningRate: 1e-3,
-    compositeGain: header.connections[0].kind === 'hc' ? 2 : 1.05,
+    compositeGain: header.connections[0]?.kind === 'hc' ? 2 : 1.05,
     measures: values,
     mapping: new Float32Array(0),
     nonfinite: new Float64Array(layers),

@@ -12,8 +12,8 @@ export interface Variant {
 export interface Baseline {
   name: string;
   variants: Variant[];
-  /** The threshold as published; null: it has none. */
-  published: number | null;
+  /** What its authors look at and their threshold; null: it has none. */
+  published: { variant: string; threshold: number } | null;
 }
 
 const logGain = ({ gain }: Series) => gain.map((value) => Math.log(Math.min(value, 1e6)));
@@ -25,12 +25,17 @@ const SIGNALS = {
 };
 
 /** A spike detector on each of the signals. */
-function onSignals(name: string, published: number, scorer: (values: Float64Array) => Float64Array): Baseline {
-  const variants = Object.entries(SIGNALS).map(([signal, of]) => ({
-    label: `on ${signal}`,
+function onSignals(
+  name: string,
+  signal: keyof typeof SIGNALS,
+  threshold: number,
+  scorer: (values: Float64Array) => Float64Array,
+): Baseline {
+  const variants = Object.entries(SIGNALS).map(([name, of]) => ({
+    label: `on ${name}`,
     score: (series: Series) => scorer(of(series)),
   }));
-  return { name, published, variants };
+  return { name, published: { variant: `on ${signal}`, threshold }, variants };
 }
 
 const WINDOWS = [20, 50, 100, 200];
@@ -48,12 +53,12 @@ function overWindows(name: string, of: (series: Series) => Float64Array, predict
 }
 
 export const BASELINES: Baseline[] = [
-  onSignals('W&B z-score (30)', 3, wandb),
-  onSignals('OLMo (128)', 6, olmo),
-  onSignals('ZClip (EMA 0.97)', 2.5, zclip(2.5)),
-  onSignals('Lightning (10)', 2, lightning),
-  onSignals('Megatron (first 100)', 10, megatron),
-  { name: 'static threshold on G', published: null, variants: [{ label: '', score: ({ gain }) => gain }] },
+  onSignals('W&B z-score (30)', 'loss', 3, wandb),
+  onSignals('OLMo (128)', 'loss', 6, olmo),
+  onSignals('ZClip (EMA 0.97)', 'gradient norm', 2.5, zclip(2.5)),
+  onSignals('Lightning (10)', 'loss', 2, lightning(2)),
+  onSignals('Megatron (first 100)', 'loss', 10, megatron),
+  { name: 'static threshold on G', published: null, variants: [{ label: 'bare', score: ({ gain }) => gain }] },
   overWindows('least squares on ln G', logGain, leastSquares),
   overWindows('Theil–Sen on ln G', logGain, theilSen),
   {

@@ -45,16 +45,37 @@ export function zclip(limit: number): Scorer {
   };
 }
 
-/** Lightning's `SpikeDetection`: worse than the last value, and away from the mean of the last 10 by a multiple of that mean. */
-export const lightning: Scorer = (values) =>
-  values.map((value, i) => {
-    if (i < 1 || value <= values[i - 1]) return Number.NaN;
-    const [mean] = meanAndVariance(values, Math.max(0, i - 10), i, false);
-    return Math.abs(value - mean) / Math.abs(mean);
-  });
+/**
+ * Lightning's `SpikeDetection`: worse than the last value, and away from the mean of the last 10 by a multiple of that mean.
+ * A value that is not finite is a spike; a spike enters neither the mean nor the last value.
+ */
+export function lightning(limit: number): Scorer {
+  return (values) => {
+    const taken: number[] = [];
+    return values.map((value, i) => {
+      const last = taken.at(-1);
+      const mean = taken.reduce((sum, one) => sum + one, 0) / taken.length;
+      let score = Number.NaN;
+      if (!Number.isFinite(value)) score = Number.POSITIVE_INFINITY;
+      else if (last !== undefined && value > last) score = Math.abs(value - mean) / Math.abs(mean);
+      if (i < 1 || !(score >= limit)) {
+        if (Number.isFinite(value)) taken.push(value);
+        if (taken.length > 10) taken.shift();
+      }
+      return i < 1 ? Number.NaN : score;
+    });
+  };
+}
 
-/** Megatron's `is_unexpectedly_large`: multiple of the largest of the first 100. */
+/** Megatron's `is_unexpectedly_large`: multiple of the largest of the first 100 magnitudes; what is not finite is left out. */
 export const megatron: Scorer = (values) => {
-  const largest = Math.max(...values.subarray(0, 100).map(Math.abs));
-  return values.map((value, i) => (i < 100 ? Number.NaN : value / largest));
+  let largest = 0;
+  let count = 0;
+  return values.map((value) => {
+    if (!Number.isFinite(value)) return Number.NaN;
+    if (count >= 100) return Math.abs(value) / largest;
+    count++;
+    largest = Math.max(largest, Math.abs(value));
+    return Number.NaN;
+  });
 };

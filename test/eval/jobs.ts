@@ -1,0 +1,132 @@
+/**
+ * The parts of the evaluation, each of which can run by itself: gainwatch's detectors at one sensitivity, or one baseline,
+ * tuned for each event. What goes in and comes out is plain data, so that a thread can do it.
+ */
+import { EDGES, LATCHED } from './baselines/alarms.ts';
+import { BASELINES, type Variant } from './baselines/all.ts';
+import { EVENTS, type EventName, eventOf } from './events.ts';
+import { alarmsFor, type Forecast, namesDisturbed, replay } from './replay.ts';
+import { type Outcome, outcomeOf } from './score.ts';
+import type { Series } from './series.ts';
+import { apply, type Case, type Setting, tuneBaseline } from './tune.ts';
+
+/** Most false alarms per 1000 healthy steps. */
+export const BUDGETS = [0.1, 0.02] as const;
+/** Steps before an event of G = 1000 at which the forecast is looked at. */
+export const AHEAD = [50, 100, 200] as const;
+
+/** Events that the baselines are tuned for. The tuning half has too few of the others. */
+export const COMPARED = ['gain 1000', 'gain 100'] as const;
+
+export type Job = { kind: 'gainwatch'; sensitivity: number } | { kind: 'baseline'; name: string };
+
+/** One outcome per run, in the order of the recordings. */
+export interface Halves {
+  tuning: Outcome[];
+  heldOut: Outcome[];
+}
+
+export interface GainwatchResult {
+  /** Where every warning of the event counts, and where only the critical ones do. */
+  early: Record<EventName, Halves>;
+  certain: Record<EventName, Halves>;
+  /** Warnings of each event on the held-out half, false or not, and its steps. */
+  alarms: Record<EventName, number>;
+  steps: number;
+  /** Of the held-out runs with a disturbed connection. */
+  named: { run: string; kind: string; inTopThree: boolean | null }[];
+  /** Of the held-out runs with an event of G = 1000. */
+  forecasts: { ahead: (typeof AHEAD)[number]; forecast: Forecast | null }[];
+}
+
+export type BaselineResult = Record<(typeof COMPARED)[number], Tuned>;
+
+interface Tuned {
+  /** As published; null: it has no settings of its own. */
+  published: (Halves & { setting: string }) | null;
+  /** By budget; null: no setting keeps it on the tuning half. */
+  tuned: ((Halves & { setting: string }) | null)[];
+}
+
+const isHeldOut = ({ spec }: Series) => spec.split === 'held-out';
+
+/** The tuning half is of interest at the sensitivity that is shipped, 1, only. */
+export function runGainwatch(all: readonly Series[], sensitivity: number): GainwatchResult {
+  const byEvent = () =>
+    Object.fromEntries(EVENTS.map((event): [EventName, Halves] => [event, { tuning: [], heldOut: [] }])) as Record<EventName, Halves>;
+  const zeros = Object.fromEntries(EVENTS.map((event) => [event, 0])) as Record<EventName, number>;
+  const result: GainwatchResult = { early: byEvent(), certain: byEvent(), alarms: zeros, steps: 0, named: [], forecasts: [] };
+  for (const series of sensitivity === 1 ? all : all.filter(isHeldOut)) {
+    const blowUp = eventOf(series, 'gain 1000');
+    const asked = blowUp === null ? [] : AHEAD.map((ahead) => blowUp - ahead);
+    const { warnings, forecasts } = replay(series, sensitivity, asked);
+    const half = isHeldOut(series) ? 'heldOut' : 'tuning';
+    for (const event of EVENTS) {
+      const at = event === 'gain 1000' ? blowUp : eventOf(series, event);
+      for (const [which, certain] of [
+        ['early', false],
+        ['certain', true],
+      ] as const) {
+        result[which][event][half].push(outcomeOf(series.steps, at, alarmsFor(event, series, warnings, certain)));
+      }
+    }
+    if (half === 'tuning') continue;
+    for (const event of EVENTS) result.alarms[event] += alarmsFor(event, series, warnings, false).length;
+    result.steps += series.steps;
+    const { disturbance, name } = series.spec;
+    if (disturbance !== undefined) result.named.push({ run: name, kind: disturbance.kind, inTopThree: namesDisturbed(series, warnings) });
+    // A run may be younger than that at its event.
+    asked.forEach((step, k) => {
+      if (step > 0) result.forecasts.push({ ahead: AHEAD[k], forecast: forecasts[k] });
+    });
+  }
+  return result;
+}
+
+export function runBaseline(all: readonly Series[], name: string): BaselineResult {
+  const baseline = BASELINES.find((candidate) => candidate.name === name);
+  if (baseline === undefined) throw new Error(`there is no baseline ${name}`);
+  const { published } = baseline;
+  const variants = baseline.variants.map(remembered);
+  const asPublished = variants.find(({ label }) => label === published?.variant);
+  const resultOf = (event: EventName): Tuned => {
+    const cases = all.map((series): Case => ({ series, event: eventOf(series, event) }));
+    const tuning = cases.filter(({ series }) => !isHeldOut(series));
+    const heldOut = cases.filter(({ series }) => isHeldOut(series));
+    const scored = (setting: Setting, words: string) => ({
+      setting: words,
+      tuning: apply(tuning, setting),
+      heldOut: apply(heldOut, setting),
+    });
+    return {
+      published:
+        published === null || asPublished === undefined
+          ? null
+          : scored({ ...asPublished, latching: EDGES, threshold: published.threshold }, asPublished.label),
+      tuned: tuneBaseline(tuning, variants, [EDGES, LATCHED], BUDGETS).map((setting) =>
+        setting === null ? null : scored(setting, wordsOf(setting)),
+      ),
+    };
+  };
+  return { 'gain 1000': resultOf('gain 1000'), 'gain 100': resultOf('gain 100') };
+}
+
+const wordsOf = ({ label, latching, threshold }: Setting) =>
+  `${label}, ${latching === EDGES ? 'edges' : 'latched'}, ≥ ${Number(threshold.toPrecision(4))}`;
+
+/** Computes the score of each run once, whatever the event. */
+function remembered({ label, score }: Variant): Variant {
+  const known = new Map<Series, Float64Array>();
+  return {
+    label,
+    score: (series) => {
+      const values = known.get(series) ?? score(series);
+      known.set(series, values);
+      return values;
+    },
+  };
+}
+
+export function runJob(all: readonly Series[], job: Job): GainwatchResult | BaselineResult {
+  return job.kind === 'gainwatch' ? runGainwatch(all, job.sensitivity) : runBaseline(all, job.name);
+}

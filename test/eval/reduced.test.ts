@@ -1,0 +1,209 @@
+/** A reduced recording: what comes back of what went in. */
+import { brotliCompressSync, brotliDecompressSync } from 'node:zlib';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { MEASURE_INDEX, MEASURES, type MeasureKey } from '../../src/telemetry/catalogue.ts';
+import type { StepReport } from '../../src/telemetry/report.ts';
+import type { RunHeader } from '../../src/telemetry/sample.ts';
+import { headerOf, reportOf } from '../support/reports.ts';
+import { createReducer, decodeReduced, encodeReduced, reportAt } from './reduced.ts';
+import type { RunSpec } from './spec.ts';
+
+const SPEC: RunSpec = {
+  name: 'a-run',
+  split: 'held-out',
+  connection: 'mhc',
+  depth: 4,
+  width: 16,
+  seed: 7,
+  steps: 100,
+  learningRate: 1e-3,
+  warmup: 10,
+  clipNorm: null,
+  schedule: [
+    [10, 1],
+    [20, 5],
+  ],
+  iterations: 2,
+  half: true,
+  logitStd: 4,
+  poison: { step: 5, count: 3 },
+  disturbance: { kind: 'b_res', connection: 3, step: 20, size: 1.5 },
+};
+
+function encoded(header: RunHeader, reports: readonly StepReport[]): Buffer {
+  const reducer = createReducer(SPEC, 'a hash');
+  for (const report of reports) reducer.take(header, report);
+  return encodeReduced(reducer.done());
+}
+
+const MHC = headerOf('mhc', 2);
+const HC = headerOf('hc', 3);
+
+/** One measure of one connection, through a file and back. */
+function through(key: MeasureKey, values: readonly number[], header = MHC): number[] {
+  const reports = values.map((value, i) => reportOf(header, i + 1, { measures: { [key]: (l: number) => (l === 1 ? value : 1) } }));
+  const reduced = decodeReduced(encoded(header, reports));
+  return values.map((_, i) => reportAt(reduced, i).measures[MEASURE_INDEX[key] * header.connections.length + 1]);
+}
+
+const positive = (low: number, high: number) =>
+  fc.double({ min: Math.log(low), max: Math.log(high), noNaN: true }).map((power) => Math.exp(power));
+const special = fc.constantFrom(Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, 0);
+/** Some of them special, in any order: every difference between two codes. */
+const mixed = (value: fc.Arbitrary<number>) =>
+  fc.array(fc.oneof({ weight: 3, arbitrary: value }, special), { minLength: 1, maxLength: 30 });
+
+function expectWithin(actual: readonly number[], expected: readonly number[], allowed: (value: number) => number): void {
+  actual.forEach((value, i) => {
+    if (!Number.isFinite(expected[i]) || expected[i] === 0) expect(value === expected[i] ? expected[i] : value).toBe(expected[i]);
+    else expect(Math.abs(value - expected[i])).toBeLessThanOrEqual(allowed(expected[i]));
+  });
+}
+
+describe('a value that went through a recording', () => {
+  it.each(['forwardGain', 'backwardGain', 'compositeForwardGain', 'compositeBackwardGain'] as const)(
+    'of %s is right to a thousandth',
+    (key) => {
+      fc.assert(
+        fc.property(mixed(positive(1e-6, 1e27)), (values) => {
+          expectWithin(through(key, values), values, (value) => 1e-3 * value);
+        }),
+      );
+    },
+  );
+
+  it.each(['rowSumMin', 'columnSumMin'] as const)('of %s is right to 0.001, of either sign', (key) => {
+    fc.assert(
+      fc.property(mixed(fc.double({ min: -60, max: 60, noNaN: true })), (values) => {
+        expectWithin(through(key, values), values, () => 1e-3);
+      }),
+    );
+  });
+
+  it.each([
+    ['separation', 0.008],
+    ['routingEntropy', 0.008],
+    ['rowDeviation', 0.016],
+    ['columnDeviation', 0.016],
+    ['logitGradient', 0.016],
+  ] as const)('of %s is right to a share of %d', (key, share) => {
+    fc.assert(
+      fc.property(mixed(positive(1e-30, 1e30)), (values) => {
+        expectWithin(through(key, values), values, (value) => share * value);
+      }),
+    );
+  });
+
+  it('of logitRange is right to 1/32', () => {
+    fc.assert(
+      fc.property(mixed(fc.double({ min: 0.1, max: 2000, noNaN: true })), (values) => {
+        expectWithin(through('logitRange', values), values, () => 1 / 32 + 1e-3);
+      }),
+    );
+  });
+
+  it.each(['loss', 'gradientNorm', 'learningRate'] as const)('of %s is right to half a thousandth', (key) => {
+    fc.assert(
+      fc.property(mixed(positive(1e-12, 1e12)), (values) => {
+        const reduced = decodeReduced(
+          encoded(
+            MHC,
+            values.map((value, i) => reportOf(MHC, i + 1, { [key]: value })),
+          ),
+        );
+        expectWithin(
+          values.map((_, i) => reportAt(reduced, i)[key] ?? Number.NaN),
+          values,
+          (value) => 5e-4 * value,
+        );
+      }),
+    );
+  });
+
+  it('stays at the end of its scale when it is beyond', () => {
+    expect(through('forwardGain', [1e30])[0]).toBeGreaterThan(1e27);
+    expect(through('columnSumMin', [-1000])[0]).toBeLessThan(-60);
+  });
+
+  it('changes no more when it goes through again', () => {
+    fc.assert(
+      fc.property(mixed(positive(1e-6, 1e27)), (values) => {
+        const file = encoded(
+          MHC,
+          values.map((value, i) => reportOf(MHC, i + 1, { loss: value, measures: { forwardGain: value, separation: value } })),
+        );
+        expect(encodeReduced(decodeReduced(file)).equals(file)).toBe(true);
+      }),
+    );
+  });
+});
+
+describe('a recording', () => {
+  const reports = Array.from({ length: 5 }, (_, i) =>
+    reportOf(HC, i + 1, {
+      nonfinite: Float64Array.of(0, i, 300 * i),
+      measures: { compositeForwardGain: (l) => 10 ** l, compositeBackwardGain: (l) => (l === 0 ? 50 * i : 1) },
+    }),
+  );
+  const reduced = decodeReduced(encoded(HC, reports));
+
+  it('keeps spec, header, text and length', () => {
+    expect(reduced.spec).toEqual(SPEC);
+    expect(reduced.header).toEqual(HC);
+    expect(reduced.text).toBe('a hash');
+    expect(reduced.steps).toBe(5);
+  });
+
+  it('gives reports with their steps, their counts and G', () => {
+    reports.forEach(({ step, nonfinite }, i) => {
+      const report = reportAt(reduced, i);
+      expect(report.step).toBe(step);
+      expect(report.nonfinite).toEqual(nonfinite);
+      expect(report.compositeGain / Math.max(100, 50 * i)).toBeCloseTo(1, 2);
+    });
+  });
+
+  it('keeps what detectors read of its kind; the rest is not a number', () => {
+    const kept = (header: RunHeader) => {
+      const everything = Object.fromEntries(MEASURES.map(({ key }) => [key, 1]));
+      const report = reportAt(decodeReduced(encoded(header, [reportOf(header, 1, { measures: everything })])), 0);
+      const layers = header.connections.length;
+      return MEASURES.filter((_, m) => report.measures.subarray(m * layers, (m + 1) * layers).every((value) => value === 1)).map(
+        ({ key }) => key,
+      );
+    };
+    const common = [
+      'forwardGain',
+      'backwardGain',
+      'compositeForwardGain',
+      'compositeBackwardGain',
+      'rowSumMin',
+      'columnSumMin',
+      'separation',
+    ];
+    expect(kept(HC)).toEqual(common);
+    expect(new Set(kept(MHC))).toEqual(
+      new Set([...common, 'rowDeviation', 'columnDeviation', 'logitRange', 'routingEntropy', 'logitGradient']),
+    );
+  });
+
+  it('takes a scalar that the run did not say as not a number', () => {
+    const unsaid = decodeReduced(encoded(HC, [reportOf(HC, 1, { loss: null, gradientNorm: null, learningRate: null })]));
+    expect(reportAt(unsaid, 0)).toMatchObject({ loss: Number.NaN, gradientNorm: Number.NaN, learningRate: Number.NaN });
+  });
+
+  it('of no step is refused, by name', () => {
+    expect(() => createReducer(SPEC, '').done()).toThrow('a-run');
+  });
+
+  it('that was cut off, or is of another version, is refused', () => {
+    const file = encoded(HC, reports);
+    for (const length of [0, 1, file.length >> 1, file.length - 1]) expect(() => decodeReduced(file.subarray(0, length))).toThrow();
+    expect(() => decodeReduced(brotliCompressSync('{"version":2}\n'))).toThrow('version 2');
+    const raw = brotliDecompressSync(file);
+    for (const wrong of [raw.subarray(0, raw.length - 1), Buffer.concat([raw, Buffer.alloc(1)])]) {
+      expect(() => decodeReduced(brotliCompressSync(wrong))).toThrow(`its header says ${raw.length}`);
+    }
+  });
+});

@@ -1,0 +1,57 @@
+/** What gainwatch's detectors say of a recorded run. Nothing is scored here. */
+import { createDetectors, detect } from '../../alerts/detect.ts';
+import type { Warning } from '../../src/telemetry/warning.ts';
+import type { EventName } from './events.ts';
+import type { Series } from './series.ts';
+
+export interface Replay {
+  /** All that were raised, oldest first. */
+  warnings: Warning[];
+  /** Forecast of the steps left to G = 1000 and its interval, at each step asked for; null: there was none. */
+  forecasts: (Forecast | null)[];
+}
+
+export interface Forecast {
+  steps: number;
+  interval: [low: number, high: number];
+}
+
+/** @param asked steps (from 1) at which the forecast is wanted */
+export function replay(series: Series, sensitivity: number, asked: readonly number[] = []): Replay {
+  const state = createDetectors(series.header, { sensitivity });
+  const warnings: Warning[] = [];
+  const forecasts = asked.map((): Forecast | null => null);
+  for (let i = 0; i < series.steps; i++) {
+    warnings.push(...detect(series.header, state, series.reportAt(i)).raised);
+    const k = asked.indexOf(i + 1);
+    if (k >= 0) forecasts[k] = state.forecast.find(({ threshold }) => threshold === 1000) ?? null;
+  }
+  return { warnings, forecasts };
+}
+
+/** The warnings that speak of an event: all of them, or the certain ones only. @returns their steps, rising */
+export function alarmsFor(event: EventName, { header }: Series, warnings: readonly Warning[], certain: boolean): number[] {
+  const speaks = ({ rule, threshold, severity }: Warning): boolean => {
+    if (certain && severity !== 'critical') return false;
+    switch (event) {
+      case 'gain 1000':
+      case 'loss not finite':
+        return rule === 'gain-forecast' && threshold === 1000;
+      case 'gain 100':
+        return rule === 'gain-forecast' && threshold === 100;
+      case 'mHC gain n/2':
+        return rule === 'gain-forecast' && threshold === header.streams / 2;
+      case 'mHC separation 0.05':
+        return rule === 'collapse';
+    }
+  };
+  return warnings.filter(speaks).map(({ step }) => step);
+}
+
+/** Is the disturbed connection among the suspects of the first warning after the disturbance? null: no warning named one. */
+export function namesDisturbed({ spec, header }: Series, warnings: readonly Warning[]): boolean | null {
+  const { disturbance } = spec;
+  if (disturbance === undefined) return null;
+  const first = warnings.find(({ step, suspects }) => step >= disturbance.step && suspects.length > 0);
+  return first === undefined ? null : first.suspects.includes(header.connections[disturbance.connection].name);
+}

@@ -1,0 +1,78 @@
+/** Warnings on the training thread: onWarning and warnings(), and that neither harms the loop. */
+import * as tf from '@tensorflow/tfjs';
+import { type Monitor, type WatchOptions, watch } from 'gainwatch';
+import { expect, onTestFinished, test } from 'vitest';
+import type { WarningAnswer } from '../../src/telemetry/api.ts';
+import type { Warning } from '../../src/telemetry/warning.ts';
+import { temporaryFolder } from '../support/folders.ts';
+
+/** Does the step run at the moment? */
+let inStep = false;
+const NAP = new Int32Array(new SharedArrayBuffer(4));
+
+async function start(options: WatchOptions) {
+  await tf.setBackend('cpu');
+  const lines: string[] = [];
+  const monitor = await watch([{ name: 'own', mapping: (given) => given }], {
+    run: 'test',
+    port: 0,
+    log: (line) => lines.push(line),
+    ...options,
+  });
+  onTestFinished(() => monitor.close());
+  return { monitor, lines };
+}
+
+/** A loss of NaN, then good ones, in a loop that never yields, until `done` or for 20 s. */
+function train(monitor: Monitor, first: number, done: () => boolean): void {
+  const h = tf.eye(2);
+  const end = performance.now() + 20_000;
+  for (let loss = first; !done() && performance.now() < end; loss = 3) {
+    const back = monitor.step(() => {
+      inStep = true;
+      monitor.observe('own', h);
+      inStep = false;
+      return loss;
+    });
+    expect(back).toBe(loss);
+    Atomics.wait(NAP, 0, 0, 1);
+  }
+  h.dispose();
+}
+
+const fail = (error: unknown) => () => {
+  throw error;
+};
+
+test.each<[string, () => void | Promise<void>, string | null]>([
+  ['goes well', () => {}, null],
+  ['throws', fail(new Error('it is broken')), 'it is broken'],
+  ['throws what is no error', fail(null), 'null'],
+  ['is async and fails', async () => fail(new Error('it is broken'))(), 'it is broken'],
+])('an onWarning that %s is called between two steps of a loop that never yields, once', async (_what, act, said) => {
+  const told: Warning[] = [];
+  const onWarning = (warning: Warning) => {
+    expect(inStep).toBe(false);
+    told.push(warning);
+    return act();
+  };
+  const { monitor, lines } = await start({ runs: temporaryFolder(), onWarning });
+  train(monitor, Number.NaN, () => monitor.warnings().some(({ clearedStep }) => clearedStep !== null));
+  expect(told).toMatchObject([{ rule: 'nonfinite', step: 1, measure: 'loss', run: 'test' }]);
+  expect(monitor.warnings()).toMatchObject([{ warning: told[0], clearedStep: expect.any(Number) }]);
+  await new Promise(setImmediate); // an unhandled rejection would fail the test
+  const expected = said === null ? [] : [`run test: onWarning failed at nonfinite: ${said}`];
+  expect(lines.filter((line) => line.includes('onWarning'))).toEqual(expected);
+});
+
+test('warnings() tells nothing of an earlier process, whose warnings end where the run begins anew', async () => {
+  const runs = temporaryFolder();
+  const first = await start({ runs });
+  train(first.monitor, Number.NaN, () => first.monitor.warnings().length > 0);
+  await first.monitor.close();
+  const { monitor } = await start({ runs });
+  train(monitor, 3, () => monitor.compositeGain !== null);
+  expect(monitor.warnings()).toEqual([]);
+  const recorded = (await (await fetch(`${monitor.url}api/v1/runs/test/warnings`)).json()) as WarningAnswer[];
+  expect(recorded).toMatchObject([{ rule: 'nonfinite', step: 1, active: false }]);
+});
