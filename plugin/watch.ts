@@ -59,6 +59,7 @@ export async function watch(target: tf.LayersModel | readonly Watchable[], optio
   const run = options.run ?? `run-${new Date().toISOString().replace(/[-:]/g, '').replace('T', '-').slice(0, 15)}`;
   checkRunName(run);
   const tokens = wholeNumber('tokens', options.tokens ?? 64, 1, 4096);
+  const firstStep = wholeNumber('firstStep', options.firstStep ?? 1, 1, 1e12);
   const every = options.every === undefined ? null : wholeNumber('every', options.every, 1, 1e9);
   const server = serverOptions(options);
   const write = options.log ?? ((line: string) => process.stderr.write(`gainwatch: ${line}\n`));
@@ -129,6 +130,7 @@ export async function watch(target: tf.LayersModel | readonly Watchable[], optio
     weights: model?.weights ?? [],
     optimizer,
     tokens,
+    firstStep,
     every,
     gradientGain: options.gradientGain ?? false,
     now: Date.now,

@@ -10,6 +10,8 @@ import type { ServerOptions } from './worker/client.ts';
 export interface WatchOptions {
   /** Name of the run: 1 to 64 of A–Z a–z 0–9 . _ -. By default its start, like run-20261124-081500. */
   run?: string;
+  /** Number of the first step; 1 unless given. A run that goes on from a checkpoint keeps its numbers, and its warnings with them. */
+  firstStep?: number;
   /** Where learning rate, gradient norm, gradient and optimizer bytes are read. A compiled model brings its own. */
   optimizer?: tf.Optimizer;
   /** Port of dashboard and /metrics. Given: this one or an error; by default GAINWATCH_PORT, or 9464 or the next free one. */

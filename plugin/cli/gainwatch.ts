@@ -6,7 +6,7 @@ import { BACKENDS, type BackendName, loadBackend } from './backend.ts';
 import type { DemoOptions } from './demo.ts';
 import { exportCsv } from './export.ts';
 import { notify } from './notify.ts';
-import { positive, runsFlag, type ServerFlags, serverFlags, wholeNumber } from './options.ts';
+import { notifyFlag, positive, runsFlag, type ServerFlags, serverFlags, wholeNumber } from './options.ts';
 import { type ReplayFlags, replay, serve } from './serve.ts';
 
 const program = new Command('gainwatch')
@@ -51,11 +51,12 @@ withServer(
     .option('--text <path>', 'file or folder to train on (default: Markdown and type declarations in node_modules)')
     .option('--long', 'train a deeper, narrower model until the composite gain of HC has passed 1000', false)
     .option('--json', 'print the results as JSON', false)
+    .addOption(notifyFlag().env('GAINWATCH_NOTIFY'))
     .addOption(runsFlag()),
 ).action(async (flags: DemoFlags) => {
   await loadBackend(flags.backend);
   const { demo } = await import('./demo.ts');
-  const { host, token, allowHost, basePath, notify, port } = flags;
+  const { host, token, allowHost, basePath, notify = [], port } = flags;
   const options: DemoOptions = {
     steps: flags.steps ?? (flags.long ? 3000 : 240),
     depth: flags.depth ?? (flags.long ? 16 : 12),
@@ -84,6 +85,7 @@ withServer(
     .argument('<file>', 'a recording, RUN.sqlite')
     .option('--speed <factor>', 'times the speed of the recording', positive, 1)
     .option('--exit', 'end after the last step instead of serving on', false)
+    .addOption(notifyFlag())
     .option('--runs <folder>', 'record the replay there, as a new attempt (default: recorded nowhere)'),
 ).action((file: string, flags: ReplayFlags) => replay(file, flags));
 

@@ -27,7 +27,8 @@ export interface ServerFlags {
   token?: string;
   allowHost: string[];
   basePath: string;
-  notify: string[];
+  /** Where the command raises warnings. */
+  notify?: string[];
 }
 
 /** Fresh objects for each command: commander keeps state in them. */
@@ -41,11 +42,12 @@ export const serverFlags = (): Option[] => [
     .argParser(collect)
     .default([], 'none'),
   new Option('--base-path <path>', 'path of the server behind a proxy, like /gainwatch').default('', 'none'),
-  new Option('--notify <address>', "address that warnings are posted to, repeatable; slack:https://… for Slack's format")
-    .env('GAINWATCH_NOTIFY')
-    .argParser(collect)
-    .default([], 'none'),
 ];
+
+export const notifyFlag = (): Option =>
+  new Option('--notify <address>', "address that warnings are posted to, repeatable; slack:https://… for Slack's format")
+    .argParser(collect)
+    .default([], 'none');
 
 export const runsFlag = (): Option => new Option('--runs <folder>', 'folder of the recordings').default('gainwatch-runs');
 
@@ -58,7 +60,7 @@ export function serviceOptions(flags: ServerFlags, directory: string): ServiceOp
     token: flags.token ?? null,
     allowHost: flags.allowHost,
     basePath: flags.basePath,
-    notify: flags.notify,
+    notify: flags.notify ?? [],
     now: Date.now,
     onProblem: (message) => process.stderr.write(`gainwatch: ${message}\n`),
   };

@@ -192,9 +192,10 @@ function createExposition(state: MetricsState, contentType: ContentType, version
   );
   gauge(
     'mhc_warning_active',
-    'A warning that holds; always 1. layer is empty where it concerns the run as a whole.',
+    'A warning that holds; always 1. layer is empty where it concerns the run as a whole. Absent once the run has ended.',
     ['run', 'rule', 'severity', 'layer'],
     ({ run }, set) => {
+      if (run.outcome !== null) return;
       for (const { rule, severity, connection } of run.watch.detectors.active) {
         set({ run: run.header.run, rule, severity, layer: connection ?? '' }, 1);
       }

@@ -19,7 +19,7 @@ export function createProbe(options: ProbeOptions): Probe {
   const probe: Probe = {
     options,
     counters: { overheadSeconds: 0, samplesDropped: 0, errors: 0 },
-    step: 0,
+    step: options.firstStep - 1,
     gathering: null,
     reads: new Set(),
     began: 0,
@@ -65,7 +65,7 @@ export function beginStep(probe: Probe): void {
   guard(probe, () => {
     if (probe.gathering !== null) disposeGathering(probe.gathering);
     probe.gathering = null;
-    if ((probe.step - 1) % every !== 0) return;
+    if ((probe.step - probe.options.firstStep) % every !== 0) return;
     if (probe.reads.size >= READS_AT_MOST) {
       probe.counters.samplesDropped++;
       return;

@@ -11,6 +11,8 @@ export interface ProbeOptions {
   optimizer: tf.Optimizer | null;
   /** S. */
   tokens: number;
+  /** Number of the first step. */
+  firstStep: number;
   /** Watch every k-th step; null: each, and every tenth on the tensorflow backend, whose reads block. */
   every: number | null;
   gradientGain: boolean;
@@ -24,7 +26,7 @@ export interface ProbeOptions {
 export interface Probe {
   readonly options: ProbeOptions;
   readonly counters: MonitorCounters;
-  /** Steps begun. */
+  /** Number of the step begun last. */
   step: number;
   /** The watched step that goes on. */
   gathering: Gathering | null;

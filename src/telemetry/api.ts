@@ -95,7 +95,7 @@ export interface StepAnswer {
 /** A row of `GET /api/v1/runs/{run}/warnings`, oldest first, and the data of a `warning` event: raised, or cleared. */
 export interface WarningAnswer extends Omit<Warning, 'value'> {
   value: WireNumber;
-  /** Does it hold now? */
+  /** Does it hold, or did it when the run ended? */
   active: boolean;
   clearedStep: number | null;
   clearedTime: number | null;
@@ -106,7 +106,7 @@ export interface WarningAnswer extends Omit<Warning, 'value'> {
  * `step`: a StepAnswer. `run`: a RunSummary, when a run opens, starts a new attempt or ends. `warning`: a WarningAnswer, when
  * one is raised or cleared.
  * The id of an event holds the position in every run of the stream ("hc:1:230,mhc:1:229": run, attempt, step), so that
- * Last-Event-ID brings back exactly what was missed, from the recordings.
+ * Last-Event-ID brings back exactly the steps that were missed, from the recordings; warnings are asked for anew.
  */
 export interface StreamEvents {
   step: StepAnswer;

@@ -128,10 +128,10 @@ function atRandom(runs: readonly { steps: number; event: number | null }[], prob
 }
 
 /** How many times as long a figure of one row is as that of another, with its 90 % interval over the same drawn runs. */
-export function ratioOf(row: Row, than: Row, figure: keyof Score): { ratio: number; interval: [number, number] } {
+export function ratioOf(row: Row, than: Row, figure: keyof Score): { ratio: number; spread: [number, number] } {
   const pairs = row.outcomes.map((outcome, i): [Outcome, Outcome] => [outcome, than.outcomes[i]]);
   const ratio = (drawn: [Outcome, Outcome][]) => scoreOf(drawn.map(([a]) => a))[figure] / scoreOf(drawn.map(([, b]) => b))[figure];
-  return { ratio: ratio(pairs), interval: bootstrap(pairs, ratio) };
+  return { ratio: ratio(pairs), spread: bootstrap(pairs, ratio) };
 }
 
 /** The row with the highest figure, gainwatch's left out. */

@@ -8,6 +8,8 @@ import { bootstrap, quantile, type Score, scoreOf } from './score.ts';
 const two = (value: number) => (Number.isNaN(value) ? '–' : value.toFixed(2));
 const three = (value: number) => (Number.isNaN(value) ? '–' : value.toFixed(3));
 const whole = (value: number) => (Number.isNaN(value) ? '–' : value.toFixed(0));
+const interval = ([low, high]: [number, number], digits: (value: number) => string) =>
+  Number.isNaN(low) ? '' : ` (${digits(low)}–${high === Number.POSITIVE_INFINITY ? '∞' : digits(high)})`;
 const percent = (share: number) => `${(100 * share).toFixed(0)} %`;
 
 function table(head: string[], rows: string[][]): string {
@@ -16,8 +18,8 @@ function table(head: string[], rows: string[][]): string {
 }
 
 function withInterval({ outcomes }: Row, figure: keyof Score, digits: (value: number) => string): string {
-  const [low, high] = bootstrap(outcomes, (drawn) => scoreOf(drawn)[figure]);
-  return `${digits(scoreOf(outcomes)[figure])} (${digits(low)}–${digits(high)})`;
+  const spread = bootstrap(outcomes, (drawn) => scoreOf(drawn)[figure]);
+  return `${digits(scoreOf(outcomes)[figure])}${interval(spread, digits)}`;
 }
 
 const HEAD = ['', 'recall', 'false alarms', 'precision', 'lead', 'lead, p10', 'share of possible', 'lead, late events', 'tuning half'];
@@ -43,11 +45,11 @@ export function cells(row: Row): string[] {
 function comparison({ event, budgets, published, controls }: Comparison): string {
   const parts = budgets.map(({ budget, rows, silent }) => {
     const late = bestBaseline(rows, 'lateMedianLead');
-    const { ratio, interval } = ratioOf(rows[0], late, 'lateMedianLead');
+    const { ratio, spread } = ratioOf(rows[0], late, 'lateMedianLead');
     const share = bestBaseline(rows, 'medianShare');
     const none = silent.length === 0 ? '' : `\nNo setting keeps the budget on the tuning half: ${silent.join(', ')}.\n`;
     const [ours, theirs] = [rows[0], late].map(({ outcomes }) => scoreOf(outcomes).lateMedianLead);
-    const times = theirs > 0 ? `, ${two(ratio)} (${two(interval[0])}–${two(interval[1])}) times as long` : '';
+    const times = theirs > 0 ? `, ${two(ratio)}${interval(spread, two)} times as long` : '';
     return `### At most ${budget} false alarms per 1000 healthy steps
 
 ${table(HEAD, rows.map(cells))}
@@ -151,7 +153,8 @@ ${comparisons.map(comparison).join('\n\n')}
 
 ## Other events
 
-The tuning half has too few of them to tune a baseline.
+The tuning half has too few of them to tune a baseline. Of a loss that is not finite speak all critical warnings but that of the values
+themselves, so those of blow-ups that the loss survives count as false.
 
 ${table(
   ['event', ...HEAD.slice(1)],

@@ -20,13 +20,14 @@ describe('the warnings that speak of an event', () => {
     warning(3, { rule: 'gain-forecast', threshold: 1000, severity: 'critical' }),
     warning(4, { rule: 'gain-forecast', threshold: 2, severity: 'critical' }),
     warning(5, { rule: 'collapse', threshold: 0.05, severity: 'critical' }),
-    warning(6, { rule: 'runaway-connection', threshold: 1.5, severity: 'warning' }),
+    warning(6, { rule: 'nonfinite', threshold: 0, severity: 'critical' }),
+    warning(7, { rule: 'runaway-connection', threshold: 1.5, severity: 'warning' }),
   ];
 
   it.each<[EventName, number[], number[]]>([
     ['gain 1000', [2, 3], [3]],
     ['gain 100', [1], []],
-    ['loss not finite', [2, 3], [3]],
+    ['loss not finite', [3, 4, 5], [3, 4, 5]],
     ['mHC gain n/2', [4], [4]],
     ['mHC separation 0.05', [5], [5]],
   ])('%s: early %j, certain %j', (event, early, certain) => {

@@ -35,7 +35,6 @@ export function alarmsFor(event: EventName, { header }: Series, warnings: readon
     if (certain && severity !== 'critical') return false;
     switch (event) {
       case 'gain 1000':
-      case 'loss not finite':
         return rule === 'gain-forecast' && threshold === 1000;
       case 'gain 100':
         return rule === 'gain-forecast' && threshold === 100;
@@ -43,6 +42,8 @@ export function alarmsFor(event: EventName, { header }: Series, warnings: readon
         return rule === 'gain-forecast' && threshold === header.streams / 2;
       case 'mHC separation 0.05':
         return rule === 'collapse';
+      case 'loss not finite':
+        return severity === 'critical' && rule !== 'nonfinite';
     }
   };
   return warnings.filter(speaks).map(({ step }) => step);

@@ -105,6 +105,7 @@ export function trainRun(
     weights: model.weights,
     optimizer,
     tokens: TOKENS,
+    firstStep: 1,
     every: 1,
     gradientGain: false,
     now,

@@ -2,7 +2,7 @@
 import * as tf from '@tensorflow/tfjs';
 import { type Monitor, type WatchOptions, watch } from 'gainwatch';
 import { expect, onTestFinished, test } from 'vitest';
-import type { WarningAnswer } from '../../src/telemetry/api.ts';
+import type { SeriesAnswer, WarningAnswer } from '../../src/telemetry/api.ts';
 import type { Warning } from '../../src/telemetry/warning.ts';
 import { temporaryFolder } from '../support/folders.ts';
 
@@ -75,4 +75,24 @@ test('warnings() tells nothing of an earlier process, whose warnings end where t
   expect(monitor.warnings()).toEqual([]);
   const recorded = (await (await fetch(`${monitor.url}api/v1/runs/test/warnings`)).json()) as WarningAnswer[];
   expect(recorded).toMatchObject([{ rule: 'nonfinite', step: 1, active: false }]);
+});
+
+test('a run that goes on from a checkpoint keeps its numbers, and what it was warned of is not said again', async () => {
+  const runs = temporaryFolder();
+  const first = await start({ runs });
+  train(first.monitor, Number.NaN, () => first.monitor.warnings().length > 0);
+  await first.monitor.close();
+  const ask = async <T>(monitor: Monitor, path: string) => (await (await fetch(`${monitor.url}api/v1/runs/test${path}`)).json()) as T;
+  const told: Warning[] = [];
+  const { monitor } = await start({ runs, firstStep: 10_000, onWarning: (warning) => void told.push(warning) });
+  train(monitor, Number.NaN, () => monitor.compositeGain !== null);
+  expect(told).toEqual([]);
+  const steps = async () => (await ask<SeriesAnswer>(monitor, '/series?measure=loss')).steps;
+  await expect.poll(steps).toContain(10_000);
+  expect((await steps())[0]).toBe(1);
+  expect(await ask<WarningAnswer[]>(monitor, '/warnings')).toMatchObject([{ rule: 'nonfinite', step: 1 }]);
+});
+
+test('refuses a first step that is none', async () => {
+  await expect(start({ firstStep: 0 })).rejects.toThrow(/firstStep must be .*, got 0/);
 });

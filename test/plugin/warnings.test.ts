@@ -205,8 +205,14 @@ test('the metrics tell the forecast, what holds, and how often each rule was rai
     ]),
   );
   for (let step = 12; step <= 60; step++) takeReport(pipeline, run, given(step));
-  expect((await lines()).filter((line) => line.startsWith('mhc_warning_active'))).toEqual([]);
+  const active = async () => (await lines()).filter((line) => line.startsWith('mhc_warning_active'));
+  expect(await active()).toEqual([]);
   expect(await lines()).toContain('mhc_gain_forecast_steps{run="a-run",threshold="1000"} +Inf');
+  takeReport(pipeline, run, reportOf(header, 61, { loss: Number.NaN }));
+  expect(await active()).toHaveLength(1);
+  // A run that has ended needs nobody any more, however long its metrics stay.
+  closeRun(pipeline, run, 'failed');
+  expect(await active()).toEqual([]);
 });
 
 test('the interface answers the warnings of a live run and of a recording; the stream sends them', async () => {
