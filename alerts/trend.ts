@@ -53,7 +53,7 @@ export interface Forecast {
   steady: number;
   /** Steps until the series reaches the limit if it goes on as now; 0: it is there; Infinity: it does not rise. */
   steps: number;
-  /** Holds the true number of steps nine times in ten. */
+  /** Meant to hold the true number of steps nine times in ten. */
   interval: [low: number, high: number];
 }
 

@@ -9,7 +9,7 @@
  *     peak = trend's peak + 0.6 · max(level, 0) · (rate / mean rate − 1)
  *
  * 1000 has two findings: `warning` believes all of that, and comes early; `critical` at most an e-fold, so that G itself
- * must be rising, and is nearly certain.
+ * must be rising, and is seldom wrong.
  */
 import type { StepReport } from '../../src/telemetry/report.ts';
 import type { RunHeader } from '../../src/telemetry/sample.ts';
@@ -31,7 +31,7 @@ export interface GainForecast {
   threshold: number;
   /** Training steps until G reaches it; 0: it has; Infinity: it is not rising. */
   steps: number;
-  /** Holds the steps nine times in ten. */
+  /** Meant to hold the steps nine times in ten. */
   interval: [low: number, high: number];
 }
 

@@ -13,7 +13,7 @@ export interface Entry {
 export const ENTRIES: Record<RuleName, Entry> = {
   'gain-forecast': {
     means:
-      'The product of the H_res over the depth amplifies signals or gradients more and more: it may reach 100 or 1000 (warning, early), is nearly certain to reach 1000 (critical, later) or, where all connections are mHC, half of what it can be at most (n / 2; critical). Both come at a steep rise; the early one also where the learning rate has just risen, as the gain follows it. Beyond 1000 activations and gradients overflow; the loss shows it late or only as NaN.',
+      'The product of the H_res over the depth amplifies signals or gradients more and more: it may reach 100 or 1000 (warning, early), is forecast to reach 1000 (critical, later, with few false alarms) or, where all connections are mHC, half of what it can be at most (n / 2; critical). Both come at a steep rise; the early one also where the learning rate has just risen, as the gain follows it. Beyond 1000 activations and gradients overflow; the loss shows it late or only as NaN.',
     look: [
       'The named connection and the two other suspects: their own gain over the last hundreds of steps.',
       'The learning rate: a warm-up that is too short, a step up, a missing clip.',

@@ -12,10 +12,10 @@ export async function notify(addresses: readonly string[]): Promise<boolean> {
   const stop = new AbortController();
   process.once('SIGINT', () => stop.abort());
   const timer = setTimeout(() => stop.abort(), LONGEST);
-  const surroundings = { fetch, random: Math.random, onProblem: () => {} };
   const notice = noticeOf('raised', testWarning(Date.now()));
   const delivered = targets.map(async (target) => {
-    const problem = await deliver(target, notice, surroundings, stop.signal);
+    const onRetry = (problem: string) => process.stderr.write(`${target.shown}: ${problem}; trying again\n`);
+    const problem = await deliver(target, notice, { fetch, random: Math.random, onRetry }, stop.signal);
     process.stderr.write(`${target.shown} (${target.format}): ${problem ?? 'delivered'}\n`);
     return problem === null;
   });

@@ -20,6 +20,8 @@ export interface Surroundings {
   random: () => number;
   /** Told of what could not be delivered. */
   onProblem: (message: string) => void;
+  /** Told of a try that failed and is made again. */
+  onRetry?: (problem: string) => void;
   /** Of the first wait, ms; 1000 unless given. */
   firstWait?: number;
   /** Of one request, ms; 10,000 unless given. */
@@ -56,6 +58,12 @@ function createQueue(target: Target, surroundings: Surroundings, signal: AbortSi
   let working: Promise<void> | null = null;
   /** Given up since the last one that arrived. */
   let lost = 0;
+  /** Has it been said since then that it is not reached? */
+  let said = false;
+  const onRetry = (problem: string) => {
+    if (!said) surroundings.onProblem(`notify ${target.shown}: ${problem}; trying again`);
+    said = true;
+  };
   const lose = (count: number, why: string) => {
     if (count > 0 && lost === 0) surroundings.onProblem(`notify ${target.shown}: a warning could not be sent: ${why}`);
     lost += count;
@@ -64,10 +72,11 @@ function createQueue(target: Target, surroundings: Surroundings, signal: AbortSi
   const sayLost = () => {
     if (lost > 1) surroundings.onProblem(`notify ${target.shown}: ${lost} warnings in all could not be sent`);
     lost = 0;
+    said = false;
   };
   const work = async () => {
     for (let notice = waiting.shift(); notice !== undefined; notice = waiting.shift()) {
-      const problem = await deliver(target, notice, surroundings, signal);
+      const problem = await deliver(target, notice, { ...surroundings, onRetry }, signal);
       if (problem === null) sayLost();
       else lose(1, problem);
       if (signal.aborted) lose(waiting.splice(0).length, 'the run has ended');
@@ -91,7 +100,7 @@ function createQueue(target: Target, surroundings: Surroundings, signal: AbortSi
 export async function deliver(
   target: Target,
   notice: Notice,
-  { fetch, random, firstWait = FIRST_WAIT, timeout = TIMEOUT }: Surroundings,
+  { fetch, random, onRetry, firstWait = FIRST_WAIT, timeout = TIMEOUT }: Omit<Surroundings, 'onProblem'>,
   signal: AbortSignal,
 ): Promise<string | null> {
   let wait = firstWait;
@@ -124,6 +133,7 @@ export async function deliver(
       signal.removeEventListener('abort', stop);
     }
     if (signal.aborted || attempt === TRIES) break;
+    onRetry?.(problem);
     await pause(wait * (1 + random() / 2), undefined, { signal }).catch(() => {});
     wait = Math.min(LONGEST_WAIT, 2 * wait);
   }

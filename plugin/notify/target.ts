@@ -53,8 +53,8 @@ export function bodyFor({ format }: Target, notice: Notice): string {
 const escaped = (text: string) => text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
 
 function slackText({ status, warning }: Notice): string {
-  const { severity, rule, run, step, message } = warning;
+  const { severity, rule, run, step, message, runbook } = warning;
   const sign = status === 'cleared' ? ':white_check_mark:' : severity === 'critical' ? ':rotating_light:' : ':warning:';
   const state = status === 'cleared' ? 'cleared' : severity;
-  return `${sign} *${escaped(rule)}* ${state}, run \`${escaped(run)}\`, step ${step}\n${escaped(message)}`;
+  return `${sign} *${escaped(rule)}* ${state}, run \`${escaped(run)}\`, step ${step}\n${escaped(message)}\nWhat to do: ${runbook}`;
 }

@@ -145,8 +145,10 @@ export function postSample(client: WorkerClient, message: Extract<ToWorker, { ty
 
 /** Takes a run off; the worker ends with its last one. Waits for that, at most `seconds`, then ends it by force. */
 export async function release(client: WorkerClient, id: number, seconds: number): Promise<void> {
-  client.runs.delete(id);
-  if (client.runs.size > 0) return;
+  if (client.runs.size > 1) {
+    client.runs.delete(id);
+    return;
+  }
   clients.delete(client.key);
   client.alive = false;
   client.worker.ref();
@@ -154,5 +156,7 @@ export async function release(client: WorkerClient, id: number, seconds: number)
   const timer = setTimeout(() => client.worker.terminate(), seconds * 1000);
   await client.ended;
   clearTimeout(timer);
+  poll(client); // what it said last
+  client.runs.delete(id);
   client.port.close();
 }

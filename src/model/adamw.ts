@@ -43,6 +43,12 @@ export class AdamW extends tf.Optimizer {
     return learningRate * Math.min(1, (this.iterations + 1) / (warmup + 1));
   }
 
+  /** Of the updates from now on; a warm-up that lasts goes on towards it. @throws Error where it is not above 0 */
+  set learningRate(value: number) {
+    if (!(value > 0)) throw new Error(`AdamW: learningRate must be above 0, got ${value}`);
+    this.config.learningRate = value;
+  }
+
   override applyGradients(gradients: tf.NamedTensorMap | { name: string; tensor: tf.Tensor }[]): void {
     const list = Array.isArray(gradients) ? gradients : Object.entries(gradients).map(([name, tensor]) => ({ name, tensor }));
     const { beta1, beta2, epsilon, weightDecay } = this.config;

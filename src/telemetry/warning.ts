@@ -39,7 +39,7 @@ export interface Warning {
   threshold: number;
   /** Steps until the threshold is reached; null where nothing is forecast. */
   stepsLeft: number | null;
-  /** Holds the true number of steps nine times in ten; null as the upper end: maybe never. */
+  /** Meant to hold the true number of steps nine times in ten (test/eval/RESULTS.md says how often it does); null as the upper end: maybe never. */
   interval: [low: number, high: number | null] | null;
   /** A sentence for people. */
   message: string;

@@ -5,12 +5,15 @@
 import { cpus } from 'node:os';
 import { parseArgs } from 'node:util';
 import { createDetectors, detect } from '../../alerts/detect.ts';
+import { numberOf, wholeNumberRule } from '../../plugin/wholeNumber.ts';
 import { seededRandom } from '../../src/model/random.ts';
 import { analyse } from '../../src/telemetry/analyse.ts';
 import type { RunHeader, StepSample } from '../../src/telemetry/sample.ts';
 
 const { values } = parseArgs({ options: { steps: { type: 'string', default: '2000' } } });
-const STEPS = Number(values.steps);
+const STEPS = numberOf(values.steps);
+const broken = wholeNumberRule(STEPS, 1);
+if (broken !== null) throw new Error(`--steps ${broken}, got ${values.steps}`);
 const WARM = 200;
 const TOKENS = 64;
 const N = 4;

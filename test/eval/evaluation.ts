@@ -2,7 +2,7 @@
 import { seededRandom } from '../../src/model/random.ts';
 import { BASELINES } from './baselines/all.ts';
 import { EVENTS, type EventName, eventOf } from './events.ts';
-import { type BaselineResult, BUDGETS, COMPARED, type GainwatchResult, type Halves, type Job } from './jobs.ts';
+import { type BaselineResult, BUDGETS, COMPARED, type GainwatchResult, type Halves, type Job, LIMITS } from './jobs.ts';
 import { bootstrap, LATEST, type Outcome, outcomeOf, type Score, scoreOf } from './score.ts';
 import type { Series } from './series.ts';
 import type { Result } from './threads.ts';
@@ -54,8 +54,7 @@ export function evaluationOf(all: readonly Series[], jobs: readonly Job[], resul
       name,
       result: (results[jobs.findIndex((job) => job.kind === 'baseline' && job.name === name)] as BaselineResult)[event],
     }));
-    // Of 100 there is no certain warning, so no second budget.
-    const budgets = BUDGETS.slice(0, event === 'gain 1000' ? 2 : 1).map((budget, b) => {
+    const budgets = BUDGETS.slice(0, LIMITS[event].length).map((budget, b) => {
       const ours =
         b === 0 ? rowOf('gainwatch', 'every warning', shipped.early[event]) : rowOf('gainwatch', 'critical only', shipped.certain[event]);
       const tuned = baselines.flatMap(({ name, result }) => {

@@ -7,6 +7,7 @@ import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { SingleBar } from 'cli-progress';
+import { numberOf, wholeNumberRule } from '../../plugin/wholeNumber.ts';
 import { evaluationOf, planJobs } from './evaluation.ts';
 import { resultsOf, shortTable } from './markdown.ts';
 import { readSeries } from './series.ts';
@@ -18,8 +19,8 @@ Replays the recordings in test/eval/recordings through gainwatch's detectors and
 tuning half, scores them on the held-out half, and writes test/eval/RESULTS.md. Takes about 3 minutes on 2 cores.
 
   --check      write nothing; exit 1 where RESULTS.md or the table in README.md differ
-  --threads N  of ${availableParallelism()} by default
-  --help`;
+  --threads N  threads to work in, ${availableParallelism()} by default
+  --help       show this`;
 
 const ROOT = join(import.meta.dirname, '../../..');
 const FOLDER = join(ROOT, 'test/eval/recordings');
@@ -32,10 +33,11 @@ const { values } = parseArgs({
     help: { type: 'boolean', default: false },
   },
 });
-const threads = Number(values.threads);
+const threads = numberOf(values.threads);
+const broken = wholeNumberRule(threads, 1);
 if (values.help) console.log(HELP);
-else if (!Number.isInteger(threads) || threads < 1) {
-  console.error(`--threads must be a whole number from 1: ${values.threads}`);
+else if (broken !== null) {
+  console.error(`--threads ${broken}, got ${values.threads}`);
   process.exitCode = 2;
 } else {
   const jobs = planJobs();

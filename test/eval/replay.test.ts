@@ -3,11 +3,13 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { Warning } from '../../src/telemetry/warning.ts';
+import { temporaryFolder } from '../support/folders.ts';
 import { headerOf } from '../support/reports.ts';
 import { type EventName, eventOf } from './events.ts';
-import { BUDGETS, type GainwatchResult, runGainwatch } from './jobs.ts';
+import { BUDGETS, type GainwatchResult, LIMITS, runGainwatch } from './jobs.ts';
 import { cells } from './markdown.ts';
 import { alarmsFor, namesDisturbed, replay } from './replay.ts';
+import { scoreOf } from './score.ts';
 import { readSeries, type Series } from './series.ts';
 
 const warning = (step: number, change: Partial<Warning>) => ({ step, suspects: [], ...change }) as unknown as Warning;
@@ -66,6 +68,19 @@ describe('the recordings', () => {
     const line = `| ${cells({ name: 'gainwatch', setting, outcomes: heldOut, tuning }).join(' | ')} |`;
     const part = results.slice(results.indexOf(`### At most ${budget} false alarms`));
     expect(part.split('\n')).toContain(line);
+  });
+
+  it('give gainwatch no more false alarms on the tuning half than the baselines may have', () => {
+    const [early, certain] = LIMITS['gain 1000'];
+    expect(scoreOf(result.early['gain 1000'].tuning).falseAlarms).toBeLessThanOrEqual(early);
+    expect(scoreOf(result.certain['gain 1000'].tuning).falseAlarms).toBeLessThanOrEqual(certain);
+    expect(scoreOf(result.early['gain 100'].tuning).falseAlarms).toBeLessThanOrEqual(LIMITS['gain 100'][0]);
+  });
+
+  it('are missed by name where a folder has none', () => {
+    const folder = temporaryFolder();
+    expect(() => readSeries(folder)).toThrow(`${folder} holds no recordings`);
+    expect(() => readSeries(`${folder}/nowhere`)).toThrow(`${folder}/nowhere`);
   });
 
   it('give the same warnings and forecasts every time, and no forecast before the first report', () => {

@@ -40,9 +40,10 @@ export function seriesOf(file: Uint8Array): Series {
   };
 }
 
-/** The recordings of a folder, in the order of their names. @throws Error that names a file that is damaged */
+/** The recordings of a folder, in the order of their names. @throws Error that names a file that is damaged, or a folder without any */
 export function readSeries(folder: string): Series[] {
   const names = readdirSync(folder).filter((name) => name.endsWith('.br'));
+  if (names.length === 0) throw new Error(`${folder} holds no recordings (*.br); npm run eval:record makes them`);
   return names.sort().map((name) => {
     try {
       return seriesOf(readFileSync(join(folder, name)));

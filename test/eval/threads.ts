@@ -9,6 +9,7 @@ export type Result = GainwatchResult | BaselineResult;
  * @param folder of the recordings
  * @param onDone called after each job
  * @returns the results, in the order of the jobs
+ * @throws Error that names the job that failed
  */
 export async function runJobs(folder: string, jobs: readonly Job[], threads: number, onDone: () => void): Promise<Result[]> {
   const results: Result[] = new Array(jobs.length);
@@ -37,5 +38,12 @@ export async function runJobs(folder: string, jobs: readonly Job[], threads: num
 if (!isMainThread && parentPort !== null) {
   const port = parentPort;
   const all = readSeries(workerData as string);
-  port.on('message', (job: Job) => port.postMessage(runJob(all, job)));
+  port.on('message', (job: Job) => {
+    try {
+      port.postMessage(runJob(all, job));
+    } catch (cause) {
+      const name = job.kind === 'baseline' ? job.name : `gainwatch at sensitivity ${job.sensitivity}`;
+      throw new Error(`${name}: ${String(cause)}`, { cause });
+    }
+  });
 }

@@ -13,8 +13,6 @@ export interface Case {
   event: number | null;
 }
 
-/** Share of the budget that is used up on the tuning half, so that the other half has room for bad luck. */
-const USED = 0.7;
 /** Quantiles of a run's scores that are tried as thresholds. */
 const QUANTILES = [0.5, 0.75, 0.9, 0.95, 0.98, 0.99, 1];
 
@@ -25,14 +23,14 @@ export interface Setting {
   threshold: number;
 }
 
-/** @returns for each budget (false alarms per 1000 healthy steps) the best setting; null where none keeps it */
+/** @returns for each limit (false alarms per 1000 healthy steps) the best setting; null where none keeps it */
 export function tuneBaseline(
   cases: readonly Case[],
   variants: readonly Variant[],
   latchings: readonly Latching[],
-  budgets: readonly number[],
+  limits: readonly number[],
 ): (Setting | null)[] {
-  const best = budgets.map(() => null as { setting: Setting; score: Score } | null);
+  const best = limits.map(() => null as { setting: Setting; score: Score } | null);
   for (const { label, score: scorer } of variants) {
     const scores = cases.map(({ series }) => scorer(series));
     const highest = scores.map((values) => values.reduce((a, b) => (Number.isNaN(b) ? a : Math.max(a, b)), Number.NEGATIVE_INFINITY));
@@ -43,8 +41,8 @@ export function tuneBaseline(
             outcomeOf(series.steps, event, highest[i] >= threshold ? alarmsOf(scores[i], threshold, latching) : []),
           ),
         );
-        budgets.forEach((budget, b) => {
-          if (score.falseAlarms > USED * budget || !isBetter(score, best[b]?.score)) return;
+        limits.forEach((limit, b) => {
+          if (score.falseAlarms > limit || !isBetter(score, best[b]?.score)) return;
           best[b] = { setting: { label, score: scorer, latching, threshold }, score };
         });
       }

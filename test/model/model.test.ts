@@ -75,6 +75,11 @@ describe('AdamW', () => {
       warm.applyGradients({ warm: tf.ones([1, 1]) });
     }
     expect(rates.map((r) => Number(r.toFixed(6)))).toEqual([0.2, 0.4, 0.6, 0.8, 1, 1]);
+    warm.learningRate /= 4; // as an onWarning would
+    expect(warm.learningRate).toBe(0.25);
+    expect(() => {
+      warm.learningRate = 0;
+    }).toThrow(/learningRate must be above 0, got 0/);
     w.dispose();
     // Adam's update does not know the scale of the gradient, its moments do.
     const clipped = new AdamW({ learningRate: 1, clipNorm: 1 });

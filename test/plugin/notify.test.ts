@@ -88,7 +88,9 @@ describe('targets', () => {
     const posted = JSON.parse(bodyFor(parseTarget('http://x'), notice)) as Notice;
     expect(posted).toMatchObject({ version: 1, status: 'raised', warning: { rule: 'gain-forecast', value: '+Inf', active: true } });
     const { text } = JSON.parse(bodyFor(parseTarget('slack:http://x'), notice)) as { text: string };
-    expect(text).toBe(':rotating_light: *gain-forecast* critical, run `a-run`, step 7\nG &lt; 1000 &amp; rising');
+    expect(text).toBe(
+      ':rotating_light: *gain-forecast* critical, run `a-run`, step 7\nG &lt; 1000 &amp; rising\nWhat to do: runbook.md#gain-forecast',
+    );
   });
 });
 
@@ -132,6 +134,19 @@ describe('the notifier', () => {
     const told = (bodies: Notice[]) => bodies.map(({ status, warning }) => `${status} ${warning.step}`);
     expect(told(two.bodies)).toEqual(['raised 1', 'raised 2', 'cleared 1']);
     expect(told(one.bodies)).toEqual(['raised 1', 'raised 1', 'raised 2', 'cleared 1']);
+  });
+
+  test('says once that a target is not reached, and goes on trying', async () => {
+    const problems: string[] = [];
+    const { url, bodies } = await receiver(500, 500, 200, 200, 503, 200);
+    const notifier = createNotifier([parseTarget(url)], surroundings(problems));
+    for (let step = 1; step <= 3; step++) notifier.sink.warned!(run, record('critical', step), 'raised');
+    await notifier.close(5000);
+    expect(bodies).toHaveLength(6);
+    expect(problems).toEqual([
+      expect.stringMatching(/^notify \S+: it answers 500; trying again$/),
+      expect.stringMatching(/503; trying again$/),
+    ]);
   });
 
   test('says how many were lost when one arrives again, and of the next outage anew', async () => {

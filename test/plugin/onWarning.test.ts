@@ -96,3 +96,11 @@ test('a run that goes on from a checkpoint keeps its numbers, and what it was wa
 test('refuses a first step that is none', async () => {
   await expect(start({ firstStep: 0 })).rejects.toThrow(/firstStep must be .*, got 0/);
 });
+
+test('a notice that does not arrive before the end is said, though it is the last that is said', async () => {
+  const { monitor, lines } = await start({ runs: temporaryFolder(), notify: 'http://127.0.0.1:1/hook' });
+  train(monitor, Number.NaN, () => monitor.warnings().length > 0);
+  await monitor.close();
+  expect(lines).toContainEqual(expect.stringMatching(/^notify http:\/\/127\.0\.0\.1:1: .*; trying again$/));
+  expect(lines).toContainEqual(expect.stringMatching(/^notify http:\/\/127\.0\.0\.1:1: a warning could not be sent/));
+});

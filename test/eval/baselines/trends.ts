@@ -3,7 +3,7 @@
  * gives what it predicts, per step, `horizon` steps ahead; NaN before its window is full.
  */
 
-/** Least squares over the last `window` points, at the newest plus `horizon`. Prometheus's `predict_linear` is this on raw G. */
+/** Least squares over the last `window` points, at the newest plus `horizon`. */
 export function leastSquares(values: Float64Array, window: number, horizon: number): Float64Array {
   const meanX = (window - 1) / 2;
   const spread = (window * (window * window - 1)) / 12;
