@@ -134,11 +134,11 @@ export function resultsOf(evaluation: Evaluation): string {
 Made by \`npm run eval\` from the recordings beside it; the same to the digit every time (\`npm run eval -- --check\` compares).
 
 An event is the first step from which on its condition holds for five steps (a loss that is not finite: for one). The first warning
-from 2000 to 50 steps before it is true; a later one is late: the event is missed. Any other warning is false, counted per 1000 healthy steps (of runs without an
-event, and more than 2000 steps before one), at most one in 200 steps. Leads are medians over all events, 0 for a missed one, in
-steps; late events come after step 1000. Figures in parentheses are 90 % intervals over drawn runs. Settings of all detectors were
-chosen on the tuning half, there within the budget: a baseline may have at least as many false alarms as gainwatch has there, and is
-chosen by recall, then lead over late events. Every figure but the last column is of the held-out half.
+from 2000 to 50 steps before it is true; a later one is late: the event is missed. Any other warning is false, counted per 1000
+healthy steps (of runs without an event, and more than 2000 steps before one), at most one in 200 steps. Leads are medians over all
+events, 0 for a missed one, in steps; late events come after step 1000. Figures in parentheses are 90 % intervals over drawn runs.
+Settings of all detectors were chosen on the tuning half, there within the budget: a baseline may have at least as many false alarms
+as gainwatch has there, and is chosen by recall, then lead over late events. Every figure but the last column is of the held-out half.
 
 ${table(
   ['half', 'runs', 'steps', 'disturbed', ...EVENTS],
