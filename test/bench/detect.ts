@@ -9,6 +9,7 @@ import { numberOf, wholeNumberRule } from '../../plugin/wholeNumber.ts';
 import { seededRandom } from '../../src/model/random.ts';
 import { analyse } from '../../src/telemetry/analyse.ts';
 import type { RunHeader, StepSample } from '../../src/telemetry/sample.ts';
+import { quantile } from '../eval/score.ts';
 
 const { values } = parseArgs({ options: { steps: { type: 'string', default: '2000' } } });
 const STEPS = numberOf(values.steps);
@@ -50,8 +51,6 @@ function sampleOf({ connections }: RunHeader, step: number): StepSample {
     monitor: { overheadSeconds: 0, samplesDropped: 0, errors: 0 },
   };
 }
-
-const quantile = (list: number[], q: number) => [...list].sort((a, b) => a - b)[Math.round(q * (list.length - 1))];
 
 console.log(`${cpus()[0].model}, Node ${process.version}; ${STEPS} steps, ${TOKENS} token positions, n = ${N}`);
 for (const kind of ['hc', 'mhc'] as const) {

@@ -10,6 +10,7 @@ import * as tf from '@tensorflow/tfjs';
 import '@tensorflow/tfjs-backend-wasm';
 import { type Monitor, watch } from 'gainwatch';
 import { AdamW, createTransformer, crossEntropy, seededRandom } from 'gainwatch/model';
+import { quantile } from '../eval/score.ts';
 
 const { values } = parseArgs({
   options: {
@@ -29,13 +30,6 @@ const KINDS = ['residual', 'hc', 'mhc'] as const;
 await tf.setBackend(values.backend);
 const runs = mkdtempSync(join(tmpdir(), 'gainwatch-bench-'));
 const median = (list: number[]) => quantile(list, 0.5);
-
-function quantile(list: number[], q: number): number {
-  const sorted = [...list].sort((a, b) => a - b);
-  const at = (sorted.length - 1) * q;
-  const low = Math.floor(at);
-  return sorted[low] + (sorted[Math.min(low + 1, sorted.length - 1)] - sorted[low]) * (at - low);
-}
 
 interface Runner {
   kind: string;

@@ -2,10 +2,11 @@
  * The parts of the evaluation, each of which can run by itself: gainwatch's detectors at one sensitivity, or one baseline,
  * tuned for each event. What goes in and comes out is plain data, so that a thread can do it.
  */
+import type { GainForecast } from '../../alerts/detectors/gain.ts';
 import { EDGES, LATCHED } from './baselines/alarms.ts';
 import { BASELINES, type Variant } from './baselines/all.ts';
 import { EVENTS, type EventName, eventOf } from './events.ts';
-import { alarmsFor, type Forecast, namesDisturbed, replay } from './replay.ts';
+import { alarmsFor, namesDisturbed, replay } from './replay.ts';
 import { type Outcome, outcomeOf } from './score.ts';
 import type { Series } from './series.ts';
 import { apply, type Case, type Setting, tuneBaseline } from './tune.ts';
@@ -41,7 +42,7 @@ export interface GainwatchResult {
   /** Of the held-out runs with a disturbed connection. */
   named: { run: string; kind: string; inTopThree: boolean | null }[];
   /** Of the held-out runs with an event of G = 1000. */
-  forecasts: { ahead: (typeof AHEAD)[number]; forecast: Forecast | null }[];
+  forecasts: { ahead: (typeof AHEAD)[number]; forecast: GainForecast | null }[];
 }
 
 export type BaselineResult = Record<(typeof COMPARED)[number], Tuned>;
@@ -68,15 +69,12 @@ export function runGainwatch(all: readonly Series[], sensitivity: number): Gainw
     const half = isHeldOut(series) ? 'heldOut' : 'tuning';
     for (const event of EVENTS) {
       const at = event === 'gain 1000' ? blowUp : eventOf(series, event);
-      for (const [which, certain] of [
-        ['early', false],
-        ['certain', true],
-      ] as const) {
-        result[which][event][half].push(outcomeOf(series.steps, at, alarmsFor(event, series, warnings, certain)));
-      }
+      const early = alarmsFor(event, series, warnings, false);
+      result.early[event][half].push(outcomeOf(series.steps, at, early));
+      result.certain[event][half].push(outcomeOf(series.steps, at, alarmsFor(event, series, warnings, true)));
+      if (half === 'heldOut') result.alarms[event] += early.length;
     }
     if (half === 'tuning') continue;
-    for (const event of EVENTS) result.alarms[event] += alarmsFor(event, series, warnings, false).length;
     result.steps += series.steps;
     const { disturbance, name } = series.spec;
     if (disturbance !== undefined) result.named.push({ run: name, kind: disturbance.kind, inTopThree: namesDisturbed(series, warnings) });

@@ -1,8 +1,8 @@
 /** The evaluation as the text of RESULTS.md. Lays out; computes nothing but intervals. */
+import type { GainForecast } from '../../alerts/detectors/gain.ts';
 import { bestBaseline, type Comparison, type Evaluation, type Row, ratioOf } from './evaluation.ts';
 import { EVENTS } from './events.ts';
 import { AHEAD } from './jobs.ts';
-import type { Forecast } from './replay.ts';
 import { bootstrap, quantile, type Score, scoreOf } from './score.ts';
 
 const two = (value: number) => (Number.isNaN(value) ? '–' : value.toFixed(2));
@@ -71,7 +71,7 @@ function forecastTable(forecasts: Evaluation['forecasts']): string {
   const rows = AHEAD.map((ahead) => {
     const made = forecasts.filter((one) => one.ahead === ahead).map(({ forecast }) => forecast);
     const steps = made.map((forecast) => forecast?.steps ?? Number.POSITIVE_INFINITY);
-    const holds = (forecast: Forecast | null) => forecast !== null && forecast.interval[0] <= ahead && ahead <= forecast.interval[1];
+    const holds = (forecast: GainForecast | null) => forecast !== null && forecast.interval[0] <= ahead && ahead <= forecast.interval[1];
     const errors = steps.map((value) => Math.abs(value - ahead) / ahead);
     return [
       String(ahead),

@@ -1,5 +1,6 @@
 /** What gainwatch's detectors say of a recorded run. Nothing is scored here. */
 import { createDetectors, detect } from '../../alerts/detect.ts';
+import type { GainForecast } from '../../alerts/detectors/gain.ts';
 import type { Warning } from '../../src/telemetry/warning.ts';
 import type { EventName } from './events.ts';
 import type { Series } from './series.ts';
@@ -8,19 +9,14 @@ export interface Replay {
   /** All that were raised, oldest first. */
   warnings: Warning[];
   /** Forecast of the steps left to G = 1000 and its interval, at each step asked for; null: there was none. */
-  forecasts: (Forecast | null)[];
-}
-
-export interface Forecast {
-  steps: number;
-  interval: [low: number, high: number];
+  forecasts: (GainForecast | null)[];
 }
 
 /** @param asked steps (from 1) at which the forecast is wanted */
 export function replay(series: Series, sensitivity: number, asked: readonly number[] = []): Replay {
   const state = createDetectors(series.header, { sensitivity });
   const warnings: Warning[] = [];
-  const forecasts = asked.map((): Forecast | null => null);
+  const forecasts = asked.map((): GainForecast | null => null);
   for (let i = 0; i < series.steps; i++) {
     warnings.push(...detect(series.header, state, series.reportAt(i)).raised);
     const k = asked.indexOf(i + 1);
