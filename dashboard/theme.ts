@@ -58,3 +58,9 @@ export function gainColour(at: number, dark: boolean): Rgb {
     : [[20, 96, 170], middle, [224, 104, 40], [128, 16, 32]];
   return at < 0 ? ramp([stops[1], stops[0]], -at) : ramp(stops.slice(1), at);
 }
+
+/** Of a run among those shown together: by its place in the order of their names, so that it stays while the page is open. */
+export const colourOfRun = (run: string, together: readonly string[]): string => runColour(Math.max(0, [...together].sort().indexOf(run)));
+
+/** Of the i-th connection where some are lines of one chart: unlike its neighbours', and the same each time. */
+export const lineColour = (i: number, dark: boolean): string => `hsl(${Math.round(200 + 137.5 * i) % 360}, 62%, ${dark ? 64 : 42}%)`;

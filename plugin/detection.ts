@@ -11,6 +11,7 @@ import {
   restoreDetectors,
   saveDetectors,
 } from '../alerts/detect.ts';
+import type { StepForecast } from '../src/telemetry/answer.ts';
 import type { StepReport } from '../src/telemetry/report.ts';
 import type { RunHeader } from '../src/telemetry/sample.ts';
 import type { Warning, WarningRecord } from '../src/telemetry/warning.ts';
@@ -37,8 +38,11 @@ export interface WatchState {
   savedAt: number;
 }
 
+/** What became of a warning. */
+export type WarningChange = 'raised' | 'cleared' | 'acknowledged';
+
 export interface Change {
-  what: 'raised' | 'cleared';
+  what: WarningChange;
   record: WarningRecord;
 }
 
@@ -85,7 +89,7 @@ function note(watch: WatchState, { raised, cleared }: Detection, step: number | 
     return record === undefined ? [] : [end(watch, record, step, time)];
   });
   const begun = raised.map((warning): Change => {
-    const record: WarningRecord = { warning, clearedStep: null, clearedTime: null };
+    const record: WarningRecord = { id: watch.warnings.length, warning, clearedStep: null, clearedTime: null, acknowledgedTime: null };
     watch.warnings.push(record);
     watch.unsaved.add(record);
     return { what: 'raised', record };
@@ -98,6 +102,29 @@ function end(watch: WatchState, record: WarningRecord, step: number | null, time
   record.clearedTime = time;
   watch.unsaved.add(record);
   return { what: 'cleared', record };
+}
+
+/**
+ * The forecast that a recorded state of the detectors has of a step: the state may be some steps older.
+ * @returns none where the state is of another model or version, or of a later step
+ */
+export function recordedForecast(header: RunHeader, state: string | null, step: number): StepForecast[] {
+  const restored = state === null ? null : restoreDetectors(header, state);
+  if (restored === null || restored.step > step) return [];
+  const left = (steps: number) => Math.max(0, steps - (step - restored.step));
+  return restored.forecast.map(({ threshold, steps, interval: [low, high] }) => ({
+    threshold,
+    steps: left(steps),
+    interval: [left(low), left(high)],
+  }));
+}
+
+/** Somebody knows of the warning; the first time stays. @returns whether that is news */
+export function acknowledgeWarning(watch: WatchState, record: WarningRecord, now: number): boolean {
+  if (record.acknowledgedTime !== null) return false;
+  record.acknowledgedTime = now;
+  watch.unsaved.add(record);
+  return true;
 }
 
 const isSame = (a: Warning, b: Warning) =>

@@ -4,10 +4,12 @@
  * the sinks: it is counted, said once, and tried again. No server, no thread, no TF.js here.
  */
 import { analyse } from '../src/telemetry/analyse.ts';
+import type { StepForecast } from '../src/telemetry/answer.ts';
 import type { Outcome, StepReport } from '../src/telemetry/report.ts';
 import type { MonitorCounters, RunHeader, StepSample } from '../src/telemetry/sample.ts';
 import type { WarningRecord } from '../src/telemetry/warning.ts';
 import {
+  acknowledgeWarning,
   type Change,
   createWatch,
   DETECTORS,
@@ -16,6 +18,7 @@ import {
   inspectReport,
   markSaved,
   stateToSave,
+  type WarningChange,
   type WatchState,
 } from './detection.ts';
 import type { Recorder } from './recorder/load.ts';
@@ -37,6 +40,8 @@ export interface LiveRun {
   /** null while it goes on. */
   outcome: Outcome | null;
   last: StepReport | null;
+  /** Of `last`; empty where the detectors did not see it, or have gone on since. */
+  forecast: readonly StepForecast[];
   maxCompositeGain: number | null;
   /** Its detectors and warnings. */
   readonly watch: WatchState;
@@ -56,8 +61,8 @@ export interface LiveRun {
 export interface Sink {
   opened?(run: LiveRun): void;
   step?(run: LiveRun, attempt: number, report: StepReport): void;
-  /** A warning was raised or has ended. */
-  warned?(run: LiveRun, record: WarningRecord, what: 'raised' | 'cleared'): void;
+  /** A warning was raised, has ended, or somebody said that it is known. */
+  warned?(run: LiveRun, record: WarningRecord, what: WarningChange): void;
   closed?(run: LiveRun): void;
   /** Its metrics go, except for the outcome. */
   gone?(run: LiveRun): void;
@@ -125,6 +130,7 @@ export function openRun(pipeline: Pipeline, header: RunHeader): LiveRun {
     attempt: recording?.attempt ?? 1,
     outcome: null,
     last: null,
+    forecast: [],
     maxCompositeGain: null,
     watch: createWatch(detectors, header, recorded, startedAt),
     monitor: { overheadSeconds: 0, samplesDropped: 0, errors: 0 },
@@ -182,6 +188,13 @@ export function takeTime(pipeline: Pipeline, run: LiveRun): void {
   if (changes > 0) commit(pipeline, run);
 }
 
+/** Recorded at once. The first time stays. */
+export function acknowledge(pipeline: Pipeline, run: LiveRun, record: WarningRecord): void {
+  if (!acknowledgeWarning(run.watch, record, pipeline.now())) return;
+  commit(pipeline, run);
+  tell(pipeline, run, (sink) => sink.warned?.(run, record, 'acknowledged'));
+}
+
 /** A detector that fails costs its warnings, nothing else. @returns how many warnings changed */
 function warn(pipeline: Pipeline, run: LiveRun, inspect: (detectors: Detectors) => Change[]): number {
   let changes: Change[];
@@ -234,6 +247,7 @@ function showOne(pipeline: Pipeline, run: LiveRun, attempt: number, report: Step
   if (fresh || run.maxCompositeGain === null || !(report.compositeGain <= run.maxCompositeGain))
     run.maxCompositeGain = report.compositeGain;
   run.last = report;
+  run.forecast = run.watch.detectors.step === report.step ? run.watch.detectors.forecast : [];
   run.monitor = report.monitor;
   if (fresh) tell(pipeline, run, (sink) => sink.opened?.(run));
   tell(pipeline, run, (sink) => sink.step?.(run, attempt, report));

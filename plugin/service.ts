@@ -40,6 +40,9 @@ const CLOCK = 5000;
 /** How long notices may take to arrive when all ends, ms. */
 const NOTICES_AT_MOST = 5000;
 
+/** Of one request, ms: a recording of half a gigabyte may come through a slow tunnel. */
+const REQUEST_AT_MOST = 3_600_000;
+
 const DIST = join(import.meta.dirname, '..');
 
 /** @throws Error where the door's options do not fit together, or the port cannot be opened */
@@ -55,6 +58,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   const notifier = createNotifier(targets, { fetch, random: Math.random, onProblem });
   pipeline.sinks.add(notifier.sink);
   const server = createServer(createApp({ door: options, pipeline, metrics, stream, assets: join(DIST, 'dashboard') }));
+  server.requestTimeout = REQUEST_AT_MOST;
   const port = await listen(server, host, options.port, options.portGiven);
   const clock = setInterval(() => {
     for (const run of pipeline.live.values()) if (run.outcome === null) takeTime(pipeline, run);

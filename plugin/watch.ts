@@ -81,7 +81,7 @@ export async function watch(target: tf.LayersModel | readonly Watchable[], optio
   const closed = new Promise<void>((resolve) => {
     signalClosed = resolve;
   });
-  /** By their place among all of the run. */
+  /** By their id. */
   const warnings = new Map<number, WarningRecord>();
   /** Raised and not yet told to the user. */
   const raised: Warning[] = [];
@@ -95,10 +95,10 @@ export async function watch(target: tf.LayersModel | readonly Watchable[], optio
   const id = register(client, run, (message) => {
     if (message.type === 'reported') compositeGain = message.compositeGain;
     else if (message.type === 'warning') {
-      const { what, at, record } = message;
+      const { what, record } = message;
       if (what === 'raised') raised.push(record.warning);
-      else if (!warnings.has(at)) return; // of an earlier process: raised before watch()
-      warnings.set(at, record);
+      else if (!warnings.has(record.id)) return; // of an earlier process: raised before watch()
+      warnings.set(record.id, record);
       if (!inStep) tellWarnings();
     } else if (message.type === 'closed') signalClosed();
     else if (message.type === 'problem') {

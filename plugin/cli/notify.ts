@@ -41,5 +41,5 @@ function testWarning(time: number): WarningRecord {
     message: 'This is a test of gainwatch: no run is in trouble.',
     runbook: 'runbook.md#gain-forecast',
   };
-  return { warning, clearedStep: null, clearedTime: null };
+  return { id: 0, warning, clearedStep: null, clearedTime: null, acknowledgedTime: null };
 }

@@ -40,7 +40,7 @@ export function createNotifier(targets: readonly Target[], surroundings: Surroun
   return {
     sink: {
       warned: (_run, record, what) => {
-        if (record.warning.severity === 'info') return;
+        if (record.warning.severity === 'info' || what === 'acknowledged') return;
         const notice = noticeOf(what, record);
         for (const queue of queues) queue.add(notice);
       },

@@ -2,7 +2,8 @@
  * A recording is one SQLite file per run, `<run>.sqlite`, in WAL mode: readable with `sqlite3` while the run goes on.
  * This file opens it and owns its schema; write.ts fills it, read.ts asks it. The only importer of libsql.
  *
- * Schema version 2 (PRAGMA user_version; application_id 'gwat'); version 1, without warnings and detectors, is brought up:
+ * Schema version 3 (PRAGMA user_version; application_id 'gwat'). Earlier ones are read, and brought up when they are written:
+ * version 1 has neither warnings nor detectors, version 2 no time of acknowledgement.
  * - attempts: one row per opening of the run, or per step back: when, which process, how it ended, first and last step,
  *   the connections (JSON) and the order of the measures (JSON); largest composite gain so far.
  * - steps: one row per step and attempt. Scalars as columns (NULL: not known; NaN is the text 'NaN').
@@ -10,7 +11,8 @@
  *   nonfinite: float64 [connection]; memory: float64 [kind, connection], bytes. All little-endian.
  * - buckets: minimum and maximum of every scalar and measure over 8^level consecutive step numbers, level 1 to 5,
  *   brought up to date with every commit. NaN does not count; a bucket of NaN only is NaN.
- * - warnings: one row per warning raised: what it was (JSON), when it ended. detectors: their state, to go on after a restart.
+ * - warnings: one row per warning raised: what it was (JSON), when it ended, when it was acknowledged.
+ *   detectors: their state, to go on after a restart.
  *
  * Durability: synchronous=NORMAL. What is committed survives the death of the process (kill -9); a power cut may take
  * the last commits, never the file.
@@ -20,23 +22,11 @@ import Database from 'libsql';
 
 export type Db = Database.Database;
 
-const SCHEMA_VERSION = 2;
 const APPLICATION_ID = 0x67776174;
 
-const WARNINGS = `
-CREATE TABLE warnings (
-  id INTEGER PRIMARY KEY,
-  warning TEXT NOT NULL,
-  cleared_step INTEGER,
-  cleared_time INTEGER
-);
-CREATE TABLE detectors (
-  one INTEGER PRIMARY KEY CHECK (one = 1),
-  state TEXT NOT NULL
-);
-`;
-
-const SCHEMA = `
+/** What makes each version out of the one before it, from nothing on. Never changed, only added to. */
+const STEPS = [
+  `
 CREATE TABLE attempts (
   attempt INTEGER PRIMARY KEY,
   run TEXT NOT NULL,
@@ -88,7 +78,22 @@ CREATE TABLE buckets (
 CREATE VIEW scalars AS
   SELECT attempt, step, datetime(time / 1000, 'unixepoch') AS time, round(step_seconds * 1000, 1) AS step_ms,
          loss, gradient_norm, learning_rate, composite_gain FROM steps ORDER BY attempt, step;
-${WARNINGS}`;
+`,
+  `
+CREATE TABLE warnings (
+  id INTEGER PRIMARY KEY,
+  warning TEXT NOT NULL,
+  cleared_step INTEGER,
+  cleared_time INTEGER
+);
+CREATE TABLE detectors (
+  one INTEGER PRIMARY KEY CHECK (one = 1),
+  state TEXT NOT NULL
+);
+`,
+  'ALTER TABLE warnings ADD COLUMN acknowledged_time INTEGER;',
+];
+const SCHEMA_VERSION = STEPS.length;
 
 const pragma = (db: Db, name: string): number => Number((db.prepare(`PRAGMA ${name}`).get() as Record<string, unknown>)[name]);
 
@@ -117,9 +122,10 @@ export function openForWriting(path: string): Db {
     db.pragma('synchronous = NORMAL');
     db.exec('BEGIN IMMEDIATE');
     const empty = db.prepare('SELECT count(*) AS n FROM sqlite_master').get() as { n: number };
-    if (empty.n === 0) db.exec(`${SCHEMA}PRAGMA application_id = ${APPLICATION_ID}; PRAGMA user_version = ${SCHEMA_VERSION};`);
-    else if (pragma(db, 'application_id') === APPLICATION_ID && pragma(db, 'user_version') === 1) {
-      db.exec(`${WARNINGS}PRAGMA user_version = ${SCHEMA_VERSION};`);
+    if (empty.n === 0) db.exec(`PRAGMA application_id = ${APPLICATION_ID}; PRAGMA user_version = 0;`);
+    const version = pragma(db, 'user_version');
+    if (pragma(db, 'application_id') === APPLICATION_ID && version < SCHEMA_VERSION) {
+      db.exec(`${STEPS.slice(version).join('')}PRAGMA user_version = ${SCHEMA_VERSION};`);
     }
     db.exec('COMMIT');
     checkFile(db, path);
@@ -147,10 +153,38 @@ export function openForReading(path: string): Db {
   try {
     db.pragma('query_only = ON');
     db.pragma('busy_timeout = 5000');
+    // Whoever made the file: its schema calls no function with an effect, and its pages are looked at before they are believed.
+    db.pragma('trusted_schema = OFF');
+    db.pragma('cell_size_check = ON');
     checkFile(db, path);
   } catch (error) {
     db.close();
     throw error;
   }
   return db;
+}
+
+interface SchemaRow {
+  type: string;
+  name: string;
+  tbl_name: string;
+  sql: string | null;
+}
+
+const schemaOf = (db: Db): SchemaRow[] =>
+  db.prepare('SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY name').all() as SchemaRow[];
+const textOf = ({ type, name, tbl_name: table, sql }: SchemaRow) => `${type} ${name} ${table} ${(sql ?? '').replace(/\s+/g, ' ')}`;
+
+/**
+ * What in the schema of a file gainwatch did not write (a trigger, a view, a check, a virtual table …), or what of its own is
+ * missing there; null: all of it is ours to the letter, so nothing in it can act.
+ */
+export function foreignSchema(db: Db): string | null {
+  const ours = new Database(':memory:');
+  ours.exec(STEPS.slice(0, pragma(db, 'user_version')).join(''));
+  const known = schemaOf(ours);
+  ours.close();
+  const found = schemaOf(db);
+  const extra = found.find((row, i) => known[i] === undefined || textOf(row) !== textOf(known[i])) ?? known[found.length];
+  return extra === undefined ? null : `${extra.type} ${extra.name}`;
 }

@@ -11,9 +11,18 @@ import { isAlive } from './write.ts';
 export interface Reader {
   readonly path: string;
   readonly db: Db;
+  /** The run's name now; null: as it is recorded. */
+  readonly run: string | null;
+  /** Was it dropped on the page? Then the process numbers in it are those of another machine. */
+  readonly uploaded: boolean;
 }
 
-export const openReader = (path: string): Reader => ({ path, db: openForReading(path) });
+export const openReader = (path: string, run: string | null = null, uploaded = false): Reader => ({
+  path,
+  db: openForReading(path),
+  run,
+  uploaded,
+});
 export const closeReader = (reader: Reader): void => {
   reader.db.close();
 };
@@ -28,12 +37,16 @@ export interface AttemptRow {
   tokens: number;
   connections: string;
   measures: string;
+  memory_kinds: string;
   first_step: number | null;
   last_step: number | null;
   max_composite_gain: SqlNumber;
 }
 
-export const attemptRows = (reader: Reader) => reader.db.prepare('SELECT * FROM attempts ORDER BY attempt').all() as AttemptRow[];
+export function attemptRows({ db, run }: Reader): AttemptRow[] {
+  const rows = db.prepare('SELECT * FROM attempts ORDER BY attempt').all() as AttemptRow[];
+  return run === null ? rows : rows.map((row) => ({ ...row, run }));
+}
 
 export function headerOf(row: AttemptRow): RunHeader {
   return { run: row.run, streams: row.streams, tokens: row.tokens, connections: JSON.parse(row.connections) as ConnectionInfo[] };
@@ -43,7 +56,8 @@ export function headerOf(row: AttemptRow): RunHeader {
 export const measuresOf = (row: AttemptRow): string[] => JSON.parse(row.measures) as string[];
 
 /** An attempt that nobody ended and that no process writes: not known how it ended. */
-const outcomeOf = (row: AttemptRow): Outcome | null => row.outcome ?? (isAlive(row.pid) ? null : 'unknown');
+const outcomeOf = ({ uploaded }: Reader, { outcome, pid }: AttemptRow): Outcome | null =>
+  outcome ?? (!uploaded && isAlive(pid) ? null : 'unknown');
 
 /** @returns null where the recording has no attempt yet */
 export function readSummary(reader: Reader): Omit<RunSummary, 'live'> | null {
@@ -66,7 +80,8 @@ function summaryOf(reader: Reader, newest: AttemptRow): Omit<RunSummary, 'live'>
     streams,
     kinds: [...new Set(connections.map((c) => c.kind))],
     connectionCount: connections.length,
-    outcome: outcomeOf(newest),
+    uploaded: reader.uploaded,
+    outcome: outcomeOf(reader, newest),
     startedAt: newest.started_at,
     lastStep: last?.step ?? null,
     lastTime: last?.time ?? null,
@@ -94,7 +109,7 @@ export function readDetail(reader: Reader): Omit<RunDetail, 'live'> | null {
         startedAt: row.started_at,
         forkStep: row.first_step,
         lastStep: row.last_step,
-        outcome: outcomeOf(row),
+        outcome: outcomeOf(reader, row),
       }),
     ),
   };

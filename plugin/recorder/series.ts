@@ -2,7 +2,7 @@
 import type { RunScalar, SeriesAnswer } from '../../src/telemetry/api.ts';
 import { MEASURES } from '../../src/telemetry/catalogue.ts';
 import type { RunHeader } from '../../src/telemetry/sample.ts';
-import { toWire, type WireNumber } from '../../src/telemetry/wire.ts';
+import { toWire } from '../../src/telemetry/wire.ts';
 import { FieldError } from '../fieldError.ts';
 import { doubles, floats, fromSql, isBlob, type SqlBlob, type SqlNumber } from './blobs.ts';
 import { FACTOR, LEVELS, SCALARS } from './buckets.ts';
@@ -56,9 +56,10 @@ interface Row {
 
 /**
  * A measure of the connections, or a scalar of the run, over the steps.
+ * @param wire how a number is written; exactly unless given
  * @throws FieldError naming the field, the rule and the value
  */
-export function readSeries(reader: Reader, query: SeriesQuery): Omit<SeriesAnswer, 'run'> {
+export function readSeries(reader: Reader, query: SeriesQuery, wire = toWire): Omit<SeriesAnswer, 'run'> {
   const { header, parts } = stretches(attemptRows(reader), query);
   const points = query.points ?? 1000;
   const scalar = SCALARS.indexOf(query.measure as RunScalar);
@@ -86,12 +87,16 @@ export function readSeries(reader: Reader, query: SeriesQuery): Omit<SeriesAnswe
     for (const row of rows) merged.add(row, columns, scalar >= 0);
   }
   const { steps, times, min, max } = merged;
+  const shown = (value: Value) => (value === null ? null : wire(value));
   return {
     measure: query.measure,
     bucket: size,
     steps,
     times,
-    series: names.map((connection, c) => ({ connection, min: min[c], max: max[c] })),
+    series: names.map((connection, c) => {
+      const low = min[c].map(shown);
+      return { connection, min: low, max: size === 1 ? low : max[c].map(shown) };
+    }),
   };
 }
 
@@ -133,22 +138,22 @@ function bucketSource(level: number, slices: string): string {
           WHERE level = ${level} AND attempt = ? AND first_step BETWEEN ? AND ? ORDER BY bucket`;
 }
 
+type Value = number | null;
+
 /** Collects rows into buckets of `size` steps. */
 function mergeInto(size: number, width: number) {
   const steps: number[] = [];
   const times: number[] = [];
-  const min: (WireNumber | null)[][] = Array.from({ length: width }, () => []);
-  const max: (WireNumber | null)[][] = Array.from({ length: width }, () => []);
+  const min: Value[][] = Array.from({ length: width }, () => []);
+  const max: Value[][] = Array.from({ length: width }, () => []);
   let bucket = -1;
-  const low: (number | null)[] = new Array(width);
-  const high: (number | null)[] = new Array(width);
-  const better = (a: number | null, b: number | null, smaller: boolean) => {
+  const better = (a: Value, b: Value, smaller: boolean) => {
     if (a === null || Number.isNaN(a)) return b === null ? a : b;
     if (b === null || Number.isNaN(b)) return a;
     return (smaller ? b < a : b > a) ? b : a;
   };
   const add = (row: Row, columns: number[], scalar: boolean) => {
-    const values = (side: SqlBlob | SqlNumber): (number | null)[] => {
+    const values = (side: SqlBlob | SqlNumber): Value[] => {
       if (!isBlob(side)) return [fromSql(side)];
       if (scalar) return [doubles(side)[0]];
       const all = floats(side);
@@ -163,12 +168,10 @@ function mergeInto(size: number, width: number) {
       steps.push(row.step);
       times.push(row.time);
     }
+    const at = steps.length - 1;
     for (let c = 0; c < width; c++) {
-      low[c] = fresh ? lower[c] : better(low[c], lower[c], true);
-      high[c] = fresh ? upper[c] : better(high[c], upper[c], false);
-      const wire = (v: number | null) => (v === null ? null : toWire(v));
-      min[c][steps.length - 1] = wire(low[c]);
-      max[c][steps.length - 1] = wire(high[c]);
+      min[c][at] = fresh ? lower[c] : better(min[c][at], lower[c], true);
+      max[c][at] = fresh ? upper[c] : better(max[c][at], upper[c], false);
     }
   };
   return { steps, times, min, max, add };

@@ -1,37 +1,45 @@
 /** The warnings of a recording and the state of its detectors: read at a restart and by the server, written with the steps. */
-
-import { toWarningAnswer } from '../../src/telemetry/answer.ts';
+import { existsSync } from 'node:fs';
 import type { WarningAnswer } from '../../src/telemetry/api.ts';
-import type { WarningRecord } from '../../src/telemetry/warning.ts';
-import { fromWire } from '../../src/telemetry/wire.ts';
-import { type Db, hasWarnings } from './database.ts';
+import type { Warning, WarningRecord } from '../../src/telemetry/warning.ts';
+import { fromWire, toWire } from '../../src/telemetry/wire.ts';
+import { type Db, hasWarnings, openForWriting } from './database.ts';
 
 interface Row {
   id: number;
   warning: string;
   cleared_step: number | null;
   cleared_time: number | null;
+  /** Not there before version 3. */
+  acknowledged_time?: number | null;
 }
 
 /** Oldest first, with the number of each row. */
 export function readWarningRows(db: Db): Map<WarningRecord, number> {
   const rows = hasWarnings(db) ? (db.prepare('SELECT * FROM warnings ORDER BY id').all() as Row[]) : [];
   return new Map(
-    rows.map((row) => {
-      const { active: _active, clearedStep: _step, clearedTime: _time, ...warning } = JSON.parse(row.warning) as WarningAnswer;
-      const record = {
-        warning: { ...warning, value: fromWire(warning.value) },
+    rows.map((row, id) => {
+      const record: WarningRecord = {
+        id,
+        warning: warningOf(row.warning),
         clearedStep: row.cleared_step,
         clearedTime: row.cleared_time,
+        acknowledgedTime: row.acknowledged_time ?? null,
       };
       return [record, row.id];
     }),
   );
 }
 
+/** Before version 3 what became of it stood beside it. */
+function warningOf(text: string): Warning {
+  const { active: _active, clearedStep: _step, clearedTime: _time, value, ...warning } = JSON.parse(text) as WarningAnswer;
+  return { ...warning, value: fromWire(value) };
+}
+
 /** As the detectors were last saved; null: never. */
 export function readDetectorState(db: Db): string | null {
-  const row = db.prepare('SELECT state FROM detectors').get() as { state: string } | undefined;
+  const row = hasWarnings(db) ? (db.prepare('SELECT state FROM detectors').get() as { state: string } | undefined) : undefined;
   return row?.state ?? null;
 }
 
@@ -44,16 +52,51 @@ export function writeWarnings(
 ): Map<WarningRecord, number> {
   const added = new Map<WarningRecord, number>();
   for (const record of changed) {
-    const { clearedStep, clearedTime } = record;
+    const { warning, clearedStep, clearedTime, acknowledgedTime } = record;
     const id = rows.get(record);
     if (id === undefined) {
-      const text = JSON.stringify(toWarningAnswer(record));
       const inserted = db
-        .prepare('INSERT INTO warnings (warning, cleared_step, cleared_time) VALUES (?, ?, ?)')
-        .run(text, clearedStep, clearedTime);
+        .prepare('INSERT INTO warnings (warning, cleared_step, cleared_time, acknowledged_time) VALUES (?, ?, ?, ?)')
+        .run(JSON.stringify({ ...warning, value: toWire(warning.value) }), clearedStep, clearedTime, acknowledgedTime);
       added.set(record, Number(inserted.lastInsertRowid));
-    } else db.prepare('UPDATE warnings SET cleared_step = ?, cleared_time = ? WHERE id = ?').run(clearedStep, clearedTime, id);
+    } else {
+      db.prepare('UPDATE warnings SET cleared_step = ?, cleared_time = ? WHERE id = ?').run(clearedStep, clearedTime, id);
+      setAcknowledged(db, id, acknowledgedTime);
+    }
   }
   if (state !== null) db.prepare('INSERT OR REPLACE INTO detectors VALUES (1, ?)').run(state);
   return added;
+}
+
+/** The first time stays, whichever process wrote it. */
+function setAcknowledged(db: Db, row: number, time: number | null): void {
+  db.prepare('UPDATE warnings SET acknowledged_time = coalesce(acknowledged_time, ?) WHERE id = ?').run(time, row);
+}
+
+/** Takes over what another process acknowledged in the file. */
+export function readAcknowledged(db: Db, rows: ReadonlyMap<WarningRecord, number>): void {
+  const known = db.prepare('SELECT id, acknowledged_time AS time FROM warnings WHERE acknowledged_time IS NOT NULL').all() as {
+    id: number;
+    time: number;
+  }[];
+  const times = new Map(known.map(({ id, time }) => [id, time]));
+  for (const [record, row] of rows) record.acknowledgedTime = times.get(row) ?? record.acknowledgedTime;
+}
+
+/**
+ * Acknowledges a warning of a recording that this process does not hold open; another may be writing it.
+ * @returns the record as it is then; null where there is none of that number
+ * @throws what SQLite throws: SQLITE_BUSY where another process keeps the file locked
+ */
+export function acknowledgeInFile(path: string, id: number, time: number): WarningRecord | null {
+  if (!existsSync(path)) return null; // opened for writing it would be made
+  const db = openForWriting(path);
+  try {
+    const row = [...readWarningRows(db).values()][id];
+    if (row === undefined) return null;
+    setAcknowledged(db, row, time);
+    return [...readWarningRows(db).keys()][id];
+  } finally {
+    db.close();
+  }
 }

@@ -7,7 +7,7 @@ import type { WarningRecord } from '../../src/telemetry/warning.ts';
 import { blob, toSql } from './blobs.ts';
 import { addToBuckets, type Bucket } from './buckets.ts';
 import { type Db, openForWriting } from './database.ts';
-import { recordingPath } from './directory.ts';
+import { makeWay, recordingPath } from './directory.ts';
 import { readWarningRows, writeWarnings } from './warnings.ts';
 
 export interface Recording {
@@ -30,6 +30,7 @@ export interface Recording {
 export function openRecording(directory: string, header: RunHeader, time: number): Recording {
   const path = recordingPath(directory, header.run);
   mkdirSync(directory, { recursive: true });
+  makeWay(directory, header.run);
   const db = openForWriting(path);
   try {
     db.exec('BEGIN IMMEDIATE');

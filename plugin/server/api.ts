@@ -1,12 +1,16 @@
-/** The routes of `/api/v1`: runs, series, the latest step, warnings. JSON as src/telemetry/api.ts has it; the stream is stream.ts. */
+/** The routes of `/api/v1`: runs, series, the latest step, warnings, uploads. JSON as src/telemetry/api.ts has it; the stream is stream.ts. */
 import { Router } from 'express';
 import { toStepAnswer } from '../../src/telemetry/answer.ts';
+import type { UploadAnswer } from '../../src/telemetry/api.ts';
 import { FieldError } from '../fieldError.ts';
 import type { Pipeline } from '../pipeline.ts';
 import { onlyFields, texts, wholeNumber } from './query.ts';
-import { detailOf, latestOf, listSummaries, seriesOf, warningsOf } from './runs.ts';
+import { detailOf, latestOf, listSummaries, recordedSummary, seriesOf } from './runs.ts';
+import type { Stream } from './stream.ts';
+import { takeUpload } from './upload.ts';
+import { acknowledgeIn, warningsOf } from './warnings.ts';
 
-export function createApi(pipeline: Pipeline): Router {
+export function createApi(pipeline: Pipeline, stream: Stream): Router {
   const router = Router();
   router.use((_request, response, next) => {
     response.set('Cache-Control', 'no-store');
@@ -43,16 +47,30 @@ export function createApi(pipeline: Pipeline): Router {
     onlyFields(request, []);
     response.json(warningsOf(pipeline, request.params.run));
   });
+  router.post('/runs/:run/warnings/:id/acknowledge', (request, response) => {
+    onlyFields(request, []);
+    const { run, id } = request.params;
+    const { answer, told } = acknowledgeIn(pipeline, run, id);
+    if (!told) stream.tell('warning', run, answer);
+    response.json(answer);
+  });
+  router.post('/recordings', async (request, response) => {
+    onlyFields(request, []);
+    const run = await takeUpload(pipeline, request, response);
+    const summary = recordedSummary(pipeline, run);
+    if (summary !== null) stream.tell('run', run, summary);
+    response.status(201).json({ run } satisfies UploadAnswer);
+  });
   router.get('/runs/:run/steps/latest', (request, response) => {
     onlyFields(request, []);
     const step = latestOf(pipeline, request.params.run);
     if (step === null) throw new FieldError('run', 'has no step yet', request.params.run, 404);
-    response.json(toStepAnswer(step.header, step.attempt, step.report));
+    response.json(toStepAnswer(step.header, step.attempt, step.report, step.forecast));
   });
   router.use((request) => {
     throw new FieldError(
       'path',
-      'is not known here: /runs, /runs/RUN, /runs/RUN/series, /runs/RUN/steps/latest, /runs/RUN/warnings, /stream',
+      'is not known here: GET /runs, /runs/RUN, /runs/RUN/series, /runs/RUN/steps/latest, /runs/RUN/warnings, /stream, POST /runs/RUN/warnings/ID/acknowledge, /recordings',
       request.path,
       404,
     );

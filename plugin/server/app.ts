@@ -6,7 +6,7 @@ import { FieldError } from '../fieldError.ts';
 import type { Metrics } from '../metrics/exposition.ts';
 import type { Pipeline } from '../pipeline.ts';
 import { createApi } from './api.ts';
-import { checkHost, checkToken, type Door, refuse } from './door.ts';
+import { checkHost, checkSite, checkToken, type Door, refuse } from './door.ts';
 import type { Stream } from './stream.ts';
 
 export interface AppOptions {
@@ -46,6 +46,7 @@ export function createApp({ door, pipeline, metrics, stream, assets }: AppOption
   });
   routes.use(checkHost(door));
   routes.use(checkToken(door));
+  routes.use(checkSite);
   routes.get('/api/v1/stream', (request, response) => stream.handle(request, response));
   // Without the slash at its end the page's relative addresses would lead elsewhere.
   routes.get('/', (request, response, next) => {
@@ -57,7 +58,7 @@ export function createApp({ door, pipeline, metrics, stream, assets }: AppOption
     const { contentType, body } = await metrics.scrape(request.headers.accept);
     response.set({ 'Content-Type': contentType, 'Cache-Control': 'no-store', Vary: 'Accept' }).send(Buffer.from(body));
   });
-  routes.use('/api/v1', createApi(pipeline));
+  routes.use('/api/v1', createApi(pipeline, stream));
   routes.use(
     express.static(assets, {
       setHeaders: (response, path) => {

@@ -1,4 +1,7 @@
-/** Who may come in: the Host header against DNS rebinding, and the token where there is one. Express middleware; no routes. */
+/**
+ * Who may come in: the Host header against DNS rebinding, the token where there is one, and no other site's page where something
+ * is changed. Express middleware; no routes.
+ */
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { NextFunction, Request, RequestHandler, Response } from 'express';
 
@@ -64,6 +67,24 @@ export function checkToken(door: Door): RequestHandler {
     }
   };
 }
+
+/**
+ * 403 for a request that changes something and comes from another site's page. Browsers say where it comes from, in
+ * Sec-Fetch-Site or, over plain HTTP from another machine, in Origin only; programs say neither.
+ */
+export const checkSite: RequestHandler = (request, response, next) => {
+  const { origin, host = '', 'sec-fetch-site': site } = request.headers;
+  const rule = "must be this server's own: a page of another site may not change anything here";
+  if (request.method === 'GET' || request.method === 'HEAD') next();
+  else if (site !== undefined) {
+    if (site === 'same-origin') next();
+    else refuse(response, 403, 'Sec-Fetch-Site', rule, site);
+  } else if (origin === undefined || hostOf(origin) === host.toLowerCase()) next();
+  else refuse(response, 403, 'Origin', rule, origin);
+};
+
+/** With its port, as a Host header has it; null for an origin that tells none ("null"). */
+const hostOf = (origin: string): string | null => (URL.canParse(origin) ? new URL(origin).host : null);
 
 function cookieOf(request: Request): string | undefined {
   for (const part of (request.headers.cookie ?? '').split(';')) {

@@ -1,12 +1,13 @@
 /** Runs as the HTTP interface tells of them: those that this process writes, from memory, and the recordings in the folder. */
-import { toWarningAnswer } from '../../src/telemetry/answer.ts';
-import type { RunDetail, RunSummary, WarningAnswer } from '../../src/telemetry/api.ts';
+import type { StepForecast } from '../../src/telemetry/answer.ts';
+import type { RunDetail, RunSummary } from '../../src/telemetry/api.ts';
 import { MEASURES } from '../../src/telemetry/catalogue.ts';
 import { MEMORY_KINDS } from '../../src/telemetry/sample.ts';
-import { toWire } from '../../src/telemetry/wire.ts';
+import { toShortWire, toWire } from '../../src/telemetry/wire.ts';
+import { recordedForecast } from '../detection.ts';
 import { FieldError } from '../fieldError.ts';
 import type { LiveRun, Pipeline } from '../pipeline.ts';
-import { isRecorded, listRuns, recordingPath } from '../recorder/directory.ts';
+import { type Found, findRecording, listRecordings } from '../recorder/directory.ts';
 import type { Reader, RecordedStep } from '../recorder/read.ts';
 import type { SeriesQuery } from '../recorder/series.ts';
 
@@ -14,6 +15,12 @@ import type { SeriesQuery } from '../recorder/series.ts';
 export function liveRun(pipeline: Pipeline, name: string): LiveRun | null {
   const run = pipeline.live.get(name);
   return run !== undefined && run.outcome === null ? run : null;
+}
+
+/** Where the recording of a run lies; an uploaded one is not that of a run of this process that has the same name. */
+export function recordingOf(pipeline: Pipeline, name: string): Found | null {
+  const found = pipeline.recorder === null ? null : findRecording(pipeline.directory, name);
+  return found?.uploaded && pipeline.live.has(name) ? null : found;
 }
 
 export function summaryOf(run: LiveRun): RunSummary {
@@ -25,6 +32,7 @@ export function summaryOf(run: LiveRun): RunSummary {
     streams: header.streams,
     kinds: [...new Set(header.connections.map((c) => c.kind))],
     connectionCount: header.connections.length,
+    uploaded: false,
     live: run.outcome === null,
     outcome: run.outcome,
     startedAt: run.startedAt,
@@ -36,13 +44,19 @@ export function summaryOf(run: LiveRun): RunSummary {
   };
 }
 
+/** null where the recording has no attempt yet */
+export function recordedSummary(pipeline: Pipeline, name: string): RunSummary | null {
+  const summary = readRecording(pipeline, name, (recorder, reader) => recorder.readSummary(reader));
+  return summary === null ? null : { ...summary, live: liveRun(pipeline, name) !== null };
+}
+
 /** Of every run, newest first. A file that is no recording is passed over. */
 export function listSummaries(pipeline: Pipeline): RunSummary[] {
   const found = new Map<string, RunSummary>();
-  for (const name of listRuns(pipeline.directory)) {
+  for (const name of listRecordings(pipeline.directory)) {
     try {
-      const summary = readRecording(pipeline, name, (recorder, reader) => recorder.readSummary(reader));
-      if (summary !== null) found.set(name, { ...summary, live: liveRun(pipeline, name) !== null });
+      const summary = recordedSummary(pipeline, name);
+      if (summary !== null) found.set(name, summary);
     } catch {
       // Not ours to judge: asked for by name, it is answered with the reason.
     }
@@ -55,7 +69,7 @@ export function listSummaries(pipeline: Pipeline): RunSummary[] {
 /** @throws FieldError 404 where there is no such run */
 export function detailOf(pipeline: Pipeline, name: string): RunDetail {
   const live = pipeline.live.get(name);
-  if (pipeline.recorder !== null && isRecorded(pipeline.directory, name)) {
+  if (recordingOf(pipeline, name) !== null) {
     const detail = readRecording(pipeline, name, (recorder, reader) => recorder.readDetail(reader));
     if (detail !== null) return { ...detail, live: live?.outcome === null };
   }
@@ -72,23 +86,19 @@ export function detailOf(pipeline: Pipeline, name: string): RunDetail {
   };
 }
 
-/** The newest step, null where the run has none yet. */
-export function latestOf(pipeline: Pipeline, name: string): RecordedStep | null {
+/** The newest step and its forecast, null where the run has none yet. */
+export function latestOf(pipeline: Pipeline, name: string): (RecordedStep & { forecast: readonly StepForecast[] }) | null {
   const live = liveRun(pipeline, name);
-  if (live?.last != null) return { attempt: live.attempt, header: live.header, report: live.last };
-  return readRecording(pipeline, name, (recorder, reader) => recorder.readLatest(reader));
-}
-
-/** Oldest first. */
-export function warningsOf(pipeline: Pipeline, name: string): WarningAnswer[] {
-  const records =
-    pipeline.live.get(name)?.watch.warnings ??
-    readRecording(pipeline, name, (recorder, reader) => [...recorder.readWarningRows(reader.db).keys()]);
-  return records.map(toWarningAnswer);
+  if (live?.last != null) return { attempt: live.attempt, header: live.header, report: live.last, forecast: live.forecast };
+  return readRecording(pipeline, name, (recorder, reader) => {
+    const step = recorder.readLatest(reader);
+    if (step === null) return null;
+    return { ...step, forecast: recordedForecast(step.header, recorder.readDetectorState(reader.db), step.report.step) };
+  });
 }
 
 export function seriesOf(pipeline: Pipeline, name: string, query: SeriesQuery) {
-  return readRecording(pipeline, name, (recorder, reader) => recorder.readSeries(reader, query));
+  return readRecording(pipeline, name, (recorder, reader) => recorder.readSeries(reader, query, toShortWire));
 }
 
 /** @throws FieldError 404 where the run is not recorded */
@@ -98,11 +108,12 @@ export function readRecording<T>(
   read: (recorder: NonNullable<Pipeline['recorder']>, reader: Reader) => T,
 ): T {
   const { recorder } = pipeline;
-  if (recorder === null || !isRecorded(pipeline.directory, name)) {
+  const found = recordingOf(pipeline, name);
+  if (recorder === null || found === null) {
     const rule = pipeline.live.has(name) ? 'is not recorded (see the log of its process)' : 'must be one of /api/v1/runs';
     throw new FieldError('run', rule, name, 404);
   }
-  const reader = recorder.openReader(recordingPath(pipeline.directory, name));
+  const reader = recorder.openReader(found.path, name, found.uploaded);
   try {
     return read(recorder, reader);
   } finally {

@@ -29,6 +29,8 @@ interface Client {
 export interface Stream {
   readonly sink: Sink;
   handle(request: Request, response: Response): Promise<void>;
+  /** Tells of a recording that no run of this process writes. */
+  tell<E extends keyof StreamEvents>(event: E, run: string, data: StreamEvents[E]): void;
   /** Ends every connection. */
   close(): void;
 }
@@ -36,26 +38,25 @@ export interface Stream {
 export function createStream(pipeline: Pipeline): Stream {
   const clients = new Set<Client>();
   const wants = (client: Client, run: string) => client.runs === null || client.runs.has(run);
-  const changed = (run: LiveRun) => {
-    const data = JSON.stringify(summaryOf(run));
-    for (const client of clients) if (wants(client, run.header.run)) send(client, 'run', data);
+  const tell: Stream['tell'] = (event, run, data) => {
+    const text = JSON.stringify(data);
+    for (const client of clients) if (wants(client, run)) send(client, event, text);
   };
+  const changed = (run: LiveRun) => tell('run', run.header.run, summaryOf(run));
   const sink: Sink = {
     opened: changed,
     closed: changed,
-    warned: (run, record) => {
-      const data = JSON.stringify(toWarningAnswer(record));
-      for (const client of clients) if (wants(client, run.header.run)) send(client, 'warning', data);
-    },
+    warned: (run, record) => tell('warning', run.header.run, toWarningAnswer(record)),
     step: (run, attempt, report) => {
       const wanting = [...clients].filter((client) => wants(client, run.header.run));
       if (wanting.length === 0) return;
-      const data = JSON.stringify(toStepAnswer(run.header, attempt, report));
+      const data = JSON.stringify(toStepAnswer(run.header, attempt, report, run.forecast));
       for (const client of wanting) sendStep(client, run.header.run, attempt, report, data);
     },
   };
   return {
     sink,
+    tell,
     handle: async (request, response) => {
       onlyFields(request, ['run']);
       const names = texts(request, 'run');

@@ -3,6 +3,7 @@ import type { MessagePort } from 'node:worker_threads';
 import type { Outcome } from '../../src/telemetry/report.ts';
 import type { MonitorCounters, RunHeader, StepSample } from '../../src/telemetry/sample.ts';
 import type { WarningRecord } from '../../src/telemetry/warning.ts';
+import type { WarningChange } from '../detection.ts';
 
 /** What the worker is started with (workerData). */
 export interface WorkerOptions {
@@ -39,8 +40,8 @@ export type FromWorker =
   | { type: 'refused'; message: string }
   /** A step went through: its composite gain. */
   | { type: 'reported'; id: number; compositeGain: number }
-  /** A warning of the run changed: which, by its place among all of the run, and how it is now. */
-  | { type: 'warning'; id: number; what: 'raised' | 'cleared'; at: number; record: WarningRecord }
+  /** A warning of the run changed, and how it is now. */
+  | { type: 'warning'; id: number; what: WarningChange; record: WarningRecord }
   | { type: 'closed'; id: number }
   /** Something the user should read: recording off, disk full … */
   | { type: 'problem'; message: string };

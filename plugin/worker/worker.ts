@@ -25,7 +25,7 @@ try {
     },
     warned: (run, record, what) => {
       const id = ids.get(run);
-      if (id !== undefined) say({ type: 'warning', id, what, at: run.watch.warnings.indexOf(record), record });
+      if (id !== undefined) say({ type: 'warning', id, what, record });
     },
   });
   const take = (message: ToWorker) => {

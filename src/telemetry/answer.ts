@@ -6,9 +6,17 @@ import { MEMORY_KINDS, type MemoryKind, type RunHeader } from './sample.ts';
 import type { WarningRecord } from './warning.ts';
 import { toWire, type WireNumber } from './wire.ts';
 
+/** As the detectors have it: Infinity where no threshold is near. */
+export interface StepForecast {
+  threshold: number;
+  steps: number;
+  interval: [low: number, high: number];
+}
+
 const orNull = (value: number | null) => (value === null ? null : toWire(value));
 
-export function toStepAnswer(header: RunHeader, attempt: number, report: StepReport): StepAnswer {
+/** @param forecast none unless given: only of the newest step is it known */
+export function toStepAnswer(header: RunHeader, attempt: number, report: StepReport, forecast: readonly StepForecast[] = []): StepAnswer {
   const layers = header.connections.length;
   const size = header.streams * header.streams;
   const rows = (values: ArrayLike<number>, count: number, width: number): WireNumber[][] =>
@@ -38,9 +46,14 @@ export function toStepAnswer(header: RunHeader, attempt: number, report: StepRep
         ? null
         : { connections: keyed<MemoryKind>(MEMORY_KINDS, report.memory.connections), totals: report.memory.totals },
     monitor: report.monitor,
+    forecast: forecast.map(({ threshold, steps, interval: [low, high] }) => ({
+      threshold,
+      steps: toWire(steps),
+      interval: [toWire(low), toWire(high)],
+    })),
   };
 }
 
-export function toWarningAnswer({ warning, clearedStep, clearedTime }: WarningRecord): WarningAnswer {
-  return { ...warning, value: toWire(warning.value), active: clearedTime === null, clearedStep, clearedTime };
+export function toWarningAnswer({ id, warning, clearedStep, clearedTime, acknowledgedTime }: WarningRecord): WarningAnswer {
+  return { id, ...warning, value: toWire(warning.value), active: clearedTime === null, clearedStep, clearedTime, acknowledgedTime };
 }

@@ -17,6 +17,8 @@ export interface RunSummary {
   /** Kinds of connections present, e.g. ["mhc"]. */
   kinds: ConnectionInfo['kind'][];
   connectionCount: number;
+  /** Was it dropped on the page? Then nobody writes to it. */
+  uploaded: boolean;
   /** Is it written to by this server now? */
   live: boolean;
   /** null while it goes on. */
@@ -53,6 +55,7 @@ export type RunScalar = 'loss' | 'gradientNorm' | 'learningRate' | 'stepSeconds'
 
 /**
  * `GET /api/v1/runs/{run}/series?measure=KEY[&connection=NAME…][&from=STEP][&to=STEP][&points=N][&attempt=A]`.
+ * Values have 6 significant digits, within a thousandth of 1 eight.
  * One point is one step, or a bucket of steps reduced to its minimum and maximum where there are more than `points`.
  * Without `attempt`: the newest one, and before its fork step the ones it came from.
  */
@@ -90,21 +93,40 @@ export interface StepAnswer {
     totals: Record<string, number>;
   } | null;
   monitor: { overheadSeconds: number; samplesDropped: number; errors: number };
+  /** Of the composite gain, by threshold; empty before there are enough steps, and for steps before the newest. */
+  forecast: ForecastAnswer[];
 }
 
-/** A row of `GET /api/v1/runs/{run}/warnings`, oldest first, and the data of a `warning` event: raised, or cleared. */
+export interface ForecastAnswer {
+  threshold: number;
+  /** Steps until the composite gain reaches it if it goes on as now; "+Inf": it does not rise. */
+  steps: WireNumber;
+  /** Holds the steps nine times in ten. */
+  interval: [low: WireNumber, high: WireNumber];
+}
+
+/** A row of `GET /api/v1/runs/{run}/warnings`, oldest first, and the data of a `warning` event: raised, cleared or acknowledged. */
 export interface WarningAnswer extends Omit<Warning, 'value'> {
   value: WireNumber;
   /** Does it hold, or did it when the run ended? */
   active: boolean;
   clearedStep: number | null;
   clearedTime: number | null;
+  /** Its place among all of the run, from 0. */
+  id: number;
+  /** When somebody said that it is known, milliseconds since 1970; null: nobody has. `POST …/warnings/{id}/acknowledge` */
+  acknowledgedTime: number | null;
+}
+
+/** `POST /api/v1/recordings`, the body being a recording file: it is checked, kept under `run` and opened read-only. */
+export interface UploadAnswer {
+  run: string;
 }
 
 /**
  * `GET /api/v1/stream[?run=NAME…]`: server-sent events.
- * `step`: a StepAnswer. `run`: a RunSummary, when a run opens, starts a new attempt or ends. `warning`: a WarningAnswer, when
- * one is raised or cleared.
+ * `step`: a StepAnswer. `run`: a RunSummary, when a run opens, starts a new attempt or ends, or is dropped on a page.
+ * `warning`: a WarningAnswer, when one is raised, cleared or acknowledged.
  * The id of an event holds the position in every run of the stream ("hc:1:230,mhc:1:229": run, attempt, step), so that
  * Last-Event-ID brings back exactly the steps that were missed, from the recordings; warnings are asked for anew.
  */

@@ -8,6 +8,7 @@ import type { LiveRun } from '../../plugin/pipeline.ts';
 import type { Severity, WarningRecord } from '../../src/telemetry/warning.ts';
 
 const record = (severity: Severity = 'critical', step = 7): WarningRecord => ({
+  id: step,
   warning: {
     run: 'a-run',
     rule: 'gain-forecast',
@@ -26,6 +27,7 @@ const record = (severity: Severity = 'critical', step = 7): WarningRecord => ({
   },
   clearedStep: null,
   clearedTime: null,
+  acknowledgedTime: null,
 });
 const run = {} as LiveRun;
 

@@ -1,53 +1,18 @@
-import { createServer, request as httpRequest } from 'node:http';
+import { createServer } from 'node:http';
 import { join } from 'node:path';
+import Database from 'libsql';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { closeRun, openRun, takeReport } from '../../dist/plugin/pipeline.js';
-import { type Service, type ServiceOptions, startService } from '../../dist/plugin/service.js';
+import type { Service } from '../../dist/plugin/service.js';
+import { recordingPath } from '../../plugin/recorder/directory.ts';
 import type { RunDetail, RunSummary, SeriesAnswer, StepAnswer } from '../../src/telemetry/api.ts';
 import { fromWire } from '../../src/telemetry/wire.ts';
 import { temporaryFolder } from '../support/folders.ts';
+import { headerOf, reportOf } from '../support/reports.ts';
 import { testHeader, testReport } from '../support/samples.ts';
+import { ask, json, start } from '../support/service.ts';
 
 const header = testHeader('hc');
-
-async function start(change: Partial<ServiceOptions> = {}): Promise<Service & { problems: string[] }> {
-  const problems: string[] = [];
-  const service = await startService({
-    directory: temporaryFolder(),
-    host: '127.0.0.1',
-    port: 0,
-    portGiven: true,
-    token: null,
-    allowHost: [],
-    basePath: '',
-    notify: [],
-    now: Date.now,
-    onProblem: (message) => problems.push(message),
-    ...change,
-  });
-  onTestFinished(() => service.close());
-  return { ...service, problems };
-}
-
-/** A request with headers that fetch would not let through (Host). */
-function ask(
-  service: Service,
-  path: string,
-  headers: Record<string, string> = {},
-): Promise<{ status: number; headers: Record<string, unknown>; body: string }> {
-  return new Promise((resolve, reject) => {
-    const outgoing = httpRequest({ host: '127.0.0.1', port: service.port, path, headers }, (answer) => {
-      let body = '';
-      answer.on('data', (part: Buffer) => {
-        body += part;
-      });
-      answer.on('end', () => resolve({ status: answer.statusCode!, headers: answer.headers, body }));
-    });
-    outgoing.on('error', reject).end();
-  });
-}
-
-const json = async <T>(service: Service, path: string) => (await (await fetch(service.url + path)).json()) as T;
 
 /** Events of the stream until `count` steps have come. */
 async function listen(service: Service, count: number, query = '', lastEventId?: string) {
@@ -93,7 +58,7 @@ describe('the interface', () => {
     const series = await json<SeriesAnswer>(service, 'api/v1/runs/hc/series?measure=forwardGain&connection=block0.mlp&from=11&to=20');
     expect(series.steps).toEqual([11, 12, 13, 14, 15, 16, 17, 18, 19, 20]);
     expect(series.series).toEqual([
-      { connection: 'block0.mlp', min: expect.anything(), max: reports.slice(10, 20).map((r) => r.measures[1]) },
+      { connection: 'block0.mlp', min: expect.anything(), max: reports.slice(10, 20).map((r) => Number(r.measures[1].toPrecision(6))) },
     ]);
     const few = await json<SeriesAnswer>(service, 'api/v1/runs/hc/series?measure=loss&points=4');
     expect(few.steps.length).toBeLessThanOrEqual(5);
@@ -177,6 +142,59 @@ describe('the stream', () => {
   });
 });
 
+describe('the forecast', () => {
+  const rising = headerOf('hc');
+  const report = (step: number) => reportOf(rising, step, { compositeGain: 2 * 1.01 ** step, mapping: new Float32Array(8 * 16) });
+
+  test('of the newest step is in the latest step and in the stream, of a live run and of its recording', async () => {
+    const service = await start();
+    const run = openRun(service.pipeline, rising);
+    takeReport(service.pipeline, run, report(1));
+    const latest = () => json<StepAnswer>(service, 'api/v1/runs/a-run/steps/latest');
+    await expect.poll(latest).toMatchObject({ step: 1, forecast: [] });
+    const heard = listen(service, 59);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    for (let step = 2; step <= 60; step++) takeReport(service.pipeline, run, report(step));
+    const steps = (await heard).filter((e) => e.event === 'step').map((e) => e.data);
+    // Of those that were committed together only the newest has one.
+    expect(steps.slice(0, -1).map((step) => step.forecast)).toEqual(new Array(58).fill([]));
+    const expected = run.watch.detectors.forecast;
+    expect(expected.map(({ threshold }) => threshold)).toEqual([100, 1000]);
+    expect(expected[0].steps).toBeGreaterThan(0);
+    expect(steps[58].forecast).toEqual(expected);
+    expect((await latest()).forecast).toEqual(expected);
+    closeRun(service.pipeline, run, 'completed');
+    expect((await latest()).forecast).toEqual(expected);
+    const again = (await listen(service, 59, '', 'a-run:1:1')).filter((e) => e.event === 'step');
+    expect(again.map((e) => e.data.forecast)).toEqual(new Array(59).fill([]));
+  });
+
+  test('is "+Inf" where nothing rises, and none where the state is older than can be or of another version', async () => {
+    const service = await start();
+    const run = openRun(service.pipeline, rising);
+    for (let step = 1; step <= 60; step++) takeReport(service.pipeline, run, { ...report(1), step });
+    closeRun(service.pipeline, run, 'completed');
+    const latest = async () => (await json<StepAnswer>(service, 'api/v1/runs/a-run/steps/latest')).forecast;
+    expect(await latest()).toMatchObject([
+      { threshold: 100, steps: '+Inf' },
+      { threshold: 1000, steps: '+Inf' },
+    ]);
+    const db = new Database(recordingPath(service.pipeline.directory, 'a-run'));
+    const change = (what: string, value: number) => db.exec(`UPDATE detectors SET state = json_set(state, '$.${what}', ${value})`);
+    change('forecast[0].steps', 12);
+    change('step', 58);
+    expect((await latest())[0].steps).toBe(10);
+    change('step', 61);
+    expect(await latest()).toEqual([]);
+    change('step', 60);
+    change('version', 0);
+    expect(await latest()).toEqual([]);
+    db.exec('DELETE FROM detectors');
+    expect(await latest()).toEqual([]);
+    db.close();
+  });
+});
+
 describe('the door', () => {
   test('a foreign Host is refused, except for /healthz; more names can be allowed', async () => {
     const service = await start({ allowHost: ['gpu-7.lab'] });
@@ -214,6 +232,27 @@ describe('the door', () => {
     [{ basePath: 'x/' }, /base-path must look like \/gainwatch.* got x\//],
   ])('%j does not start', async (change, message) => {
     await expect(start(change)).rejects.toThrow(message);
+  });
+
+  test.each([
+    [{}, 404],
+    [{ 'Sec-Fetch-Site': 'same-origin' }, 404],
+    [{ 'Sec-Fetch-Site': 'same-origin', Origin: 'https://behind.a.proxy' }, 404],
+    [{ Origin: 'http://localhost:8888', Host: 'localhost:8888' }, 404],
+    [{ 'Sec-Fetch-Site': 'cross-site' }, 403],
+    [{ 'Sec-Fetch-Site': 'same-site' }, 403],
+    [{ 'Sec-Fetch-Site': 'none' }, 403],
+    [{ Origin: 'https://evil.example' }, 403],
+    [{ Origin: 'http://localhost:3000', Host: 'localhost:8888' }, 403],
+    [{ Origin: 'null' }, 403],
+  ])('a request that changes something, with %j, is answered with %i', async (headers, status) => {
+    const service = await start();
+    for (const path of ['/api/v1/runs/hc/warnings/0/acknowledge', '/api/v1/none']) {
+      expect((await ask(service, path, headers, 'POST')).status, path).toBe(status);
+    }
+    expect((await ask(service, '/api/v1/runs', headers)).status).toBe(200);
+    const guarded = await start({ token: 'correct-horse' });
+    expect((await ask(guarded, '/api/v1/recordings', headers, 'POST')).status).toBe(401);
   });
 
   test('lives below a base path', async () => {

@@ -1,0 +1,114 @@
+/** Drawn by hand below the lines of a chart: bands from minimum to maximum, and the forecast cone. A plugin of Chart.js. */
+import type { Chart, Plugin } from 'chart.js';
+import { type Cone, firstFrom, gapBehind, type Line, type XKind, xOf } from './lines.ts';
+
+export interface Overlay {
+  lines: readonly Line[];
+  kind: XKind;
+  cone: Cone | null;
+  /** Of the cone. */
+  colour: string;
+  /** Of one step, in the unit of the x axis. */
+  perStep: number;
+}
+
+const overlays = new WeakMap<Chart, Overlay>();
+
+export const setOverlay = (chart: Chart, overlay: Overlay): void => {
+  overlays.set(chart, overlay);
+};
+
+/** Points of each edge of the cone: exponential growth is no straight line on a linear axis. */
+const CURVE = 24;
+
+/** Keeps what is infinite, or no place on a log axis, at the edge. */
+function pixelsOf(chart: Chart, line: Line): (value: number) => number {
+  const { top, bottom } = chart.chartArea;
+  const scale = chart.scales[line.right ? 'right' : 'y'];
+  return (value) => {
+    const pixel = scale.getPixelForValue(value);
+    return Number.isFinite(pixel) ? Math.min(bottom + 1, Math.max(top - 1, pixel)) : value > 0 ? top - 1 : bottom + 1;
+  };
+}
+
+/** One filled shape for each stretch without a gap. */
+function drawBand(chart: Chart, line: Line, kind: XKind): void {
+  const { low, high, steps } = line;
+  if (low === undefined || high === undefined) return;
+  const { ctx, scales } = chart;
+  const xs = xOf(line, kind);
+  const pixel = pixelsOf(chart, line);
+  const known = (i: number) => !Number.isNaN(low[i]) && !Number.isNaN(high[i]);
+  const from = Math.max(0, firstFrom(xs, scales['x'].min) - 1);
+  const to = Math.min(xs.length, firstFrom(xs, scales['x'].max) + 1);
+  ctx.fillStyle = line.colour;
+  ctx.strokeStyle = line.colour;
+  ctx.lineWidth = 1;
+  let start = from;
+  for (let i = from; i < to; i++) {
+    const ends = i + 1 === to || !known(i + 1) || gapBehind(steps, i);
+    if (!known(i)) start = i + 1;
+    else if (ends) {
+      const across: number[] = [];
+      for (let k = start; k <= i; k++) across.push(scales['x'].getPixelForValue(xs[k]));
+      ctx.beginPath();
+      for (let k = start; k <= i; k++) ctx.lineTo(across[k - start], pixel(high[k]));
+      for (let k = i; k >= start; k--) ctx.lineTo(across[k - start], pixel(low[k]));
+      ctx.closePath();
+      ctx.globalAlpha = line.band ? 0.13 : 0.16;
+      ctx.fill();
+      ctx.globalAlpha = 0.3;
+      ctx.stroke();
+      start = i + 1;
+    }
+  }
+  ctx.globalAlpha = 1;
+}
+
+function drawCone(chart: Chart, { cone, colour, perStep, kind }: Overlay): void {
+  if (cone === null) return;
+  const { ctx, scales } = chart;
+  const x0 = kind === 'step' ? cone.step : cone.time;
+  const way = Math.log((cone.threshold - cone.base) / (cone.value - cone.base));
+  const end = scales['x'].max;
+  const at = (x: number, value: number) => ctx.lineTo(scales['x'].getPixelForValue(x), scales['y'].getPixelForValue(value));
+  const edge = (steps: number): [number, number][] =>
+    Array.from({ length: CURVE + 1 }, (_, i) => [
+      x0 + (i / CURVE) * steps * perStep,
+      cone.base + (cone.value - cone.base) * Math.exp((i / CURVE) * way),
+    ]);
+  ctx.beginPath();
+  for (const [x, value] of edge(cone.low)) at(x, value);
+  if (Number.isFinite(cone.high)) for (const [x, value] of edge(cone.high).reverse()) at(x, value);
+  else {
+    at(Math.max(end, x0 + cone.low * perStep), cone.threshold);
+    at(Math.max(end, x0), cone.value);
+  }
+  ctx.closePath();
+  ctx.fillStyle = colour;
+  ctx.strokeStyle = colour;
+  ctx.lineWidth = 1;
+  ctx.globalAlpha = 0.18;
+  ctx.fill();
+  ctx.globalAlpha = 0.6;
+  ctx.setLineDash([3, 3]);
+  ctx.stroke();
+  ctx.setLineDash([]);
+  ctx.globalAlpha = 1;
+}
+
+export const overlayPlugin: Plugin<'line'> = {
+  id: 'overlay',
+  beforeDatasetsDraw: (chart) => {
+    const overlay = overlays.get(chart);
+    if (overlay === undefined) return;
+    const { ctx, chartArea } = chart;
+    ctx.save();
+    ctx.beginPath();
+    ctx.rect(chartArea.left, chartArea.top, chartArea.width, chartArea.height);
+    ctx.clip();
+    for (const line of overlay.lines) drawBand(chart, line, overlay.kind);
+    drawCone(chart, overlay);
+    ctx.restore();
+  },
+};

@@ -1,0 +1,154 @@
+/** Makes a Chart.js line chart: only the parts that are used, no animation, zoom on x. What it shows is set by draw.ts. */
+import {
+  Chart,
+  type ChartConfiguration,
+  LinearScale,
+  LineController,
+  LineElement,
+  LogarithmicScale,
+  PointElement,
+  type Scale,
+  Tooltip,
+} from 'chart.js';
+import annotation from 'chartjs-plugin-annotation';
+import zoom from 'chartjs-plugin-zoom';
+import { shown } from '../format.ts';
+import { overlayPlugin } from './overlay.ts';
+import { logTicks, stepTicks, tickLabel, timeTicks } from './ticks.ts';
+
+Chart.register(LinearScale, LogarithmicScale, LineController, LineElement, PointElement, Tooltip, annotation, zoom, overlayPlugin);
+Chart.defaults.font.size = 11;
+
+/** x as the axis has it; `text` is of marks: what cannot be drawn as a value. */
+export interface Point {
+  x: number;
+  y: number;
+  step: number;
+  text?: string;
+}
+
+export type LineChart = Chart<'line', Point[]>;
+
+export interface Handlers {
+  /** Ends of the x axis after zooming or panning. */
+  zoomed(min: number, max: number): void;
+  /** The line that was clicked, by its id. */
+  picked(id: string): void;
+}
+
+/** Charts whose x axis is held by a wheel or a pinch that goes on. */
+const held = new WeakSet<Chart>();
+export const isHeld = (chart: LineChart): boolean => held.has(chart) || chart.isZoomingOrPanning();
+
+/** How near to a point a click must be, px. */
+const NEAR = 24;
+
+/** The ids of the datasets are kept here: a label need not be unique. */
+export const idOf = new WeakMap<object, string>();
+
+export function createChart(canvas: HTMLCanvasElement, { zoomed, picked }: Handlers): LineChart {
+  const commit = ({ chart }: { chart: Chart }) => {
+    held.delete(chart);
+    zoomed(chart.scales['x'].min, chart.scales['x'].max);
+  };
+  const configuration: ChartConfiguration<'line', Point[]> = {
+    type: 'line',
+    data: { datasets: [] },
+    options: {
+      animation: false,
+      responsive: true,
+      maintainAspectRatio: false,
+      parsing: false,
+      normalized: true,
+      layout: { padding: { top: 6 } },
+      interaction: { mode: 'nearest', axis: 'xy', intersect: true },
+      elements: { point: { radius: 0, hoverRadius: 4, hitRadius: 8 }, line: { tension: 0 } },
+      plugins: {
+        tooltip: {
+          displayColors: false,
+          callbacks: {
+            title: () => '',
+            label: ({ raw, dataset }) => {
+              const { y, step, text } = raw as Point;
+              return `${text ?? `${dataset.label}: ${shown(y)}`} · step ${step}`;
+            },
+          },
+        },
+        zoom: {
+          limits: { x: { minRange: 1 } },
+          pan: { enabled: true, mode: 'x', modifierKey: 'shift', threshold: 4, onPanComplete: commit },
+          zoom: {
+            mode: 'x',
+            drag: { enabled: true, threshold: 4, backgroundColor: 'rgba(99, 150, 220, 0.25)' },
+            wheel: { enabled: true, modifierKey: 'ctrl' },
+            pinch: { enabled: true },
+            onZoom: ({ chart, trigger }) => {
+              if (trigger !== 'drag') held.add(chart);
+            },
+            onZoomComplete: commit,
+          },
+        },
+      },
+      onClick: (event, _elements, chart) => {
+        if (event.native === null) return;
+        const [found] = chart.getElementsAtEventForMode(event.native, 'nearest', { axis: 'xy', intersect: false }, false);
+        if (found === undefined) return;
+        const { x, y } = found.element.getProps(['x', 'y'], true);
+        const id = idOf.get(chart.data.datasets[found.datasetIndex]);
+        if (id !== undefined && Math.hypot(x - (event.x ?? 0), y - (event.y ?? 0)) < NEAR) picked(id);
+      },
+    },
+  };
+  const chart = new Chart(canvas, configuration);
+  // Hammer sets none: then a finger on a chart could not scroll the page.
+  canvas.style.touchAction = 'pan-y';
+  return chart;
+}
+
+export interface AxisLook {
+  ink: string;
+  line: string;
+  title: string;
+}
+
+const ticksFor = (axis: Scale) => timeTicks(axis, Math.max(2, Math.floor(axis.width / 90)));
+
+/** Whole steps, or times of day. */
+export function xAxis(kind: 'step' | 'time', { ink, line }: AxisLook) {
+  return {
+    type: 'linear' as const,
+    bounds: 'data' as const,
+    grid: { color: line },
+    border: { color: line },
+    ticks: { color: ink, maxRotation: 0, autoSkip: false },
+    title: { display: true, color: ink, text: kind === 'step' ? 'step' : 'time of day', padding: 0 },
+    afterBuildTicks: (axis: Scale) => {
+      axis.ticks = kind === 'time' ? ticksFor(axis) : stepTicks(axis, Math.max(2, Math.floor(axis.width / 60))).map((value) => ({ value }));
+    },
+    // Chart.js has written its own labels over those of the times.
+    afterTickToLabelConversion: (axis: Scale) => {
+      if (kind === 'time') axis.ticks = ticksFor(axis);
+      else for (const tick of axis.ticks) tick.label = String(tick.value);
+    },
+  };
+}
+
+export function yAxis(log: boolean, right: boolean, { ink, line, title }: AxisLook) {
+  const common = {
+    position: right ? ('right' as const) : ('left' as const),
+    grid: { color: line, drawOnChartArea: !right },
+    border: { color: line },
+    title: { display: title !== '', color: ink, text: title, padding: 2 },
+  };
+  const label = (value: number | string) => tickLabel(Number(value));
+  if (!log) return { ...common, type: 'linear' as const, ticks: { color: ink, maxTicksLimit: 7, includeBounds: false, callback: label } };
+  return {
+    ...common,
+    type: 'logarithmic' as const,
+    bounds: 'data' as const,
+    ticks: { color: ink, autoSkip: false, maxRotation: 0, callback: label },
+    afterBuildTicks: (axis: Scale) => {
+      axis.ticks = logTicks(axis).map((value) => ({ value }));
+    },
+  };
+}

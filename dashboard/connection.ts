@@ -1,0 +1,120 @@
+/** What the panel of one connection says, as plain data: which one is open, its numbers as text, its lines as paths. Pure. */
+import { shown } from './format.ts';
+import type { Bands } from './series.ts';
+
+/** Measures of a connection, in the order of the panel. */
+export const MEASURES_SHOWN: [key: string, label: string][] = [
+  ['forwardGain', 'forward gain'],
+  ['backwardGain', 'backward gain'],
+  ['compositeForwardGain', 'composite forward gain'],
+  ['compositeBackwardGain', 'composite backward gain'],
+  ['rowDeviation', 'row deviation'],
+  ['columnDeviation', 'column deviation'],
+  ['negativity', 'negativity'],
+  ['logitRange', 'logit range'],
+  ['routingEntropy', 'routing entropy'],
+  ['separation', 'separation'],
+  ['streamNormRatio', 'stream norm ratio'],
+  ['effectiveRank', 'effective rank'],
+  ['activationGain', 'activation gain'],
+  ['gradientGain', 'gradient gain'],
+];
+
+interface Known {
+  /** What was asked for; null: nothing. */
+  open: string | null;
+  /** Of the connections, from input to output. */
+  names: readonly string[];
+  /** Oldest first. */
+  warnings: readonly { suspects: readonly string[] }[];
+  /** Of the newest step, one for each connection; empty: none yet. */
+  gains: readonly number[];
+  /** What was open before by itself. */
+  before: string | null;
+}
+
+/** A gain must be so much larger for the panel to move to it by itself: a reader would lose his place. */
+const CLEARLY = 1.1;
+
+/** The open connection, else the first suspect of the newest warning, else the one with the largest gain; null: there is none. */
+export function openOf({ open, names, warnings, gains, before }: Known): string | null {
+  if (open !== null && names.includes(open)) return open;
+  const suspect = warnings.findLast(({ suspects }) => names.includes(suspects[0]))?.suspects[0];
+  if (suspect !== undefined) return suspect;
+  const size = (l: number) => (Number.isNaN(gains[l]) ? Number.POSITIVE_INFINITY : (gains[l] ?? Number.NEGATIVE_INFINITY));
+  const worst = names.reduce((most, _, l) => (size(l) > size(most) ? l : most), 0);
+  const last = before === null ? -1 : names.indexOf(before);
+  return names[last >= 0 && !(size(worst) > CLEARLY * size(last)) ? last : worst] ?? null;
+}
+
+/** The connection so many places farther, around the ends. */
+export const neighbour = (names: readonly string[], name: string, by: number): string =>
+  names[(names.indexOf(name) + by + names.length) % names.length] ?? name;
+
+/** A true minus, as long as a plus. */
+export function signed(value: number, digits: number): string {
+  if (!Number.isFinite(value)) return shown(value);
+  const text = Math.abs(value).toFixed(digits);
+  return value < 0 && Number(text) !== 0 ? `−${text}` : text;
+}
+
+/** Where a sum is so near to 1 that its digits would not tell, its distance is said: "1 − 2.40e-8". */
+export function aroundOne(value: number): string {
+  const distance = value - 1;
+  if (!Number.isFinite(value) || Math.abs(distance) >= 0.001) return signed(value, 3);
+  if (distance === 0) return '1';
+  return `1 ${distance < 0 ? '−' : '+'} ${Math.abs(distance).toExponential(1)}`;
+}
+
+/** A measure that this connection does not have is NaN; one that came out as NaN goes with values that are not finite. */
+export const measureText = (value: number, nonfinite: number): string => (Number.isNaN(value) && nonfinite === 0 ? '–' : shown(value));
+
+/** Sums of the rows and of the columns of an n × n matrix, row-major. */
+export function sumsOf(values: readonly number[], n: number): { rows: number[]; columns: number[] } {
+  const rows = new Array<number>(n).fill(0);
+  const columns = new Array<number>(n).fill(0);
+  values.forEach((value, at) => {
+    rows[Math.floor(at / n)] += value;
+    columns[at % n] += value;
+  });
+  return { rows, columns };
+}
+
+/** Half as many points: each pair becomes its smallest minimum and largest maximum. */
+export function halve(bands: Bands): void {
+  const pairs = (values: readonly number[], better: (a: number, b: number) => number) =>
+    values.flatMap((value, i) => (i % 2 > 0 ? [] : [i + 1 < values.length ? better(value, values[i + 1]) : value]));
+  const known = (better: (a: number, b: number) => number) => (a: number, b: number) =>
+    Number.isNaN(a) ? b : Number.isNaN(b) ? a : better(a, b);
+  bands.steps = pairs(bands.steps, (first) => first);
+  bands.times = pairs(bands.times, (first) => first);
+  bands.bucket *= 2;
+  for (const band of bands.bands) {
+    band.min = pairs(band.min, known(Math.min));
+    band.max = pairs(band.max, known(Math.max));
+  }
+}
+
+/** The first band as an SVG path within the size: in ln where it spans more than a factor of 10. '': nothing to draw. */
+export function sparkPath({ steps, bands: [band] }: Bands, width: number, height: number): string {
+  const finite = band?.max.filter(Number.isFinite) ?? [];
+  if (finite.length < 2) return '';
+  let [low, high] = [Math.min(...finite), Math.max(...finite)];
+  const log = low > 0 && high > 10 * low;
+  const scale = (value: number) => (log ? Math.log(value) : value);
+  [low, high] = [scale(low), scale(high)];
+  const across = width / Math.max(1, steps[steps.length - 1] - steps[0]);
+  // What hardly changes is a flat line in the middle.
+  const flat = high - low <= 1e-6 * Math.max(Math.abs(high), Math.abs(low));
+  let path = '';
+  let pen = 'M';
+  for (let i = 0; i < steps.length; i++) {
+    const value = band.max[i];
+    if (Number.isFinite(value)) {
+      const y = flat ? height / 2 : height * (1 - (scale(value) - low) / (high - low));
+      path += `${pen}${((steps[i] - steps[0]) * across).toFixed(1)} ${y.toFixed(1)}`;
+    }
+    pen = Number.isFinite(value) ? 'L' : 'M';
+  }
+  return path;
+}

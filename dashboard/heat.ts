@@ -1,0 +1,142 @@
+/** The heatmap as numbers: order of its rows, its scale, and which colour code each pixel has. Pure; draws nothing. */
+import { type Band, type Bands, stepsLeft } from './series.ts';
+import type { View } from './view.ts';
+
+/** Gain at which a run is as good as lost. */
+export const LIMIT = 1000;
+
+/** Codes of pixels: nothing is known there; gain 1; not finite. Between 2 and 254: log gain. */
+export const BLANK = 0;
+export const ONE = 128;
+export const BROKEN = 255;
+const SIDE = 126;
+
+/** log10 of the scale's end: colours are told apart from 10 % of gain on. */
+const LEAST_RANGE = Math.log10(1.1);
+
+/** The measure of the catalogue that the view asks for. */
+export function gainMeasure({ gain, direction }: Pick<View, 'gain' | 'direction'>): string {
+  const side = direction === 'forward' ? 'Forward' : 'Backward';
+  return gain === 'composite' ? `composite${side}Gain` : `${direction}Gain`;
+}
+
+/** What is not a number is worse than any number. */
+const badness = (gain: number): number => (Number.isNaN(gain) ? Number.POSITIVE_INFINITY : gain);
+
+/** Largest gain in the last tenth of the points; Infinity where one of them is not finite. */
+export function recentGain({ max }: Band): number {
+  let highest = Number.NEGATIVE_INFINITY;
+  for (let i = Math.max(0, Math.floor(0.9 * (max.length - 1))); i < max.length; i++) highest = Math.max(highest, badness(max[i]));
+  return highest;
+}
+
+/** Of all points; Infinity where one is not finite. */
+export const largestGain = ({ max }: Band): number =>
+  max.reduce((highest, gain) => Math.max(highest, badness(gain)), Number.NEGATIVE_INFINITY);
+
+/** To `LIMIT`, by the slope of the last points; 0 where the newest is not finite. */
+export function leftOf({ steps }: Bands, { max }: Band): number {
+  return max.length > 0 && !Number.isFinite(max[max.length - 1]) ? 0 : stepsLeft(steps, max, LIMIT);
+}
+
+/** Only the points within the range: what was loaded may reach farther back. */
+export function clip(bands: Bands, { from, to }: { from: number | null; to: number | null }): Bands {
+  const first = from === null ? 0 : bands.steps.findIndex((step) => step >= from);
+  const last = to === null ? bands.steps.length : bands.steps.findLastIndex((step) => step <= to) + 1;
+  if (first === 0 && last === bands.steps.length) return bands;
+  const within = (values: number[]) => (first < 0 ? [] : values.slice(first, last));
+  return {
+    steps: within(bands.steps),
+    times: within(bands.times),
+    bucket: bands.bucket,
+    bands: bands.bands.map(({ connection, min, max }) => ({ connection, min: within(min), max: within(max) })),
+  };
+}
+
+/** The rows from top to bottom; equal ones in the order of the layers. */
+export function orderRows(bands: Bands, sort: View['sort'], allowed: (connection: string) => boolean): Band[] {
+  const rows = bands.bands.filter(({ connection }) => allowed(connection));
+  if (sort === 'layer') return rows;
+  const weight = new Map(rows.map((row) => [row, sort === 'gain' ? -recentGain(row) : leftOf(bands, row)]));
+  // Infinity - Infinity is NaN, which is "equal" too: the sort is stable.
+  return rows.sort((a, b) => weight.get(a)! - weight.get(b)! || 0);
+}
+
+/** log10 of the largest finite gain, or of one over the smallest, whichever is farther from 1. */
+export function rangeOf(rows: readonly Band[]): number {
+  let [low, high] = [1, 1];
+  for (const { max } of rows) {
+    for (const gain of max) {
+      if (!(gain > 0) || gain === Number.POSITIVE_INFINITY) continue;
+      if (gain < low) low = gain;
+      else if (gain > high) high = gain;
+    }
+  }
+  return Math.max(LEAST_RANGE, -Math.log10(low), Math.log10(high));
+}
+
+export function codeOf(gain: number, range: number): number {
+  if (!Number.isFinite(gain)) return BROKEN;
+  if (gain <= 0) return ONE - SIDE;
+  const at = (Math.log10(gain) / range) * SIDE;
+  // Rounded; all of it is above 0.
+  return at >= SIDE ? ONE + SIDE : at <= -SIDE ? ONE - SIDE : (ONE + 0.5 + at) | 0;
+}
+
+/** Place of a code on the scale, -1 to 1. */
+export const placeOf = (code: number): number => Math.min(1, Math.max(-1, (code - ONE) / SIDE));
+
+/** Where columns begin and end, in steps. A run that is watched every k steps has columns of k steps. */
+export interface Columns {
+  from: number[];
+  to: number[];
+}
+
+export function columnsOf(steps: readonly number[], bucket: number): Columns {
+  const distances = steps.slice(1).map((step, i) => step - steps[i]);
+  const usual = distances.toSorted((a, b) => a - b)[(distances.length - 1) >> 1] ?? 1;
+  const width = Math.max(bucket, usual);
+  // A bucket begins at the first step recorded in it: a little more than a width is no gap.
+  const to = steps.map((step, i) => (steps[i + 1] - step <= 1.5 * width ? steps[i + 1] : step + width));
+  // Behind a reduced past, the newest steps come one by one.
+  if (to.length > 1) to[to.length - 1] = steps.at(-1)! + Math.min(width, distances.at(-1)!);
+  return { from: [...steps], to };
+}
+
+/** First pixel of each column, and the one behind its last: at least one for each. */
+export function pixelsOf({ from, to }: Columns, width: number): Columns {
+  const first = from[0] ?? 0;
+  const span = Math.max(1, (to.at(-1) ?? 1) - first);
+  const pixel = (step: number) => Math.round(((step - first) / span) * width);
+  const begins = from.map((step) => Math.min(width - 1, pixel(step)));
+  return { from: begins, to: to.map((step, i) => Math.max(begins[i] + 1, pixel(step))) };
+}
+
+/** Codes of all pixels, row by row. Where columns share a pixel, the highest gain is seen. */
+export function pixelCodes(rows: readonly Band[], { from, to }: Columns, range: number, width: number): Uint8Array {
+  const codes = new Uint8Array(rows.length * width);
+  rows.forEach(({ max }, r) => {
+    const start = r * width;
+    for (let i = 0; i < from.length; i++) {
+      const code = codeOf(max[i], range);
+      const end = start + to[i];
+      for (let p = start + from[i]; p < end; p++) if (codes[p] < code) codes[p] = code;
+    }
+  });
+  return codes;
+}
+
+/** Number of the column at a share (0 to 1) of the width; -1: nothing is there. */
+export function columnAt({ from, to }: Columns, share: number): number {
+  const first = from[0] ?? 0;
+  return columnOfStep({ from, to }, first + share * ((to.at(-1) ?? first) - first));
+}
+
+/** Number of the column that holds a step; -1: none. */
+export function columnOfStep({ from, to }: Columns, step: number): number {
+  const i = from.findLastIndex((begin) => begin <= step);
+  return i >= 0 && step < to[i] ? i : -1;
+}
+
+/** Every k-th row has a label, so that labels are at least `least` pixels apart. */
+export const labelEvery = (rowHeight: number, least = 10): number => Math.max(1, Math.ceil(least / rowHeight));

@@ -1,0 +1,8 @@
+/** Starts the page. */
+import { render } from 'preact';
+import { App } from './app.tsx';
+import { start } from './store.ts';
+import './style.css';
+
+render(<App />, document.getElementById('app')!);
+void start();

@@ -1,0 +1,121 @@
+/** What the measures did some steps before and after a warning was raised: a small chart for each. The paths are spark.ts. */
+import { signal } from '@preact/signals';
+import { useEffect, useState } from 'preact/hooks';
+import type { SeriesAnswer, WarningAnswer } from '../../src/telemetry/api.ts';
+import { askSeries } from '../api.ts';
+import { now } from '../clock.ts';
+import { shown } from '../format.ts';
+import { sparkOf } from '../spark.ts';
+import { change, type RunData } from '../store.ts';
+
+const DISTANCES = [50, 200, 1000];
+const distance = signal(200);
+const SIZE = { width: 240, height: 56 };
+const POINTS = 160;
+/** While steps still come after the warning, it is asked again as often, ms. */
+const AGAIN_EVERY = 5000;
+
+interface Asked {
+  measure: string;
+  label: string;
+  connection: string | null;
+}
+
+const SCALARS: readonly Asked[] = [
+  { measure: 'compositeGain', label: 'composite gain G', connection: null },
+  { measure: 'loss', label: 'loss', connection: null },
+  { measure: 'gradientNorm', label: 'gradient norm', connection: null },
+];
+
+/** Where the warning looked at no measure of a connection (but named one): its own gain. */
+function askedFor({ measure, connection }: WarningAnswer, { detail }: RunData): readonly Asked[] {
+  if (connection === null) return SCALARS;
+  const own = detail.measures.some(({ key }) => key === measure) ? measure : 'forwardGain';
+  return [...SCALARS, { measure: own, label: `${own} of ${connection}`, connection }];
+}
+
+function Small({ asked, warning, from, to, known }: { asked: Asked; warning: WarningAnswer; from: number; to: number; known: RunData }) {
+  const [answer, setAnswer] = useState<SeriesAnswer | null>(null);
+  const [failed, setFailed] = useState<string | null>(null);
+  const { run, step } = warning;
+  const { measure, connection, label } = asked;
+  const growing = (known.detail.lastStep ?? 0) < to && known.detail.live;
+  const round = growing ? Math.floor(now.value / AGAIN_EVERY) : 0;
+  useEffect(() => {
+    let wanted = true;
+    askSeries(run, measure, POINTS, { from, to }, connection === null ? [] : [connection]).then(
+      (given) => {
+        if (wanted) [setAnswer(given), setFailed(null)];
+      },
+      (error: Error) => {
+        if (wanted) setFailed(error.message);
+      },
+    );
+    return () => {
+      wanted = false;
+    };
+  }, [run, measure, connection, from, to, round]);
+  const spark = answer === null ? null : sparkOf(answer, step, from, to, SIZE);
+  const x = ((step - from) / Math.max(1, to - from)) * SIZE.width;
+  const value = spark?.at == null ? 'not known' : shown(spark.at.value);
+  const ends = spark === null || spark.low > spark.high ? '' : `from ${shown(spark.low, 3)} to ${shown(spark.high, 3)}`;
+  const broken = spark === null || spark.broken.length === 0 ? '' : `, NaN or infinite at ${spark.broken.length} points`;
+  return (
+    <figure data-measure={measure}>
+      <figcaption>
+        {label} <b>{value}</b>
+      </figcaption>
+      {failed !== null || spark === null ? (
+        <p class="spark-none">{failed ?? (answer === null ? 'Loading …' : 'Nothing is recorded here.')}</p>
+      ) : (
+        <svg
+          viewBox={`0 0 ${SIZE.width} ${SIZE.height}`}
+          preserveAspectRatio="none"
+          role="img"
+          aria-label={`${label}: ${value} at step ${step}; ${ends}${broken}`}
+        >
+          <line class="raised" x1={x} x2={x} y1={0} y2={SIZE.height} />
+          <path class="spark-band" d={spark.band} />
+          <path class="spark-line" d={spark.line} />
+          {spark.broken.map((at) => (
+            <path key={at} class="spark-broken" d={`M${at - 3} 1l6 6m0-6l-6 6`} />
+          ))}
+        </svg>
+      )}
+      <small>
+        {ends}
+        {spark?.log ? ' (log)' : ''}
+        {broken}
+      </small>
+    </figure>
+  );
+}
+
+export function Around({ warning, known }: { warning: WarningAnswer; known: RunData }) {
+  const { step, id } = warning;
+  const [from, to] = [Math.max(0, step - distance.value), step + distance.value];
+  return (
+    <div class="around" data-testid={`around-charts-${id}`}>
+      <div class="acts">
+        <fieldset aria-label="Steps around the warning">
+          {DISTANCES.map((steps) => (
+            <button key={steps} type="button" aria-pressed={steps === distance.value} onClick={() => (distance.value = steps)}>
+              ± {steps}
+            </button>
+          ))}
+        </fieldset>
+        <span>
+          steps {from} to {to}; the line is step {step}
+        </span>
+        <button type="button" data-testid={`zoom-${id}`} onClick={() => change({ from, to, follow: false })}>
+          Show in charts
+        </button>
+      </div>
+      <div class="sparks">
+        {askedFor(warning, known).map((asked) => (
+          <Small key={asked.label} asked={asked} warning={warning} from={from} to={to} known={known} />
+        ))}
+      </div>
+    </div>
+  );
+}

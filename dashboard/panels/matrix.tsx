@@ -1,0 +1,72 @@
+/** H_res of one connection as a table, with the sums of its rows and columns. Knows no store. */
+import { aroundOne, signed, sumsOf } from '../connection.ts';
+import { currentTheme, gainColour } from '../theme.ts';
+
+interface Props {
+  connection: string;
+  /** n × n, row-major. */
+  values: readonly number[];
+}
+
+/** Of one cell by its value: 0 is neutral, below it the colours of loss, above it those of gain. */
+function cellStyle(value: number, dark: boolean) {
+  const [r, g, b] = gainColour(Number.isFinite(value) ? 0.6 * Math.min(1, Math.max(-1, value)) : 1, dark);
+  return { backgroundColor: `rgb(${r} ${g} ${b})`, color: luminance(r, g, b) > 0.18 ? '#000000' : '#ffffff' };
+}
+
+/** As of WCAG: from 0.18 on, black has more contrast than white. */
+function luminance(...channels: number[]): number {
+  const [r, g, b] = channels.map((channel) => ((channel / 255 + 0.055) / 1.055) ** 2.4);
+  return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+}
+
+export function Matrix({ connection, values }: Props) {
+  const n = Math.round(Math.sqrt(values.length));
+  const streams = [...Array(n).keys()];
+  const { rows, columns } = sumsOf(values, n);
+  const { dark } = currentTheme();
+  return (
+    <div class="cn-matrix">
+      <table data-testid="matrix" class={n > 4 ? 'cn-many' : ''}>
+        <caption>
+          H<sub>res</sub> of {connection}: the row receives from the column; mean over the sampled tokens
+        </caption>
+        <thead>
+          <tr>
+            <th scope="col">stream</th>
+            {streams.map((j) => (
+              <th scope="col" key={j}>
+                {j}
+              </th>
+            ))}
+            <th scope="col">row sum</th>
+          </tr>
+        </thead>
+        <tbody>
+          {streams.map((i) => (
+            <tr key={i}>
+              <th scope="row">{i}</th>
+              {streams.map((j) => (
+                <td key={j} style={cellStyle(values[i * n + j], dark)}>
+                  {signed(values[i * n + j], n > 4 ? 2 : 3)}
+                </td>
+              ))}
+              <td class="cn-sum">{aroundOne(rows[i])}</td>
+            </tr>
+          ))}
+        </tbody>
+        <tfoot>
+          <tr>
+            <th scope="row">column sum</th>
+            {columns.map((sum, j) => (
+              <td class="cn-sum" key={j}>
+                {aroundOne(sum)}
+              </td>
+            ))}
+            <td />
+          </tr>
+        </tfoot>
+      </table>
+    </div>
+  );
+}

@@ -1,0 +1,45 @@
+/** A panel of the page: title, tools, and a body that is mounted only where it can be seen. */
+import type { ComponentChildren } from 'preact';
+import { useEffect, useRef, useState } from 'preact/hooks';
+
+interface Props {
+  /** Also the test id, with "panel-" in front. */
+  id: string;
+  title: string;
+  /** Buttons beside the title. */
+  tools?: ComponentChildren;
+  wide?: boolean;
+  /** Of the body, CSS; keeps the page still while it is not mounted. */
+  height?: string;
+  children: ComponentChildren;
+}
+
+export function Panel({ id, title, tools, wide = false, height, children }: Props) {
+  const section = useRef<HTMLElement>(null);
+  const body = useRef<HTMLDivElement>(null);
+  const [seen, setSeen] = useState(false);
+  /** While it is not mounted: as high as it was, so that the page stays where it is. */
+  const [room, setRoom] = useState(height);
+  useEffect(() => {
+    const observer = new IntersectionObserver(
+      ([entry]) => {
+        if (!entry.isIntersecting && body.current!.childElementCount > 0) setRoom(`${body.current!.offsetHeight}px`);
+        setSeen(entry.isIntersecting);
+      },
+      { rootMargin: '200px' },
+    );
+    observer.observe(section.current!);
+    return () => observer.disconnect();
+  }, []);
+  return (
+    <section ref={section} class={wide ? 'panel wide' : 'panel'} aria-labelledby={`t-${id}`} data-testid={`panel-${id}`}>
+      <div class="title">
+        <h2 id={`t-${id}`}>{title}</h2>
+        {tools}
+      </div>
+      <div ref={body} class="body" style={{ minHeight: seen ? height : room }}>
+        {seen ? children : null}
+      </div>
+    </section>
+  );
+}

@@ -1,0 +1,109 @@
+/** All runs as a table: which one the page is about, and which are overlaid. Columns and order are runTable.ts. */
+import { signal } from '@preact/signals';
+import { useEffect } from 'preact/hooks';
+import { activeIn, countActive } from '../activeWarnings.ts';
+import { now } from '../clock.ts';
+import { COLUMNS, nextOrder, type Order, type RunRow, sortRuns } from '../runTable.ts';
+import { change, choose, runs, tick, view } from '../store.ts';
+import { colourOfRun } from '../theme.ts';
+import { Panel } from './panel.tsx';
+import './runs.css';
+
+/** Kept while the panel is out of sight. null: the newest first. */
+const order = signal<Order | null>(null);
+
+function overlay(run: string, on: boolean): void {
+  const others = view.value.compare.filter((name) => name !== run);
+  change({ compare: on ? [...others, run] : others });
+}
+
+function Heads() {
+  return (
+    <tr>
+      <th scope="col">overlay</th>
+      {COLUMNS.map(({ key, label, title }) => {
+        const sorted = order.value?.key === key ? order.value.direction : undefined;
+        return (
+          <th key={key} scope="col" aria-sort={sorted ?? 'none'}>
+            <button
+              type="button"
+              data-testid={`sort-runs-${key}`}
+              title={title}
+              onClick={() => (order.value = nextOrder(order.value, key))}
+            >
+              {label}
+              <span aria-hidden="true">{sorted === undefined ? '' : sorted === 'ascending' ? ' ▲' : ' ▼'}</span>
+            </button>
+          </th>
+        );
+      })}
+    </tr>
+  );
+}
+
+function Row({ row, together }: { row: RunRow; together: readonly string[] }) {
+  const { run } = row;
+  const main = run === view.value.run;
+  const [, ...others] = COLUMNS;
+  return (
+    <tr class={main ? 'main' : ''} data-run={run}>
+      <td>
+        <input
+          type="checkbox"
+          data-testid={`overlay-${run}`}
+          aria-label={main ? `${run}: is shown` : `Overlay ${run}`}
+          checked={together.includes(run)}
+          disabled={main}
+          onChange={({ currentTarget }) => overlay(run, currentTarget.checked)}
+        />
+      </td>
+      <th scope="row">
+        <i class="run-swatch" style={{ background: together.includes(run) ? colourOfRun(run, together) : 'transparent' }} />
+        <button type="button" data-testid={`run-${run}`} aria-current={main} title="Shows this run" onClick={() => choose(run)}>
+          {run}
+        </button>
+      </th>
+      {others.map(({ key, text }) => (
+        <td key={key} data-column={key}>
+          {text(row)}
+        </td>
+      ))}
+    </tr>
+  );
+}
+
+/** The runs change with each step of each: they are looked at with each redraw, and each second where no redraw comes. */
+function Runs() {
+  void [tick.value, now.value];
+  const all = runs.peek();
+  const { run, compare } = view.value;
+  const together = [...new Set([...(run === null ? [] : [run]), ...compare])];
+  useEffect(() => void countActive(all));
+  const rows = sortRuns(
+    all.map((summary) => ({ ...summary, active: activeIn(summary) })),
+    order.value,
+  );
+  return (
+    // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by the keyboard
+    <section class="runs" aria-label="Table of runs" tabIndex={0}>
+      <table>
+        <thead>
+          <Heads />
+        </thead>
+        <tbody>
+          {rows.map((row) => (
+            <Row key={row.run} row={row} together={together} />
+          ))}
+        </tbody>
+      </table>
+    </section>
+  );
+}
+
+export function RunsPanel() {
+  return (
+    <Panel id="runs" title="Runs" height="220px">
+      <Runs />
+    </Panel>
+  );
+}

@@ -1,0 +1,170 @@
+/** The controls of all charts. Changes the view; draws no chart. */
+import type { ComponentChildren } from 'preact';
+import { useState } from 'preact/hooks';
+import { resetZoom, toggleFollow } from '../charts/zoom.ts';
+import { filterOf } from '../series.ts';
+import { change, view } from '../store.ts';
+import type { View } from '../view.ts';
+import './toolbar.css';
+
+function Group({ label, children }: { label: string; children: ComponentChildren }) {
+  return (
+    <fieldset class="toolbar-group">
+      <legend>{label}</legend>
+      {children}
+    </fieldset>
+  );
+}
+
+interface ToggleProps {
+  id: string;
+  pressed: boolean;
+  title?: string;
+  act: () => void;
+  children: ComponentChildren;
+}
+
+function Toggle({ id, pressed, title, act, children }: ToggleProps) {
+  return (
+    <button type="button" data-testid={id} aria-pressed={pressed} title={title} onClick={act}>
+      {children}
+    </button>
+  );
+}
+
+/** One of some values of a field of the view, a button for each. */
+function choice<K extends 'gain' | 'direction' | 'x'>(key: K, values: [View[K], string][]) {
+  return values.map(([value, label]) => (
+    <Toggle key={value} id={`${key}-${value}`} pressed={view.value[key] === value} act={() => change({ [key]: value })}>
+      {label}
+    </Toggle>
+  ));
+}
+
+function Smooth() {
+  const { smooth } = view.value;
+  return (
+    <label class="toolbar-field">
+      Smoothing
+      <input
+        type="range"
+        data-testid="smooth"
+        min="0"
+        max="0.99"
+        step="0.01"
+        value={smooth}
+        aria-valuetext={smooth === 0 ? 'off' : `${Math.round(100 * smooth)} %`}
+        onInput={(event) => change({ smooth: Number(event.currentTarget.value) })}
+      />
+      <output>{smooth.toFixed(2)}</output>
+    </label>
+  );
+}
+
+function Filter() {
+  const { filter } = view.value;
+  const wrong = filterOf(filter) === null;
+  return (
+    <label class="toolbar-field">
+      Filter
+      <input
+        id="filter"
+        type="search"
+        data-testid="filter"
+        value={filter}
+        placeholder="connections, e.g. attn|mlp"
+        spellcheck={false}
+        autocomplete="off"
+        aria-invalid={wrong}
+        aria-describedby="filter-fault"
+        onInput={(event) => change({ filter: event.currentTarget.value })}
+      />
+      <span id="filter-fault" class="toolbar-fault" role="status">
+        {wrong ? 'no regular expression: all are shown' : ''}
+      </span>
+    </label>
+  );
+}
+
+/** Also where the clipboard is not given: plain http on another host. @returns did it work? */
+async function copyText(text: string): Promise<boolean> {
+  try {
+    await navigator.clipboard.writeText(text);
+    return true;
+  } catch {
+    const field = document.createElement('textarea');
+    const before = document.activeElement;
+    field.value = text;
+    field.className = 'toolbar-copy';
+    document.body.append(field);
+    field.select();
+    const done = document.execCommand('copy');
+    field.remove();
+    if (before instanceof HTMLElement) before.focus();
+    return done;
+  }
+}
+
+function Copy() {
+  const [said, setSaid] = useState('');
+  const copy = async () => {
+    const done = await copyText(location.href);
+    setSaid(done ? 'copied' : 'not allowed here: it is in the address line');
+    setTimeout(() => setSaid(''), 4000);
+  };
+  return (
+    <>
+      <button type="button" data-testid="copy" onClick={() => void copy()}>
+        Copy link
+      </button>
+      <span class="toolbar-said" role="status">
+        {said}
+      </span>
+    </>
+  );
+}
+
+export function Toolbar() {
+  const { log, follow, from } = view.value;
+  return (
+    <div class="toolbar" role="toolbar" aria-label="View">
+      <Group label="Gain">
+        {choice('gain', [
+          ['composite', 'composite'],
+          ['layer', 'layer'],
+        ])}
+      </Group>
+      <Group label="Direction">
+        {choice('direction', [
+          ['forward', 'forward'],
+          ['backward', 'backward'],
+        ])}
+      </Group>
+      <Group label="Over">
+        {choice('x', [
+          ['step', 'steps'],
+          ['time', 'wall clock'],
+        ])}
+      </Group>
+      <Group label="Scale">
+        <Toggle id="scale-log" pressed={log} act={() => change({ log: true })}>
+          log
+        </Toggle>
+        <Toggle id="scale-linear" pressed={!log} act={() => change({ log: false })}>
+          linear
+        </Toggle>
+      </Group>
+      <Smooth />
+      <Filter />
+      <Group label="Steps">
+        <Toggle id="follow" pressed={follow} title="Move with the newest step" act={toggleFollow}>
+          follow newest
+        </Toggle>
+        <button type="button" data-testid="reset" disabled={from === null && follow} onClick={resetZoom}>
+          all steps
+        </button>
+      </Group>
+      <Copy />
+    </div>
+  );
+}

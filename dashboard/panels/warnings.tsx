@@ -1,0 +1,79 @@
+/** The warnings of the run: which severities, the timeline (warningsTimeline.tsx) and the list (warningsTable.tsx). */
+import { signal } from '@preact/signals';
+import { SEVERITIES, type Severity } from '../severities.ts';
+import { signOf } from '../signs.ts';
+import { dataOf, shownRange, tick, view } from '../store.ts';
+import { countsOf } from '../timeline.ts';
+import { Panel } from './panel.tsx';
+import { Runbook } from './runbook.tsx';
+import { Sign } from './sign.tsx';
+import './warnings.css';
+import { WarningsTable } from './warningsTable.tsx';
+import { Timeline } from './warningsTimeline.tsx';
+
+/** Kept while the panel is out of sight. */
+const shownSeverities = signal<readonly Severity[]>(['critical', 'warning']);
+const selected = signal<{ run: string; id: number } | null>(null);
+
+function toggle(severity: Severity): void {
+  const now = shownSeverities.value;
+  shownSeverities.value = now.includes(severity) ? now.filter((other) => other !== severity) : [...now, severity];
+}
+
+function Filter() {
+  void tick.value;
+  const counts = countsOf(dataOf(view.value.run)?.warnings ?? []);
+  return (
+    <fieldset class="warnings-filter" aria-label="Severities shown">
+      {SEVERITIES.map((severity) => (
+        <button
+          key={severity}
+          type="button"
+          data-testid={`severity-${severity}`}
+          aria-pressed={shownSeverities.value.includes(severity)}
+          onClick={() => toggle(severity)}
+        >
+          <Sign kind={signOf(severity)} /> {severity} {counts[severity]}
+        </button>
+      ))}
+    </fieldset>
+  );
+}
+
+function Warnings() {
+  void tick.value;
+  const { run } = view.value;
+  const known = dataOf(run);
+  if (run === null || known === null) return <p class="warnings-none">Loading …</p>;
+  const { warnings, detail } = known;
+  const shown = warnings.filter(({ severity }) => shownSeverities.value.includes(severity));
+  if (shown.length === 0) {
+    const hidden = warnings.length === 0 ? '' : ` ${warnings.length} of other severities are not shown.`;
+    return <p class="warnings-none">{`${warnings.length === 0 ? 'No warning was raised.' : 'No such warning.'}${hidden}`}</p>;
+  }
+  const last = detail.lastStep ?? 0;
+  const range = shownRange(view.value, detail.lastStep);
+  const first = Math.min(detail.attempts[0]?.forkStep ?? 0, last);
+  const axis = { from: range.from ?? first, to: Math.max(range.to ?? last, (range.from ?? first) + 1) };
+  const open = selected.value?.run === run ? selected.value.id : null;
+  const select = (id: number) => {
+    selected.value = open === id ? null : { run, id };
+  };
+  return (
+    <div class="warnings">
+      <Timeline warnings={shown} from={axis.from} to={axis.to} lastStep={last} selected={open} onSelect={select} />
+      <WarningsTable known={known} warnings={shown} selected={open} onSelect={select} />
+    </div>
+  );
+}
+
+export function WarningsPanel() {
+  return (
+    <>
+      <Panel id="warnings" title="Warnings" wide height="220px" tools={<Filter />}>
+        <Warnings />
+      </Panel>
+      <Runbook />
+    </>
+  );
+}

@@ -1,0 +1,148 @@
+/** The list of warnings, newest first: what, where, since when, how long; known, runbook, and what the measures did around it. */
+import { useState } from 'preact/hooks';
+import type { WarningAnswer } from '../../src/telemetry/api.ts';
+import { acknowledge } from '../api.ts';
+import { now } from '../clock.ts';
+import { signOf } from '../signs.ts';
+import { change, type RunData, takeWarning } from '../store.ts';
+import { endOfWarning } from '../timeline.ts';
+import { about, clockTime, count, long, range } from '../words.ts';
+import { Around } from './around.tsx';
+import { openRunbook } from './runbook.tsx';
+import { Sign } from './sign.tsx';
+
+/** Rows, until all are asked for. */
+const FIRST_ROWS = 50;
+const COLUMNS = 6;
+
+interface RowProps {
+  warning: WarningAnswer;
+  known: RunData;
+  open: boolean;
+  onSelect: () => void;
+}
+
+function lastedWords({ step, time, active, clearedStep, clearedTime }: WarningAnswer, { detail }: RunData): string {
+  const lastStep = detail.lastStep ?? step;
+  const steps = count(endOfWarning({ step, clearedStep }, lastStep) - step, 'step');
+  const end = clearedTime ?? detail.lastTime;
+  const seconds = end === null ? '' : `, ${long(Math.max(0, end - time) / 1000)}`;
+  if (!active) return steps + seconds;
+  return detail.outcome === null ? `holds, ${steps} so far` : `${steps}, to the end`;
+}
+
+function Acknowledge({ warning, known }: { warning: WarningAnswer; known: RunData }) {
+  const [state, setState] = useState<{ busy: boolean; failed: string | null }>({ busy: false, failed: null });
+  const { run, id, acknowledgedTime } = warning;
+  if (acknowledgedTime != null) return <span class="known-since">known since {clockTime(acknowledgedTime, Date.now())}</span>;
+  if (known.detail.uploaded) return null;
+  const press = async () => {
+    setState({ busy: true, failed: null });
+    try {
+      takeWarning(await acknowledge(run, id));
+      setState({ busy: false, failed: null });
+    } catch (error) {
+      setState({ busy: false, failed: (error as Error).message });
+    }
+  };
+  return (
+    <>
+      <button
+        type="button"
+        data-testid={`ack-${id}`}
+        disabled={state.busy}
+        title="Tells all who watch that it is known"
+        onClick={() => void press()}
+      >
+        Acknowledge
+      </button>
+      <span role="status">{state.failed === null ? '' : `Not acknowledged: ${state.failed}`}</span>
+    </>
+  );
+}
+
+function Row({ warning, known, open, onSelect }: RowProps) {
+  const { id, severity, rule, connection, step, time, message, stepsLeft, interval, active } = warning;
+  return (
+    <>
+      <tr data-testid={`warning-${id}`} class={`${active ? 'active' : ''}${open ? ' chosen' : ''}`} data-active={active}>
+        <th scope="row">
+          <Sign kind={signOf(severity)} /> {severity} <span>{rule}</span>
+        </th>
+        <td data-label="connection">
+          {connection === null ? (
+            'the whole run'
+          ) : (
+            <button type="button" title="Opens the connection" onClick={() => change({ open: connection })}>
+              {connection}
+            </button>
+          )}
+        </td>
+        <td data-label="raised at" title={clockTime(time, now.peek())}>
+          step {step}
+        </td>
+        <td data-label="lasted">{lastedWords(warning, known)}</td>
+        <td data-label="steps left then">{stepsLeft === null ? '–' : `${about(stepsLeft)}${range(interval)}`}</td>
+        <td class="message">
+          {message}
+          <div class="acts">
+            <button type="button" data-testid={`around-${id}`} aria-expanded={open} onClick={onSelect}>
+              Around it
+            </button>
+            <button type="button" data-testid={`runbook-${id}`} aria-haspopup="dialog" onClick={() => openRunbook(rule)}>
+              Runbook
+            </button>
+            <Acknowledge warning={warning} known={known} />
+          </div>
+        </td>
+      </tr>
+      {open ? (
+        <tr class="around-row">
+          <td colSpan={COLUMNS}>
+            <Around warning={warning} known={known} />
+          </td>
+        </tr>
+      ) : null}
+    </>
+  );
+}
+
+interface Props {
+  known: RunData;
+  warnings: readonly WarningAnswer[];
+  selected: number | null;
+  onSelect: (id: number) => void;
+}
+
+export function WarningsTable({ known, warnings, selected, onSelect }: Props) {
+  const [all, setAll] = useState(false);
+  const newest = [...warnings].reverse();
+  const rows = newest.filter(({ id }, i) => all || i < FIRST_ROWS || id === selected);
+  return (
+    // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by the keyboard
+    <section class="warnings-list" aria-label="List of warnings" tabIndex={0}>
+      <table>
+        <thead>
+          <tr>
+            <th scope="col">warning</th>
+            <th scope="col">connection</th>
+            <th scope="col">raised at</th>
+            <th scope="col">lasted</th>
+            <th scope="col">steps left then</th>
+            <th scope="col">message</th>
+          </tr>
+        </thead>
+        <tbody>
+          {rows.map((warning) => (
+            <Row key={warning.id} warning={warning} known={known} open={warning.id === selected} onSelect={() => onSelect(warning.id)} />
+          ))}
+        </tbody>
+      </table>
+      {rows.length === newest.length ? null : (
+        <button type="button" data-testid="warnings-all" onClick={() => setAll(true)}>
+          Show all {newest.length}
+        </button>
+      )}
+    </section>
+  );
+}

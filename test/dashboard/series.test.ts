@@ -1,0 +1,127 @@
+/** Series of minima and maxima, and what charts make of them. */
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { appendStep, type Bands, bandsOf, envelopeOf, filterOf, smoothed, stepsLeft, worstOf } from '../../dashboard/series.ts';
+
+const bandsFrom = (rows: number[][]): Bands => ({
+  steps: rows[0].map((_, i) => i + 1),
+  times: rows[0].map((_, i) => 1000 * i),
+  bucket: 1,
+  bands: rows.map((row, l) => ({ connection: `block${l}`, min: row.map((v) => v - 1), max: [...row] })),
+});
+
+it('is read from the wire: what is not known is NaN, what is infinite stays', () => {
+  const series = [{ connection: 'a', min: [1, null, 'NaN' as const], max: [2, null, '+Inf' as const] }];
+  expect(bandsOf({ run: 'hc', measure: 'forwardGain', bucket: 8, steps: [0, 8, 16], times: [1, 2, 3], series })).toEqual({
+    steps: [0, 8, 16],
+    times: [1, 2, 3],
+    bucket: 8,
+    bands: [{ connection: 'a', min: [1, Number.NaN, Number.NaN], max: [2, Number.NaN, Number.POSITIVE_INFINITY] }],
+  });
+});
+
+it('grows by steps that come behind the last one, and by no other', () => {
+  const bands = bandsFrom([[1, 2]]);
+  appendStep(bands, 2, 5000, [9]);
+  expect(bands.steps).toEqual([1, 2]);
+  appendStep(bands, 7, 6000, [9]);
+  expect(bands).toMatchObject({ steps: [1, 2, 7], times: [0, 1000, 6000], bands: [{ min: [0, 1, 9], max: [1, 2, 9] }] });
+});
+
+describe('the envelope', () => {
+  it('holds every value, and touches one at each point', () => {
+    const value = fc.oneof(fc.double({ min: -1e3, max: 1e3, noNaN: true }), fc.constant(Number.NaN));
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 1, max: 6 }).chain((n) => fc.array(fc.array(value, { minLength: n, maxLength: n }), { minLength: 1 })),
+        (rows) => {
+          const bands = bandsFrom(rows);
+          const { min, max } = envelopeOf(bands, rows[0].length);
+          for (let i = 0; i < rows[0].length; i++) {
+            const known = rows.map((row) => row[i]).filter((v) => !Number.isNaN(v));
+            expect(max[i]).toBe(known.length === 0 ? Number.NaN : Math.max(...known));
+            expect(min[i]).toBe(known.length === 0 ? Number.NaN : Math.min(...known) - 1);
+          }
+        },
+      ),
+    );
+  });
+});
+
+describe('the worst', () => {
+  it('are those that are highest of late, among those that are allowed', () => {
+    const late = (height: number, early = 0) => Array.from({ length: 100 }, (_, i) => (i < 50 ? early : height));
+    const bands = bandsFrom([late(1), late(5), late(3, 100), late(Number.NaN), late(Number.POSITIVE_INFINITY)]);
+    expect(worstOf(bands, 3)).toEqual([4, 1, 2]);
+    expect(worstOf(bands, 3, (name) => name !== 'block1')).toEqual([4, 2, 0]);
+    expect(worstOf(bands, 99)).toHaveLength(5);
+  });
+});
+
+describe('smoothing', () => {
+  it('keeps a constant, lies between the values, and leaves what is not finite', () => {
+    expect(smoothed([2, 2, Number.NaN, 2, Number.POSITIVE_INFINITY, 2], 0.9, false)).toEqual([
+      2,
+      2,
+      Number.NaN,
+      2,
+      Number.POSITIVE_INFINITY,
+      2,
+    ]);
+    fc.assert(
+      fc.property(
+        fc.array(fc.double({ min: 0.01, max: 100, noNaN: true }), { minLength: 1 }),
+        fc.double({ min: 0, max: 0.99, noNaN: true }),
+        fc.boolean(),
+        (values, smooth, log) => {
+          for (const value of smoothed(values, smooth, log)) {
+            expect(value).toBeGreaterThanOrEqual(Math.min(...values) * (1 - 1e-9));
+            expect(value).toBeLessThanOrEqual(Math.max(...values) * (1 + 1e-9));
+          }
+        },
+      ),
+    );
+  });
+
+  it('of 0 is the values themselves', () => {
+    expect(smoothed([1, 3, 2], 0, false)).toEqual([1, 3, 2]);
+  });
+});
+
+describe('the steps left', () => {
+  const steps = Array.from({ length: 50 }, (_, i) => 10 * i);
+  it('are exact for exponential growth', () => {
+    const values = steps.map((step) => 2 * Math.exp(0.01 * step));
+    expect(stepsLeft(steps, values, 1000)).toBeCloseTo(Math.log(500) / 0.01 - 490, 6);
+  });
+  it('are none where it is there, and endless where it does not rise or is not known', () => {
+    expect(
+      stepsLeft(
+        steps,
+        steps.map(() => 2000),
+        1000,
+      ),
+    ).toBe(0);
+    expect(
+      stepsLeft(
+        steps,
+        steps.map((s) => Math.exp(-s)),
+        1000,
+      ),
+    ).toBe(Number.POSITIVE_INFINITY);
+    expect(
+      stepsLeft(
+        steps,
+        steps.map(() => Number.NaN),
+        1000,
+      ),
+    ).toBe(Number.POSITIVE_INFINITY);
+    expect(stepsLeft([], [], 1000)).toBe(Number.POSITIVE_INFINITY);
+    expect(stepsLeft([3], [5], 1000)).toBe(Number.POSITIVE_INFINITY);
+  });
+});
+
+it('a filter is a regular expression, or none', () => {
+  expect(filterOf('block1\\.')?.test('BLOCK1.mlp')).toBe(true);
+  expect(filterOf('(')).toBeNull();
+});
