@@ -1,0 +1,45 @@
+/** A TCP tunnel to a port of this machine, as `ssh -L` makes one: it can be cut and mended. */
+import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
+
+export interface Tunnel {
+  port: number;
+  /** Ends what goes through it, and refuses what comes. */
+  cut: () => Promise<void>;
+  mend: () => Promise<void>;
+}
+
+export async function openTunnel(to: number): Promise<Tunnel> {
+  const sockets = new Set<Socket>();
+  let server: Server;
+  const listen = async (port: number) => {
+    server = createServer((near) => {
+      const far = connect(to, '127.0.0.1');
+      near.pipe(far).pipe(near);
+      for (const [one, other] of [
+        [near, far],
+        [far, near],
+      ]) {
+        sockets.add(one);
+        one.on('error', () => other.destroy());
+        one.on('close', () => {
+          sockets.delete(one);
+          other.destroy();
+        });
+      }
+    });
+    await new Promise<void>((resolve, reject) => server.once('error', reject).listen(port, '127.0.0.1', resolve));
+    return (server.address() as AddressInfo).port;
+  };
+  const port = await listen(0);
+  return {
+    port,
+    cut: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        for (const socket of sockets) socket.destroy();
+      }),
+    mend: async () => {
+      await listen(port);
+    },
+  };
+}
