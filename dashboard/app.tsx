@@ -1,4 +1,5 @@
 /** The page: which panels there are, and in which order. */
+import { computed } from '@preact/signals';
 import { Announcer } from './panels/announcer.tsx';
 import { ConnectionPanel } from './panels/connection.tsx';
 import { DeviationPanel } from './panels/deviation.tsx';
@@ -15,6 +16,9 @@ import { Verdict } from './panels/verdict.tsx';
 import { WarningsPanel } from './panels/warnings.tsx';
 import { runs, view } from './store.ts';
 
+/** Else the page would be built anew with every change of the view. */
+const isEmpty = computed(() => runs.value.length === 0 || view.value.run === null);
+
 export function App() {
   return (
     <>
@@ -23,7 +27,7 @@ export function App() {
         <Verdict />
       </header>
       <main>
-        {runs.value.length === 0 || view.value.run === null ? (
+        {isEmpty.value ? (
           <section class="panel empty" data-testid="empty">
             <h2>No run yet</h2>
             <p>

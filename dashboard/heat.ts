@@ -13,12 +13,7 @@ const SIDE = 126;
 
 /** log10 of the scale's end: colours are told apart from 10 % of gain on. */
 const LEAST_RANGE = Math.log10(1.1);
-
-/** The measure of the catalogue that the view asks for. */
-export function gainMeasure({ gain, direction }: Pick<View, 'gain' | 'direction'>): string {
-  const side = direction === 'forward' ? 'Forward' : 'Backward';
-  return gain === 'composite' ? `composite${side}Gain` : `${direction}Gain`;
-}
+const RANGE_STEP = 0.02;
 
 /** What is not a number is worse than any number. */
 const badness = (gain: number): number => (Number.isNaN(gain) ? Number.POSITIVE_INFINITY : gain);
@@ -62,7 +57,10 @@ export function orderRows(bands: Bands, sort: View['sort'], allowed: (connection
   return rows.sort((a, b) => weight.get(a)! - weight.get(b)! || 0);
 }
 
-/** log10 of the largest finite gain, or of one over the smallest, whichever is farther from 1. */
+/**
+ * log10 of the largest finite gain, or of one over the smallest, whichever is farther from 1, rounded up a little: so the
+ * colours stay while a gain rises slowly.
+ */
 export function rangeOf(rows: readonly Band[]): number {
   let [low, high] = [1, 1];
   for (const { max } of rows) {
@@ -72,7 +70,7 @@ export function rangeOf(rows: readonly Band[]): number {
       else if (gain > high) high = gain;
     }
   }
-  return Math.max(LEAST_RANGE, -Math.log10(low), Math.log10(high));
+  return Math.max(LEAST_RANGE, Math.ceil(Math.max(-Math.log10(low), Math.log10(high)) / RANGE_STEP) * RANGE_STEP);
 }
 
 export function codeOf(gain: number, range: number): number {
@@ -112,13 +110,29 @@ export function pixelsOf({ from, to }: Columns, width: number): Columns {
   return { from: begins, to: to.map((step, i) => Math.max(begins[i] + 1, pixel(step))) };
 }
 
+/** By the values of a row, which only grow at their end. */
+const coded = new WeakMap<readonly number[], { range: number; codes: number[] }>();
+
+/** Code of each value; kept, as the logarithms take longer than the painting. */
+function codesOf(values: readonly number[], range: number): readonly number[] {
+  let known = coded.get(values);
+  if (known?.range !== range) {
+    known = { range, codes: [] };
+    coded.set(values, known);
+  }
+  const { codes } = known;
+  for (let i = codes.length; i < values.length; i++) codes.push(codeOf(values[i], range));
+  return codes;
+}
+
 /** Codes of all pixels, row by row. Where columns share a pixel, the highest gain is seen. */
 export function pixelCodes(rows: readonly Band[], { from, to }: Columns, range: number, width: number): Uint8Array {
   const codes = new Uint8Array(rows.length * width);
   rows.forEach(({ max }, r) => {
     const start = r * width;
+    const values = codesOf(max, range);
     for (let i = 0; i < from.length; i++) {
-      const code = codeOf(max[i], range);
+      const code = values[i];
       const end = start + to[i];
       for (let p = start + from[i]; p < end; p++) if (codes[p] < code) codes[p] = code;
     }

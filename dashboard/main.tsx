@@ -1,7 +1,7 @@
 /** Starts the page. */
 import { render } from 'preact';
 import { App } from './app.tsx';
-import { start } from './store.ts';
+import { start } from './live.ts';
 import './style.css';
 
 render(<App />, document.getElementById('app')!);

@@ -9,12 +9,8 @@ export interface Column {
   /** Said in full where the label is short. */
   title: string;
   /** What it is sorted by; null and NaN stand last. */
-  value: (row: RunRow) => number | string | null;
-  text: (row: RunRow) => string;
-}
-
-export interface RunRow extends RunSummary {
-  active: number | null;
+  value: (row: RunSummary) => number | string | null;
+  text: (row: RunSummary) => string;
 }
 
 export interface Order {
@@ -38,8 +34,8 @@ export const COLUMNS: readonly Column[] = [
     key: 'active',
     label: 'active',
     title: 'warnings that hold, or did when it ended; without infos',
-    value: ({ active }) => active,
-    text: ({ active }) => String(active ?? '–'),
+    value: ({ activeWarnings }) => activeWarnings,
+    text: ({ activeWarnings }) => String(activeWarnings),
   },
   {
     key: 'gain',
@@ -68,7 +64,7 @@ export const COLUMNS: readonly Column[] = [
 ];
 
 /** A new array; without an order as they came: the newest first. */
-export function sortRuns(rows: readonly RunRow[], order: Order | null): RunRow[] {
+export function sortRuns(rows: readonly RunSummary[], order: Order | null): RunSummary[] {
   const column = COLUMNS.find(({ key }) => key === order?.key);
   if (column === undefined || order === null) return [...rows];
   const sign = order.direction === 'ascending' ? 1 : -1;

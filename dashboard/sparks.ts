@@ -5,11 +5,12 @@
 import { askSeries } from './api.ts';
 import { halve } from './connection.ts';
 import { fromWire } from './format.ts';
+import { redraw } from './redraw.ts';
 import { appendStep, type Bands, bandsOf } from './series.ts';
-import { dataOf, redraw, shownRange, view } from './store.ts';
+import { dataOf, shownRange, view } from './store.ts';
 
 /** Points asked for; beyond twice as many they are halved. */
-const POINTS = 80;
+const POINTS = 40;
 /** Before asking, ms. */
 const PATIENCE = 250;
 

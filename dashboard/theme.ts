@@ -9,10 +9,19 @@ export interface Theme {
 
 const scheme = matchMedia('(prefers-color-scheme: dark)');
 
+/** Kept: to ask the style sheet takes longer than to draw a chart. */
+let known: Theme | null = null;
+scheme.addEventListener('change', () => {
+  known = null;
+});
+
 export function currentTheme(): Theme {
-  const style = getComputedStyle(document.documentElement);
-  const of = (name: string) => style.getPropertyValue(name).trim();
-  return { ink: of('--ink'), soft: of('--soft'), line: of('--line'), dark: scheme.matches };
+  if (known === null) {
+    const style = getComputedStyle(document.documentElement);
+    const of = (name: string) => style.getPropertyValue(name).trim();
+    known = { ink: of('--ink'), soft: of('--soft'), line: of('--line'), dark: scheme.matches };
+  }
+  return known;
 }
 
 export const onThemeChange = (act: () => void): void => scheme.addEventListener('change', act);

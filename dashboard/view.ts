@@ -81,3 +81,9 @@ export function readView(hash: string): View {
   }
   return view;
 }
+
+/** The measure of the catalogue that the view asks for. */
+export function gainMeasure({ gain, direction }: Pick<View, 'gain' | 'direction'>): string {
+  const side = direction === 'forward' ? 'Forward' : 'Backward';
+  return gain === 'composite' ? `composite${side}Gain` : `${direction}Gain`;
+}

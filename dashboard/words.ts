@@ -20,10 +20,14 @@ export const ago = (time: number, now: number): string => `${long(Math.max(0, no
 /** A duration that may be days. */
 export const long = (seconds: number): string => (seconds < 172_800 ? duration(seconds) : `${Math.round(seconds / 86_400)} days`);
 
+// Made once: to make one takes longer than all the words of the page. As in the charts: 13:04, not 1:04 PM.
+const TIME = new Intl.DateTimeFormat(undefined, { timeStyle: 'medium', hourCycle: 'h23' });
+const DATE_AND_TIME = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'medium', hourCycle: 'h23' });
+
 /** The time of day; with the date where it is another day. */
 export function clockTime(time: number, now: number): string {
-  const [at, today] = [new Date(time), new Date(now)];
-  return at.toDateString() === today.toDateString() ? at.toLocaleTimeString() : at.toLocaleString();
+  const isToday = new Date(time).toDateString() === new Date(now).toDateString();
+  return (isToday ? TIME : DATE_AND_TIME).format(time);
 }
 
 /** Of many: "1 step", "120 steps". */

@@ -107,34 +107,11 @@ function lineDataset(line: Line, { x, log }: Drawing, axis: Extent, before: Data
   return Object.assign(before ?? {}, dataset);
 }
 
-function annotationsOf(thresholds: readonly Threshold[], { ink, soft }: Theme) {
-  return thresholds.map(({ value, label }) => ({
-    type: 'line' as const,
-    yMin: value,
-    yMax: value,
-    yScaleID: 'y',
-    borderColor: soft,
-    borderWidth: 1,
-    borderDash: [6, 4],
-    label: {
-      display: true,
-      content: label,
-      position: 'start' as const,
-      // Below: above, the highest would be cut off.
-      yAdjust: 8,
-      padding: 2,
-      backgroundColor: 'transparent',
-      color: ink,
-      font: { size: 10 },
-    },
-  }));
-}
-
 /** What of the options depends on more than the values; set again only where it changed: Chart.js resolves them anew. */
 const looks = new WeakMap<LineChart, string>();
 
-function dress(chart: LineChart, { x, log, title, right, thresholds }: Drawing, theme: Theme): void {
-  const look = JSON.stringify([x, log, title, right, thresholds, theme]);
+function dress(chart: LineChart, { x, log, title, right }: Drawing, theme: Theme): void {
+  const look = JSON.stringify([x, log, title, right, theme]);
   if (looks.get(chart) === look) return;
   looks.set(chart, look);
   const base = { ink: theme.soft, line: theme.line };
@@ -143,7 +120,6 @@ function dress(chart: LineChart, { x, log, title, right, thresholds }: Drawing, 
     y: yAxis(log, false, { ...base, title }),
     ...(right === undefined ? {} : { right: yAxis(false, true, { ...base, title: right }) }),
   };
-  chart.options.plugins!.annotation = { annotations: annotationsOf(thresholds, theme) };
 }
 
 /** Thresholds that are worth the room: on a log axis those near above the values, on a linear one only when nearly reached. */
@@ -187,6 +163,7 @@ export function draw(chart: LineChart, drawing: Drawing): void {
   const marks = marksOf(lines, x, y);
   if (marks.length > 0) datasets.push(marksDataset(marks, before.get(MARKS)));
   chart.data.datasets = datasets;
-  setOverlay(chart, { lines, kind: x, cone: drawing.cone, colour: theme.ink, perStep: drawing.perStep });
+  const { cone, thresholds, perStep } = drawing;
+  setOverlay(chart, { lines, kind: x, cone, thresholds, ink: theme.ink, soft: theme.soft, perStep });
   chart.update('none');
 }

@@ -1,7 +1,8 @@
 /** A line chart with all that belongs to it: zoom, cursor, values, data table, exports. What the lines are is the panel's matter. */
 import { useSignalEffect } from '@preact/signals';
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
-import { dataOf, redraw, shownRange, view } from '../store.ts';
+import { redraw } from '../redraw.ts';
+import { dataOf, shownRange, view } from '../store.ts';
 import { onThemeChange } from '../theme.ts';
 import { clearCursor, cursor, offerSteps, withdrawSteps } from './cursor.ts';
 import { draw } from './draw.ts';

@@ -1,13 +1,19 @@
-/** Drawn by hand below the lines of a chart: bands from minimum to maximum, and the forecast cone. A plugin of Chart.js. */
+/**
+ * Drawn by hand below the lines of a chart: bands from minimum to maximum, thresholds and the forecast cone. A plugin of
+ * Chart.js. (chartjs-plugin-annotation took a quarter of a redraw for two thresholds.)
+ */
 import type { Chart, Plugin } from 'chart.js';
-import { type Cone, firstFrom, gapBehind, type Line, type XKind, xOf } from './lines.ts';
+import { type Cone, firstFrom, gapBehind, type Line, type Threshold, type XKind, xOf } from './lines.ts';
 
 export interface Overlay {
   lines: readonly Line[];
   kind: XKind;
   cone: Cone | null;
-  /** Of the cone. */
-  colour: string;
+  thresholds: readonly Threshold[];
+  /** Of the cone, and of what stands at the thresholds. */
+  ink: string;
+  /** Of the thresholds. */
+  soft: string;
   /** Of one step, in the unit of the x axis. */
   perStep: number;
 }
@@ -57,15 +63,37 @@ function drawBand(chart: Chart, line: Line, kind: XKind): void {
       ctx.closePath();
       ctx.globalAlpha = line.band ? 0.13 : 0.16;
       ctx.fill();
-      ctx.globalAlpha = 0.3;
-      ctx.stroke();
+      // Else it has a line along it.
+      if (line.band) {
+        ctx.globalAlpha = 0.3;
+        ctx.stroke();
+      }
       start = i + 1;
     }
   }
   ctx.globalAlpha = 1;
 }
 
-function drawCone(chart: Chart, { cone, colour, perStep, kind }: Overlay): void {
+function drawThresholds({ ctx, chartArea: { left, right }, scales }: Chart, { thresholds, ink, soft }: Overlay): void {
+  ctx.strokeStyle = soft;
+  ctx.fillStyle = ink;
+  ctx.lineWidth = 1;
+  ctx.font = 'bold 10px sans-serif';
+  ctx.textBaseline = 'top';
+  for (const { value, label } of thresholds) {
+    const y = Math.round(scales['y'].getPixelForValue(value)) + 0.5;
+    ctx.beginPath();
+    ctx.setLineDash([6, 4]);
+    ctx.moveTo(left, y);
+    ctx.lineTo(right, y);
+    ctx.stroke();
+    // Below: above, the highest would be cut off.
+    ctx.fillText(label, left + 4, y + 3);
+  }
+  ctx.setLineDash([]);
+}
+
+function drawCone(chart: Chart, { cone, ink, perStep, kind }: Overlay): void {
   if (cone === null) return;
   const { ctx, scales } = chart;
   const x0 = kind === 'step' ? cone.step : cone.time;
@@ -85,8 +113,8 @@ function drawCone(chart: Chart, { cone, colour, perStep, kind }: Overlay): void 
     at(Math.max(end, x0), cone.value);
   }
   ctx.closePath();
-  ctx.fillStyle = colour;
-  ctx.strokeStyle = colour;
+  ctx.fillStyle = ink;
+  ctx.strokeStyle = ink;
   ctx.lineWidth = 1;
   ctx.globalAlpha = 0.18;
   ctx.fill();
@@ -108,6 +136,7 @@ export const overlayPlugin: Plugin<'line'> = {
     ctx.rect(chartArea.left, chartArea.top, chartArea.width, chartArea.height);
     ctx.clip();
     for (const line of overlay.lines) drawBand(chart, line, overlay.kind);
+    drawThresholds(chart, overlay);
     drawCone(chart, overlay);
     ctx.restore();
   },

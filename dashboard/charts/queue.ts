@@ -1,23 +1,26 @@
-/** Spreads the drawing of charts: each is a task of its own, so that many of them hold up nothing. */
+/** Spreads the drawing of charts: the first is drawn at once, with what is written around it, each other in a task of its own. */
 
 const waiting = new Map<object, () => void>();
-let asked = false;
+let busy = false;
 
 function next(): void {
   const [first] = waiting;
-  asked = waiting.size > 1;
-  if (asked) setTimeout(next);
+  busy = first !== undefined;
   if (first === undefined) return;
+  setTimeout(next);
   waiting.delete(first[0]);
   first[1]();
 }
 
-/** Draws soon; a later `act` of the same chart takes the place of one that still waits. */
+/** A later `act` of the same chart takes the place of one that still waits. */
 export function drawSoon(chart: object, act: () => void): void {
-  waiting.set(chart, act);
-  if (asked) return;
-  asked = true;
+  if (busy) {
+    waiting.set(chart, act);
+    return;
+  }
+  busy = true;
   setTimeout(next);
+  act();
 }
 
 export const drawNever = (chart: object): boolean => waiting.delete(chart);

@@ -10,13 +10,12 @@ import {
   type Scale,
   Tooltip,
 } from 'chart.js';
-import annotation from 'chartjs-plugin-annotation';
 import zoom from 'chartjs-plugin-zoom';
 import { shown } from '../format.ts';
 import { overlayPlugin } from './overlay.ts';
 import { logTicks, stepTicks, tickLabel, timeTicks } from './ticks.ts';
 
-Chart.register(LinearScale, LogarithmicScale, LineController, LineElement, PointElement, Tooltip, annotation, zoom, overlayPlugin);
+Chart.register(LinearScale, LogarithmicScale, LineController, LineElement, PointElement, Tooltip, zoom, overlayPlugin);
 Chart.defaults.font.size = 11;
 
 /** x as the axis has it; `text` is of marks: what cannot be drawn as a value. */
@@ -120,15 +119,14 @@ export function xAxis(kind: 'step' | 'time', { ink, line }: AxisLook) {
     bounds: 'data' as const,
     grid: { color: line },
     border: { color: line },
-    ticks: { color: ink, maxRotation: 0, autoSkip: false },
+    // Chart.js' own labels would be made by Intl, which is slow, and be written over.
+    ticks: { color: ink, maxRotation: 0, autoSkip: false, callback: String },
     title: { display: true, color: ink, text: kind === 'step' ? 'step' : 'time of day', padding: 0 },
     afterBuildTicks: (axis: Scale) => {
       axis.ticks = kind === 'time' ? ticksFor(axis) : stepTicks(axis, Math.max(2, Math.floor(axis.width / 60))).map((value) => ({ value }));
     },
-    // Chart.js has written its own labels over those of the times.
     afterTickToLabelConversion: (axis: Scale) => {
       if (kind === 'time') axis.ticks = ticksFor(axis);
-      else for (const tick of axis.ticks) tick.label = String(tick.value);
     },
   };
 }

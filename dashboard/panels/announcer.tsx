@@ -1,7 +1,8 @@
 /** Says new warnings to those who listen to the page: each once, none that was there when its run was loaded. Shows nothing. */
 import { useEffect, useState } from 'preact/hooks';
 import type { WarningAnswer } from '../../src/telemetry/api.ts';
-import { dataOf, tick, view } from '../store.ts';
+import { tick } from '../redraw.ts';
+import { dataOf, view } from '../store.ts';
 import './announcer.css';
 
 /** Kept in the page, so that one is not gone before it is read out. */

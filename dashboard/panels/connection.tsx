@@ -3,9 +3,11 @@ import { useRef, useState } from 'preact/hooks';
 import type { StepAnswer } from '../../src/telemetry/api.ts';
 import { MEASURES_SHOWN, measureText, neighbour, openOf, sparkPath } from '../connection.ts';
 import { bytes, fromWire } from '../format.ts';
-import { clip, gainMeasure } from '../heat.ts';
+import { clip } from '../heat.ts';
+import { restTick } from '../redraw.ts';
 import { sparksOf } from '../sparks.ts';
-import { change, dataOf, type RunData, shownRange, tick, view } from '../store.ts';
+import { change, dataOf, type RunData, shownRange, view } from '../store.ts';
+import { gainMeasure } from '../view.ts';
 import './connection.css';
 import { Matrix } from './matrix.tsx';
 import { Panel } from './panel.tsx';
@@ -81,7 +83,7 @@ interface MeasuresProps {
 
 function Measures({ known, latest, place, explained }: MeasuresProps) {
   // Its own: where no property is another one it would not be drawn again.
-  void tick.value;
+  void restTick.value;
   const range = shownRange(view.value, known.detail.lastStep);
   const sparks = sparksOf(latest.run, known.detail.connections[place].name, KEYS);
   const nonfinite = latest.nonfinite[place] ?? 0;
@@ -128,7 +130,7 @@ function Measures({ known, latest, place, explained }: MeasuresProps) {
 }
 
 function Connection() {
-  void tick.value;
+  void restTick.value;
   const before = useRef<string | null>(null);
   const [explained, setExplained] = useState(false);
   const known = dataOf(view.value.run);

@@ -3,7 +3,8 @@ import { bandLine } from '../charts/bandLine.ts';
 import { grownWorst } from '../charts/grown.ts';
 import { LineChart } from '../charts/lineChart.tsx';
 import type { Line } from '../charts/lines.ts';
-import { bandsFor, tick, view } from '../store.ts';
+import { tick } from '../redraw.ts';
+import { bandsFor, view } from '../store.ts';
 import { runColour } from '../theme.ts';
 import { Panel } from './panel.tsx';
 

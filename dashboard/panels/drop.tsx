@@ -3,7 +3,7 @@ import { signal } from '@preact/signals';
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { upload } from '../api.ts';
 import { bytes } from '../format.ts';
-import { showRun } from '../store.ts';
+import { showRun } from '../live.ts';
 import './drop.css';
 
 /** What became of the last upload. */

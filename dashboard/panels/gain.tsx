@@ -5,18 +5,16 @@ import { grownEnvelope, grownWorst } from '../charts/grown.ts';
 import { LineChart } from '../charts/lineChart.tsx';
 import type { Cone, Line, Threshold } from '../charts/lines.ts';
 import { fromWire, shown } from '../format.ts';
+import { tick } from '../redraw.ts';
 import { type Bands, filterOf, worstOf } from '../series.ts';
-import { bandsFor, change, dataOf, type RunData, tick, view } from '../store.ts';
+import { bandsFor, change, dataOf, type RunData, view } from '../store.ts';
 import { colourOfRun, currentTheme, lineColour } from '../theme.ts';
+import { gainMeasure } from '../view.ts';
 import './gain.css';
 import { Panel } from './panel.tsx';
 
 /** Connections drawn because they are the worst. */
 const WORST = 8;
-const KEYS = {
-  composite: { forward: 'compositeForwardGain', backward: 'compositeBackwardGain' },
-  layer: { forward: 'forwardGain', backward: 'backwardGain' },
-} as const;
 
 const boundedOf = ({ detail }: RunData): boolean => detail.kinds.every((kind) => kind === 'mhc' || kind === 'residual');
 
@@ -72,9 +70,9 @@ function connectionLines(bands: Bands, run: string): Line[] {
 
 /** G of a run; for the gain of the layers, the largest of them. */
 function runLine(run: string, together: string[], main: boolean): Line[] {
-  const { gain, direction, smooth, log } = view.value;
+  const { gain, smooth, log } = view.value;
   const composite = gain === 'composite';
-  const bands = bandsFor(run, composite ? 'compositeGain' : KEYS.layer[direction]);
+  const bands = bandsFor(run, composite ? 'compositeGain' : gainMeasure(view.value));
   if (bands === null || bands.bands.length === 0) return [];
   const band = composite ? bands.bands[0] : grownWorst(bands);
   return [
@@ -118,11 +116,11 @@ function Legend() {
 
 function Chart({ title }: { title: string }) {
   tick.value;
-  const { run, compare, hidden, gain, direction, log, filter } = view.value;
+  const { run, compare, hidden, gain, log, filter } = view.value;
   const known = dataOf(run);
   if (run === null || known === null) return <p class="chart-empty">Loading …</p>;
   const together = [...new Set([run, ...compare])];
-  const bands = bandsFor(run, KEYS[gain][direction]);
+  const bands = bandsFor(run, gainMeasure(view.value));
   const main = hidden.includes(run) || bands === null ? [] : connectionLines(bands, run);
   const over = together.filter((name) => !hidden.includes(name)).flatMap((name) => runLine(name, together, name === run));
   const cone = gain === 'composite' && !hidden.includes(run) ? coneOf(known.latest, boundedOf(known) ? 1 : 0) : null;

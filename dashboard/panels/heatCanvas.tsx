@@ -4,8 +4,8 @@ import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { cursor } from '../charts/cursor.ts';
 import { shown } from '../format.ts';
 import { type Columns, columnAt, columnOfStep, labelEvery } from '../heat.ts';
+import { redraw } from '../redraw.ts';
 import type { Band } from '../series.ts';
-import { redraw } from '../store.ts';
 import { currentTheme } from '../theme.ts';
 import { type Drawing, paint, prepare } from './heatPaint.ts';
 
@@ -56,7 +56,7 @@ export function HeatCanvas({ rows, columns, range, open, meaning, onOpen }: Prop
   const newestRepaint = useRef(repaint);
   newestRepaint.current = repaint;
   useLayoutEffect(() => {
-    drawing.current = width > 0 ? prepare(rows, columns, range, width, height, currentTheme().dark) : null;
+    drawing.current = width > 0 ? prepare(rows, columns, range, { width, height }, currentTheme().dark, drawing.current) : null;
     repaint();
   });
   useEffect(

@@ -11,6 +11,9 @@ export interface Drawing {
   width: number;
   height: number;
   image: HTMLCanvasElement;
+  data: ImageData | null;
+  /** Is nothing known of some pixels? */
+  blank: boolean;
 }
 
 export interface Overlay {
@@ -25,8 +28,16 @@ export interface Overlay {
 
 export const brokenColour = (dark: boolean): [number, number, number] => (dark ? [255, 70, 230] : [190, 0, 190]);
 
+const palettes = new Map<boolean, Uint32Array>();
+
 /** Of every code, as little-endian RGBA; what is blank is transparent. */
 function paletteOf(dark: boolean): Uint32Array {
+  const known = palettes.get(dark) ?? makePalette(dark);
+  palettes.set(dark, known);
+  return known;
+}
+
+function makePalette(dark: boolean): Uint32Array {
   return Uint32Array.from({ length: 256 }, (_, code) => {
     if (code === BLANK) return 0;
     const [r, g, b] = code === BROKEN ? brokenColour(dark) : gainColour(placeOf(code), dark);
@@ -34,21 +45,34 @@ function paletteOf(dark: boolean): Uint32Array {
   });
 }
 
-export function prepare(rows: readonly Band[], columns: Columns, range: number, width: number, height: number, dark: boolean): Drawing {
-  const image = document.createElement('canvas');
+/** @param before what was made for the same canvas: it is used again */
+export function prepare(
+  rows: readonly Band[],
+  columns: Columns,
+  range: number,
+  { width, height }: { width: number; height: number },
+  dark: boolean,
+  before: Drawing | null,
+): Drawing {
+  const image = before?.image ?? document.createElement('canvas');
   const pixels = pixelsOf(columns, width);
-  image.width = Math.max(1, width);
-  image.height = Math.max(1, rows.length);
   const context = image.getContext('2d');
+  let data = before?.data ?? null;
+  let blank = true;
   if (context !== null && width > 0 && rows.length > 0) {
+    if (data?.width !== width || data.height !== rows.length) {
+      image.width = width;
+      image.height = rows.length;
+      data = context.createImageData(width, rows.length);
+    }
     const palette = paletteOf(dark);
-    const data = context.createImageData(width, rows.length);
     const colours = new Uint32Array(data.data.buffer);
     const codes = pixelCodes(rows, pixels, range, width);
     for (let p = 0; p < codes.length; p++) colours[p] = palette[codes[p]];
     context.putImageData(data, 0, 0);
+    blank = codes.includes(BLANK);
   }
-  return { rows, columns, pixels, width, height, image };
+  return { rows, columns, pixels, width, height, image, data, blank };
 }
 
 export function paint(canvas: HTMLCanvasElement, drawing: Drawing, overlay: Overlay): void {
@@ -58,7 +82,7 @@ export function paint(canvas: HTMLCanvasElement, drawing: Drawing, overlay: Over
   const context = canvas.getContext('2d');
   if (context === null) return;
   context.clearRect(0, 0, width, height);
-  hatch(context, overlay);
+  if (drawing.blank) hatch(context, overlay);
   context.imageSmoothingEnabled = false;
   context.drawImage(image, 0, 0, width, height);
   const { step, selected, ink, ratio } = overlay;

@@ -4,11 +4,12 @@ import { csvOf, fileName, jsonOf } from '../charts/exports.ts';
 import type { Line } from '../charts/lines.ts';
 import { save, saveText } from '../charts/save.ts';
 import { shown } from '../format.ts';
-import { clip, columnsOf, gainMeasure, orderRows, rangeOf } from '../heat.ts';
+import { clip, columnsOf, orderRows, rangeOf } from '../heat.ts';
+import { mapTick } from '../redraw.ts';
 import { type Band, type Bands, filterOf } from '../series.ts';
-import { bandsFor, change, dataOf, shownRange, tick, view } from '../store.ts';
+import { bandsFor, change, dataOf, shownRange, view } from '../store.ts';
 import { currentTheme } from '../theme.ts';
-import type { View } from '../view.ts';
+import { gainMeasure, type View } from '../view.ts';
 import { HeatCanvas } from './heatCanvas.tsx';
 import './heatmap.css';
 import { brokenColour, paintScale } from './heatPaint.ts';
@@ -118,7 +119,7 @@ function Tools({ bands, rows, range, table, onTable }: ToolsProps) {
 }
 
 function Heatmap() {
-  void tick.value;
+  void mapTick.value;
   const [table, setTable] = useState(false);
   const { run, filter, sort, open: opened } = view.value;
   const loaded = run === null ? null : bandsFor(run, gainMeasure(view.value));

@@ -2,7 +2,8 @@
 import { bandLine } from '../charts/bandLine.ts';
 import { LineChart } from '../charts/lineChart.tsx';
 import type { Line } from '../charts/lines.ts';
-import { bandsFor, dataOf, tick, view } from '../store.ts';
+import { tick } from '../redraw.ts';
+import { bandsFor, dataOf, view } from '../store.ts';
 import { colourOfRun, currentTheme } from '../theme.ts';
 import { Panel } from './panel.tsx';
 

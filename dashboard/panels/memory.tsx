@@ -1,8 +1,10 @@
 /** Memory of the newest step: by connection and kind, in all, and what the backend holds. */
-import { useState } from 'preact/hooks';
+import { useMemo, useState } from 'preact/hooks';
+import type { RunDetail, StepAnswer } from '../../src/telemetry/api.ts';
 import { bytes } from '../format.ts';
 import { barPaths, byteTicks, highestOf, type Memory, memoryOf, totalOf } from '../memory.ts';
-import { change, dataOf, tick, view } from '../store.ts';
+import { restTick } from '../redraw.ts';
+import { change, dataOf, view } from '../store.ts';
 import { depthColour } from '../theme.ts';
 import './memory.css';
 import { Panel } from './panel.tsx';
@@ -128,8 +130,7 @@ function Table({ memory, names }: Props) {
 }
 
 function MemoryBody() {
-  void tick.value;
-  const [table, setTable] = useState(false);
+  void restTick.value;
   const known = dataOf(view.value.run);
   if (known === null) return <p class="me-value">Loading …</p>;
   if (known.latest === null) return <p class="me-value">No step yet.</p>;
@@ -140,27 +141,40 @@ function MemoryBody() {
       </p>
     );
   }
-  const memory = memoryOf(known.latest.memory, known.detail.memoryKinds);
-  const names = known.detail.connections.map(({ name }) => name);
-  return (
-    <>
-      <Totals memory={memory} />
-      <Bars memory={memory} names={names} />
-      <div class="chart-tools">
-        <button
-          type="button"
-          data-testid="toggle-table-memory"
-          aria-expanded={table}
-          aria-controls="table-memory"
-          aria-label="Memory: table"
-          onClick={() => setTable(!table)}
-        >
-          Table
-        </button>
-      </div>
-      {table ? <Table memory={memory} names={names} /> : null}
-    </>
-  );
+  return <Known key={known.detail.run} run={known.detail} memory={JSON.stringify(known.latest.memory)} />;
+}
+
+interface KnownProps {
+  run: RunDetail;
+  /** As JSON: what is equal is not drawn again, and it mostly is. */
+  memory: string;
+}
+
+function Known({ run, memory: text }: KnownProps) {
+  const [table, setTable] = useState(false);
+  return useMemo(() => {
+    const memory = memoryOf(JSON.parse(text) as NonNullable<StepAnswer['memory']>, run.memoryKinds);
+    const names = run.connections.map(({ name }) => name);
+    return (
+      <>
+        <Totals memory={memory} />
+        <Bars memory={memory} names={names} />
+        <div class="chart-tools">
+          <button
+            type="button"
+            data-testid="toggle-table-memory"
+            aria-expanded={table}
+            aria-controls="table-memory"
+            aria-label="Memory: table"
+            onClick={() => setTable(!table)}
+          >
+            Table
+          </button>
+        </div>
+        {table ? <Table memory={memory} names={names} /> : null}
+      </>
+    );
+  }, [text, table, run]);
 }
 
 export function MemoryPanel() {

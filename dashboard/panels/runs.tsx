@@ -1,10 +1,10 @@
 /** All runs as a table: which one the page is about, and which are overlaid. Columns and order are runTable.ts. */
 import { signal } from '@preact/signals';
-import { useEffect } from 'preact/hooks';
-import { activeIn, countActive } from '../activeWarnings.ts';
+import type { RunSummary } from '../../src/telemetry/api.ts';
 import { now } from '../clock.ts';
-import { COLUMNS, nextOrder, type Order, type RunRow, sortRuns } from '../runTable.ts';
-import { change, choose, runs, tick, view } from '../store.ts';
+import { restTick } from '../redraw.ts';
+import { COLUMNS, nextOrder, type Order, sortRuns } from '../runTable.ts';
+import { change, choose, runs, view } from '../store.ts';
 import { colourOfRun } from '../theme.ts';
 import { Panel } from './panel.tsx';
 import './runs.css';
@@ -41,7 +41,7 @@ function Heads() {
   );
 }
 
-function Row({ row, together }: { row: RunRow; together: readonly string[] }) {
+function Row({ row, together }: { row: RunSummary; together: readonly string[] }) {
   const { run } = row;
   const main = run === view.value.run;
   const [, ...others] = COLUMNS;
@@ -74,15 +74,10 @@ function Row({ row, together }: { row: RunRow; together: readonly string[] }) {
 
 /** The runs change with each step of each: they are looked at with each redraw, and each second where no redraw comes. */
 function Runs() {
-  void [tick.value, now.value];
-  const all = runs.peek();
+  void [restTick.value, now.value];
   const { run, compare } = view.value;
   const together = [...new Set([...(run === null ? [] : [run]), ...compare])];
-  useEffect(() => void countActive(all));
-  const rows = sortRuns(
-    all.map((summary) => ({ ...summary, active: activeIn(summary) })),
-    order.value,
-  );
+  const rows = sortRuns(runs.peek(), order.value);
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by the keyboard
     <section class="runs" aria-label="Table of runs" tabIndex={0}>

@@ -2,8 +2,9 @@
 import { bandLine } from '../charts/bandLine.ts';
 import { LineChart } from '../charts/lineChart.tsx';
 import { shown } from '../format.ts';
+import { tick } from '../redraw.ts';
 import type { Bands } from '../series.ts';
-import { bandsFor, dataOf, tick, view } from '../store.ts';
+import { bandsFor, dataOf, view } from '../store.ts';
 import { colourOfRun } from '../theme.ts';
 import { Panel } from './panel.tsx';
 

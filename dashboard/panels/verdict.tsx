@@ -2,9 +2,11 @@
 import { useEffect } from 'preact/hooks';
 import { now } from '../clock.ts';
 import { fromWire, shown } from '../format.ts';
+import { link } from '../live.ts';
+import { mapTick } from '../redraw.ts';
 import { iconOf, SHAPES } from '../signs.ts';
 import type { StepsLeft } from '../stepsLeft.ts';
-import { change, dataOf, fault, link, type RunData, runs, tick, view } from '../store.ts';
+import { change, dataOf, fault, type RunData, runs, view } from '../store.ts';
 import { type Verdict as Judged, verdictOf } from '../verdict.ts';
 import { about, ago, clockTime, count, long, range } from '../words.ts';
 import { OpenRecording } from './drop.tsx';
@@ -142,7 +144,7 @@ function Banner() {
 }
 
 export function Verdict() {
-  void [tick.value, now.value, view.value, link.value];
+  void [mapTick.value, now.value, view.value, link.value];
   const judgement = judge();
   const { judged, time } = judgement;
   useEffect(() => {

@@ -1,8 +1,9 @@
 /** The warnings of the run: which severities, the timeline (warningsTimeline.tsx) and the list (warningsTable.tsx). */
 import { signal } from '@preact/signals';
+import { tick } from '../redraw.ts';
 import { SEVERITIES, type Severity } from '../severities.ts';
 import { signOf } from '../signs.ts';
-import { dataOf, shownRange, tick, view } from '../store.ts';
+import { dataOf, shownRange, view } from '../store.ts';
 import { countsOf } from '../timeline.ts';
 import { Panel } from './panel.tsx';
 import { Runbook } from './runbook.tsx';

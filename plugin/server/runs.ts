@@ -3,6 +3,7 @@ import type { StepForecast } from '../../src/telemetry/answer.ts';
 import type { RunDetail, RunSummary } from '../../src/telemetry/api.ts';
 import { MEASURES } from '../../src/telemetry/catalogue.ts';
 import { MEMORY_KINDS } from '../../src/telemetry/sample.ts';
+import { countActive } from '../../src/telemetry/warning.ts';
 import { toShortWire, toWire } from '../../src/telemetry/wire.ts';
 import { recordedForecast } from '../detection.ts';
 import { FieldError } from '../fieldError.ts';
@@ -41,6 +42,7 @@ export function summaryOf(run: LiveRun): RunSummary {
     lastLoss: wire(last?.loss),
     lastCompositeGain: wire(last?.compositeGain),
     maxCompositeGain: wire(run.maxCompositeGain),
+    activeWarnings: countActive(run.watch.warnings),
   };
 }
 

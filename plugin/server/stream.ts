@@ -8,6 +8,7 @@ import type { Request, Response } from 'express';
 import { toStepAnswer, toWarningAnswer } from '../../src/telemetry/answer.ts';
 import type { StreamEvents } from '../../src/telemetry/api.ts';
 import type { StepReport } from '../../src/telemetry/report.ts';
+import { toFloatWire } from '../../src/telemetry/wire.ts';
 import { FieldError } from '../fieldError.ts';
 import type { LiveRun, Pipeline, Sink } from '../pipeline.ts';
 import { isRunName } from '../recorder/directory.ts';
@@ -46,11 +47,14 @@ export function createStream(pipeline: Pipeline): Stream {
   const sink: Sink = {
     opened: changed,
     closed: changed,
-    warned: (run, record) => tell('warning', run.header.run, toWarningAnswer(record)),
+    warned: (run, record) => {
+      tell('warning', run.header.run, toWarningAnswer(record));
+      changed(run);
+    },
     step: (run, attempt, report) => {
       const wanting = [...clients].filter((client) => wants(client, run.header.run));
       if (wanting.length === 0) return;
-      const data = JSON.stringify(toStepAnswer(run.header, attempt, report, run.forecast));
+      const data = JSON.stringify(toStepAnswer(run.header, attempt, report, run.forecast, toFloatWire));
       for (const client of wanting) sendStep(client, run.header.run, attempt, report, data);
     },
   };
@@ -94,7 +98,7 @@ async function catchUp(pipeline: Pipeline, client: Client): Promise<void> {
         continue;
       }
       for (const { attempt, header, report } of steps) {
-        sendStep(client, run, attempt, report, JSON.stringify(toStepAnswer(header, attempt, report)));
+        sendStep(client, run, attempt, report, JSON.stringify(toStepAnswer(header, attempt, report, [], toFloatWire)));
       }
       if (steps.length < 200) continue;
       waited = true;

@@ -15,12 +15,21 @@ export interface StepForecast {
 
 const orNull = (value: number | null) => (value === null ? null : toWire(value));
 
-/** @param forecast none unless given: only of the newest step is it known */
-export function toStepAnswer(header: RunHeader, attempt: number, report: StepReport, forecast: readonly StepForecast[] = []): StepAnswer {
+/**
+ * @param forecast none unless given: only of the newest step is it known
+ * @param wire of the arrays
+ */
+export function toStepAnswer(
+  header: RunHeader,
+  attempt: number,
+  report: StepReport,
+  forecast: readonly StepForecast[] = [],
+  wire: (value: number) => WireNumber = toWire,
+): StepAnswer {
   const layers = header.connections.length;
   const size = header.streams * header.streams;
   const rows = (values: ArrayLike<number>, count: number, width: number): WireNumber[][] =>
-    Array.from({ length: count }, (_, r) => Array.from({ length: width }, (_, c) => toWire(values[r * width + c])));
+    Array.from({ length: count }, (_, r) => Array.from({ length: width }, (_, c) => wire(values[r * width + c])));
   const keyed = <K extends string>(keys: readonly K[], values: ArrayLike<number>) => {
     const table = rows(values, keys.length, layers);
     return Object.fromEntries(keys.map((key, i) => [key, table[i]])) as Record<K, WireNumber[]>;

@@ -30,6 +30,8 @@ export interface RunSummary {
   lastLoss: WireNumber | null;
   lastCompositeGain: WireNumber | null;
   maxCompositeGain: WireNumber | null;
+  /** Warnings that hold, or did when it ended; without mere information. */
+  activeWarnings: number;
 }
 
 export interface AttemptInfo {
@@ -72,7 +74,7 @@ export interface SeriesAnswer {
   series: { connection: string; min: (WireNumber | null)[]; max: (WireNumber | null)[] }[];
 }
 
-/** One step: `GET /api/v1/runs/{run}/steps/latest`, and the data of a `step` event of the stream. */
+/** One step: `GET /api/v1/runs/{run}/steps/latest`, and the data of a `step` event of the stream, where arrays have 8 digits. */
 export interface StepAnswer {
   run: string;
   attempt: number;
@@ -125,7 +127,7 @@ export interface UploadAnswer {
 
 /**
  * `GET /api/v1/stream[?run=NAME…]`: server-sent events.
- * `step`: a StepAnswer. `run`: a RunSummary, when a run opens, starts a new attempt or ends, or is dropped on a page.
+ * `step`: a StepAnswer. `run`: a RunSummary, when a run opens, starts a new attempt, is warned of or ends, or is dropped on a page.
  * `warning`: a WarningAnswer, when one is raised, cleared or acknowledged.
  * The id of an event holds the position in every run of the stream ("hc:1:230,mhc:1:229": run, attempt, step), so that
  * Last-Event-ID brings back exactly the steps that were missed, from the recordings; warnings are asked for anew.

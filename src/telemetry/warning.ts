@@ -59,3 +59,7 @@ export interface WarningRecord {
   /** When somebody said that it is known, milliseconds since 1970; null: nobody has. */
   acknowledgedTime: number | null;
 }
+
+/** Of those that hold, or did when the run ended; without mere information. */
+export const countActive = (records: Iterable<WarningRecord>): number =>
+  [...records].filter(({ clearedTime, warning }) => clearedTime === null && warning.severity !== 'info').length;

@@ -8,22 +8,26 @@ export function toWire(value: number): WireNumber {
   return value > 0 ? '+Inf' : '-Inf';
 }
 
-const DIGITS = 6;
 const POWERS = Array.from({ length: 23 }, (_, k) => Number(`1e${k}`));
 
-/**
- * The same in 6 significant digits, for what is drawn: less than half as long. Within a thousandth of 1, where a gain is
- * looked at by its distance from it, in 8, which is all that a float32 has there.
- */
-export function toShortWire(value: number): WireNumber {
+/** The same in so many significant digits. */
+function rounded(value: number, digits: number): WireNumber {
   const size = Math.abs(value);
   if (!(size > 0 && size < Number.POSITIVE_INFINITY)) return toWire(value);
-  const digits = Math.abs(size - 1) < 1e-3 ? DIGITS + 2 : DIGITS;
   const decimals = digits - 1 - Math.floor(Math.log10(size));
   // A whole number divided by an exact power of ten is the double next to the decimal, so it prints as that.
   if (decimals >= 0 && decimals < POWERS.length) return Math.round(value * POWERS[decimals]) / POWERS[decimals];
   return Number(value.toPrecision(digits));
 }
+
+/** In the 8 digits that a float32 has, rather than the 17 of the double that it becomes. */
+export const toFloatWire = (value: number): WireNumber => rounded(value, 8);
+
+/**
+ * In 6 digits, for what is drawn: less than half as long. Within a thousandth of 1, where a gain is looked at by its distance
+ * from it, in 8.
+ */
+export const toShortWire = (value: number): WireNumber => rounded(value, Math.abs(Math.abs(value) - 1) < 1e-3 ? 8 : 6);
 
 export function fromWire(value: WireNumber): number {
   if (typeof value === 'number') return value;

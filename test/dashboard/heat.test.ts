@@ -7,7 +7,6 @@ import {
   columnAt,
   columnOfStep,
   columnsOf,
-  gainMeasure,
   labelEvery,
   largestGain,
   leftOf,
@@ -19,6 +18,7 @@ import {
   rangeOf,
 } from '../../dashboard/heat.ts';
 import type { Bands } from '../../dashboard/series.ts';
+import { gainMeasure } from '../../dashboard/view.ts';
 
 const bandsOf = (steps: number[], rows: Record<string, number[]>, bucket = 1): Bands => ({
   steps,

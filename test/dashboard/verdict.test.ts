@@ -23,6 +23,7 @@ const run = (change: Partial<RunDetail> = {}): RunDetail => ({
   lastLoss: step.loss,
   lastCompositeGain: step.compositeGain,
   maxCompositeGain: step.compositeGain,
+  activeWarnings: 0,
   tokens: header.tokens,
   connections: header.connections,
   measures: [],

@@ -1,10 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { partsOf, readRunbook } from '../../dashboard/runbook.ts';
-import { nextOrder, type RunRow, sortRuns, stateWords } from '../../dashboard/runTable.ts';
+import { nextOrder, sortRuns, stateWords } from '../../dashboard/runTable.ts';
 import { sparkOf } from '../../dashboard/spark.ts';
 import { barsOf, ticksOf } from '../../dashboard/timeline.ts';
-import type { SeriesAnswer, WarningAnswer } from '../../src/telemetry/api.ts';
+import type { RunSummary, SeriesAnswer, WarningAnswer } from '../../src/telemetry/api.ts';
 import { RULES } from '../../src/telemetry/warning.ts';
 import type { WireNumber } from '../../src/telemetry/wire.ts';
 
@@ -94,10 +94,10 @@ test('the runbook has an entry for each rule, as blocks', () => {
 });
 
 describe('the table of runs', () => {
-  const row = (run: string, lastCompositeGain: WireNumber | null, change: Partial<RunRow> = {}) =>
-    ({ run, lastCompositeGain, kinds: [], outcome: null, live: false, uploaded: false, ...change }) as unknown as RunRow;
+  const row = (run: string, lastCompositeGain: WireNumber | null, change: Partial<RunSummary> = {}) =>
+    ({ run, lastCompositeGain, kinds: [], outcome: null, live: false, uploaded: false, ...change }) as unknown as RunSummary;
   const rows = [row('b', 2), row('run-10', '+Inf'), row('run-9', null), row('a', 'NaN')];
-  const names = (sorted: RunRow[]) => sorted.map(({ run }) => run);
+  const names = (sorted: RunSummary[]) => sorted.map(({ run }) => run);
 
   test('sorts both ways, with what is not known last, and leaves the order of the server', () => {
     expect(names(sortRuns(rows, null))).toEqual(['b', 'run-10', 'run-9', 'a']);
@@ -113,7 +113,7 @@ describe('the table of runs', () => {
   });
 
   test('says how each run goes', () => {
-    const state = (change: Partial<RunRow>) => stateWords(row('a', 1, change));
+    const state = (change: Partial<RunSummary>) => stateWords(row('a', 1, change));
     expect(state({ live: true })).toBe('live');
     expect(state({ outcome: 'interrupted' })).toBe('interrupted');
     expect(state({ outcome: 'failed' })).toBe('failed');

@@ -6,7 +6,7 @@ import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { shown } from '../../dashboard/format.ts';
 import type { SeriesAnswer, StepAnswer, WarningAnswer } from '../../src/telemetry/api.ts';
-import { launch, linesOf, openPage, overlaps, type Size, see, text, violations, walk } from '../support/browser.ts';
+import { chooseRun, launch, linesOf, openPage, overlaps, type Size, see, seeAll, text, violations } from '../support/browser.ts';
 import { type Command, startCommand } from '../support/demo.ts';
 import { temporaryFolder } from '../support/folders.ts';
 import { findChromium } from '../support/programs.ts';
@@ -62,8 +62,7 @@ describe.skipIf(executablePath === null)('the dashboard over recordings', () => 
     expect(await text(page, 'verdict-loss')).toBe(shown(latest.loss as number));
     await expect.poll(() => page.title()).toMatch(/act.*hc/i);
     const icon = await page.locator('#icon').getAttribute('href');
-    await see(page, 'runs');
-    await page.getByTestId('run-mhc').click();
+    await chooseRun(page, 'mhc');
     await expect.poll(() => attribute(page, 'verdict', 'data-level')).toBe('healthy');
     await expect.poll(() => page.title()).toMatch(/healthy.*mhc/i);
     await expect.poll(() => page.locator('#icon').getAttribute('href')).not.toBe(icon);
@@ -223,8 +222,7 @@ describe.skipIf(executablePath === null)('the dashboard over recordings', () => 
     await expect.poll(() => text(page, 'memory-total'), LAST).toContain('8.58 MiB');
     await page.getByTestId('toggle-table-memory').click();
     expect(await text(page, 'table-memory')).toContain('block2.mlp');
-    await see(page, 'runs');
-    await page.getByTestId('run-residual').click();
+    await chooseRun(page, 'residual');
     await see(page, 'memory');
     await expect.poll(() => text(page, 'panel-memory'), LAST).toMatch(/not known/i);
   });
@@ -315,9 +313,13 @@ describe.skipIf(executablePath === null)('the dashboard over recordings', () => 
     'at %j, %s: nothing overlaps or sticks out, axe-core finds nothing, no complaint',
     async (size, scheme) => {
       const { page, problems } = await open('#run=hc&compare=mhc', size, scheme);
-      await walk(page);
       await expect.poll(async () => (await linesOf(page, 'gain'))[0]?.points ?? 0, LAST).toBeGreaterThan(50);
-      await page.screenshot({ path: join(ARTEFACTS, `dashboard-${size.width}-${scheme}.png`), fullPage: true });
+      const picture = (name: string) => page.screenshot({ path: join(ARTEFACTS, `dashboard-${size.width}-${scheme}${name}.png`) });
+      await picture('');
+      await seeAll(page, size);
+      for (const id of ['deviation', 'loss', 'stepTime'])
+        await expect.poll(async () => (await linesOf(page, id))[0]?.points ?? 0, LAST).toBeGreaterThan(50);
+      await picture('-whole');
       expect(await overlaps(page)).toEqual([]);
       expect(await violations(page)).toEqual([]);
       expect(await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth)).toBe(0);

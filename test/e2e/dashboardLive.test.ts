@@ -132,6 +132,6 @@ describe.skipIf(executablePath === null)('the dashboard over a training that goe
     const warnings = await ask<WarningAnswer[]>('runs/hc/warnings');
     await see(page, 'warnings');
     await expect.poll(() => text(page, 'panel-warnings'), SOON).toContain(warnings.at(-1)!.message);
-    await page.screenshot({ path: join(ARTEFACTS, 'dashboard-live.png'), fullPage: true });
+    await page.screenshot({ path: join(ARTEFACTS, 'dashboard-live.png') });
   }, 180_000);
 });

@@ -38,15 +38,13 @@ export async function openPage(browser: Browser, url: string, size: Size, colorS
   return { page, problems };
 }
 
-/** Goes down the page once, so that every panel is mounted and has loaded, and back up. */
-export async function walk(page: Page): Promise<void> {
-  await page.evaluate(async () => {
-    for (let y = 0; y < document.body.scrollHeight; y += window.innerHeight / 2) {
-      window.scrollTo(0, y);
-      await new Promise((resolve) => setTimeout(resolve, 120));
-    }
-    window.scrollTo(0, 0);
-  });
+/** Makes the window as high as the page, so that every panel is mounted. Some grow with it: not for ever. */
+export async function seeAll(page: Page, { width }: Size): Promise<void> {
+  for (let round = 0; round < 2; round++) {
+    const height = await page.evaluate(() => document.documentElement.scrollHeight);
+    await page.setViewportSize({ width, height });
+    await page.waitForTimeout(500);
+  }
 }
 
 export const text = async (page: Page, id: string): Promise<string> => (await page.getByTestId(id).first().textContent()) ?? '';
@@ -60,6 +58,15 @@ interface LineSummary {
 
 /** Brings a panel into view: one that cannot be seen is not mounted. */
 export const see = (page: Page, id: string): Promise<void> => page.getByTestId(`panel-${id}`).scrollIntoViewIfNeeded();
+
+/** Goes to another run by the table of runs. Panels above it that were just mounted may still move it: then once more. */
+export async function chooseRun(page: Page, run: string): Promise<void> {
+  const chosen = () => new URLSearchParams(new URL(page.url()).hash.slice(1)).get('run') === run;
+  for (let tries = 0; tries < 10 && !chosen(); tries++) {
+    await see(page, 'runs');
+    await page.getByTestId(`run-${run}`).click();
+  }
+}
 
 /** What a line chart says that it draws. */
 export async function linesOf(page: Page, id: string): Promise<LineSummary[]> {
