@@ -1,4 +1,5 @@
 /** A line chart with all that belongs to it: zoom, cursor, values, data table, exports. What the lines are is the panel's matter. */
+
 import { useSignalEffect } from '@preact/signals';
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { redraw } from '../redraw.ts';
@@ -7,6 +8,7 @@ import { onThemeChange } from '../theme.ts';
 import { clearCursor, cursor, offerSteps, withdrawSteps } from './cursor.ts';
 import { draw } from './draw.ts';
 import { csvOf, fileName, jsonOf, summaryOf } from './exports.ts';
+import { TableButton } from './tableButton.tsx';
 import './lineChart.css';
 import { type Cone, cut, type Extent, type Line, nearest, type Threshold, xOf } from './lines.ts';
 import { drawNever, drawSoon } from './queue.ts';
@@ -155,16 +157,7 @@ export function LineChart(props: Props) {
       <Values lines={seen} pickable={pickable} picked={picked} onPick={(line) => onPick?.(line)} />
       <div class="chart-tools">
         {note === undefined ? null : <span class="chart-note">{note}</span>}
-        <button
-          type="button"
-          data-testid={`toggle-table-${id}`}
-          aria-expanded={table}
-          aria-controls={`table-${id}`}
-          aria-label={`${title}: table`}
-          onClick={() => setTable(!table)}
-        >
-          Table
-        </button>
+        <TableButton id={id} title={title} shown={table} onToggle={() => setTable(!table)} />
         {tool('PNG', 'save as PNG', () => void savePicture())}
         {tool('CSV', 'save as CSV', () => saveText(named('csv'), 'text/csv', csvOf(seen)))}
         {tool('JSON', 'save as JSON', () => saveText(named('json'), 'application/json', jsonOf(id, seen)))}

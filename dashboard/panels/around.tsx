@@ -97,7 +97,7 @@ export function Around({ warning, known }: { warning: WarningAnswer; known: RunD
   return (
     <div class="around" data-testid={`around-charts-${id}`}>
       <div class="acts">
-        <fieldset aria-label="Steps around the warning">
+        <fieldset class="choices" aria-label="Steps around the warning">
           {DISTANCES.map((steps) => (
             <button key={steps} type="button" aria-pressed={steps === distance.value} onClick={() => (distance.value = steps)}>
               ± {steps}

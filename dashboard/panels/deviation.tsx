@@ -44,7 +44,7 @@ function Chart() {
 
 export function DeviationPanel() {
   return (
-    <Panel id="deviation" title="Deviation of row and column sums" height="24vh">
+    <Panel id="deviation" title="Deviation of row and column sums" height="var(--chart)">
       <Chart />
     </Panel>
   );

@@ -18,7 +18,9 @@ const WORST = 8;
 
 const boundedOf = ({ detail }: RunData): boolean => detail.kinds.every((kind) => kind === 'mhc' || kind === 'residual');
 
+/** Of the composite gain; a single layer has no limit of its own. */
 function thresholdsOf(known: RunData): Threshold[] {
+  if (view.value.gain === 'layer') return [];
   const { streams } = known.detail;
   if (boundedOf(known)) return streams > 2 ? [{ value: streams / 2, label: `n/2 = ${streams / 2}` }] : [];
   return [100, 1000].map((value) => ({ value, label: String(value) }));
@@ -97,7 +99,7 @@ function Legend() {
   const { run, compare, hidden } = view.value;
   const together = [...new Set([run!, ...compare])];
   return (
-    <fieldset class="gain-legend" aria-label="Runs shown">
+    <fieldset class="choices gain-legend" aria-label="Runs shown">
       {together.map((name) => (
         <button
           key={name}
@@ -146,7 +148,7 @@ export function GainPanel() {
   const { gain, direction } = view.value;
   const title = `${gain === 'composite' ? 'Composite gain' : 'Gain of the layers'}, ${direction}`;
   return (
-    <Panel id="gain" title={title} wide height="30vh" tools={<Legend />}>
+    <Panel id="gain" title={title} wide height="var(--wide-chart)" tools={<Legend />}>
       <Chart title={title} />
     </Panel>
   );

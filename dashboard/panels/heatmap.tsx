@@ -1,8 +1,10 @@
 /** Gain of every connection over the steps as colours: order, legend, table and exports. The canvas itself is heatCanvas.tsx. */
+
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { csvOf, fileName, jsonOf } from '../charts/exports.ts';
 import type { Line } from '../charts/lines.ts';
 import { save, saveText } from '../charts/save.ts';
+import { TableButton } from '../charts/tableButton.tsx';
 import { shown } from '../format.ts';
 import { clip, columnsOf, orderRows, rangeOf } from '../heat.ts';
 import { mapTick } from '../redraw.ts';
@@ -28,7 +30,7 @@ const open = (connection: string) => change({ open: connection });
 
 function Sorts() {
   return (
-    <fieldset class="hm-sorts" aria-label="Order of the rows">
+    <fieldset class="choices" aria-label="Order of the rows">
       {SORTS.map(([sort, label, title]) => (
         <button
           key={sort}
@@ -101,16 +103,7 @@ function Tools({ bands, rows, range, table, onTable }: ToolsProps) {
   );
   return (
     <div class="chart-tools" ref={row}>
-      <button
-        type="button"
-        data-testid="toggle-table-heatmap"
-        aria-expanded={table}
-        aria-controls="table-heatmap"
-        aria-label="Heatmap: table"
-        onClick={onTable}
-      >
-        Table
-      </button>
+      <TableButton id="heatmap" title="Heatmap" shown={table} onToggle={onTable} />
       {tool('PNG', () => void picture())}
       {tool('CSV', () => saveText(named('csv'), 'text/csv', csvOf(linesOf(bands, rows))))}
       {tool('JSON', () => saveText(named('json'), 'application/json', jsonOf(gainMeasure(view.value), linesOf(bands, rows))))}

@@ -44,7 +44,7 @@ function Chart() {
 
 export function LossPanel() {
   return (
-    <Panel id="loss" title="Loss and gradient norm" height="24vh">
+    <Panel id="loss" title="Loss and gradient norm" height="var(--chart)">
       <Chart />
     </Panel>
   );

@@ -1,6 +1,8 @@
 /** Memory of the newest step: by connection and kind, in all, and what the backend holds. */
+
 import { useMemo, useState } from 'preact/hooks';
 import type { RunDetail, StepAnswer } from '../../src/telemetry/api.ts';
+import { TableButton } from '../charts/tableButton.tsx';
 import { bytes } from '../format.ts';
 import { barPaths, byteTicks, highestOf, type Memory, memoryOf, totalOf } from '../memory.ts';
 import { restTick } from '../redraw.ts';
@@ -160,16 +162,7 @@ function Known({ run, memory: text }: KnownProps) {
         <Totals memory={memory} />
         <Bars memory={memory} names={names} />
         <div class="chart-tools">
-          <button
-            type="button"
-            data-testid="toggle-table-memory"
-            aria-expanded={table}
-            aria-controls="table-memory"
-            aria-label="Memory: table"
-            onClick={() => setTable(!table)}
-          >
-            Table
-          </button>
+          <TableButton id="memory" title="Memory" shown={table} onToggle={() => setTable(!table)} />
         </div>
         {table ? <Table memory={memory} names={names} /> : null}
       </>
@@ -179,7 +172,7 @@ function Known({ run, memory: text }: KnownProps) {
 
 export function MemoryPanel() {
   return (
-    <Panel id="memory" title="Memory by connection and kind" height="24vh">
+    <Panel id="memory" title="Memory by connection and kind" height="var(--chart)">
       <MemoryBody />
     </Panel>
   );

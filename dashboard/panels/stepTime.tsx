@@ -50,7 +50,7 @@ function Chart() {
 
 export function StepTimePanel() {
   return (
-    <Panel id="stepTime" title="Step time" height="24vh" tools={<Cost />}>
+    <Panel id="stepTime" title="Step time" height="var(--chart)" tools={<Cost />}>
       <Chart />
     </Panel>
   );

@@ -25,7 +25,7 @@ function Filter() {
   void tick.value;
   const counts = countsOf(dataOf(view.value.run)?.warnings ?? []);
   return (
-    <fieldset class="warnings-filter" aria-label="Severities shown">
+    <fieldset class="choices" aria-label="Severities shown">
       {SEVERITIES.map((severity) => (
         <button
           key={severity}

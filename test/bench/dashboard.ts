@@ -2,14 +2,14 @@
  * Times the dashboard in a real Chromium: first useful paint over 128 connections × 100,000 steps, the work of a redraw at
  * 10 steps/s, and the memory over a replay of 30 minutes at 50 times their speed. `npm run bench:dashboard [-- --help]`.
  */
-import { spawn } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { SingleBar } from 'cli-progress';
-import { type Browser, type CDPSession, chromium, type Page } from 'playwright-core';
+import type { CDPSession, Page } from 'playwright-core';
+import { launch, openUseful, serve } from './browser.ts';
 import { makeLargeRecording, type Size } from './largeRecording.ts';
 
 const { values } = parseArgs({
@@ -27,53 +27,10 @@ The recordings are made once in F (2.3 GB; ${values.folder}) and kept there. Tak
   process.exit(0);
 }
 
-const GAINWATCH = join(import.meta.dirname, '../../plugin/cli/gainwatch.js');
 const LARGE: Size = { run: 'large', layers: 128, steps: 100_000, every: 100 };
 const LIVE: Size = { run: 'live', layers: 128, steps: 18_000, every: 100 };
 
-async function serve(args: string[]): Promise<{ url: string; stop: () => void }> {
-  const child = spawn(process.execPath, [GAINWATCH, ...args, '--port', '0']);
-  let text = '';
-  const url = await new Promise<string>((resolve, reject) => {
-    child.stderr.on('data', (data: Buffer) => {
-      text += data;
-      const address = /^Dashboard\s+(\S+)/m.exec(text)?.[1];
-      if (address !== undefined) resolve(address);
-    });
-    child.once('close', () => reject(new Error(text)));
-  });
-  return { url, stop: () => child.kill('SIGINT') };
-}
-
 const quantile = (list: number[], q: number) => [...list].sort((a, b) => a - b)[Math.round(q * (list.length - 1))];
-
-/**
- * Sets `usefulAt` (ms since the navigation): the verdict is there, the gain chart holds lines and the heatmap columns, and
- * the page has nothing more to do, so that they are drawn. A script of the page itself, which its policy lets pass.
- */
-const WATCH = `(() => {
-  const look = () => {
-    const lines = document.querySelector('[data-testid="panel-gain"] [data-lines]')?.dataset.lines ?? '[]';
-    const columns = Number(document.querySelector('[data-columns]')?.dataset.columns ?? 0);
-    const level = document.querySelector('[data-testid="verdict"]')?.dataset.level ?? 'unknown';
-    if (level === 'unknown' || lines === '[]' || columns < 50) return requestAnimationFrame(look);
-    requestIdleCallback(() => { window.usefulAt = performance.now(); });
-  };
-  look();
-})()`;
-
-/** @returns the page, useful, and after how many ms it was */
-async function openUseful(browser: Browser, url: string): Promise<{ page: Page; after: number }> {
-  const page = await browser.newPage({ viewport: { width: 1440, height: 900 } });
-  await page.addInitScript(WATCH);
-  await page.goto(url, { waitUntil: 'commit' });
-  for (let tries = 0; tries < 3000; tries++) {
-    const after = await page.evaluate<number | null>('window.usefulAt ?? null');
-    if (after !== null) return { page, after };
-    await pause(20);
-  }
-  throw new Error(`Nothing useful after a minute: ${url}`);
-}
 
 interface TraceEvent {
   name: string;
@@ -162,10 +119,7 @@ for (const size of [LARGE, LIVE]) {
   makeLargeRecording(values.folder, size, (steps) => bar.update(steps));
   bar.stop();
 }
-const browser = await chromium.launch({
-  executablePath: values.chromium,
-  args: ['--headless=new', '--no-sandbox', '--disable-gpu', '--disable-background-networking'],
-});
+const browser = await launch(values.chromium);
 console.log(`Chromium ${browser.version()}`);
 
 const server = await serve(['serve', '--runs', values.folder]);

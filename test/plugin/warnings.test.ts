@@ -1,7 +1,6 @@
 /** Warnings on their way: from the detectors to recording, sinks, metrics, interface and stream; over restarts; and no harm done. */
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { openRun as openRunThere, takeReport as takeReportThere } from '../../dist/plugin/pipeline.js';
-import { startService } from '../../dist/plugin/service.js';
 import { DETECTORS, type Detectors } from '../../plugin/detection.ts';
 import { createMetrics } from '../../plugin/metrics/exposition.ts';
 import { closeRun, createPipeline, openRun, type Pipeline, takeReport, takeTime } from '../../plugin/pipeline.ts';
@@ -11,6 +10,7 @@ import { MEASURES } from '../../src/telemetry/catalogue.ts';
 import type { WarningRecord } from '../../src/telemetry/warning.ts';
 import { temporaryFolder } from '../support/folders.ts';
 import { headerOf, reportOf } from '../support/reports.ts';
+import { start as serve } from '../support/service.ts';
 
 const header = headerOf('hc');
 /** Non-finite at steps 11 to 13: raised at 11, cleared 20 good reports later. */
@@ -217,19 +217,7 @@ test('the metrics tell the forecast, what holds, and how often each rule was rai
 
 test('the interface answers the warnings of a live run and of a recording; the stream sends them', async () => {
   const directory = temporaryFolder();
-  const service = await startService({
-    directory,
-    host: '127.0.0.1',
-    port: 0,
-    portGiven: true,
-    token: null,
-    allowHost: [],
-    basePath: '',
-    notify: [],
-    now: Date.now,
-    onProblem: () => {},
-  });
-  onTestFinished(() => service.close());
+  const service = await serve({ directory });
   const run = openRunThere(service.pipeline, header);
   const response = await fetch(`${service.url}api/v1/stream?run=a-run`);
   const ask = async () => (await (await fetch(`${service.url}api/v1/runs/a-run/warnings`)).json()) as WarningAnswer[];
@@ -250,19 +238,7 @@ test('the interface answers the warnings of a live run and of a recording; the s
     [11, false],
   ]);
   await service.close();
-  const later = await startService({
-    directory,
-    host: '127.0.0.1',
-    port: 0,
-    portGiven: true,
-    token: null,
-    allowHost: [],
-    basePath: '',
-    notify: [],
-    now: Date.now,
-    onProblem: () => {},
-  });
-  onTestFinished(() => later.close());
+  const later = await serve({ directory });
   expect(await (await fetch(`${later.url}api/v1/runs/a-run/warnings`)).json()).toEqual(warnings);
   expect((await fetch(`${later.url}api/v1/runs/nobody/warnings`)).status).toBe(404);
 });
