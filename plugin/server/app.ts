@@ -53,7 +53,8 @@ export function createApp({ door, pipeline, metrics, stream, assets }: AppOption
     if (request.originalUrl.split('?')[0].endsWith('/')) next();
     else response.redirect(308, `${door.basePath}/`);
   });
-  routes.use(compression());
+  // A third of the time of level 6, for a fifteenth more bytes.
+  routes.use(compression({ level: 2 }));
   routes.get('/metrics', async (request, response) => {
     const { contentType, body } = await metrics.scrape(request.headers.accept);
     response.set({ 'Content-Type': contentType, 'Cache-Control': 'no-store', Vary: 'Accept' }).send(Buffer.from(body));
