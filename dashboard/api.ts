@@ -1,12 +1,21 @@
 /** Asks the server. Addresses are relative to the page. */
 import type { RunDetail, RunSummary, SeriesAnswer, StepAnswer, UploadAnswer, WarningAnswer } from '../src/telemetry/api.ts';
 
-/** @throws Error with what the server says */
+/** What the server says, or that it says nothing. */
+export class AskError extends Error {
+  readonly status: number;
+  constructor(message: string, status: number) {
+    super(message);
+    this.status = status;
+  }
+}
+
+/** @throws AskError; Error where there is no answer */
 async function ask<T>(path: string, request: RequestInit = {}): Promise<T> {
   const response = await fetch(`api/v1/${path}`, request);
   if (!response.ok) {
     const { error } = (await response.json().catch(() => ({}))) as { error?: { field: string; rule: string } };
-    throw new Error(error === undefined ? `the server answered ${response.status}` : `${error.field} ${error.rule}`);
+    throw new AskError(error === undefined ? `the server answered ${response.status}` : `${error.field} ${error.rule}`, response.status);
   }
   return (await response.json()) as T;
 }

@@ -9,12 +9,14 @@ import { HeatmapPanel } from './panels/heatmap.tsx';
 import { Help } from './panels/help.tsx';
 import { LossPanel } from './panels/loss.tsx';
 import { MemoryPanel } from './panels/memory.tsx';
+import { Safe } from './panels/panel.tsx';
 import { RunsPanel } from './panels/runs.tsx';
 import { StepTimePanel } from './panels/stepTime.tsx';
 import { Toolbar } from './panels/toolbar.tsx';
 import { Verdict } from './panels/verdict.tsx';
 import { WarningsPanel } from './panels/warnings.tsx';
-import { runs, view } from './store.ts';
+import { runs } from './store.ts';
+import { view } from './viewState.ts';
 
 /** Else the page would be built anew with every change of the view. */
 const isEmpty = computed(() => runs.value.length === 0 || view.value.run === null);
@@ -24,7 +26,9 @@ export function App() {
     <>
       <header>
         <h1>gainwatch</h1>
-        <Verdict />
+        <Safe>
+          <Verdict />
+        </Safe>
       </header>
       <main>
         {isEmpty.value ? (

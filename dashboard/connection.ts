@@ -1,6 +1,5 @@
-/** What the panel of one connection says, as plain data: which one is open, its numbers as text, its lines as paths. Pure. */
+/** What the panel of one connection says, as plain data: which one is open, its numbers as text. Its lines are spark.ts. Pure. */
 import { shown } from './format.ts';
-import type { Bands } from './series.ts';
 
 /** Measures of a connection, in the order of the panel. */
 export const MEASURES_SHOWN: [key: string, label: string][] = [
@@ -51,6 +50,10 @@ export function openOf({ open, names, warnings, gains, before }: Known): string 
 export const neighbour = (names: readonly string[], name: string, by: number): string =>
   names[(names.indexOf(name) + by + names.length) % names.length] ?? name;
 
+/** With an entry, or without it where it was there. */
+export const toggled = (list: readonly string[], entry: string): string[] =>
+  list.includes(entry) ? list.filter((other) => other !== entry) : [...list, entry];
+
 /** A true minus, as long as a plus. */
 export function signed(value: number, digits: number): string {
   if (!Number.isFinite(value)) return shown(value);
@@ -78,43 +81,4 @@ export function sumsOf(values: readonly number[], n: number): { rows: number[]; 
     columns[at % n] += value;
   });
   return { rows, columns };
-}
-
-/** Half as many points: each pair becomes its smallest minimum and largest maximum. */
-export function halve(bands: Bands): void {
-  const pairs = (values: readonly number[], better: (a: number, b: number) => number) =>
-    values.flatMap((value, i) => (i % 2 > 0 ? [] : [i + 1 < values.length ? better(value, values[i + 1]) : value]));
-  const known = (better: (a: number, b: number) => number) => (a: number, b: number) =>
-    Number.isNaN(a) ? b : Number.isNaN(b) ? a : better(a, b);
-  bands.steps = pairs(bands.steps, (first) => first);
-  bands.times = pairs(bands.times, (first) => first);
-  bands.bucket *= 2;
-  for (const band of bands.bands) {
-    band.min = pairs(band.min, known(Math.min));
-    band.max = pairs(band.max, known(Math.max));
-  }
-}
-
-/** The first band as an SVG path within the size: in ln where it spans more than a factor of 10. '': nothing to draw. */
-export function sparkPath({ steps, bands: [band] }: Bands, width: number, height: number): string {
-  const finite = band?.max.filter(Number.isFinite) ?? [];
-  if (finite.length < 2) return '';
-  let [low, high] = [Math.min(...finite), Math.max(...finite)];
-  const log = low > 0 && high > 10 * low;
-  const scale = (value: number) => (log ? Math.log(value) : value);
-  [low, high] = [scale(low), scale(high)];
-  const across = width / Math.max(1, steps[steps.length - 1] - steps[0]);
-  // What hardly changes is a flat line in the middle.
-  const flat = high - low <= 1e-6 * Math.max(Math.abs(high), Math.abs(low));
-  let path = '';
-  let pen = 'M';
-  for (let i = 0; i < steps.length; i++) {
-    const value = band.max[i];
-    if (Number.isFinite(value)) {
-      const y = flat ? height / 2 : height * (1 - (scale(value) - low) / (high - low));
-      path += `${pen}${((steps[i] - steps[0]) * across).toFixed(1)} ${y.toFixed(1)}`;
-    }
-    pen = Number.isFinite(value) ? 'L' : 'M';
-  }
-  return path;
 }

@@ -1,5 +1,5 @@
 /** The heatmap as numbers: order of its rows, its scale, and which colour code each pixel has. Pure; draws nothing. */
-import { type Band, type Bands, stepsLeft } from './series.ts';
+import { type Band, type Bands, badness, isGap, pointWidth, recentWorst, stepsLeft, type Value } from './series.ts';
 import type { View } from './view.ts';
 
 /** Gain at which a run is as good as lost. */
@@ -15,23 +15,14 @@ const SIDE = 126;
 const LEAST_RANGE = Math.log10(1.1);
 const RANGE_STEP = 0.02;
 
-/** What is not a number is worse than any number. */
-const badness = (gain: number): number => (Number.isNaN(gain) ? Number.POSITIVE_INFINITY : gain);
-
-/** Largest gain in the last tenth of the points; Infinity where one of them is not finite. */
-export function recentGain({ max }: Band): number {
-  let highest = Number.NEGATIVE_INFINITY;
-  for (let i = Math.max(0, Math.floor(0.9 * (max.length - 1))); i < max.length; i++) highest = Math.max(highest, badness(max[i]));
-  return highest;
-}
-
 /** Of all points; Infinity where one is not finite. */
 export const largestGain = ({ max }: Band): number =>
-  max.reduce((highest, gain) => Math.max(highest, badness(gain)), Number.NEGATIVE_INFINITY);
+  max.reduce<number>((highest, gain) => Math.max(highest, badness(gain)), Number.NEGATIVE_INFINITY);
 
 /** To `LIMIT`, by the slope of the last points; 0 where the newest is not finite. */
 export function leftOf({ steps }: Bands, { max }: Band): number {
-  return max.length > 0 && !Number.isFinite(max[max.length - 1]) ? 0 : stepsLeft(steps, max, LIMIT);
+  const newest = max.at(-1) ?? null;
+  return newest !== null && !Number.isFinite(newest) ? 0 : stepsLeft(steps, max, LIMIT);
 }
 
 /** Only the points within the range: what was loaded may reach farther back. */
@@ -39,7 +30,7 @@ export function clip(bands: Bands, { from, to }: { from: number | null; to: numb
   const first = from === null ? 0 : bands.steps.findIndex((step) => step >= from);
   const last = to === null ? bands.steps.length : bands.steps.findLastIndex((step) => step <= to) + 1;
   if (first === 0 && last === bands.steps.length) return bands;
-  const within = (values: number[]) => (first < 0 ? [] : values.slice(first, last));
+  const within = <T>(values: T[]) => (first < 0 ? [] : values.slice(first, last));
   return {
     steps: within(bands.steps),
     times: within(bands.times),
@@ -52,7 +43,7 @@ export function clip(bands: Bands, { from, to }: { from: number | null; to: numb
 export function orderRows(bands: Bands, sort: View['sort'], allowed: (connection: string) => boolean): Band[] {
   const rows = bands.bands.filter(({ connection }) => allowed(connection));
   if (sort === 'layer') return rows;
-  const weight = new Map(rows.map((row) => [row, sort === 'gain' ? -recentGain(row) : leftOf(bands, row)]));
+  const weight = new Map(rows.map((row) => [row, sort === 'gain' ? -recentWorst(row) : leftOf(bands, row)]));
   // Infinity - Infinity is NaN, which is "equal" too: the sort is stable.
   return rows.sort((a, b) => weight.get(a)! - weight.get(b)! || 0);
 }
@@ -65,7 +56,7 @@ export function rangeOf(rows: readonly Band[]): number {
   let [low, high] = [1, 1];
   for (const { max } of rows) {
     for (const gain of max) {
-      if (!(gain > 0) || gain === Number.POSITIVE_INFINITY) continue;
+      if (gain === null || !(gain > 0) || gain === Number.POSITIVE_INFINITY) continue;
       if (gain < low) low = gain;
       else if (gain > high) high = gain;
     }
@@ -73,7 +64,8 @@ export function rangeOf(rows: readonly Band[]): number {
   return Math.max(LEAST_RANGE, Math.ceil(Math.max(-Math.log10(low), Math.log10(high)) / RANGE_STEP) * RANGE_STEP);
 }
 
-export function codeOf(gain: number, range: number): number {
+export function codeOf(gain: Value, range: number): number {
+  if (gain === null) return BLANK;
   if (!Number.isFinite(gain)) return BROKEN;
   if (gain <= 0) return ONE - SIDE;
   const at = (Math.log10(gain) / range) * SIDE;
@@ -91,13 +83,11 @@ export interface Columns {
 }
 
 export function columnsOf(steps: readonly number[], bucket: number): Columns {
-  const distances = steps.slice(1).map((step, i) => step - steps[i]);
-  const usual = distances.toSorted((a, b) => a - b)[(distances.length - 1) >> 1] ?? 1;
-  const width = Math.max(bucket, usual);
-  // A bucket begins at the first step recorded in it: a little more than a width is no gap.
-  const to = steps.map((step, i) => (steps[i + 1] - step <= 1.5 * width ? steps[i + 1] : step + width));
+  const width = pointWidth(steps, bucket);
+  const last = steps.length - 1;
+  const to = steps.map((step, i) => (i === last || isGap(steps[i + 1] - step, width) ? step + width : steps[i + 1]));
   // Behind a reduced past, the newest steps come one by one.
-  if (to.length > 1) to[to.length - 1] = steps.at(-1)! + Math.min(width, distances.at(-1)!);
+  if (last > 0) to[last] = steps[last] + Math.min(width, steps[last] - steps[last - 1]);
   return { from: [...steps], to };
 }
 
@@ -111,10 +101,10 @@ export function pixelsOf({ from, to }: Columns, width: number): Columns {
 }
 
 /** By the values of a row, which only grow at their end. */
-const coded = new WeakMap<readonly number[], { range: number; codes: number[] }>();
+const coded = new WeakMap<readonly Value[], { range: number; codes: number[] }>();
 
 /** Code of each value; kept, as the logarithms take longer than the painting. */
-function codesOf(values: readonly number[], range: number): readonly number[] {
+function codesOf(values: readonly Value[], range: number): readonly number[] {
   let known = coded.get(values);
   if (known?.range !== range) {
     known = { range, codes: [] };

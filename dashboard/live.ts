@@ -1,14 +1,23 @@
 /** What comes by itself: the stream of steps, runs and warnings, and the connection to the server. Draws nothing. */
 import { signal } from '@preact/signals';
 import type { RunSummary, StepAnswer, WarningAnswer } from '../src/telemetry/api.ts';
-import { askRuns, askWarnings } from './api.ts';
+import { askRuns } from './api.ts';
 import { fromWire } from './format.ts';
-import { redraw, redrawStep } from './redraw.ts';
-import { addStep, choose, data, fault, runs, view } from './store.ts';
+import { redraw, redrawStep, redrawUnhurried } from './redraw.ts';
+import { addStep, askAgain, data, fault, isElsewhere, reloadAll, reloadElsewhere, runs, takeWarning } from './store.ts';
 import { readView } from './view.ts';
+import { choose, view } from './viewState.ts';
+
+/** Without any event for so long the connection is lost, even if nobody says so (a tunnel that hangs); the server has a beat each 15 s. */
+const SILENT_AFTER = 40_000;
+const AGAIN_AFTER = 1000;
+/** Between two questions about runs that another process writes. */
+const ELSEWHERE_EVERY = 5000;
 
 /** To the server; `since`: milliseconds since 1970 of the last change. */
 export const link = signal({ connected: true, since: Date.now() });
+/** Is it decided which run is shown first? */
+let ready = false;
 
 function takeStep(step: StepAnswer): void {
   const known = data.get(step.run);
@@ -16,14 +25,14 @@ function takeStep(step: StepAnswer): void {
   if (summary !== undefined) {
     // In place: who shows it looks at it with each redraw.
     const { step: lastStep, time: lastTime, loss: lastLoss, compositeGain: lastCompositeGain } = step;
-    const { maxCompositeGain: max } = summary;
-    const isHigher = max === null || fromWire(lastCompositeGain) > fromWire(max);
+    const max = summary.maxCompositeGain;
+    const isHigher = max === null || Number.isNaN(fromWire(max)) || fromWire(lastCompositeGain) > fromWire(max);
     Object.assign(summary, { lastStep, lastTime, lastLoss, lastCompositeGain, maxCompositeGain: isHigher ? lastCompositeGain : max });
   }
-  if (known === undefined) return;
-  if (step.attempt !== known.detail.attempt) {
+  if (known === undefined || step.attempt < known.detail.attempt) return;
+  if (step.attempt > known.detail.attempt) {
     data.delete(step.run);
-    redraw();
+    redrawUnhurried();
     return;
   }
   addStep(known, step);
@@ -34,57 +43,60 @@ function takeRun(summary: RunSummary): void {
   const known = data.get(summary.run);
   const others = runs.value.filter(({ run }) => run !== summary.run);
   runs.value = [...others, summary].sort((a, b) => b.startedAt - a.startedAt || a.run.localeCompare(b.run));
-  if (known !== undefined) {
+  if (known === undefined) askAgain(summary.run);
+  else {
     if (known.detail.attempt !== summary.attempt) data.delete(summary.run);
     else Object.assign(known.detail, summary);
   }
-  if (view.value.run === null) choose(summary.run);
-  redraw();
+  if (ready && view.value.run === null) choose(summary.run);
+  redrawUnhurried();
 }
 
-/** Also for an answer of the server to an acknowledgement. */
-export function takeWarning(warning: WarningAnswer): void {
-  const known = data.get(warning.run);
-  if (known === undefined) return;
-  const at = known.warnings.findIndex(({ id }) => id === warning.id);
-  known.warnings = at < 0 ? [...known.warnings, warning] : known.warnings.with(at, warning);
-  redraw();
-}
-
-function setConnected(connected: boolean): void {
-  if (link.value.connected !== connected) link.value = { connected, since: Date.now() };
-}
-
-/** Steps that were missed are sent again by the server (Last-Event-ID); warnings and runs are asked for anew. */
+/** Opened anew each time: what was missed is not sent again (it may be a night) but asked for, reduced, when it is looked at. */
 function listen(): void {
   const source = new EventSource('api/v1/stream');
+  let heardAt = Date.now();
+  const lost = (since: number) => {
+    window.clearInterval(watch);
+    source.close();
+    if (link.value.connected) link.value = { connected: false, since };
+    window.setTimeout(listen, AGAIN_AFTER);
+  };
+  const watch = window.setInterval(() => {
+    if (Date.now() - heardAt > SILENT_AFTER) lost(heardAt);
+  }, 5000);
+  const on = <T>(event: string, take: (data: T) => void) =>
+    source.addEventListener(event, (message) => {
+      heardAt = Date.now();
+      take(JSON.parse((message as MessageEvent<string>).data) as T);
+    });
   source.addEventListener('open', () => {
-    if (!link.value.connected) void refresh();
-    setConnected(true);
+    heardAt = Date.now();
+    if (link.value.connected) return;
+    link.value = { connected: true, since: heardAt };
+    reloadAll();
+    void refresh();
   });
-  source.addEventListener('error', () => {
-    setConnected(false);
-    // Refused for good (a restarted server with another token …): try from the start.
-    if (source.readyState !== EventSource.CLOSED) return;
-    setTimeout(() => {
-      data.clear();
-      listen();
-    }, 3000);
+  source.addEventListener('error', () => lost(Date.now()));
+  on<null>('beat', () => {});
+  on('step', takeStep);
+  on('run', takeRun);
+  on<WarningAnswer>('warning', (warning) => {
+    takeWarning(warning);
+    redrawUnhurried();
   });
-  source.addEventListener('step', (event) => takeStep(JSON.parse(event.data as string) as StepAnswer));
-  source.addEventListener('run', (event) => takeRun(JSON.parse(event.data as string) as RunSummary));
-  source.addEventListener('warning', (event) => takeWarning(JSON.parse(event.data as string) as WarningAnswer));
 }
 
-async function refresh(): Promise<void> {
+/** @returns did the server answer? */
+async function refresh(): Promise<boolean> {
   try {
     runs.value = await askRuns();
-    for (const [run, known] of data) known.warnings = await askWarnings(run);
     fault.value = null;
   } catch (error) {
     fault.value = (error as Error).message;
   }
   redraw();
+  return fault.value === null;
 }
 
 /** The stream is opened first, so that no step falls between the past and the present. */
@@ -92,10 +104,17 @@ export async function start(): Promise<void> {
   listen();
   document.addEventListener('visibilitychange', redraw);
   window.addEventListener('hashchange', () => {
-    view.value = readView(location.hash);
+    const given = readView(location.hash);
+    view.value = { ...given, run: given.run ?? view.value.run };
     redraw();
   });
-  await refresh();
+  window.setInterval(() => {
+    if (document.hidden || !link.value.connected || !runs.value.some(isElsewhere)) return;
+    void refresh();
+    reloadElsewhere();
+  }, ELSEWHERE_EVERY);
+  while (!(await refresh())) await new Promise((resolve) => setTimeout(resolve, AGAIN_AFTER));
+  ready = true;
   if (view.value.run !== null && runs.value.some(({ run }) => run === view.value.run)) return;
   // The live run with the largest gain, else the newest.
   const gainOf = ({ lastCompositeGain }: RunSummary) => (lastCompositeGain === null ? 0 : fromWire(lastCompositeGain));

@@ -1,7 +1,7 @@
 /** When to draw: signals that the panels read. Knows no run and no panel. */
 import { signal } from '@preact/signals';
 
-/** Between two redraws, ms: for steps that came, and for what was loaded or changed. */
+/** Between two redraws, ms: for what comes by itself, and for what was asked for. */
 const REDRAW_EVERY = 250;
 const REDRAW_SOON = 40;
 
@@ -16,21 +16,24 @@ export const restTick = signal(0);
 const TURNS = [tick, mapTick, tick, restTick];
 const waiting = new Set<(typeof TURNS)[number]>();
 let turn = 0;
+/** Is everything to be drawn, not just the next turn? And at once? */
 let all = false;
+let soon = false;
 let timer = 0;
 let drawnAt = Number.NEGATIVE_INFINITY;
 
 function schedule(): void {
   if (document.hidden) return;
   window.clearTimeout(timer);
-  const every = all ? REDRAW_SOON : REDRAW_EVERY;
-  timer = window.setTimeout(drawNow, Math.max(0, every - (performance.now() - drawnAt)));
+  timer = window.setTimeout(drawNow, Math.max(0, (soon ? REDRAW_SOON : REDRAW_EVERY) - (performance.now() - drawnAt)));
 }
 
 function drawNow(): void {
+  if (document.hidden) return;
   drawnAt = performance.now();
   if (all) {
     all = false;
+    soon = false;
     waiting.clear();
     for (const part of new Set(TURNS)) part.value++;
     return;
@@ -44,8 +47,14 @@ function drawNow(): void {
   if (waiting.size > 0) schedule();
 }
 
-/** Something was loaded, or has changed: all is drawn again, soon. */
+/** Something was asked for and is there: all is drawn again, at once. */
 export function redraw(): void {
+  soon = true;
+  redrawUnhurried();
+}
+
+/** Something came by itself: all is drawn again, but no more often than for steps. */
+export function redrawUnhurried(): void {
   all = true;
   schedule();
 }

@@ -1,13 +1,17 @@
 /** Series of minima and maxima over steps, and what is made of them for a chart. Pure; knows no server and no document. */
 import type { SeriesAnswer } from '../src/telemetry/api.ts';
+import type { WireNumber } from '../src/telemetry/wire.ts';
 import { fromWire } from './format.ts';
 
-/** One quantity over steps. A value that is not known, or is no number, is NaN; infinite ones stay. */
+/** null: not known at this point, which is then no point of the line. NaN and ±Infinity are values that were measured. */
+export type Value = number | null;
+
+/** One quantity over steps. Where a bucket has a finite minimum and NaN as its maximum, there is a NaN somewhere within. */
 export interface Band {
   /** "" for a scalar of the run. */
   connection: string;
-  min: number[];
-  max: number[];
+  min: Value[];
+  max: Value[];
 }
 
 /** Some quantities over the same steps. */
@@ -21,43 +25,95 @@ export interface Bands {
   bands: Band[];
 }
 
+const valueFrom = (value: WireNumber | null): Value => (value === null ? null : fromWire(value));
+
 export function bandsOf({ steps, times, bucket, series }: SeriesAnswer): Bands {
-  const numbers = (values: SeriesAnswer['series'][number]['min']) => values.map(fromWire);
-  return { steps, times, bucket, bands: series.map(({ connection, min, max }) => ({ connection, min: numbers(min), max: numbers(max) })) };
+  const bands = series.map(({ connection, min, max }) => ({ connection, min: min.map(valueFrom), max: max.map(valueFrom) }));
+  return { steps, times, bucket, bands };
 }
 
 /** Adds a step behind the last one; one that does not come behind it changes nothing. */
-export function appendStep(bands: Bands, step: number, time: number, values: readonly number[]): void {
+export function appendStep(bands: Bands, step: number, time: number, values: readonly (WireNumber | null)[]): void {
   if (step <= (bands.steps.at(-1) ?? Number.NEGATIVE_INFINITY)) return;
   bands.steps.push(step);
   bands.times.push(time);
   bands.bands.forEach(({ min, max }, l) => {
-    min.push(values[l]);
-    max.push(values[l]);
+    const value = valueFrom(values[l] ?? null);
+    min.push(value);
+    max.push(value);
   });
 }
 
-/** Smallest minimum and largest maximum of all at each point; NaN where none is known. */
-export function envelopeOf({ bands }: Bands, points: number): { min: number[]; max: number[] } {
-  const min = new Array<number>(points).fill(Number.NaN);
-  const max = new Array<number>(points).fill(Number.NaN);
-  for (const band of bands) {
+/** Half as many points: each pair becomes its smallest minimum and largest maximum, and NaN stays as in a bucket. */
+export function halve(bands: Bands): void {
+  const firsts = (values: readonly number[]) => values.filter((_, i) => i % 2 === 0);
+  const pairs = (values: readonly Value[], better: (a: number, b: number) => number) =>
+    values.flatMap((a, i) => {
+      const b = values[i + 1] ?? null;
+      if (i % 2 > 0) return [];
+      return [a === null || b === null ? (a ?? b) : better(a, b)];
+    });
+  bands.steps = firsts(bands.steps);
+  bands.times = firsts(bands.times);
+  bands.bucket *= 2;
+  for (const band of bands.bands) {
+    band.min = pairs(band.min, (a, b) => (Number.isNaN(a) ? b : Number.isNaN(b) ? a : Math.min(a, b)));
+    band.max = pairs(band.max, Math.max);
+  }
+}
+
+/** By the steps: lines that share them share it. */
+const widths = new WeakMap<readonly number[], { points: number; bucket: number; width: number }>();
+
+/** Steps that a point stands for: a bucket, or the usual distance where only every k-th step is recorded. */
+export function pointWidth(steps: readonly number[], bucket: number): number {
+  const known = widths.get(steps);
+  if (known?.points === steps.length && known.bucket === bucket) return known.width;
+  const distances = new Float64Array(Math.max(0, steps.length - 1));
+  for (let i = 0; i < distances.length; i++) distances[i] = steps[i + 1] - steps[i];
+  const width = Math.max(bucket, distances.sort()[(distances.length - 1) >> 1] ?? 1);
+  widths.set(steps, { points: steps.length, bucket, width });
+  return width;
+}
+
+/** Is a point missing on the way to the next? A bucket begins at the first step recorded in it: less than twice its width is none. */
+export const isGap = (way: number, width: number): boolean => way >= 2 * width;
+
+/** What is not a number is worse than any number; what is not known is less than any. */
+export const badness = (value: Value): number =>
+  value === null ? Number.NEGATIVE_INFINITY : Number.isNaN(value) ? Number.POSITIVE_INFINITY : value;
+
+/** The worst value in the last tenth of the points; Infinity where one of them is NaN. */
+export function recentWorst({ max }: Pick<Band, 'max'>): number {
+  let worst = Number.NEGATIVE_INFINITY;
+  for (let i = Math.max(0, Math.floor(0.9 * (max.length - 1))); i < max.length; i++) worst = Math.max(worst, badness(max[i]));
+  return worst;
+}
+
+/** At each point the largest or smallest of all bands; NaN where all are NaN: not every connection has each measure. */
+export function extremeOf(bands: readonly Band[], side: 'min' | 'max', which: 'smallest' | 'largest', points: number): Value[] {
+  const sign = which === 'largest' ? 1 : -1;
+  const extreme = new Array<Value>(points).fill(null);
+  for (const { [side]: values } of bands) {
     for (let i = 0; i < points; i++) {
-      if (!(min[i] <= band.min[i])) min[i] = Number.isNaN(band.min[i]) ? min[i] : band.min[i];
-      if (!(max[i] >= band.max[i])) max[i] = Number.isNaN(band.max[i]) ? max[i] : band.max[i];
+      const value = values[i];
+      const best = extreme[i];
+      if (value === null || (best !== null && sign * value <= sign * best)) continue;
+      if (best === null || !Number.isNaN(value)) extreme[i] = value;
     }
   }
-  return { min, max };
+  return extreme;
 }
 
-/** Positions of the `count` bands whose largest value in the last tenth of the points is highest, that one first. */
-export function worstOf({ bands, steps }: Bands, count: number, allowed: (connection: string) => boolean = () => true): number[] {
-  const from = Math.floor(0.9 * (steps.length - 1));
-  const height = bands.map(({ max }) => {
-    let highest = Number.NEGATIVE_INFINITY;
-    for (let i = Math.max(0, from); i < max.length; i++) if (max[i] > highest) highest = max[i];
-    return highest;
-  });
+/** Smallest minimum and largest maximum of all at each point. */
+export const envelopeOf = ({ bands }: Pick<Bands, 'bands'>, points: number): Pick<Band, 'min' | 'max'> => ({
+  min: extremeOf(bands, 'min', 'smallest', points),
+  max: extremeOf(bands, 'max', 'largest', points),
+});
+
+/** Positions of the `count` bands that are worst of late, the worst first. */
+export function worstOf({ bands }: Bands, count: number, allowed: (connection: string) => boolean = () => true): number[] {
+  const height = bands.map(recentWorst);
   return [...bands.keys()]
     .filter((l) => allowed(bands[l].connection))
     .sort((a, b) => height[b] - height[a] || a - b)
@@ -65,9 +121,10 @@ export function worstOf({ bands, steps }: Bands, count: number, allowed: (connec
 }
 
 /** Exponential mean with the weight `smooth` of what was, over finite values (in ln where `log`); others pass as they are. */
-export function smoothed(values: readonly number[], smooth: number, log: boolean): number[] {
+export function smoothed(values: readonly Value[], smooth: number, log: boolean): Value[] {
   let mean = Number.NaN;
   return values.map((raw) => {
+    if (raw === null) return null;
     const value = log ? Math.log(raw) : raw;
     if (!Number.isFinite(value)) return raw;
     mean = Number.isNaN(mean) ? value : smooth * mean + (1 - smooth) * value;
@@ -76,11 +133,11 @@ export function smoothed(values: readonly number[], smooth: number, log: boolean
 }
 
 /** Steps that a line through the last points of ln(value) needs to `limit`: 0: it is there; Infinity: it does not rise. */
-export function stepsLeft(steps: readonly number[], values: readonly number[], limit: number, points = 20): number {
+export function stepsLeft(steps: readonly number[], values: readonly Value[], limit: number, points = 20): number {
   let [n, x, y, xx, xy] = [0, 0, 0, 0, 0];
   const last = steps.at(-1) ?? 0;
   for (let i = Math.max(0, values.length - points); i < values.length; i++) {
-    const ln = Math.log(values[i]);
+    const ln = Math.log(values[i] ?? Number.NaN);
     if (!Number.isFinite(ln)) continue;
     const dx = steps[i] - last;
     n++;

@@ -54,10 +54,22 @@ const RUNS: Rgb[] = [
   [46, 150, 96],
   [160, 96, 200],
   [196, 146, 20],
+  [214, 84, 150],
+  [30, 160, 165],
+  [128, 160, 40],
+  [92, 98, 214],
+  [150, 100, 60],
+  [235, 150, 110],
 ];
 
-/** Of the i-th run or line. */
-export const runColour = (i: number): string => css(RUNS[i % RUNS.length]);
+/** Of each run that was shown since the page was opened, its place among them. */
+const places = new Map<string, number>();
+
+/** Of a run among those shown together: first come, first served, so that it keeps its colour whatever is shown beside it. */
+export function colourOfRun(run: string, together: readonly string[]): string {
+  for (const name of [...together, run]) if (!places.has(name)) places.set(name, places.size);
+  return css(RUNS[places.get(run)! % RUNS.length]);
+}
 
 /** Below 1, 1, above 1: on a log scale from −1 to 1. */
 export function gainColour(at: number, dark: boolean): Rgb {
@@ -67,9 +79,6 @@ export function gainColour(at: number, dark: boolean): Rgb {
     : [[20, 96, 170], middle, [224, 104, 40], [128, 16, 32]];
   return at < 0 ? ramp([stops[1], stops[0]], -at) : ramp(stops.slice(1), at);
 }
-
-/** Of a run among those shown together: by its place in the order of their names, so that it stays while the page is open. */
-export const colourOfRun = (run: string, together: readonly string[]): string => runColour(Math.max(0, [...together].sort().indexOf(run)));
 
 /** Of the i-th connection where some are lines of one chart: unlike its neighbours', and the same each time. */
 export const lineColour = (i: number, dark: boolean): string => `hsl(${Math.round(200 + 137.5 * i) % 360}, 62%, ${dark ? 64 : 42}%)`;

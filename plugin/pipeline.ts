@@ -21,6 +21,7 @@ import {
   type WarningChange,
   type WatchState,
 } from './detection.ts';
+import { largest } from './recorder/buckets.ts';
 import type { Recorder } from './recorder/load.ts';
 import type { Recording } from './recorder/write.ts';
 
@@ -244,8 +245,7 @@ function show(pipeline: Pipeline, run: LiveRun): void {
 function showOne(pipeline: Pipeline, run: LiveRun, attempt: number, report: StepReport): void {
   const fresh = attempt !== run.attempt;
   run.attempt = attempt;
-  if (fresh || run.maxCompositeGain === null || !(report.compositeGain <= run.maxCompositeGain))
-    run.maxCompositeGain = report.compositeGain;
+  run.maxCompositeGain = largest(fresh ? null : run.maxCompositeGain, report.compositeGain);
   run.last = report;
   run.forecast = run.watch.detectors.step === report.step ? run.watch.detectors.forecast : [];
   run.monitor = report.monitor;

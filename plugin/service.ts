@@ -42,6 +42,8 @@ const NOTICES_AT_MOST = 5000;
 
 /** Of one request, ms: a recording of half a gigabyte may come through a slow tunnel. */
 const REQUEST_AT_MOST = 3_600_000;
+/** How long a client may go on sending what nobody reads, once it has its answer, ms. */
+const ANSWERED_AT_MOST = 10_000;
 
 const DIST = join(import.meta.dirname, '..');
 
@@ -59,6 +61,12 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   pipeline.sinks.add(notifier.sink);
   const server = createServer(createApp({ door: options, pipeline, metrics, stream, assets: join(DIST, 'dashboard') }));
   server.requestTimeout = REQUEST_AT_MOST;
+  // Only an upload is read before it is answered: all others have a few seconds instead of the hour.
+  server.on('request', (request, response) => {
+    response.once('finish', () => {
+      if (!request.complete) setTimeout(() => request.complete || request.destroy(), ANSWERED_AT_MOST).unref();
+    });
+  });
   const port = await listen(server, host, options.port, options.portGiven);
   const clock = setInterval(() => {
     for (const run of pipeline.live.values()) if (run.outcome === null) takeTime(pipeline, run);

@@ -1,6 +1,6 @@
 /** A line of a chart from a series of minima and maxima. Pure. */
-import { type Band, type Bands, smoothed } from '../series.ts';
-import { type Line, reported } from './lines.ts';
+import { type Band, type Bands, pointWidth, smoothed, type Value } from '../series.ts';
+import type { Line } from './lines.ts';
 
 interface Look {
   id: string;
@@ -15,14 +15,18 @@ interface Look {
   smooth: number;
   /** Is the mean taken in ln? */
   log: boolean;
-  /** Does the run report it at all? */
-  isReported?: boolean;
+}
+
+function middleOf(low: Value, high: Value, log: boolean): Value {
+  if (low === null || high === null) return null;
+  return log ? Math.sqrt(high * low) : (high + low) / 2;
 }
 
 /** Where buckets are reduced, or the line is smoothed, the minima and maxima stay as a band behind it. */
 export function bandLine({ steps, times, bucket }: Bands, { min, max }: Pick<Band, 'min' | 'max'>, look: Look): Line {
-  const { value, smooth, log, isReported = true, ...rest } = look;
-  const raw = value === 'largest' || bucket === 1 ? max : max.map((high, i) => (log ? Math.sqrt(high * min[i]) : (high + min[i]) / 2));
-  const y = reported(smooth > 0 ? smoothed(raw, smooth, log) : raw, isReported);
-  return { ...rest, steps, times, y, ...(smooth > 0 || bucket > 1 ? { low: min, high: max } : {}) };
+  const { value, smooth, log, ...rest } = look;
+  const raw = value === 'largest' || bucket === 1 ? max : max.map((high, i) => middleOf(min[i], high, log));
+  const line: Line = { ...rest, steps, times, apart: pointWidth(steps, bucket), y: raw };
+  if (smooth > 0) Object.assign(line, { y: smoothed(raw, smooth, log), smooth });
+  return smooth > 0 || bucket > 1 ? { ...line, low: min, high: max } : line;
 }

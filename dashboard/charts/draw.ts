@@ -1,9 +1,22 @@
 /** Puts lines, thresholds and a forecast into a Chart.js chart and draws it. Keeps its objects; asks no store. */
 import type { ChartDataset } from 'chart.js';
 import { currentTheme, type Theme } from '../theme.ts';
-import { axisFor, type Cone, cut, type Extent, extentOf, gapBehind, type Line, type Threshold, type XKind, xOf } from './lines.ts';
+import {
+  type Cone,
+  cut,
+  type Extent,
+  fill,
+  type Line,
+  type Mark,
+  marksOf,
+  type Point,
+  radiusOf,
+  type Threshold,
+  type XKind,
+} from './lines.ts';
 import { setOverlay } from './overlay.ts';
-import { idOf, isHeld, type LineChart, type Point, xAxis, yAxis } from './setup.ts';
+import { idOf, isHeld, type LineChart, xAxis, yAxis } from './setup.ts';
+import { axisFor, extentOf } from './ticks.ts';
 
 export interface Drawing {
   lines: readonly Line[];
@@ -21,56 +34,8 @@ export interface Drawing {
 type Dataset = ChartDataset<'line', Point[]>;
 
 const MARKS = ' marks';
-/** Below the axis' lower end on a log axis, but not lost. */
-const place = (value: number, log: boolean, { min }: Extent) => (log && value <= 0 ? min : value);
-
-/** Overwrites what is there: the same points again and again. */
-function fill(points: Point[], line: Line, kind: XKind, log: boolean, axis: Extent): void {
-  const xs = xOf(line, kind);
-  let n = 0;
-  const put = (x: number, y: number, step: number) => {
-    const point = points[n];
-    if (point === undefined) points.push({ x, y, step });
-    else Object.assign(point, { x, y, step });
-    n++;
-  };
-  for (let i = 0; i < xs.length; i++) {
-    const value = line.y[i];
-    put(xs[i], value === null || !Number.isFinite(value) ? Number.NaN : place(value, log, axis), line.steps[i]);
-    if (gapBehind(line.steps, i)) put((xs[i] + xs[i + 1]) / 2, Number.NaN, line.steps[i]);
-  }
-  points.length = n;
-}
-
-interface Mark extends Point {
-  text: string;
-  above: boolean;
-  nan: boolean;
-  colour: string;
-}
-
-/** One mark for what is not finite at a step, with the names of the lines; at the ends of the left axis. */
-function marksOf(lines: readonly Line[], kind: XKind, axis: Extent): Mark[] {
-  const marks = new Map<string, Mark>();
-  for (const line of lines) {
-    const xs = xOf(line, kind);
-    const values = line.band ? (line.high ?? []) : line.y;
-    for (let i = 0; i < xs.length; i++) {
-      const value = values[i];
-      if (value === null || Number.isFinite(value)) continue;
-      const name = Number.isNaN(value) ? 'NaN' : value > 0 ? '+Inf' : '−Inf';
-      const key = `${line.steps[i]} ${name}`;
-      const known = marks.get(key);
-      if (known !== undefined) {
-        if (known.text.length < 60) known.text = `${line.label}, ${known.text}`;
-        continue;
-      }
-      const place = { x: xs[i], y: name === '+Inf' ? axis.max : axis.min, step: line.steps[i] };
-      marks.set(key, { ...place, text: `${line.label}: ${name}`, above: name === '+Inf', nan: name === 'NaN', colour: line.colour });
-    }
-  }
-  return [...marks.values()].sort((a, b) => a.x - b.x);
-}
+/** Radius of a point that no line goes through. */
+const SINGLE = 2.5;
 
 function marksDataset(marks: Mark[], before: Dataset | undefined): Dataset {
   return Object.assign(before ?? {}, {
@@ -101,8 +66,7 @@ function lineDataset(line: Line, { x, log }: Drawing, axis: Extent, before: Data
     borderWidth: line.width ?? 1.5,
     borderDash: line.dashed ? [5, 3] : [],
     yAxisID: line.right ? 'right' : 'y',
-    // A single point is no line.
-    pointRadius: data.length === 1 ? 3 : 0,
+    pointRadius: radiusOf(data, SINGLE),
   };
   return Object.assign(before ?? {}, dataset);
 }

@@ -1,11 +1,13 @@
-/** What a chart shows as CSV, as JSON and as rows of a table. Pure: saves nothing. */
+/** What a chart, or the memory panel, shows as CSV and as JSON, and as rows of a table. Pure: saves nothing. */
 import { shown } from '../format.ts';
+import type { Memory } from '../memory.ts';
+import type { Value } from '../series.ts';
 import type { Line } from './lines.ts';
 
 /** Rows of the table behind a chart. */
 export const MOST_ROWS = 500;
 
-type Values = readonly (number | null)[];
+type Values = readonly Value[];
 
 interface Column {
   label: string;
@@ -14,11 +16,15 @@ interface Column {
   values: Values;
 }
 
+/** Of its values, which are not those that were measured where it is smoothed. */
+const nameOf = ({ label, smooth = 0 }: Line): string => (smooth > 0 ? `${label} (smoothed ${smooth.toFixed(2)})` : label);
+
 function columnsOf(lines: readonly Line[]): Column[] {
-  return lines.flatMap(({ label, steps, times, y, low, high, band }) => {
+  return lines.flatMap((line) => {
+    const { label, steps, times, y, low, high, band } = line;
     const column = (name: string, values: Values | undefined): Column[] =>
       values === undefined ? [] : [{ label: name, steps, times, values }];
-    return [...column(label, band ? undefined : y), ...column(`${label} min`, low), ...column(`${label} max`, high)];
+    return [...column(nameOf(line), band ? undefined : y), ...column(`${label} min`, low), ...column(`${label} max`, high)];
   });
 }
 
@@ -46,7 +52,7 @@ function rowsOf(columns: readonly Column[]): Row[] {
   return [...rows.values()].sort((a, b) => a.step - b.step);
 }
 
-const wire = (value: number | null): number | string | null => {
+const wire = (value: Value): number | string | null => {
   if (value === null || Number.isFinite(value)) return value;
   if (Number.isNaN(value)) return 'NaN';
   return value > 0 ? '+Inf' : '-Inf';
@@ -54,34 +60,42 @@ const wire = (value: number | null): number | string | null => {
 
 const quoted = (text: string) => (/[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
 
-/** RFC 4180. An empty cell: not known, or no point there. */
+/** RFC 4180. An empty cell: not known. */
+const csvText = (rows: readonly (readonly (string | number | null | undefined)[])[]): string =>
+  rows.map((row) => `${row.map((cell) => quoted(String(cell ?? ''))).join(',')}\r\n`).join('');
+
+/** An empty cell: not known, or no point there. */
 export function csvOf(lines: readonly Line[]): string {
   const columns = columnsOf(lines);
   const head = ['step', 'time', ...columns.map(({ label }) => label)];
   const body = rowsOf(columns).map(({ step, time, cells }) => [
-    String(step),
+    step,
     new Date(time).toISOString(),
-    ...cells.map((value) => String(wire(value ?? null) ?? '')),
+    ...cells.map((value) => wire(value ?? null)),
   ]);
-  return [head, ...body].map((row) => `${row.map(quoted).join(',')}\r\n`).join('');
+  return csvText([head, ...body]);
 }
 
 /** Numbers that JSON does not have are "NaN", "+Inf" and "-Inf"; null: not known. */
-export function jsonOf(chart: string, lines: readonly Line[]): string {
+export function jsonOf(run: string, chart: string, lines: readonly Line[]): string {
   return JSON.stringify({
+    run,
     chart,
-    lines: lines.map(({ id, label, steps, times, y, low, high, band }) => ({
-      id,
-      label,
-      steps,
-      times,
-      ...(band ? {} : { values: y.map(wire) }),
-      ...(low === undefined || high === undefined ? {} : { min: low.map(wire), max: high.map(wire) }),
-    })),
+    lines: lines.map((line) => {
+      const { id, steps, times, y, low, high, band } = line;
+      return {
+        id,
+        label: nameOf(line),
+        steps,
+        times,
+        ...(band ? {} : { values: y.map(wire) }),
+        ...(low === undefined || high === undefined ? {} : { min: low.map(wire), max: high.map(wire) }),
+      };
+    }),
   });
 }
 
-export interface TableRow {
+interface TableRow {
   step: number;
   time: number;
   cells: string[];
@@ -118,6 +132,30 @@ export function summaryOf(lines: readonly Line[]): string {
       last: wire((band ? high : y)?.at(-1) ?? null),
     })),
   );
+}
+
+// ── the memory of the connections ──
+
+const known = (value: number): number | null => (Number.isFinite(value) ? value : null);
+
+/** A row for each connection, a column for each kind, in bytes. An empty cell: not known. */
+export function memoryCsv({ stacks }: Memory, names: readonly string[]): string {
+  const head = ['connection', ...stacks.map(({ kind }) => `${kind} (bytes)`)];
+  return csvText([head, ...names.map((name, l) => [name, ...stacks.map(({ values }) => known(values[l]))])]);
+}
+
+/** In bytes; null: not known. The totals are of the whole run. */
+export function memoryJson(run: string, step: number | null, { stacks, allocated }: Memory, names: readonly string[]): string {
+  return JSON.stringify({
+    run,
+    step,
+    chart: 'memory',
+    connections: names.map((connection, l) => ({
+      connection,
+      ...Object.fromEntries(stacks.map(({ kind, values }) => [kind, known(values[l])])),
+    })),
+    totals: { ...Object.fromEntries(stacks.map(({ kind, total }) => [kind, total])), allocated },
+  });
 }
 
 /** A name that every file system takes. */

@@ -1,19 +1,13 @@
 /** What is computed over many connections at each point, kept: a series only grows at its end. */
-import { type Band, type Bands, envelopeOf } from '../series.ts';
+import { type Band, type Bands, envelopeOf, extremeOf } from '../series.ts';
 
 type Ends = Pick<Band, 'min' | 'max'>;
 
 /** Of the largest of some bands at each point. */
-export function worstBand({ bands }: Pick<Bands, 'bands'>, points: number): Ends {
-  const worst = { min: new Array<number>(points).fill(Number.NaN), max: new Array<number>(points).fill(Number.NaN) };
-  for (const side of ['min', 'max'] as const) {
-    const largest = worst[side];
-    for (const { [side]: values } of bands) {
-      for (let i = 0; i < points; i++) if (!(values[i] <= largest[i]) && !Number.isNaN(values[i])) largest[i] = values[i];
-    }
-  }
-  return worst;
-}
+export const worstBand = ({ bands }: Pick<Bands, 'bands'>, points: number): Ends => ({
+  min: extremeOf(bands, 'min', 'largest', points),
+  max: extremeOf(bands, 'max', 'largest', points),
+});
 
 /** As `compute` gives it, which must look at each point alone; anew only for points that came since, or for another `key`. */
 function grown(compute: (bands: Bands, points: number) => Ends) {

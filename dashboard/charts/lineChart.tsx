@@ -3,8 +3,9 @@
 import { useSignalEffect } from '@preact/signals';
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { redraw } from '../redraw.ts';
-import { dataOf, shownRange, view } from '../store.ts';
+import { dataOf } from '../store.ts';
 import { onThemeChange } from '../theme.ts';
+import { shownRange, view } from '../viewState.ts';
 import { clearCursor, cursor, offerSteps, withdrawSteps } from './cursor.ts';
 import { draw } from './draw.ts';
 import { csvOf, fileName, jsonOf, summaryOf } from './exports.ts';
@@ -160,7 +161,7 @@ export function LineChart(props: Props) {
         <TableButton id={id} title={title} shown={table} onToggle={() => setTable(!table)} />
         {tool('PNG', 'save as PNG', () => void savePicture())}
         {tool('CSV', 'save as CSV', () => saveText(named('csv'), 'text/csv', csvOf(seen)))}
-        {tool('JSON', 'save as JSON', () => saveText(named('json'), 'application/json', jsonOf(id, seen)))}
+        {tool('JSON', 'save as JSON', () => saveText(named('json'), 'application/json', jsonOf(run ?? '', id, seen)))}
       </div>
       {table ? <DataTable id={id} title={title} lines={seen} /> : null}
     </div>

@@ -1,4 +1,6 @@
 /** What a line chart shows, as plain data, and what is computed from it. Knows no Chart.js and no document. */
+import { shown } from '../format.ts';
+import { isGap, type Value } from '../series.ts';
 
 export interface Line {
   id: string;
@@ -8,11 +10,15 @@ export interface Line {
   steps: readonly number[];
   /** Milliseconds since 1970. */
   times: readonly number[];
-  /** NaN and ±Infinity are marked as such; null is not known: a gap. */
-  y: readonly (number | null)[];
+  /** Usual distance of its points, in steps: more of it is a gap. Not given: there is none. */
+  apart?: number;
+  /** NaN and ±Infinity are marked as such; null is no point of the line. */
+  y: readonly Value[];
+  /** Above 0: `y` is an exponential mean with this weight of what was. */
+  smooth?: number;
   /** Both or none: a filled band from the one to the other. */
-  low?: readonly number[];
-  high?: readonly number[];
+  low?: readonly Value[];
+  high?: readonly Value[];
   width?: number;
   dashed?: boolean;
   /** On the axis at the right. */
@@ -86,48 +92,84 @@ export function cut(line: Line, kind: XKind, { min, max }: Extent): Line {
   return low === undefined || high === undefined ? part : { ...part, low: low.slice(from, to), high: high.slice(from, to) };
 }
 
-/** Is a step missing behind the i-th? Where the way to the next is more than three times those beside it. */
-export function gapBehind(steps: readonly number[], i: number): boolean {
-  if (i + 1 >= steps.length || i === 0) return false;
-  const way = steps[i + 1] - steps[i];
-  const after = i + 2 < steps.length ? steps[i + 2] - steps[i + 1] : 0;
-  return way > 3 * Math.max(steps[i] - steps[i - 1], after);
+/** Is a step missing behind the i-th point? */
+export const gapBehind = ({ steps, apart }: Pick<Line, 'steps' | 'apart'>, i: number): boolean =>
+  apart !== undefined && i + 1 < steps.length && isGap(steps[i + 1] - steps[i], apart);
+
+// ── what Chart.js draws ──
+
+/** x and y as the axes have them. */
+export interface Point {
+  x: number;
+  y: number;
+  step: number;
+  /** As it is, where the axis has no place for it. */
+  value: number;
+  /** Of marks: what cannot be drawn as a value. */
+  text?: string;
 }
 
-/** What is not known, of a quantity that is not reported at all, is no NaN but a gap. */
-export function reported(values: readonly number[], isReported: boolean): readonly (number | null)[] {
-  return isReported ? values : values.map((value) => (Number.isNaN(value) ? null : value));
+export interface Mark extends Point {
+  above: boolean;
+  nan: boolean;
+  colour: string;
 }
 
-/** Smallest and largest number of some lines, and of `others`; on a log axis only what is above 0. null: there is none. */
-export function extentOf(lines: readonly Line[], log: boolean, others: readonly number[] = []): Extent | null {
-  let min = Number.POSITIVE_INFINITY;
-  let max = Number.NEGATIVE_INFINITY;
-  const take = (value: number | null) => {
-    if (value === null || !Number.isFinite(value) || (log && value <= 0)) return;
-    if (value < min) min = value;
-    if (value > max) max = value;
+/** What has no place on a log axis lies at its lower end, but is not lost. */
+const place = (value: number, log: boolean, { min }: Extent) => (log && value <= 0 ? min : value);
+
+/** Overwrites what is there: the same points again and again. A point at NaN breaks the line. */
+export function fill(points: Point[], line: Line, kind: XKind, log: boolean, axis: Extent): void {
+  const xs = xOf(line, kind);
+  let n = 0;
+  const put = (x: number, y: number, step: number, value: number) => {
+    const point = points[n];
+    if (point === undefined) points.push({ x, y, step, value });
+    else {
+      point.x = x;
+      point.y = y;
+      point.step = step;
+      point.value = value;
+    }
+    n++;
   };
-  for (const { y, low, high, band } of lines) {
-    if (!band) for (const value of y) take(value);
-    if (low !== undefined && high !== undefined) {
-      for (const value of low) take(value);
-      for (const value of high) take(value);
+  for (let i = 0; i < xs.length; i++) {
+    const value = line.y[i];
+    if (value !== null) put(xs[i], Number.isFinite(value) ? place(value, log, axis) : Number.NaN, line.steps[i], value);
+    if (gapBehind(line, i)) put((xs[i] + xs[i + 1]) / 2, Number.NaN, line.steps[i], Number.NaN);
+  }
+  points.length = n;
+}
+
+/** Of each point: 0; a single one between gaps is no line and gets `size`. One number where it is the same for all. */
+export function radiusOf(points: readonly Point[], size: number): number | number[] {
+  const isBreak = (i: number) => i < 0 || i >= points.length || Number.isNaN(points[i].y);
+  const isSingle = (_: Point, i: number) => !isBreak(i) && isBreak(i - 1) && isBreak(i + 1);
+  return points.some(isSingle) ? points.map((point, i) => (isSingle(point, i) ? size : 0)) : 0;
+}
+
+/** One mark for what is not finite at a step, with the names of the lines; at the ends of the left axis. */
+export function marksOf(lines: readonly Line[], kind: XKind, axis: Extent): Mark[] {
+  const marks = new Map<string, Mark>();
+  for (const line of lines) {
+    const xs = xOf(line, kind);
+    const values = line.band ? (line.high ?? []) : line.y;
+    for (let i = 0; i < xs.length; i++) {
+      const value = values[i];
+      if (value === null || Number.isFinite(value)) continue;
+      const name = Number.isNaN(value) ? 'NaN' : value > 0 ? '+Inf' : '−Inf';
+      const key = `${line.steps[i]} ${name}`;
+      const known = marks.get(key);
+      if (known !== undefined) {
+        if (known.text!.length < 60) known.text = `${line.label}, ${known.text}`;
+        continue;
+      }
+      const at = { x: xs[i], y: name === '+Inf' ? axis.max : axis.min, step: line.steps[i], value };
+      marks.set(key, { ...at, text: `${line.label}: ${name}`, above: name === '+Inf', nan: name === 'NaN', colour: line.colour });
     }
   }
-  for (const value of others) take(value);
-  return min <= max ? { min, max } : null;
+  return [...marks.values()].sort((a, b) => a.x - b.x);
 }
 
-/** An axis with some room around the values; on a log axis at least a factor of 2 from end to end. */
-export function axisFor(extent: Extent | null, log: boolean): Extent {
-  if (extent === null) return log ? { min: 0.5, max: 2 } : { min: 0, max: 1 };
-  const { min, max } = extent;
-  if (log) {
-    const room = Math.max((max / min) ** 0.05, Math.sqrt(Math.max(1, 2 / (max / min))));
-    return { min: min / room, max: max * room };
-  }
-  const room = max > min ? 0.05 * (max - min) : Math.max(1e-9, 0.1 * Math.abs(max));
-  // Near 0 from above: from 0.
-  return { min: min >= 0 && min < 0.5 * max ? 0 : min - room, max: max + room };
-}
+/** What the tooltip says. */
+export const saying = ({ value, step, text }: Point, label: string): string => `${text ?? `${label}: ${shown(value)}`} · step ${step}`;

@@ -37,40 +37,48 @@ function pixelsOf(chart: Chart, line: Line): (value: number) => number {
   };
 }
 
-/** One filled shape for each stretch without a gap. */
+/** One filled shape for each stretch without a gap and without NaN. */
 function drawBand(chart: Chart, line: Line, kind: XKind): void {
-  const { low, high, steps } = line;
+  const { low, high } = line;
   if (low === undefined || high === undefined) return;
   const { ctx, scales } = chart;
   const xs = xOf(line, kind);
   const pixel = pixelsOf(chart, line);
-  const known = (i: number) => !Number.isNaN(low[i]) && !Number.isNaN(high[i]);
   const from = Math.max(0, firstFrom(xs, scales['x'].min) - 1);
   const to = Math.min(xs.length, firstFrom(xs, scales['x'].max) + 1);
   ctx.fillStyle = line.colour;
   ctx.strokeStyle = line.colour;
   ctx.lineWidth = 1;
-  let start = from;
-  for (let i = from; i < to; i++) {
-    const ends = i + 1 === to || !known(i + 1) || gapBehind(steps, i);
-    if (!known(i)) start = i + 1;
-    else if (ends) {
-      const across: number[] = [];
-      for (let k = start; k <= i; k++) across.push(scales['x'].getPixelForValue(xs[k]));
-      ctx.beginPath();
-      for (let k = start; k <= i; k++) ctx.lineTo(across[k - start], pixel(high[k]));
-      for (let k = i; k >= start; k--) ctx.lineTo(across[k - start], pixel(low[k]));
-      ctx.closePath();
-      ctx.globalAlpha = line.band ? 0.13 : 0.16;
-      ctx.fill();
-      // Else it has a line along it.
-      if (line.band) {
-        ctx.globalAlpha = 0.3;
-        ctx.stroke();
-      }
-      start = i + 1;
+  let [across, lows, highs]: number[][] = [[], [], []];
+  const finish = () => {
+    if (across.length === 0) return;
+    ctx.beginPath();
+    for (let k = 0; k < across.length; k++) ctx.lineTo(across[k], highs[k]);
+    for (let k = across.length - 1; k >= 0; k--) ctx.lineTo(across[k], lows[k]);
+    ctx.closePath();
+    ctx.globalAlpha = line.band ? 0.13 : 0.16;
+    ctx.fill();
+    // Else it has a line along it.
+    if (line.band) {
+      ctx.globalAlpha = 0.3;
+      ctx.stroke();
     }
+    [across, lows, highs] = [[], [], []];
+  };
+  for (let i = from; i < to; i++) {
+    const bottom = low[i];
+    const top = high[i];
+    if (bottom !== null && top !== null) {
+      if (Number.isNaN(bottom) || Number.isNaN(top)) finish();
+      else {
+        across.push(scales['x'].getPixelForValue(xs[i]));
+        lows.push(pixel(bottom));
+        highs.push(pixel(top));
+      }
+    }
+    if (gapBehind(line, i)) finish();
   }
+  finish();
   ctx.globalAlpha = 1;
 }
 

@@ -11,24 +11,16 @@ import {
   Tooltip,
 } from 'chart.js';
 import zoom from 'chartjs-plugin-zoom';
-import { shown } from '../format.ts';
+import { type Point, saying } from './lines.ts';
 import { overlayPlugin } from './overlay.ts';
 import { logTicks, stepTicks, tickLabel, timeTicks } from './ticks.ts';
 
 Chart.register(LinearScale, LogarithmicScale, LineController, LineElement, PointElement, Tooltip, zoom, overlayPlugin);
 Chart.defaults.font.size = 11;
 
-/** x as the axis has it; `text` is of marks: what cannot be drawn as a value. */
-export interface Point {
-  x: number;
-  y: number;
-  step: number;
-  text?: string;
-}
-
 export type LineChart = Chart<'line', Point[]>;
 
-export interface Handlers {
+interface Handlers {
   /** Ends of the x axis after zooming or panning. */
   zoomed(min: number, max: number): void;
   /** The line that was clicked, by its id. */
@@ -67,10 +59,7 @@ export function createChart(canvas: HTMLCanvasElement, { zoomed, picked }: Handl
           displayColors: false,
           callbacks: {
             title: () => '',
-            label: ({ raw, dataset }) => {
-              const { y, step, text } = raw as Point;
-              return `${text ?? `${dataset.label}: ${shown(y)}`} · step ${step}`;
-            },
+            label: ({ raw, dataset }) => saying(raw as Point, dataset.label ?? ''),
           },
         },
         zoom: {
@@ -104,7 +93,7 @@ export function createChart(canvas: HTMLCanvasElement, { zoomed, picked }: Handl
   return chart;
 }
 
-export interface AxisLook {
+interface AxisLook {
   ink: string;
   line: string;
   title: string;

@@ -1,6 +1,40 @@
-/** Where an axis has its ticks, and what stands there: powers of ten, and the time of day. Pure. */
+/** Where an axis ends and has its ticks, and what stands there: powers of ten, and the time of day. Pure. */
 import { shown } from '../format.ts';
-import type { Extent } from './lines.ts';
+import type { Value } from '../series.ts';
+import type { Extent, Line } from './lines.ts';
+
+/** Smallest and largest number of some lines, and of `others`; on a log axis only what is above 0. null: there is none. */
+export function extentOf(lines: readonly Line[], log: boolean, others: readonly number[] = []): Extent | null {
+  let min = Number.POSITIVE_INFINITY;
+  let max = Number.NEGATIVE_INFINITY;
+  const take = (value: Value) => {
+    if (value === null || !Number.isFinite(value) || (log && value <= 0)) return;
+    if (value < min) min = value;
+    if (value > max) max = value;
+  };
+  for (const { y, low, high, band } of lines) {
+    if (!band) for (const value of y) take(value);
+    if (low !== undefined && high !== undefined) {
+      for (const value of low) take(value);
+      for (const value of high) take(value);
+    }
+  }
+  for (const value of others) take(value);
+  return min <= max ? { min, max } : null;
+}
+
+/** An axis with some room around the values; on a log axis at least a factor of 2 from end to end. */
+export function axisFor(extent: Extent | null, log: boolean): Extent {
+  if (extent === null) return log ? { min: 0.5, max: 2 } : { min: 0, max: 1 };
+  const { min, max } = extent;
+  if (log) {
+    const room = Math.max((max / min) ** 0.05, Math.sqrt(Math.max(1, 2 / (max / min))));
+    return { min: min / room, max: max * room };
+  }
+  const room = max > min ? 0.05 * (max - min) : Math.max(1e-9, 0.1 * Math.abs(max));
+  // Near 0 from above: from 0.
+  return { min: min >= 0 && min < 0.5 * max ? 0 : min - room, max: max + room };
+}
 
 const SLACK = 1e-9;
 

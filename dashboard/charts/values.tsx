@@ -22,7 +22,8 @@ function textAt(line: Line, at: number): string {
 
 export function Values({ lines, pickable, picked, onPick }: Props) {
   const step = cursor.value;
-  const newest = (line: Line) => line.steps.length - 1;
+  // Not every step has a value of each.
+  const newest = ({ band, high, y }: Line) => ((band ? high : y) ?? []).findLastIndex((value) => value !== null);
   const [longest] = lines;
   const at = longest === undefined ? -1 : step === null ? newest(longest) : pointAt(longest, step);
   return (

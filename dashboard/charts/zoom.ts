@@ -1,5 +1,6 @@
 /** Changes which steps are shown: what zooming, panning, the follow switch and reset do to the view. Draws nothing. */
-import { change, dataOf, shownRange, view } from '../store.ts';
+import { dataOf } from '../store.ts';
+import { change, shownRange, view } from '../viewState.ts';
 import { nearest, type XKind } from './lines.ts';
 
 /** The points that an axis goes by. */

@@ -2,7 +2,8 @@
 import { useEffect, useState } from 'preact/hooks';
 import type { WarningAnswer } from '../../src/telemetry/api.ts';
 import { tick } from '../redraw.ts';
-import { dataOf, view } from '../store.ts';
+import { dataOf } from '../store.ts';
+import { view } from '../viewState.ts';
 import './announcer.css';
 
 /** Kept in the page, so that one is not gone before it is read out. */

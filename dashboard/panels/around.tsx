@@ -6,7 +6,8 @@ import { askSeries } from '../api.ts';
 import { now } from '../clock.ts';
 import { shown } from '../format.ts';
 import { sparkOf } from '../spark.ts';
-import { change, type RunData } from '../store.ts';
+import type { RunData } from '../store.ts';
+import { change } from '../viewState.ts';
 
 const DISTANCES = [50, 200, 1000];
 const distance = signal(200);

@@ -1,17 +1,20 @@
 /** One connection: its matrix, its measures with their course, its memory. Which one: chosen here or elsewhere, else by itself. */
 import { useRef, useState } from 'preact/hooks';
 import type { StepAnswer } from '../../src/telemetry/api.ts';
-import { MEASURES_SHOWN, measureText, neighbour, openOf, sparkPath } from '../connection.ts';
+import { MEASURES_SHOWN, measureText, neighbour, openOf, toggled } from '../connection.ts';
 import { bytes, fromWire } from '../format.ts';
 import { clip } from '../heat.ts';
 import { restTick } from '../redraw.ts';
+import { type Size, sparkPath } from '../spark.ts';
 import { sparksOf } from '../sparks.ts';
-import { change, dataOf, type RunData, shownRange, view } from '../store.ts';
+import { dataOf, type RunData } from '../store.ts';
 import { gainMeasure } from '../view.ts';
+import { change, shownRange, view } from '../viewState.ts';
 import './connection.css';
 import { Matrix } from './matrix.tsx';
 import { Panel } from './panel.tsx';
 
+const COURSE: Size = { width: 100, height: 18 };
 const KEYS = MEASURES_SHOWN.map(([key]) => key);
 
 function Spark({ path }: { path: string }) {
@@ -56,7 +59,7 @@ function Picker({ names, name }: PickerProps) {
         data-testid="pick"
         aria-pressed={isPicked}
         title="draw its gain beside the worst ones"
-        onClick={() => change({ picked: isPicked ? picked.filter((each) => each !== name) : [...picked, name] })}
+        onClick={() => change({ picked: toggled(picked, name) })}
       >
         Draw its line
       </button>
@@ -104,7 +107,7 @@ function Measures({ known, latest, place, explained }: MeasuresProps) {
                 {label}
                 {explained ? <small>{help}</small> : null}
               </th>
-              <td class="cn-course">{course === undefined ? null : <Spark path={sparkPath(clip(course, range), 100, 18)} />}</td>
+              <td class="cn-course">{course === undefined ? null : <Spark path={sparkPath(clip(course, range), COURSE)} />}</td>
               <td>{value}</td>
             </tr>
           );

@@ -4,16 +4,17 @@ import { grownWorst } from '../charts/grown.ts';
 import { LineChart } from '../charts/lineChart.tsx';
 import type { Line } from '../charts/lines.ts';
 import { tick } from '../redraw.ts';
-import { bandsFor, view } from '../store.ts';
-import { runColour } from '../theme.ts';
+import { bandsFor } from '../store.ts';
+import { currentTheme, lineColour } from '../theme.ts';
+import { view } from '../viewState.ts';
 import { Panel } from './panel.tsx';
 
 const SIDES = [
-  { measure: 'rowDeviation', label: 'row', colour: runColour(0) },
-  { measure: 'columnDeviation', label: 'column', colour: runColour(1) },
+  { measure: 'rowDeviation', label: 'row' },
+  { measure: 'columnDeviation', label: 'column' },
 ];
 
-function linesOf(run: string, { measure, label, colour }: (typeof SIDES)[number]): Line[] {
+function linesOf(run: string, { measure, label }: (typeof SIDES)[number], colour: string): Line[] {
   const bands = bandsFor(run, measure);
   if (bands === null) return [];
   const { open, smooth, log } = view.value;
@@ -28,12 +29,13 @@ function linesOf(run: string, { measure, label, colour }: (typeof SIDES)[number]
 function Chart() {
   tick.value;
   const { run, hidden, log } = view.value;
+  const { dark } = currentTheme();
   if (run === null) return null;
   return (
     <LineChart
       id="deviation"
       title="Deviation of row and column sums"
-      lines={hidden.includes(run) ? [] : SIDES.flatMap((side) => linesOf(run, side))}
+      lines={hidden.includes(run) ? [] : SIDES.flatMap((side, i) => linesOf(run, side, lineColour(i, dark)))}
       track={bandsFor(run, SIDES[0].measure)}
       log={log}
       unit="distance from 1"

@@ -4,12 +4,14 @@ import { bandLine } from '../charts/bandLine.ts';
 import { grownEnvelope, grownWorst } from '../charts/grown.ts';
 import { LineChart } from '../charts/lineChart.tsx';
 import type { Cone, Line, Threshold } from '../charts/lines.ts';
+import { toggled } from '../connection.ts';
 import { fromWire, shown } from '../format.ts';
 import { tick } from '../redraw.ts';
-import { type Bands, filterOf, worstOf } from '../series.ts';
-import { bandsFor, change, dataOf, type RunData, view } from '../store.ts';
+import { type Bands, filterOf, pointWidth, worstOf } from '../series.ts';
+import { bandsFor, dataOf, type RunData } from '../store.ts';
 import { colourOfRun, currentTheme, lineColour } from '../theme.ts';
 import { gainMeasure } from '../view.ts';
+import { change, view } from '../viewState.ts';
 import './gain.css';
 import { Panel } from './panel.tsx';
 
@@ -66,8 +68,12 @@ function connectionLines(bands: Bands, run: string): Line[] {
   if (allowed.length === 0) return lines;
   const all = grownEnvelope(bands, filter, (name) => pattern.test(name));
   const { steps, times } = bands;
+  const apart = pointWidth(steps, bands.bucket);
   const label = allowed.length === names.length ? `all ${names.length}` : `${allowed.length} of ${names.length}`;
-  return [...lines, { id: `envelope ${run}`, label, colour: soft, steps, times, y: all.max, low: all.min, high: all.max, band: true }];
+  return [
+    ...lines,
+    { id: `envelope ${run}`, label, colour: soft, steps, times, apart, y: all.max, low: all.min, high: all.max, band: true },
+  ];
 }
 
 /** G of a run; for the gain of the layers, the largest of them. */
@@ -91,10 +97,6 @@ function runLine(run: string, together: string[], main: boolean): Line[] {
   ];
 }
 
-function toggle(list: readonly string[], entry: string): string[] {
-  return list.includes(entry) ? list.filter((other) => other !== entry) : [...list, entry];
-}
-
 function Legend() {
   const { run, compare, hidden } = view.value;
   const together = [...new Set([run!, ...compare])];
@@ -106,7 +108,7 @@ function Legend() {
           type="button"
           data-testid={`legend-${name}`}
           aria-pressed={!hidden.includes(name)}
-          onClick={() => change({ hidden: toggle(hidden, name) })}
+          onClick={() => change({ hidden: toggled(hidden, name) })}
         >
           <i class="chart-swatch" style={{ color: colourOfRun(name, together) }} />
           {name}
@@ -138,7 +140,7 @@ function Chart({ title }: { title: string }) {
       cone={cone}
       note={coneNote(cone)}
       pickable={new Set(known.detail.connections.map(({ name }) => name))}
-      onPick={(name) => change({ picked: toggle(view.value.picked, name) })}
+      onPick={(name) => change({ picked: toggled(view.value.picked, name) })}
       empty={bands === null ? 'Loading …' : filter !== '' ? 'No connection matches the filter.' : 'Nothing to show.'}
     />
   );

@@ -9,9 +9,10 @@ import { shown } from '../format.ts';
 import { clip, columnsOf, orderRows, rangeOf } from '../heat.ts';
 import { mapTick } from '../redraw.ts';
 import { type Band, type Bands, filterOf } from '../series.ts';
-import { bandsFor, change, dataOf, shownRange, view } from '../store.ts';
+import { bandsFor, dataOf } from '../store.ts';
 import { currentTheme } from '../theme.ts';
 import { gainMeasure, type View } from '../view.ts';
+import { change, shownRange, view } from '../viewState.ts';
 import { HeatCanvas } from './heatCanvas.tsx';
 import './heatmap.css';
 import { brokenColour, paintScale } from './heatPaint.ts';
@@ -88,12 +89,13 @@ interface ToolsProps {
 function Tools({ bands, rows, range, table, onTable }: ToolsProps) {
   const row = useRef<HTMLDivElement>(null);
   const title = titleOf(view.value);
-  const named = (ending: string) => fileName(view.value.run ?? '', 'heatmap', ending);
+  const run = view.value.run ?? '';
+  const named = (ending: string) => fileName(run, 'heatmap', ending);
   const picture = async () => {
     const map = row.current?.closest('.panel')?.querySelector<HTMLCanvasElement>('canvas[data-testid=heatmap]');
     if (map == null) return;
     const names = rows.map(({ connection }) => connection);
-    const file = await heatPicture(map, `${view.value.run}: ${title}`, names, bands.steps, range);
+    const file = await heatPicture(map, `${run}: ${title}`, names, bands.steps, range);
     if (file !== null) save(named('png'), file);
   };
   const tool = (label: string, act: () => void) => (
@@ -106,7 +108,7 @@ function Tools({ bands, rows, range, table, onTable }: ToolsProps) {
       <TableButton id="heatmap" title="Heatmap" shown={table} onToggle={onTable} />
       {tool('PNG', () => void picture())}
       {tool('CSV', () => saveText(named('csv'), 'text/csv', csvOf(linesOf(bands, rows))))}
-      {tool('JSON', () => saveText(named('json'), 'application/json', jsonOf(gainMeasure(view.value), linesOf(bands, rows))))}
+      {tool('JSON', () => saveText(named('json'), 'application/json', jsonOf(run, gainMeasure(view.value), linesOf(bands, rows))))}
     </div>
   );
 }

@@ -3,7 +3,7 @@ import { useEffect, useRef } from 'preact/hooks';
 import { clearCursor, cursor, moveCursor } from '../charts/cursor.ts';
 import { resetZoom, toggleFollow } from '../charts/zoom.ts';
 import { actionOf, type Focused, KEYS, toClose } from '../keys.ts';
-import { change, view } from '../store.ts';
+import { change, view } from '../viewState.ts';
 import './help.css';
 
 const DIALOG = 'help-dialog';

@@ -3,21 +3,19 @@ import { bandLine } from '../charts/bandLine.ts';
 import { LineChart } from '../charts/lineChart.tsx';
 import type { Line } from '../charts/lines.ts';
 import { tick } from '../redraw.ts';
-import { bandsFor, dataOf, view } from '../store.ts';
+import { bandsFor } from '../store.ts';
 import { colourOfRun, currentTheme } from '../theme.ts';
+import { view } from '../viewState.ts';
 import { Panel } from './panel.tsx';
 
 function scalarLine(run: string, scalar: 'loss' | 'gradientNorm', label: string, colour: string): Line[] {
   const bands = bandsFor(run, scalar);
   if (bands === null || bands.bands.length === 0) return [];
   const right = scalar === 'gradientNorm';
-  const isReported = dataOf(run)?.latest?.[scalar] !== null;
   const { smooth } = view.value;
   const id = right ? `gradient norm ${run}` : `loss ${run}`;
   const width = right ? 1.2 : 2;
-  return [
-    bandLine(bands, bands.bands[0], { id, label, colour, width, right, dashed: right, value: 'middle', smooth, log: false, isReported }),
-  ];
+  return [bandLine(bands, bands.bands[0], { id, label, colour, width, right, dashed: right, value: 'middle', smooth, log: false })];
 }
 
 function Chart() {

@@ -2,12 +2,15 @@
 
 import { useMemo, useState } from 'preact/hooks';
 import type { RunDetail, StepAnswer } from '../../src/telemetry/api.ts';
+import { fileName, memoryCsv, memoryJson } from '../charts/exports.ts';
+import { saveText } from '../charts/save.ts';
 import { TableButton } from '../charts/tableButton.tsx';
 import { bytes } from '../format.ts';
 import { barPaths, byteTicks, highestOf, type Memory, memoryOf, totalOf } from '../memory.ts';
 import { restTick } from '../redraw.ts';
-import { change, dataOf, view } from '../store.ts';
+import { dataOf } from '../store.ts';
 import { depthColour } from '../theme.ts';
+import { change, view } from '../viewState.ts';
 import './memory.css';
 import { Panel } from './panel.tsx';
 
@@ -157,12 +160,24 @@ function Known({ run, memory: text }: KnownProps) {
   return useMemo(() => {
     const memory = memoryOf(JSON.parse(text) as NonNullable<StepAnswer['memory']>, run.memoryKinds);
     const names = run.connections.map(({ name }) => name);
+    const tool = (label: string, type: string, text: () => string) => (
+      <button
+        type="button"
+        data-testid={`${label.toLowerCase()}-memory`}
+        aria-label={`Memory: save as ${label}`}
+        onClick={() => saveText(fileName(run.run, 'memory', label.toLowerCase()), type, text())}
+      >
+        {label}
+      </button>
+    );
     return (
       <>
         <Totals memory={memory} />
         <Bars memory={memory} names={names} />
         <div class="chart-tools">
           <TableButton id="memory" title="Memory" shown={table} onToggle={() => setTable(!table)} />
+          {tool('CSV', 'text/csv', () => memoryCsv(memory, names))}
+          {tool('JSON', 'application/json', () => memoryJson(run.run, dataOf(run.run)?.latest?.step ?? null, memory, names))}
         </div>
         {table ? <Table memory={memory} names={names} /> : null}
       </>

@@ -1,6 +1,6 @@
 /** A panel of the page: title, tools, and a body that is mounted only where it can be seen. */
 import type { ComponentChildren } from 'preact';
-import { useEffect, useRef, useState } from 'preact/hooks';
+import { useEffect, useErrorBoundary, useRef, useState } from 'preact/hooks';
 
 interface Props {
   /** Also the test id, with "panel-" in front. */
@@ -14,6 +14,20 @@ interface Props {
   children: ComponentChildren;
 }
 
+/** A panel that fails leaves the others as they are. */
+export function Safe({ children }: { children: ComponentChildren }) {
+  const [error, retry] = useErrorBoundary();
+  if (error === undefined) return <>{children}</>;
+  return (
+    <p role="alert" data-testid="failed">
+      This cannot be shown: {error instanceof Error ? error.message : String(error)}{' '}
+      <button type="button" onClick={retry}>
+        Try again
+      </button>
+    </p>
+  );
+}
+
 export function Panel({ id, title, tools, wide = false, height, children }: Props) {
   const section = useRef<HTMLElement>(null);
   const body = useRef<HTMLDivElement>(null);
@@ -22,9 +36,12 @@ export function Panel({ id, title, tools, wide = false, height, children }: Prop
   const [room, setRoom] = useState(height);
   useEffect(() => {
     const observer = new IntersectionObserver(
-      ([entry]) => {
-        if (!entry.isIntersecting && body.current!.childElementCount > 0) setRoom(`${body.current!.offsetHeight}px`);
-        setSeen(entry.isIntersecting);
+      (entries) => {
+        const isSeen = entries.at(-1)!.isIntersecting;
+        // Who is in it with the keyboard stays there.
+        if (!isSeen && body.current!.contains(document.activeElement)) return;
+        if (!isSeen && body.current!.childElementCount > 0) setRoom(`${body.current!.offsetHeight}px`);
+        setSeen(isSeen);
       },
       { rootMargin: '200px' },
     );
@@ -38,7 +55,7 @@ export function Panel({ id, title, tools, wide = false, height, children }: Prop
         {tools}
       </div>
       <div ref={body} class="body" style={{ minHeight: seen ? height : room }}>
-        {seen ? children : null}
+        {seen ? <Safe>{children}</Safe> : null}
       </div>
     </section>
   );

@@ -4,8 +4,9 @@ import type { RunSummary } from '../../src/telemetry/api.ts';
 import { now } from '../clock.ts';
 import { restTick } from '../redraw.ts';
 import { COLUMNS, nextOrder, type Order, sortRuns } from '../runTable.ts';
-import { change, choose, runs, view } from '../store.ts';
+import { runs } from '../store.ts';
 import { colourOfRun } from '../theme.ts';
+import { change, choose, view } from '../viewState.ts';
 import { Panel } from './panel.tsx';
 import './runs.css';
 

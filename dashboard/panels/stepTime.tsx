@@ -3,14 +3,16 @@ import { bandLine } from '../charts/bandLine.ts';
 import { LineChart } from '../charts/lineChart.tsx';
 import { shown } from '../format.ts';
 import { tick } from '../redraw.ts';
-import type { Bands } from '../series.ts';
-import { bandsFor, dataOf, view } from '../store.ts';
+import type { Bands, Value } from '../series.ts';
+import { bandsFor, dataOf } from '../store.ts';
 import { colourOfRun } from '../theme.ts';
+import { view } from '../viewState.ts';
 import { Panel } from './panel.tsx';
 
+const ms = (seconds: Value): Value => (seconds === null ? null : 1000 * seconds);
 const inMs = (bands: Bands): Bands => ({
   ...bands,
-  bands: bands.bands.map(({ connection, min, max }) => ({ connection, min: min.map((s) => 1000 * s), max: max.map((s) => 1000 * s) })),
+  bands: bands.bands.map(({ connection, min, max }) => ({ connection, min: min.map(ms), max: max.map(ms) })),
 });
 
 function Cost() {
@@ -38,10 +40,12 @@ function Chart() {
     .flatMap((name) => {
       const bands = bandsFor(name, 'stepSeconds');
       if (bands === null || bands.bands.length === 0) return [];
-      const ms = inMs(bands);
+      const scaled = inMs(bands);
       const label = together.length > 1 ? `step time of ${name}` : 'step time';
       const colour = colourOfRun(name, together);
-      return [bandLine(ms, ms.bands[0], { id: `step time ${name}`, label, colour, width: 1.5, value: 'largest', smooth, log: false })];
+      return [
+        bandLine(scaled, scaled.bands[0], { id: `step time ${name}`, label, colour, width: 1.5, value: 'largest', smooth, log: false }),
+      ];
     });
   return (
     <LineChart id="stepTime" title="Step time" lines={lines} track={bandsFor(run, 'stepSeconds')} unit="ms" empty="Nothing to show." />

@@ -3,8 +3,8 @@ import type { ComponentChildren } from 'preact';
 import { useState } from 'preact/hooks';
 import { resetZoom, toggleFollow } from '../charts/zoom.ts';
 import { filterOf } from '../series.ts';
-import { change, view } from '../store.ts';
 import type { View } from '../view.ts';
+import { change, view, writeAddress } from '../viewState.ts';
 import './toolbar.css';
 
 function Group({ label, children }: { label: string; children: ComponentChildren }) {
@@ -108,7 +108,7 @@ async function copyText(text: string): Promise<boolean> {
 function Copy() {
   const [said, setSaid] = useState('');
   const copy = async () => {
-    const done = await copyText(location.href);
+    const done = await copyText(writeAddress());
     setSaid(done ? 'copied' : 'not allowed here: it is in the address line');
     setTimeout(() => setSaid(''), 4000);
   };

@@ -3,10 +3,11 @@ import { useState } from 'preact/hooks';
 import type { WarningAnswer } from '../../src/telemetry/api.ts';
 import { acknowledge } from '../api.ts';
 import { now } from '../clock.ts';
-import { takeWarning } from '../live.ts';
+import { redraw } from '../redraw.ts';
 import { signOf } from '../signs.ts';
-import { change, type RunData } from '../store.ts';
+import { type RunData, takeWarning } from '../store.ts';
 import { endOfWarning } from '../timeline.ts';
+import { change } from '../viewState.ts';
 import { about, clockTime, count, long, range } from '../words.ts';
 import { Around } from './around.tsx';
 import { openRunbook } from './runbook.tsx';
@@ -41,6 +42,7 @@ function Acknowledge({ warning, known }: { warning: WarningAnswer; known: RunDat
     setState({ busy: true, failed: null });
     try {
       takeWarning(await acknowledge(run, id));
+      redraw();
       setState({ busy: false, failed: null });
     } catch (error) {
       setState({ busy: false, failed: (error as Error).message });

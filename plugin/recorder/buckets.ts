@@ -22,12 +22,32 @@ export interface Bucket {
   measuresMax: Float32Array;
 }
 
-/** Takes b into the running minimum a (or maximum): NaN does not count. */
+/** A NaN does not count in a minimum and wins in a maximum: a bucket with one shows it and still has its lowest number. */
 function takeMin(into: Float64Array | Float32Array, values: ArrayLike<number>): void {
   for (let i = 0; i < into.length; i++) if (values[i] < into[i] || Number.isNaN(into[i])) into[i] = values[i];
 }
 function takeMax(into: Float64Array | Float32Array, values: ArrayLike<number>): void {
-  for (let i = 0; i < into.length; i++) if (values[i] > into[i] || Number.isNaN(into[i])) into[i] = values[i];
+  for (let i = 0; i < into.length; i++) if (values[i] > into[i] || Number.isNaN(values[i])) into[i] = values[i];
+}
+
+/** A minimum above its maximum: no value was known. */
+const NONE = { min: Number.POSITIVE_INFINITY, max: Number.NEGATIVE_INFINITY };
+export const isNone = (min: number, max: number): boolean => min > max;
+
+/** One that is not known (null) does not count on either side. */
+function takeScalars({ scalarsMin, scalarsMax }: Bucket, report: StepReport): void {
+  SCALARS.forEach((key, i) => {
+    const value = report[key];
+    if (value === null) return;
+    const first = isNone(scalarsMin[i], scalarsMax[i]);
+    if (first || value < scalarsMin[i] || Number.isNaN(scalarsMin[i])) scalarsMin[i] = value;
+    if (first || value > scalarsMax[i] || Number.isNaN(value)) scalarsMax[i] = value;
+  });
+}
+
+/** The largest value so far: a NaN counts only as long as there was nothing else. */
+export function largest(soFar: number | null, value: number): number {
+  return soFar === null || Number.isNaN(soFar) || value > soFar ? value : soFar;
 }
 
 /**
@@ -36,7 +56,6 @@ function takeMax(into: Float64Array | Float32Array, values: ArrayLike<number>): 
  * @param changed receives every bucket touched, by "level:bucket"
  */
 export function addToBuckets(open: readonly (Bucket | undefined)[], report: StepReport, changed: Map<string, Bucket>): Bucket[] {
-  const scalars = Float64Array.from(SCALARS, (key) => report[key] ?? Number.NaN);
   return Array.from({ length: LEVELS }, (_, i) => {
     const level = i + 1;
     const bucket = Math.floor(report.step / FACTOR ** level);
@@ -48,14 +67,13 @@ export function addToBuckets(open: readonly (Bucket | undefined)[], report: Step
       firstStep: report.step,
       firstTime: report.time,
       count: 0,
-      scalarsMin: scalars.slice(),
-      scalarsMax: scalars.slice(),
+      scalarsMin: new Float64Array(SCALARS.length).fill(NONE.min),
+      scalarsMax: new Float64Array(SCALARS.length).fill(NONE.max),
       measuresMin: report.measures.slice(),
       measuresMax: report.measures.slice(),
     };
     next.count++;
-    takeMin(next.scalarsMin, scalars);
-    takeMax(next.scalarsMax, scalars);
+    takeScalars(next, report);
     takeMin(next.measuresMin, report.measures);
     takeMax(next.measuresMax, report.measures);
     changed.set(key, next);

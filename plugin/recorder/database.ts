@@ -10,7 +10,9 @@
  *   measures: float32 [measure, connection]; mapping: float32 [connection, n, n], the token-mean H_res;
  *   nonfinite: float64 [connection]; memory: float64 [kind, connection], bytes. All little-endian.
  * - buckets: minimum and maximum of every scalar and measure over 8^level consecutive step numbers, level 1 to 5,
- *   brought up to date with every commit. NaN does not count; a bucket of NaN only is NaN.
+ *   brought up to date with every commit. A NaN makes the maximum NaN and does not count in the minimum, unless all are.
+ *   A scalar that is not known does not count; where none is, the minimum is +Inf and the maximum −Inf. In the first
+ *   recordings neither counted, and a bucket with nothing else is NaN.
  * - warnings: one row per warning raised: what it was (JSON), when it ended, when it was acknowledged.
  *   detectors: their state, to go on after a restart.
  *

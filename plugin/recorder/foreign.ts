@@ -4,13 +4,14 @@
  */
 import { closeSync, openSync, readSync, writeSync } from 'node:fs';
 import { toStepAnswer, toWarningAnswer } from '../../src/telemetry/answer.ts';
-import type { ConnectionInfo } from '../../src/telemetry/sample.ts';
-import { SEVERITIES } from '../../src/telemetry/warning.ts';
+import { type ConnectionInfo, MEMORY_KINDS } from '../../src/telemetry/sample.ts';
 import { recordedForecast } from '../detection.ts';
 import { FieldError } from '../fieldError.ts';
 import { SCALARS } from './buckets.ts';
 import { type Db, foreignSchema, hasWarnings } from './database.ts';
 import { isRunName } from './directory.ts';
+import { checkColumns } from './foreignColumns.ts';
+import { checkWarnings } from './foreignWarnings.ts';
 import {
   type AttemptRow,
   attemptRows,
@@ -88,6 +89,7 @@ function checkContent(reader: Reader): string {
     checkTexts(db, 'warnings', ['warning']);
     checkTexts(db, 'detectors', ['state']);
   }
+  checkColumns(db);
   const rows = attemptRows(reader);
   const run = rows.at(-1)?.run ?? '';
   if (!isRunName(run)) refuse('must have a run name of 1 to 64 of A–Z a–z 0–9 . _ -, beginning with a letter or digit', run);
@@ -118,14 +120,15 @@ function checkAttempt(db: Db, row: AttemptRow): void {
     isWhole(connections.length, 1, CONNECTIONS_AT_MOST) &&
     connections.every((info) => isText(info?.name) && KINDS.includes(info.kind) && (info.convention === null || isText(info.convention)));
   const measures = measuresOf(row);
-  const kinds = JSON.parse(row.memory_kinds) as unknown;
-  if (!isHeader || !isTexts(measures) || !isTexts(kinds)) refuse('must tell its connections and measures', `attempt ${row.attempt}`);
+  if (!isHeader || !isTexts(measures)) refuse('must tell its connections and measures', `attempt ${row.attempt}`);
+  const kinds = JSON.stringify(MEMORY_KINDS);
+  if (row.memory_kinds !== kinds) refuse(`must have ${kinds} as memory_kinds`, row.memory_kinds.slice(0, 200));
   const layers = connections.length;
   const steps = {
     measures: 4 * measures.length * layers,
     mapping: 4 * layers * streams ** 2,
     nonfinite: 8 * layers,
-    memory: 8 * kinds.length * layers,
+    memory: 8 * MEMORY_KINDS.length * layers,
   };
   const side = { scalars: 8 * SCALARS.length, measures: 4 * measures.length * layers };
   const buckets = { scalars_min: side.scalars, scalars_max: side.scalars, measures_min: side.measures, measures_max: side.measures };
@@ -151,11 +154,8 @@ function checkReading(reader: Reader): void {
     const { header, attempt, report } = newest;
     toStepAnswer(header, attempt, report, recordedForecast(header, readDetectorState(db), report.step));
   }
-  for (const record of readWarningRows(db).keys()) {
-    const { rule, severity, message, runbook } = toWarningAnswer(record);
-    const isOurs = isText(rule) && SEVERITIES.includes(severity) && typeof message === 'string' && /^runbook\.md#[\w-]+$/.test(runbook);
-    if (!isOurs) refuse('must hold warnings as gainwatch writes them', `warning ${record.id}`);
-  }
+  checkWarnings(db);
+  for (const record of readWarningRows(db).keys()) toWarningAnswer(record);
   for (const measure of ['loss', 'forwardGain']) readSeries(reader, { measure, points: 1 });
   readDetail(reader);
 }

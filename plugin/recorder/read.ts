@@ -3,11 +3,10 @@ import type { AttemptInfo, RunDetail, RunSummary } from '../../src/telemetry/api
 import { MEASURES } from '../../src/telemetry/catalogue.ts';
 import type { Outcome, StepReport } from '../../src/telemetry/report.ts';
 import { type ConnectionInfo, MEMORY_KINDS, type RunHeader } from '../../src/telemetry/sample.ts';
-import { countActive } from '../../src/telemetry/warning.ts';
 import { toWire, type WireNumber } from '../../src/telemetry/wire.ts';
 import { doubles, floats, fromSql, type SqlBlob, type SqlNumber } from './blobs.ts';
 import { type Db, openForReading } from './database.ts';
-import { readWarningRows } from './warnings.ts';
+import { countActiveIn } from './warnings.ts';
 import { isAlive } from './write.ts';
 
 export interface Reader {
@@ -90,7 +89,7 @@ function summaryOf(reader: Reader, newest: AttemptRow): Omit<RunSummary, 'live'>
     lastLoss: wire(last?.loss),
     lastCompositeGain: wire(last?.composite_gain),
     maxCompositeGain: wire(newest.max_composite_gain),
-    activeWarnings: countActive(readWarningRows(reader.db).keys()),
+    activeWarnings: countActiveIn(reader.db),
   };
 }
 

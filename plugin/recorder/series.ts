@@ -5,7 +5,7 @@ import type { RunHeader } from '../../src/telemetry/sample.ts';
 import { toWire } from '../../src/telemetry/wire.ts';
 import { FieldError } from '../fieldError.ts';
 import { doubles, floats, fromSql, isBlob, type SqlBlob, type SqlNumber } from './blobs.ts';
-import { FACTOR, LEVELS, SCALARS } from './buckets.ts';
+import { FACTOR, isNone, LEVELS, SCALARS } from './buckets.ts';
 import { type AttemptRow, attemptRows, headerOf, measuresOf, type Reader } from './read.ts';
 
 export interface SeriesQuery {
@@ -147,9 +147,11 @@ function mergeInto(size: number, width: number) {
   const min: Value[][] = Array.from({ length: width }, () => []);
   const max: Value[][] = Array.from({ length: width }, () => []);
   let bucket = -1;
+  // As in a bucket: what is not known (null) does not count, a NaN only in a maximum, where it wins.
   const better = (a: Value, b: Value, smaller: boolean) => {
-    if (a === null || Number.isNaN(a)) return b === null ? a : b;
-    if (b === null || Number.isNaN(b)) return a;
+    if (a === null || b === null) return a ?? b;
+    if (Number.isNaN(a)) return smaller ? b : a;
+    if (Number.isNaN(b)) return smaller ? a : b;
     return (smaller ? b < a : b > a) ? b : a;
   };
   const add = (row: Row, columns: number[], scalar: boolean) => {
@@ -161,6 +163,7 @@ function mergeInto(size: number, width: number) {
     };
     const lower = values(row.min);
     const upper = row.max === null && isBlob(row.min) ? lower : values(row.max);
+    if (scalar && isNone(lower[0] ?? 0, upper[0] ?? 0)) lower[0] = upper[0] = null;
     const next = Math.floor(row.step / size);
     const fresh = next !== bucket || size === 1;
     if (fresh) {

@@ -5,7 +5,7 @@ import type { Outcome, StepReport } from '../../src/telemetry/report.ts';
 import { MEMORY_KINDS, type RunHeader } from '../../src/telemetry/sample.ts';
 import type { WarningRecord } from '../../src/telemetry/warning.ts';
 import { blob, toSql } from './blobs.ts';
-import { addToBuckets, type Bucket } from './buckets.ts';
+import { addToBuckets, type Bucket, largest } from './buckets.ts';
 import { type Db, openForWriting } from './database.ts';
 import { makeWay, recordingPath } from './directory.ts';
 import { readWarningRows, writeWarnings } from './warnings.ts';
@@ -119,7 +119,7 @@ export function commitReports(
       insertStep(db, staged.attempt, report);
       staged.open = addToBuckets(staged.open, report, changed);
       staged.lastStep = report.step;
-      if (staged.max === null || !(report.compositeGain <= staged.max)) staged.max = report.compositeGain;
+      staged.max = largest(staged.max, report.compositeGain);
       attempts.push(staged.attempt);
     }
     flush();

@@ -3,7 +3,6 @@
  * Last-Event-ID gets from the recordings what it missed, then what comes. A client that does not read is dropped (it
  * comes back and catches up), so that it cannot fill our memory.
  */
-import { once } from 'node:events';
 import type { Request, Response } from 'express';
 import { toStepAnswer, toWarningAnswer } from '../../src/telemetry/answer.ts';
 import type { StreamEvents } from '../../src/telemetry/api.ts';
@@ -18,6 +17,8 @@ import { readRecording, summaryOf } from './runs.ts';
 
 const HEARTBEAT = 15_000;
 const BACKLOG_AT_MOST = 8 << 20;
+/** Bytes of what was missed that wait for the client at a time. */
+const CATCH_UP_AT_MOST = 1 << 20;
 
 interface Client {
   readonly response: Response;
@@ -68,7 +69,8 @@ export function createStream(pipeline: Pipeline): Stream {
       response.set({ 'Content-Type': 'text/event-stream', 'Cache-Control': 'no-store', 'X-Accel-Buffering': 'no' });
       response.flushHeaders();
       response.write('retry: 1000\n\n');
-      const heartbeat = setInterval(() => response.write(': still here\n\n'), HEARTBEAT);
+      // An event, not a comment, which a page does not see: a tunnel that hangs must be noticed.
+      const heartbeat = setInterval(() => response.write('event: beat\ndata: null\n\n'), HEARTBEAT);
       response.on('close', () => {
         clearInterval(heartbeat);
         clients.delete(client);
@@ -76,6 +78,7 @@ export function createStream(pipeline: Pipeline): Stream {
       await catchUp(pipeline, client);
       if (response.destroyed) return;
       clients.add(client);
+      for (const run of pipeline.live.values()) if (wants(client, run.header.run)) startFrom(client, run);
       for (const run of pipeline.live.values()) if (wants(client, run.header.run)) send(client, 'run', JSON.stringify(summaryOf(run)));
     },
     close: () => {
@@ -97,15 +100,34 @@ async function catchUp(pipeline: Pipeline, client: Client): Promise<void> {
         client.positions.delete(run); // its recording is gone or cannot be read: go on with what comes
         continue;
       }
+      if (steps.length === 200) waited = true;
       for (const { attempt, header, report } of steps) {
         sendStep(client, run, attempt, report, JSON.stringify(toStepAnswer(header, attempt, report, [], toFloatWire)));
+        if (client.response.writableLength < CATCH_UP_AT_MOST) continue;
+        waited = true;
+        await drained(client.response);
+        if (client.response.destroyed) return;
       }
-      if (steps.length < 200) continue;
-      waited = true;
-      if (client.response.writableNeedDrain) await Promise.race([once(client.response, 'drain'), once(client.response, 'close')]);
-      if (client.response.destroyed) return;
     }
   }
+}
+
+/** Until the client has taken what waits for it, or is gone. */
+function drained(response: Response): Promise<void> {
+  return new Promise((resolve) => {
+    const done = () => {
+      response.off('drain', done);
+      response.off('close', done);
+      resolve();
+    };
+    response.on('drain', done);
+    response.on('close', done);
+  });
+}
+
+/** The position before the first step that is sent: who goes before that comes back to it. */
+function startFrom({ positions }: Client, { header, attempt, last }: LiveRun): void {
+  if (last !== null && !positions.has(header.run)) positions.set(header.run, { attempt, step: last.step });
 }
 
 function* take<T>(items: Iterable<T>, count: number): Generator<T> {

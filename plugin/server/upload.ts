@@ -1,6 +1,6 @@
 /**
  * A recording that somebody drops on the page: received into a file, checked, and kept in the folder of uploads by a free name.
- * Whatever goes wrong, nothing else stays.
+ * One at a time. Whatever goes wrong, nothing else stays.
  */
 import { execFile } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
@@ -14,6 +14,8 @@ import { findRecording, freeName, recordingPath, uploadsIn } from '../recorder/d
 
 /** Bytes of one recording. */
 export const UPLOAD_AT_MOST = 512 * 2 ** 20;
+/** Bytes of all in the folder of uploads. */
+export const UPLOADS_AT_MOST = 10 * 2 ** 30;
 /** How long nothing may come, ms. */
 const IDLE_AT_MOST = 60_000;
 /** How long the check may take, ms. */
@@ -27,39 +29,76 @@ const LEFT = /\.part(-journal|-wal|-shm)?$/;
 /** What the check says of a file. */
 export type UploadCheck = { run: string } | { rule: string; value: unknown };
 
+interface Limits {
+  /** Bytes of one recording. */
+  one: number;
+  /** Bytes of all. */
+  all: number;
+}
+
+/** Those into which a recording comes now. */
+const busy = new WeakSet<Pipeline>();
+
 /**
- * @param atMost bytes
  * @returns the run's name
- * @throws FieldError 413 where it is too large, 400 with the rule where it is no recording
+ * @throws FieldError 413 where it is too large, 507 where the folder is full, 503 where another one comes, 400 with the rule where
+ * it is no recording
  */
-export async function takeUpload(pipeline: Pipeline, request: Request, response: Response, atMost = UPLOAD_AT_MOST): Promise<string> {
+export async function takeUpload(
+  pipeline: Pipeline,
+  request: Request,
+  response: Response,
+  limits: Limits = { one: UPLOAD_AT_MOST, all: UPLOADS_AT_MOST },
+): Promise<string> {
+  try {
+    if (pipeline.recorder === null) throw new FieldError('recording', 'cannot be kept: recording is off (see the log)', null, 503);
+    if (busy.has(pipeline)) throw new FieldError('recording', 'must come one at a time: wait until the other upload is done', null, 503);
+    busy.add(pipeline);
+    try {
+      return await takeOne(pipeline, request, response, limits);
+    } finally {
+      busy.delete(pipeline);
+    }
+  } catch (error) {
+    request.resume();
+    setTimeout(() => request.destroy(), REFUSED_AT_MOST).unref();
+    throw error;
+  }
+}
+
+async function takeOne(pipeline: Pipeline, request: Request, response: Response, limits: Limits): Promise<string> {
   const gone = new AbortController();
   response.once('close', () => gone.abort(new Error('the client has gone away')));
   const folder = uploadsIn(pipeline.directory);
   const path = join(folder, `${randomUUID()}.part`);
   try {
-    if (pipeline.recorder === null) throw new FieldError('recording', 'cannot be kept: recording is off (see the log)', null, 503);
-    const size = Number(request.headers['content-length'] ?? 0);
-    if (size > atMost) throw tooLarge(size, atMost);
     mkdirSync(folder, { recursive: true });
     removeLeft(folder);
-    await receive(request, path, atMost);
+    const checkSize = sizeCheck(limits, sizeOf(folder));
+    checkSize(Number(request.headers['content-length'] ?? 0));
+    await receive(request, path, checkSize);
     const run = await check(path, gone.signal);
     gone.signal.throwIfAborted();
     return place(pipeline, path, run);
-  } catch (error) {
-    request.resume();
-    setTimeout(() => request.destroy(), REFUSED_AT_MOST).unref();
-    throw error;
   } finally {
     for (const beside of ['', '-journal', '-wal', '-shm']) rmSync(path + beside, { force: true });
   }
 }
 
-const tooLarge = (size: number, atMost: number) => new FieldError('recording', `must have at most ${atMost} bytes`, size, 413);
+/** @param there bytes in the folder */
+const sizeCheck = (limits: Limits, there: number) => (size: number) => {
+  if (size > limits.one) throw new FieldError('recording', `must have at most ${limits.one} bytes`, size, 413);
+  if (there + size > limits.all) {
+    const rule = `must fit into the folder of uploads, which holds at most ${limits.all} bytes and has ${there}: remove some there`;
+    throw new FieldError('recording', rule, size, 507);
+  }
+};
+
+const bytesOf = (path: string): number => statSync(path, { throwIfNoEntry: false })?.size ?? 0;
+const sizeOf = (folder: string): number => readdirSync(folder).reduce((sum, file) => sum + bytesOf(join(folder, file)), 0);
 
 /** Never more in memory than one part. */
-async function receive(request: Request, path: string, atMost: number): Promise<void> {
+async function receive(request: Request, path: string, checkSize: (size: number) => void): Promise<void> {
   const file = await open(path, 'wx', 0o600);
   const stalled = () => request.destroy(new Error(`nothing came for ${IDLE_AT_MOST / 1000} s`));
   request.setTimeout(IDLE_AT_MOST, stalled);
@@ -68,7 +107,7 @@ async function receive(request: Request, path: string, atMost: number): Promise<
     // Destroyed, the request could not be answered any more.
     for await (const part of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
       size += part.length;
-      if (size > atMost) throw tooLarge(size, atMost);
+      checkSize(size);
       await file.writeFile(part);
     }
     await file.sync();

@@ -128,7 +128,7 @@ export interface UploadAnswer {
 /**
  * `GET /api/v1/stream[?run=NAME…]`: server-sent events.
  * `step`: a StepAnswer. `run`: a RunSummary, when a run opens, starts a new attempt, is warned of or ends, or is dropped on a page.
- * `warning`: a WarningAnswer, when one is raised, cleared or acknowledged.
+ * `warning`: a WarningAnswer, when one is raised, cleared or acknowledged. `beat`: null, every 15 s.
  * The id of an event holds the position in every run of the stream ("hc:1:230,mhc:1:229": run, attempt, step), so that
  * Last-Event-ID brings back exactly the steps that were missed, from the recordings; warnings are asked for anew.
  */
@@ -136,4 +136,5 @@ export interface StreamEvents {
   step: StepAnswer;
   run: RunSummary;
   warning: WarningAnswer;
+  beat: null;
 }

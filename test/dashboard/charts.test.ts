@@ -3,10 +3,11 @@ import fc from 'fast-check';
 import { afterEach, describe, expect, it } from 'vitest';
 import { bandLine } from '../../dashboard/charts/bandLine.ts';
 import { clearCursor, cursor, moveCursor, offerSteps, withdrawSteps } from '../../dashboard/charts/cursor.ts';
+import { csvOf } from '../../dashboard/charts/exports.ts';
 import { grownEnvelope, grownWorst, worstBand } from '../../dashboard/charts/grown.ts';
-import { axisFor, cut, extentOf, gapBehind, type Line, nearest, pointAt, reported } from '../../dashboard/charts/lines.ts';
-import { logTicks, stepTicks, tickLabel, timeTicks } from '../../dashboard/charts/ticks.ts';
-import { appendStep, type Bands, envelopeOf } from '../../dashboard/series.ts';
+import { cut, fill, gapBehind, type Line, marksOf, nearest, type Point, pointAt, radiusOf, saying } from '../../dashboard/charts/lines.ts';
+import { axisFor, extentOf, logTicks, stepTicks, tickLabel, timeTicks } from '../../dashboard/charts/ticks.ts';
+import { appendStep, type Bands, bandsOf, envelopeOf, pointWidth } from '../../dashboard/series.ts';
 
 const lineOf = (steps: number[], y: (number | null)[]): Line => ({ id: 'a', label: 'a', colour: 'red', steps, times: steps, y });
 
@@ -75,15 +76,47 @@ describe('points', () => {
   });
 
   it('leave a gap where steps are missing, but not where buckets end and single steps begin', () => {
-    const gaps = (steps: number[]) => steps.flatMap((step, i) => (gapBehind(steps, i) ? [step] : []));
+    const gaps = (steps: number[], bucket = 1) => steps.filter((_, i) => gapBehind({ steps, apart: pointWidth(steps, bucket) }, i));
     expect(gaps([1, 2, 3, 20, 21, 22])).toEqual([3]);
-    expect(gaps([0, 64, 128, 192, 193, 194])).toEqual([]);
+    expect(gaps([1, 2, 3, 100, 200, 201])).toEqual([3, 100]);
+    expect(gaps([1, 3, 4, 5, 8, 9])).toEqual([1, 5]);
+    expect(gaps([0, 64, 128, 192, 193, 194], 64)).toEqual([]);
+    expect(gaps([0, 64, 128, 256, 320], 64)).toEqual([128]);
     expect(gaps([10, 20, 30, 40])).toEqual([]);
+    expect(gapBehind({ steps: [1, 99] }, 0)).toBe(false);
   });
 
-  it('that are not reported are gaps, not NaN', () => {
-    expect(reported([1, Number.NaN], false)).toEqual([1, null]);
-    expect(reported([1, Number.NaN], true)).toEqual([1, Number.NaN]);
+  const filled = (line: Line, log = false) => {
+    const points: Point[] = [];
+    fill(points, line, 'step', log, { min: 0.5, max: 9 });
+    return points;
+  };
+
+  it('that are not known are left out, so that the line goes on; NaN and missing steps break it', () => {
+    const steps = [1, 2, 3, 4, 5, 8];
+    const points = filled({ ...lineOf(steps, [7, null, 6, Number.NaN, 5, 4]), apart: 1 });
+    expect(points.map(({ x, y }) => [x, y])).toEqual([
+      [1, 7],
+      [3, 6],
+      [4, Number.NaN],
+      [5, 5],
+      [6.5, Number.NaN],
+      [8, 4],
+    ]);
+    expect(radiusOf(points, 3)).toEqual([0, 0, 0, 3, 0, 3]);
+    expect(radiusOf(points.slice(0, 3), 3)).toBe(0);
+  });
+
+  it('below a log axis lie at its end, but say their value', () => {
+    const [point] = filled(lineOf([4], [-2]), true);
+    expect([point.y, saying(point, 'loss')]).toEqual([0.5, 'loss: -2 · step 4']);
+  });
+
+  it('that are no number are marked once for each step, also within a bucket', () => {
+    const line = { ...lineOf([8, 16], [2, Number.NaN]), low: [1, 1], high: [2, Number.NaN] };
+    const [mark, ...others] = marksOf([line, { ...line, label: 'b' }], 'step', { min: 0, max: 9 });
+    expect(others).toEqual([]);
+    expect([mark.step, mark.nan, saying(mark, '')]).toEqual([16, true, 'b, a: NaN · step 16']);
   });
 });
 
@@ -119,9 +152,29 @@ describe('lines of series', () => {
 
   it('show minimum and maximum where steps were reduced, or are smoothed', () => {
     const [band] = bands(1).bands;
-    expect(bandLine(bands(1), band, { ...look, value: 'largest' })).toEqual({ ...lineOf([1, 2], [4, 9]) });
+    expect(bandLine(bands(1), band, { ...look, value: 'largest' })).toEqual({ ...lineOf([1, 2], [4, 9]), apart: 1 });
     expect(bandLine(bands(2), band, { ...look, value: 'middle' })).toMatchObject({ y: [2, 6], low: [1, 4], high: [4, 9] });
-    expect(bandLine(bands(1), band, { ...look, value: 'largest', smooth: 0.5 })).toMatchObject({ y: [4, 6], high: [4, 9] });
+    expect(bandLine(bands(1), band, { ...look, value: 'largest', smooth: 0.5 })).toMatchObject({ y: [4, 6], high: [4, 9], smooth: 0.5 });
+  });
+
+  it('keep a loss that is reported every 10 steps as a line without NaN', () => {
+    const steps = Array.from({ length: 41 }, (_, i) => i);
+    const values = steps.map((step) => (step % 10 === 0 ? step : null));
+    const answer = { run: 'hc', measure: 'loss', bucket: 1, steps, times: steps, series: [{ connection: '', min: values, max: values }] };
+    const loss = bandsOf(answer);
+    const line = bandLine(loss, loss.bands[0], { ...look, value: 'middle', log: false });
+    expect(marksOf([line], 'step', { min: 0, max: 40 })).toEqual([]);
+    const points: Point[] = [];
+    fill(points, line, 'step', false, { min: 0, max: 40 });
+    expect(points.map(({ y }) => y)).toEqual([0, 10, 20, 30, 40]);
+    expect(
+      csvOf([line])
+        .split('\r\n')
+        .slice(10, 12)
+        .map((row) => row.split(',')[2]),
+    ).toEqual(['', '10']);
+    const reduced = { ...loss, bucket: 8 };
+    expect(bandLine(reduced, loss.bands[0], { ...look, value: 'middle' }).y.slice(9, 12)).toEqual([null, 10, null]);
   });
 
   it('that grow at the end give what computing anew gives', () => {

@@ -1,9 +1,12 @@
 import { describe, expect, test } from 'vitest';
-import { aroundOne, halve, measureText, neighbour, openOf, signed, sparkPath, sumsOf } from '../../dashboard/connection.ts';
+import { memoryCsv, memoryJson } from '../../dashboard/charts/exports.ts';
+import { aroundOne, measureText, neighbour, openOf, signed, sumsOf, toggled } from '../../dashboard/connection.ts';
 import { barPaths, byteTicks, highestOf, memoryOf } from '../../dashboard/memory.ts';
 import type { Bands } from '../../dashboard/series.ts';
+import { sparkPath } from '../../dashboard/spark.ts';
 
-const bandsOf = (steps: number[], rows: Record<string, number[]>, bucket = 1): Bands => ({
+const size = { width: 40, height: 10 };
+const bandsOf = (steps: number[], rows: Record<string, (number | null)[]>, bucket = 1): Bands => ({
   steps,
   times: steps.map((step) => 1000 * step),
   bucket,
@@ -20,6 +23,10 @@ describe('the open connection', () => {
     expect(openOf({ ...known, gains: [] })).toBe('a');
     expect(openOf({ ...known, gains: [1, 5, Number.NaN] })).toBe('c');
     expect(openOf({ ...known, names: [] })).toBeNull();
+  });
+
+  test('is added to a list, or taken from it', () => {
+    expect([toggled(['a'], 'b'), toggled(['a', 'b'], 'a')]).toEqual([['a', 'b'], ['b']]);
   });
 
   test('does not move by itself without need', () => {
@@ -46,23 +53,14 @@ describe('the open connection', () => {
     expect(sumsOf([1, 2, 3, -4], 2)).toEqual({ rows: [3, -1], columns: [4, -2] });
   });
 
-  test('its lines break at what is not finite, and are flat where nothing happens', () => {
-    expect(sparkPath(bandsOf([0, 1, 2, 3, 4], { a: [0, 1, Number.NaN, 1, 2] }), 40, 10)).toBe('M0.0 10.0L10.0 5.0M30.0 5.0L40.0 0.0');
-    expect(sparkPath(bandsOf([0, 1, 2], { a: [1, 10, 100] }), 40, 10)).toBe('M0.0 10.0L20.0 5.0L40.0 0.0');
-    expect(sparkPath(bandsOf([0, 1], { a: [3, 3] }), 40, 10)).toBe('M0.0 5.0L40.0 5.0');
-    expect(sparkPath(bandsOf([0, 1], { a: [3, Number.NaN] }), 40, 10)).toBe('');
-    expect(sparkPath(bandsOf([], {}), 40, 10)).toBe('');
-  });
-
-  test('halved lines keep their spikes', () => {
-    const bands = bandsOf([1, 2, 3, 4, 5], { a: [1, 9, Number.NaN, 3, 4] });
-    halve(bands);
-    expect(bands).toEqual({
-      steps: [1, 3, 5],
-      times: [1000, 3000, 5000],
-      bucket: 2,
-      bands: [{ connection: 'a', min: [1, 3, 4], max: [9, 3, 4] }],
-    });
+  test('its lines break at what is not finite and where steps are missing, and are flat where nothing happens', () => {
+    expect(sparkPath(bandsOf([0, 1, 2, 3, 4], { a: [0, 1, Number.NaN, 1, 2] }), size)).toBe('M0 10L10 5M30 5L40 0');
+    expect(sparkPath(bandsOf([0, 1, 3, 4], { a: [0, 1, 1, 2] }), size)).toBe('M0 10L10 5M30 5L40 0');
+    expect(sparkPath(bandsOf([0, 1, 2, 3, 4], { a: [0, null, 1, null, 2] }), size)).toBe('M0 10L20 5L40 0');
+    expect(sparkPath(bandsOf([0, 1, 2], { a: [1, 10, 100] }), size)).toBe('M0 10L20 5L40 0');
+    expect(sparkPath(bandsOf([0, 1], { a: [3, 3] }), size)).toBe('M0 5L40 5');
+    expect(sparkPath(bandsOf([0, 1], { a: [3, Number.NaN] }), size)).toBe('');
+    expect(sparkPath(bandsOf([], {}), size)).toBe('');
   });
 });
 
@@ -86,6 +84,19 @@ test('memory: bars on one another, sums, and what is not known', () => {
     'M0.05 75.00V0.00h0.9V75.00z',
     '',
   ]);
+  expect(memoryCsv(memory, ['a', 'b'])).toBe(
+    'connection,parameters (bytes),activations (bytes),branch_activations (bytes)\r\na,100,300,\r\nb,200,,\r\n',
+  );
+  expect(JSON.parse(memoryJson('hc', 7, memory, ['a', 'b']))).toEqual({
+    run: 'hc',
+    step: 7,
+    chart: 'memory',
+    connections: [
+      { connection: 'a', parameters: 100, activations: 300, branch_activations: null },
+      { connection: 'b', parameters: 200, activations: null, branch_activations: null },
+    ],
+    totals: { parameters: 1000, activations: 300, branch_activations: null, allocated: 5000 },
+  });
   expect(memoryOf({ connections, totals: {} }, ['parameters']).allocated).toBeNull();
   expect(byteTicks(400)).toEqual([128, 256, 384]);
 });

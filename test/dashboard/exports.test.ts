@@ -30,13 +30,21 @@ describe('CSV', () => {
     ]);
   });
 
+  it('says which values are smoothed', () => {
+    const smooth = line('loss', [1], [0.5], { smooth: 0.6, low: [0.25], high: [1] });
+    expect(csvOf([smooth]).split('\r\n')[0]).toBe('step,time,loss (smoothed 0.60),loss min,loss max');
+    expect(tableOf([smooth]).columns[0]).toBe('loss (smoothed 0.60)');
+    expect(jsonOf('hc', 'loss', [smooth])).toContain('"label":"loss (smoothed 0.60)"');
+  });
+
   it('keeps every digit', () => {
     expect(csvOf([line('a', [1], [0.1 + 0.2])])).toContain('0.30000000000000004');
   });
 });
 
 it('JSON keeps each line with its own steps', () => {
-  expect(JSON.parse(jsonOf('gain', lines))).toEqual({
+  expect(JSON.parse(jsonOf('hc', 'gain', lines))).toEqual({
+    run: 'hc',
     chart: 'gain',
     lines: [
       { id: 'hc', label: 'hc', steps: [1, 2, 4], times: [1000, 2000, 4000], values: [1.5, 'NaN', '+Inf'] },

@@ -20,7 +20,7 @@ import {
 import type { Bands } from '../../dashboard/series.ts';
 import { gainMeasure } from '../../dashboard/view.ts';
 
-const bandsOf = (steps: number[], rows: Record<string, number[]>, bucket = 1): Bands => ({
+const bandsOf = (steps: number[], rows: Record<string, (number | null)[]>, bucket = 1): Bands => ({
   steps,
   times: steps.map((step) => 1000 * step),
   bucket,
@@ -50,6 +50,13 @@ describe('rows of the heatmap', () => {
     expect(names(orderRows(bands, 'left', all))).toEqual(['broken', 'lost', 'rising', 'calm', 'high']);
     expect(names(orderRows(bands, 'gain', (name) => name !== 'broken' && name !== 'lost'))).toEqual(['high', 'rising', 'calm']);
     expect(names(bands.bands)).toEqual(['calm', 'high', 'rising', 'broken', 'lost']);
+  });
+
+  test('are worst where a bucket holds a NaN, and least where nothing is known', () => {
+    const marked = bandsOf([8, 16], { a: [9, 9], b: [1, Number.NaN], c: [5, null] }, 8);
+    marked.bands[1].min = [1, 1];
+    expect(names(orderRows(marked, 'gain', all))).toEqual(['b', 'a', 'c']);
+    expect([...pixelCodes(marked.bands, { from: [0, 1], to: [1, 2] }, 1, 2)].slice(3)).toEqual([BROKEN, codeOf(5, 1), BLANK]);
   });
 
   test('say the largest gain and the steps left', () => {

@@ -66,7 +66,8 @@ describe('a small chart', () => {
 
   test('breaks at gaps and marks what is no number', () => {
     const spark = sparkOf(series([1, 2, null, 3, 'NaN', '+Inf', 2]), 3, 0, 10, size)!;
-    expect(spark.line.match(/M/g)).toHaveLength(3);
+    // null is no point of the line.
+    expect(spark.line.match(/M/g)).toHaveLength(2);
     expect(spark.broken).toEqual([40, 50]);
     expect([spark.low, spark.high, spark.log]).toEqual([1, 3, false]);
     expect(spark.at).toEqual({ x: 30, y: 2, value: 3 });

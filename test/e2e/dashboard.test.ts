@@ -11,6 +11,7 @@ import { type Command, startCommand } from '../support/demo.ts';
 import { temporaryFolder } from '../support/folders.ts';
 import { findChromium } from '../support/programs.ts';
 import { BROKEN, GAP, recordRuns, STEPS } from '../support/recordings.ts';
+import { openTunnel } from '../support/tunnel.ts';
 
 const executablePath = findChromium();
 const ARTEFACTS = fileURLToPath(new URL('../artefacts/', import.meta.url));
@@ -35,8 +36,8 @@ describe.skipIf(executablePath === null)('the dashboard over recordings', () => 
     await server?.stop();
   });
 
-  async function open(hash = '#run=hc', size = DESK, scheme: 'light' | 'dark' = 'light') {
-    const opened = await openPage(browser, `${server.url}${hash}`, size, scheme);
+  async function open(hash = '#run=hc', size = DESK, scheme: 'light' | 'dark' = 'light', url = server.url) {
+    const opened = await openPage(browser, `${url}${hash}`, size, scheme);
     onTestFinished(() => opened.page.context().close());
     await expect.poll(() => text(opened.page, 'verdict-step'), LAST).toMatch(/\d/);
     return opened;
@@ -88,7 +89,7 @@ describe.skipIf(executablePath === null)('the dashboard over recordings', () => 
     expect(await pressed(page, 'scale-log')).toBe('false');
     await page.getByTestId('x-time').click();
     expect(await pressed(page, 'x-time')).toBe('true');
-    expect(page.url()).toMatch(/gain=layer.*x=time.*log=false.*smooth=0.9/);
+    await expect.poll(() => page.url()).toMatch(/gain=layer.*x=time.*log=false.*smooth=0.9/);
   });
 
   test('zoom by dragging, full resolution, pan, follow, reset', async () => {
@@ -208,7 +209,7 @@ describe.skipIf(executablePath === null)('the dashboard over recordings', () => 
     const count = (await linesOf(page, 'gain')).length;
     await page.getByTestId('legend-mhc').click();
     await expect.poll(async () => (await linesOf(page, 'gain')).length, LAST).toBe(count - 1);
-    expect(page.url()).toMatch(/compare=mhc.*compare=residual.*hidden=mhc/);
+    await expect.poll(() => page.url()).toMatch(/compare=mhc.*compare=residual.*hidden=mhc/);
     await see(page, 'runs');
     const table = () => page.getByTestId('panel-runs').textContent();
     await expect.poll(table, LAST).toMatch(/residual[\s\S]*interrupted/);
@@ -289,6 +290,16 @@ describe.skipIf(executablePath === null)('the dashboard over recordings', () => 
     const outline = await page.evaluate(() => getComputedStyle(document.activeElement!).outlineStyle);
     expect(outline).not.toBe('none');
   });
+
+  test('a tunnel that hangs without a word is noticed, and what comes after it', async () => {
+    const tunnel = await openTunnel(Number(new URL(server.url).port));
+    onTestFinished(() => tunnel.cut());
+    const { page } = await open('#run=hc', DESK, 'light', new URL(server.url.replace(/:\d+\//, `:${tunnel.port}/`)).href);
+    tunnel.hang();
+    await expect.poll(() => text(page, 'banner'), { timeout: 60_000 }).toMatch(/lost since/);
+    await tunnel.mend();
+    await expect.poll(() => text(page, 'banner'), { timeout: 60_000 }).toBe('');
+  }, 150_000);
 
   test('a dropped recording is checked, and opened read-only', async () => {
     const { page } = await open();

@@ -3,7 +3,7 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Browser, Page } from 'playwright-core';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { shown } from '../../dashboard/format.ts';
 import type { StepAnswer, WarningAnswer } from '../../src/telemetry/api.ts';
 import { launch, linesOf, openPage, see, text } from '../support/browser.ts';
@@ -21,14 +21,16 @@ describe.skipIf(executablePath === null)('the dashboard over a training that goe
   let browser: Browser;
   let demo: Command;
   let tunnel: Tunnel;
+  let runs: string;
   let page: Page;
   let problems: string[];
 
   beforeAll(async () => {
     mkdirSync(ARTEFACTS, { recursive: true });
     browser = await launch(executablePath!);
+    runs = temporaryFolder(afterAll);
     const small = ['--steps', String(STEPS), '--depth', '6', '--width', '16', '--lr', '0.03'];
-    demo = await startCommand(['demo', ...small, '--port', '0', '--runs', temporaryFolder(afterAll), '--base-path', '/watch']);
+    demo = await startCommand(['demo', ...small, '--port', '0', '--runs', runs, '--base-path', '/watch']);
     tunnel = await openTunnel(Number(new URL(demo.url).port));
     const address = new URL(`${demo.url}#run=hc`);
     address.port = String(tunnel.port);
@@ -79,6 +81,7 @@ describe.skipIf(executablePath === null)('the dashboard over a training that goe
   test('followed, a zoomed view moves with the newest step; else it stays', async () => {
     await expect.poll(shownStep, SOON).toBeGreaterThan(60);
     await page.evaluate(() => (location.hash = 'run=hc&from=20&to=50&follow=true'));
+    await expect.poll(async () => (await linesOf(page, 'loss')).length, SOON).toBeGreaterThan(0);
     await expect.poll(async () => (await gain())?.points ?? 0, SOON).toBeGreaterThan(0);
     const before = (await gain())!.last;
     await expect.poll(async () => (await gain())?.last, SOON).not.toBe(before);
@@ -89,6 +92,23 @@ describe.skipIf(executablePath === null)('the dashboard over a training that goe
     await expect.poll(shownStep, SOON).toBeGreaterThan(at + 3);
     expect(await gain()).toEqual(still);
     await page.getByTestId('reset').click();
+    // What came while other steps were looked at is there too, also in a chart that nobody saw meanwhile.
+    for (const chart of ['gain', 'loss']) {
+      const points = async () => (await linesOf(page, chart))[0]?.points ?? 0;
+      await expect.poll(async () => (await points()) - (await shownStep()), SOON).toBeGreaterThanOrEqual(0);
+    }
+    await see(page, 'gain');
+  }, 90_000);
+
+  test('a server beside it, which does not write the run, follows too', async () => {
+    const beside = await startCommand(['serve', '--runs', runs, '--port', '0']);
+    onTestFinished(async () => void (await beside.stop()));
+    const other = await openPage(browser, `${beside.url}#run=hc`, { width: 1440, height: 900 });
+    onTestFinished(() => other.page.context().close());
+    const step = async () => Number(await text(other.page, 'verdict-step'));
+    await expect.poll(step, SOON).toBeGreaterThan(2);
+    const before = await step();
+    await expect.poll(step, SOON).toBeGreaterThan(before + 5);
   }, 90_000);
 
   test('a hidden tab draws nothing, and shows all when it is seen again', async () => {

@@ -91,6 +91,16 @@ test('without a recorder everything is shown at once', async () => {
   expect(run.recording).toBeNull();
 });
 
+test('a gain that is no number is not the largest, and forgets none', async () => {
+  const { pipeline } = await start(null);
+  const run = openRun(pipeline, header);
+  const seen = [Number.NaN, 7, Number.NaN, 2].map((compositeGain, i) => {
+    takeReport(pipeline, run, { ...testReport(header, i + 1), compositeGain });
+    return run.maxCompositeGain;
+  });
+  expect(seen).toEqual([Number.NaN, 7, 7, 7]);
+});
+
 test('a sample that does not fit, and a sink that throws, are counted; the next step goes through', async () => {
   const { pipeline, problems, seen } = await start(null);
   const run = openRun(pipeline, header);

@@ -6,10 +6,11 @@ import fc from 'fast-check';
 import Database from 'libsql';
 import { describe, expect, test } from 'vitest';
 import { checkRunName, listRuns, recordingPath } from '../../plugin/recorder/directory.ts';
-import { closeReader, openReader, readDetail, readLatest, readSteps } from '../../plugin/recorder/read.ts';
+import { closeReader, openReader, readDetail, readLatest, readSteps, readSummary } from '../../plugin/recorder/read.ts';
 import { readSeries } from '../../plugin/recorder/series.ts';
 import { closeRecording, commitReports, openRecording } from '../../plugin/recorder/write.ts';
 import type { StepReport } from '../../src/telemetry/report.ts';
+import type { Severity, WarningRecord } from '../../src/telemetry/warning.ts';
 import { fromWire } from '../../src/telemetry/wire.ts';
 import { temporaryFolder } from '../support/folders.ts';
 import { findSqlite } from '../support/programs.ts';
@@ -82,7 +83,8 @@ test('law: a reduced series has the minimum and maximum of the steps it stands f
       (numbers, batch, points) => {
         const folder = temporaryFolder();
         const sorted = numbers.sort((a, b) => a - b);
-        const reports = sorted.map((step) => testReport(header, step, { loss: step % 7 === 0 ? Number.NaN : Math.sin(step) }));
+        const lossAt = (step: number) => (step % 7 === 0 ? Number.NaN : step % 3 === 0 ? null : Math.sin(step));
+        const reports = sorted.map((step) => testReport(header, step, { loss: lossAt(step) }));
         const batches = Array.from({ length: Math.ceil(reports.length / batch) }, (_, i) => reports.slice(i * batch, (i + 1) * batch));
         const reader = openReader(recorded(folder, batches));
         const answer = readSeries(reader, { measure: 'loss', points });
@@ -92,15 +94,114 @@ test('law: a reduced series has the minimum and maximum of the steps it stands f
         expect(columns.steps).toEqual(answer.steps);
         answer.steps.forEach((first, i) => {
           const end = answer.steps[i + 1] ?? Number.POSITIVE_INFINITY;
-          const losses = reports.filter((r) => r.step >= first && r.step < end).map((r) => r.loss as number);
+          const losses = reports.filter((r) => r.step >= first && r.step < end).flatMap((r) => r.loss ?? []);
           const finite = losses.filter((v) => !Number.isNaN(v));
-          expect(fromWire(answer.series[0].min[i]!)).toBe(finite.length > 0 ? Math.min(...finite) : Number.NaN);
-          expect(fromWire(answer.series[0].max[i]!)).toBe(finite.length > 0 ? Math.max(...finite) : Number.NaN);
+          const low = finite.length > 0 ? Math.min(...finite) : Number.NaN;
+          const [min, max] = [answer.series[0].min[i], answer.series[0].max[i]];
+          expect(min === null ? null : fromWire(min)).toBe(losses.length > 0 ? low : null);
+          expect(max === null ? null : fromWire(max)).toBe(losses.length > 0 ? Math.max(...losses) : null);
         });
       },
     ),
     { numRuns: 15 },
   );
+});
+
+describe('a reduced series', () => {
+  const lossOf = (path: string, points: number) => {
+    const reader = openReader(path);
+    const { bucket, series } = readSeries(reader, { measure: 'loss', points });
+    closeReader(reader);
+    return { bucket, min: series[0].min, max: series[0].max };
+  };
+  /** Steps 8 to 71 with these losses, else none known. */
+  const withLosses = (losses: Record<number, number>) =>
+    recorded(temporaryFolder(), [Array.from({ length: 64 }, (_, i) => testReport(header, 8 + i, { loss: losses[8 + i] ?? null }))]);
+
+  test('leaves out what is not known, shows one NaN as the maximum, and keeps infinities', () => {
+    const { NaN: nan, POSITIVE_INFINITY: up, NEGATIVE_INFINITY: down } = Number;
+    const path = withLosses({ 10: 3, 20: 4, 23: nan, 30: nan, 34: up, 40: down, 42: nan, 50: 5, 51: up });
+    const steps = lossOf(path, 1000);
+    expect(steps.bucket).toBe(1);
+    expect(steps.min.slice(0, 16)).toEqual([null, null, 3, ...new Array(9).fill(null), 4, null, null, 'NaN']);
+    expect(steps.max).toEqual(steps.min);
+    const eight = {
+      bucket: 8,
+      min: [3, 4, 'NaN', '+Inf', '-Inf', 5, null, null],
+      max: [3, 'NaN', 'NaN', '+Inf', 'NaN', '+Inf', null, null],
+    };
+    expect(lossOf(path, 8)).toEqual(eight); // from the buckets of level 1
+    expect(lossOf(path, 10)).toEqual({
+      bucket: 7, // from steps
+      min: [3, 4, 'NaN', '+Inf', '-Inf', 'NaN', 5, null, null, null],
+      max: [3, 4, 'NaN', 'NaN', '-Inf', 'NaN', '+Inf', null, null, null],
+    });
+    expect(lossOf(path, 4)).toEqual({ bucket: 16, min: [3, 4, '-Inf', 5, null], max: [3, 'NaN', 'NaN', '+Inf', null] });
+    expect(lossOf(withLosses({ 10: 3, 50: 5 }), 1)).toEqual({ bucket: 64, min: [3, null], max: [5, null] });
+  });
+
+  test('of an older recording has NaN where nothing was known, as it was written', () => {
+    const path = withLosses({ 10: 3 });
+    const db = new Database(path);
+    const nothing = Buffer.from(new Float64Array(5).fill(Number.NaN).buffer);
+    db.prepare('UPDATE buckets SET scalars_min = ?, scalars_max = ? WHERE first_step > 8').run(nothing, nothing);
+    db.close();
+    expect(lossOf(path, 8)).toEqual({ bucket: 8, min: [3, ...new Array(7).fill('NaN')], max: [3, ...new Array(7).fill('NaN')] });
+  });
+
+  test('of a measure is NaN as a minimum only where no step has it', () => {
+    const broken = testReport(header, 20, { mappings: testReportMappings(Number.NaN) });
+    const reports = steps(8, 71).map((report) => (report.step === 20 ? broken : report));
+    const reader = openReader(recorded(temporaryFolder(), [reports]));
+    const [first, second] = readSeries(reader, { measure: 'columnDeviation', points: 8 }).series;
+    const lacking = readSeries(reader, { measure: 'logitRange', points: 8 }).series[0];
+    closeReader(reader);
+    expect(first.min.every((value) => typeof value === 'number')).toBe(true);
+    expect(first.max.map((value) => value === 'NaN')).toEqual([false, true, ...new Array(6).fill(false)]);
+    expect(second.max).not.toContain('NaN');
+    expect([...lacking.min, ...lacking.max]).toEqual(new Array(16).fill('NaN'));
+  });
+});
+
+test('the largest composite gain is the largest number, whatever was no number before or after it; NaN where nothing else was', () => {
+  const gains = (...values: number[]) => {
+    const reports = values.map((compositeGain, i) => ({ ...testReport(header, i + 1), compositeGain }));
+    const reader = openReader(recorded(temporaryFolder(), [reports.slice(0, 2), reports.slice(2)]));
+    const summary = readSummary(reader);
+    closeReader(reader);
+    return summary?.maxCompositeGain;
+  };
+  const { NaN: nan, POSITIVE_INFINITY: up } = Number;
+  expect(gains(nan, 7, nan, 2)).toBe(7);
+  expect(gains(3, nan, 2, 1)).toBe(3);
+  expect(gains(up, nan, 2, nan)).toBe('+Inf');
+  expect(gains(nan, nan, nan)).toBe('NaN');
+});
+
+test('the summary counts warnings that hold and are more than information', () => {
+  const folder = temporaryFolder();
+  const recording = openRecording(folder, header, 1000);
+  const record = (id: number, severity: Severity, clearedTime: number | null = null): WarningRecord => {
+    const about = { run: 'hc', rule: 'nonfinite', severity, step: 1, time: 5, connection: null, suspects: [], measure: 'loss' } as const;
+    const warning = { ...about, suspects: [], value: 1, threshold: 0, stepsLeft: null, interval: null, message: '', runbook: '' };
+    return { id, warning, clearedStep: null, clearedTime, acknowledgedTime: null };
+  };
+  const changed = [record(0, 'info'), record(1, 'warning'), record(2, 'critical'), record(3, 'critical', 7)];
+  commitReports(recording, steps(1, 2), { changed, state: null });
+  closeRecording(recording, 'completed', 2000);
+  const count = () => {
+    const reader = openReader(recording.path);
+    const summary = readSummary(reader);
+    closeReader(reader);
+    return summary?.activeWarnings;
+  };
+  expect(count()).toBe(2);
+  const db = new Database(recording.path);
+  db.exec('ALTER TABLE warnings DROP COLUMN acknowledged_time; PRAGMA user_version = 2;');
+  expect(count()).toBe(2);
+  db.exec('DROP TABLE warnings; DROP TABLE detectors; PRAGMA user_version = 1;');
+  db.close();
+  expect(count()).toBe(0);
 });
 
 test('a refused write leaves the recording as it was, and can be repeated', () => {

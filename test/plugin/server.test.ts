@@ -3,44 +3,15 @@ import { join } from 'node:path';
 import Database from 'libsql';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { closeRun, openRun, takeReport } from '../../dist/plugin/pipeline.js';
-import type { Service } from '../../dist/plugin/service.js';
 import { recordingPath } from '../../plugin/recorder/directory.ts';
 import type { RunDetail, RunSummary, SeriesAnswer, StepAnswer } from '../../src/telemetry/api.ts';
 import { fromWire } from '../../src/telemetry/wire.ts';
 import { temporaryFolder } from '../support/folders.ts';
 import { headerOf, reportOf } from '../support/reports.ts';
 import { testHeader, testReport } from '../support/samples.ts';
-import { ask, json, start } from '../support/service.ts';
+import { ask, json, listen, start } from '../support/service.ts';
 
 const header = testHeader('hc');
-
-/** Events of the stream until `count` steps have come. */
-async function listen(service: Service, count: number, query = '', lastEventId?: string) {
-  const abort = new AbortController();
-  const response = await fetch(`${service.url}api/v1/stream${query}`, {
-    signal: abort.signal,
-    ...(lastEventId === undefined ? {} : { headers: { 'Last-Event-ID': lastEventId } }),
-  });
-  const events: { event: string; id: string; data: StepAnswer }[] = [];
-  let text = '';
-  for await (const part of response.body!.pipeThrough(new TextDecoderStream())) {
-    text += part;
-    for (let end = text.indexOf('\n\n'); end >= 0; end = text.indexOf('\n\n')) {
-      const fields = Object.fromEntries(
-        text
-          .slice(0, end)
-          .split('\n')
-          .map((line) => [line.slice(0, line.indexOf(':')), line.slice(line.indexOf(':') + 2)]),
-      );
-      text = text.slice(end + 2);
-      if (fields['event'] !== undefined)
-        events.push({ event: fields['event'], id: fields['id'] ?? '', data: JSON.parse(fields['data']) as StepAnswer });
-    }
-    if (events.filter((e) => e.event === 'step').length >= count) break;
-  }
-  abort.abort();
-  return events;
-}
 
 describe('the interface', () => {
   test('runs, one run, the latest step and series say what was reported', async () => {
@@ -104,41 +75,6 @@ describe('the interface', () => {
     expect(page.headers['content-security-policy']).not.toContain('unsafe');
     expect(page.headers['x-content-type-options']).toBe('nosniff');
     expect((await ask(service, '/healthz')).body).toBe('ok\n');
-  });
-});
-
-describe('the stream', () => {
-  test('brings the steps as they come, and after a break exactly what was missed', async () => {
-    const service = await start();
-    const run = openRun(service.pipeline, header);
-    for (let step = 1; step <= 5; step++) takeReport(service.pipeline, run, testReport(header, step));
-    await expect.poll(() => run.last?.step).toBe(5);
-    const first = listen(service, 3);
-    await new Promise((resolve) => setTimeout(resolve, 100));
-    for (let step = 6; step <= 8; step++) takeReport(service.pipeline, run, testReport(header, step));
-    const events = await first;
-    expect(events.filter((e) => e.event === 'run')[0].data).toMatchObject({ run: 'hc', live: true });
-    const steps = events.filter((e) => e.event === 'step');
-    expect(steps.map((e) => e.id)).toEqual(['hc:1:6', 'hc:1:7', 'hc:1:8']);
-    for (let step = 9; step <= 500; step++) takeReport(service.pipeline, run, testReport(header, step));
-    takeReport(service.pipeline, run, testReport(header, 3)); // back: attempt 2
-    await expect.poll(() => run.attempt).toBe(2);
-    const again = (await listen(service, 493, '', 'gone:1:1,hc:1:8')).filter((e) => e.event === 'step');
-    expect(again.map((e) => e.id)).toEqual([...Array.from({ length: 492 }, (_, i) => `hc:1:${i + 9}`), 'hc:2:3']);
-  });
-
-  test('can be of some runs only, and refuses a position that is none', async () => {
-    const service = await start();
-    const other = openRun(service.pipeline, testHeader('other'));
-    const run = openRun(service.pipeline, header);
-    const heard = listen(service, 2, '?run=hc');
-    await new Promise((resolve) => setTimeout(resolve, 100));
-    takeReport(service.pipeline, other, testReport(testHeader('other'), 1));
-    for (const step of [1, 2]) takeReport(service.pipeline, run, testReport(header, step));
-    expect(new Set((await heard).map((e) => e.data.run))).toEqual(new Set(['hc']));
-    const wrong = await ask(service, '/api/v1/stream', { 'Last-Event-ID': 'nonsense' });
-    expect(wrong.status).toBe(400);
-    expect(wrong.body).toContain('Last-Event-ID');
   });
 });
 

@@ -1,10 +1,11 @@
 /** A recording dropped on the page: checked, kept under a free name, only read; and what is none, or made to harm, is refused. */
-import { readdirSync, readFileSync, statSync, utimesSync, writeFileSync } from 'node:fs';
-import { request as httpRequest } from 'node:http';
+import { once } from 'node:events';
+import { existsSync, readdirSync, readFileSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { join } from 'node:path';
 import express from 'express';
 import Database from 'libsql';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { closeRun, createPipeline, openRun, takeReport } from '../../dist/plugin/pipeline.js';
 import { loadRecorder } from '../../dist/plugin/recorder/load.js';
 import { takeUpload } from '../../dist/plugin/server/upload.js';
@@ -112,7 +113,7 @@ describe('an uploaded recording', () => {
     expect((await json<RunSummary[]>(service, 'api/v1/runs'))[0]).toMatchObject({ outcome: 'unknown', live: false });
   });
 
-  test('of an earlier schema version is one too; several at once get names of their own; clients of the stream are told', async () => {
+  test('of an earlier schema version is one too; clients of the stream are told', async () => {
     const service = await start();
     const heard = fetch(`${service.url}api/v1/stream`).then(async (response) => {
       let text = '';
@@ -125,8 +126,9 @@ describe('an uploaded recording', () => {
     await new Promise((resolve) => setTimeout(resolve, 100));
     const older = recording({ sql: 'DROP TABLE warnings; DROP TABLE detectors; PRAGMA user_version = 1;' });
     const v2 = recording({ sql: 'ALTER TABLE warnings DROP COLUMN acknowledged_time; PRAGMA user_version = 2;' });
-    const answers = await Promise.all([older, v2, older].map((body) => upload(service, body)));
-    expect(answers.map(({ body }) => body.run).sort()).toEqual(['hc', 'hc-2', 'hc-3']);
+    const names: unknown[] = [];
+    for (const body of [older, v2, older]) names.push((await upload(service, body)).body.run);
+    expect(names).toEqual(['hc', 'hc-2', 'hc-3']);
     expect(await heard).toMatch(/"uploaded":true/);
   });
 
@@ -175,9 +177,104 @@ describe('what is no recording is refused, and nothing of it stays:', () => {
     [
       'one with a link for a runbook',
       () => recording({ sql: "UPDATE warnings SET warning = json_set(warning, '$.runbook', 'javascript:1')" }),
-      /warnings/,
+      /as runbook of a warning/,
     ],
-    ['one with a warning that is none', () => recording({ sql: "UPDATE warnings SET warning = 'null'" }), /whole/],
+    ['one with a warning that is none', () => recording({ sql: "UPDATE warnings SET warning = 'null'" }), /objects as warnings/],
+    ['one with a warning of no JSON', () => recording({ sql: "UPDATE warnings SET warning = '{'" }), /whole/],
+    [
+      'one with a text for a time',
+      () => recording({ sql: "UPDATE steps SET time = 'abc' WHERE step = 3" }),
+      /whole number .* as time in steps/,
+    ],
+    ['one with a time that no date has', () => recording({ sql: 'UPDATE steps SET time = 9e15 WHERE step = 3' }), /as time in steps/],
+    [
+      'one with a text for a step',
+      () => recording({ sql: "UPDATE steps SET step = 'x' WHERE step = 3" }),
+      /whole number .* as step in steps/,
+    ],
+    [
+      'one with nonsense for step_seconds',
+      () => recording({ sql: "UPDATE steps SET step_seconds = 'x' WHERE step = 3" }),
+      /as step_seconds in steps/,
+    ],
+    ['one with nonsense for loss', () => recording({ sql: "UPDATE steps SET loss = 'nan' WHERE step = 3" }), /as loss in steps/],
+    [
+      'one with nonsense for gradient_norm',
+      () => recording({ sql: "UPDATE steps SET gradient_norm = x'00' WHERE step = 3" }),
+      /as gradient_norm in steps/,
+    ],
+    [
+      'one with nonsense for learning_rate',
+      () => recording({ sql: "UPDATE steps SET learning_rate = '1' WHERE step = 3" }),
+      /as learning_rate in steps/,
+    ],
+    [
+      'one with nonsense for composite_gain',
+      () => recording({ sql: "UPDATE steps SET composite_gain = '' WHERE step = 3" }),
+      /as composite_gain in steps/,
+    ],
+    [
+      'one with a text for the overhead',
+      () => recording({ sql: "UPDATE steps SET overhead_seconds = 'x'" }),
+      /as overhead_seconds in steps/,
+    ],
+    ['one with an endless overhead', () => recording({ sql: 'UPDATE steps SET overhead_seconds = 9e999' }), /as overhead_seconds in steps/],
+    ['one with a text for a counter', () => recording({ sql: "UPDATE steps SET errors = 'x'" }), /as errors in steps/],
+    [
+      'one with a text for a total',
+      () => recording({ sql: 'UPDATE steps SET memory_totals = \'{"allocated":"zz"}\'' }),
+      /as memory_totals in steps/,
+    ],
+    [
+      'one with an endless total',
+      () => recording({ sql: 'UPDATE steps SET memory_totals = \'{"allocated":1e999}\'' }),
+      /as memory_totals in steps/,
+    ],
+    ['one with an array for totals', () => recording({ sql: "UPDATE steps SET memory_totals = '[1]'" }), /as memory_totals in steps/],
+    ['one with nonsense for totals', () => recording({ sql: "UPDATE steps SET memory_totals = '{'" }), /as memory_totals in steps/],
+    [
+      'one with other kinds of memory',
+      () => recording({ sql: "UPDATE attempts SET memory_kinds = json_array('a', 'b', 'c', 'd', 'e')" }),
+      /as memory_kinds/,
+    ],
+    ['one with a text for its beginning', () => recording({ sql: "UPDATE attempts SET started_at = 'x'" }), /as started_at in attempts/],
+    ['one with an end that is none', () => recording({ sql: "UPDATE attempts SET outcome = 'x'" }), /as outcome in attempts/],
+    [
+      'one with a text for the first step of a bucket',
+      () => recording({ sql: "UPDATE buckets SET first_step = 'x'" }),
+      /as first_step in buckets/,
+    ],
+    [
+      'one with a text for the end of a warning',
+      () => recording({ sql: "UPDATE warnings SET cleared_time = 'x'" }),
+      /as cleared_time in warnings/,
+    ],
+    ...[
+      ['suspects', 'null'],
+      ['suspects', '[1]'],
+      ['connection', '{"a":1}'],
+      ['step', '"x"'],
+      ['time', '1.5'],
+      ['rule', '"none"'],
+      ['severity', '"none"'],
+      ['measure', '7'],
+      ['value', '"Inf"'],
+      ['threshold', '"x"'],
+      ['threshold', '1e999'],
+      ['stepsLeft', '"x"'],
+      ['interval', '[1]'],
+      ['interval', '[null,1]'],
+      ['message', 'null'],
+    ].map(([field, value]): [string, () => Uint8Array, RegExp] => [
+      `one with a warning whose ${field} is ${value}`,
+      () => recording({ sql: `UPDATE warnings SET warning = json_set(warning, '$.${field}', json('${value}'))` }),
+      new RegExp(`as ${field} of a warning$`),
+    ]),
+    [
+      'one with a warning that lacks a field',
+      () => recording({ sql: "UPDATE warnings SET warning = json_remove(warning, '$.suspects')" }),
+      /as suspects of a warning/,
+    ],
   ])('%s', async (_what, body, rule) => {
     const service = await start();
     const answer = await upload(service, body());
@@ -206,8 +303,8 @@ describe('what is no recording is refused, and nothing of it stays:', () => {
   });
 });
 
-/** The route with a smaller limit. */
-async function small(atMost: number) {
+/** The route with smaller limits. */
+async function small(one: number, all = 1e9) {
   const directory = temporaryFolder();
   const onProblem = () => {};
   const pipeline = createPipeline({ directory, recorder: await loadRecorder(onProblem), now: Date.now, onProblem });
@@ -215,7 +312,7 @@ async function small(atMost: number) {
   const app = express();
   app.post('/api/v1/recordings', async (request, response) => {
     try {
-      response.json({ run: await takeUpload(pipeline, request, response, atMost) });
+      response.json({ run: await takeUpload(pipeline, request, response, { one, all }) });
     } catch (error) {
       ended.push((error as Error).message);
       response.status((error as { status?: number }).status ?? 500).json({ error: { rule: (error as Error).message } });
@@ -260,4 +357,64 @@ test('nothing stays of what a client that goes away has sent, nor of what a kill
   outgoing.destroy();
   await expect.poll(() => ended).toHaveLength(2);
   await expect.poll(() => readdirSync(folder)).toEqual(['x.part.sqlite']);
+});
+
+test('a second one at the same time is refused; when the first is done, or has gone away, the next is taken', async () => {
+  const service = await start();
+  const body = recording();
+  const begin = async () => {
+    const outgoing = httpRequest({ host: '127.0.0.1', port: service.port, path: '/api/v1/recordings', method: 'POST' });
+    outgoing.on('error', () => {});
+    outgoing.write(body.subarray(0, 9000));
+    await expect
+      .poll(() => existsSync(uploadsOf(service)) && readdirSync(uploadsOf(service)).some((file) => file.endsWith('.part')))
+      .toBe(true);
+    return outgoing;
+  };
+  const first = await begin();
+  expect(await upload(service, body)).toEqual({
+    status: 503,
+    body: { error: { field: 'recording', rule: expect.stringContaining('one at a time'), value: null } },
+  });
+  const answered = once(first, 'response');
+  first.end(body.subarray(9000));
+  expect(((await answered)[0] as IncomingMessage).statusCode).toBe(201);
+  (await begin()).destroy();
+  await expect.poll(async () => (await upload(service, body)).status).toBe(201);
+  expect(await upload(service, Buffer.from('x'))).toMatchObject({ status: 400 });
+  expect((await upload(service, body)).status).toBe(201);
+});
+
+test('one that does not fit into the folder beside the others is refused, said or not, and what is there stays', async () => {
+  const body = recording();
+  const { port, folder } = await small(1e9, 1.5 * body.length);
+  expect((await upload({ port }, body)).status).toBe(200);
+  const refused = await upload({ port }, body);
+  expect(refused.status).toBe(507);
+  expect(refused.body.error?.['rule']).toContain(`at most ${1.5 * body.length} bytes and has ${body.length}`);
+  expect((await upload({ port }, body, { 'Transfer-Encoding': 'chunked' })).status).toBe(507);
+  expect(readdirSync(folder)).toEqual(['hc.sqlite']);
+});
+
+test('a client that has its answer and goes on sending, other than a recording, is cut off', async () => {
+  vi.useFakeTimers({ toFake: ['setTimeout'] });
+  onTestFinished(() => {
+    vi.useRealTimers();
+  });
+  const service = await start();
+  const path = '/api/v1/runs/hc/warnings/0/acknowledge';
+  const outgoing = httpRequest({ host: '127.0.0.1', port: service.port, path, method: 'POST' });
+  const cut = new Promise<Error>((resolve) => outgoing.on('error', resolve));
+  const closed = once(outgoing, 'close');
+  outgoing.write('x');
+  const [answer] = (await once(outgoing, 'response')) as [IncomingMessage];
+  expect(answer.statusCode).toBe(404);
+  answer.resume();
+  await once(answer, 'end');
+  vi.advanceTimersByTime(9000);
+  outgoing.write('x');
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(outgoing.destroyed).toBe(false);
+  vi.advanceTimersByTime(2000);
+  await Promise.race([cut, closed]);
 });

@@ -5,14 +5,20 @@ export interface Tunnel {
   port: number;
   /** Ends what goes through it, and refuses what comes. */
   cut: () => Promise<void>;
+  /** Lets nothing through any more, and tells nobody: as when a machine sleeps, or a router forgets. */
+  hang: () => void;
   mend: () => Promise<void>;
 }
 
 export async function openTunnel(to: number): Promise<Tunnel> {
   const sockets = new Set<Socket>();
   let server: Server;
+  let hanging = false;
   const listen = async (port: number) => {
     server = createServer((near) => {
+      sockets.add(near);
+      near.on('error', () => near.destroy());
+      if (hanging) return;
       const far = connect(to, '127.0.0.1');
       near.pipe(far).pipe(near);
       for (const [one, other] of [
@@ -38,8 +44,14 @@ export async function openTunnel(to: number): Promise<Tunnel> {
         server.close(() => resolve());
         for (const socket of sockets) socket.destroy();
       }),
+    hang: () => {
+      hanging = true;
+      for (const socket of sockets) socket.pause();
+    },
     mend: async () => {
-      await listen(port);
+      hanging = false;
+      for (const socket of sockets) socket.destroy();
+      if (!server.listening) await listen(port);
     },
   };
 }
