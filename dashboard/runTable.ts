@@ -82,3 +82,11 @@ export function nextOrder(order: Order | null, key: string): Order {
   if (order?.key === key) return { key, direction: order.direction === 'ascending' ? 'descending' : 'ascending' };
   return { key, direction: ['run', 'kinds', 'state'].includes(key) ? 'ascending' : 'descending' };
 }
+
+/** As the address has it; what is no order is none. */
+export const orderText = ({ key, direction }: Order): string => `${key}-${direction}`;
+export function orderOf(text: string | null): Order | null {
+  const [key, direction] = text?.split('-') ?? [];
+  if (direction !== 'ascending' && direction !== 'descending') return null;
+  return COLUMNS.some((column) => column.key === key) ? { key, direction } : null;
+}

@@ -25,6 +25,13 @@ export interface View {
   sort: 'layer' | 'gain' | 'left';
   /** The connection that is open beside the heatmap. */
   open: string | null;
+  /** Of the warnings shown, joined by commas. */
+  severities: string;
+  /** Id of the warning whose surroundings are open, and how many steps of them. */
+  warning: number | null;
+  around: number;
+  /** Of the table of runs: KEY-ascending or KEY-descending; null: the newest first. */
+  order: string | null;
 }
 
 export const DEFAULT_VIEW: View = {
@@ -43,7 +50,14 @@ export const DEFAULT_VIEW: View = {
   follow: true,
   sort: 'layer',
   open: null,
+  severities: 'critical,warning',
+  warning: null,
+  around: 200,
+  order: null,
 };
+
+/** Steps before and behind a warning. */
+export const AROUND: readonly number[] = [50, 200, 1000];
 
 const CHOICES: { [K in keyof View]?: readonly View[K][] } = {
   gain: ['composite', 'layer'],
@@ -76,7 +90,8 @@ export function readView(hash: string): View {
     if (Array.isArray(standard)) fields[key] = parameters.getAll(key);
     else if (typeof standard === 'boolean') fields[key] = text === 'true';
     else if (key === 'smooth') fields[key] = Math.min(0.99, Math.max(0, Number(text) || 0));
-    else if (key === 'from' || key === 'to') fields[key] = /^\d+$/.test(text) ? Number(text) : null;
+    else if (key === 'from' || key === 'to' || key === 'warning') fields[key] = /^\d+$/.test(text) ? Number(text) : null;
+    else if (key === 'around') fields[key] = AROUND.includes(Number(text)) ? Number(text) : standard;
     else if (choices === undefined || choices.includes(text)) fields[key] = text;
   }
   return view;

@@ -32,5 +32,5 @@ export function shownRange({ from, to, follow }: View, lastStep: number | null):
 /** Makes it the run that all panels are about. */
 export function choose(run: string): void {
   const { compare } = view.value;
-  change({ run, compare: compare.filter((other) => other !== run), open: null, from: null, to: null, follow: true });
+  change({ run, compare: compare.filter((other) => other !== run), open: null, warning: null, from: null, to: null, follow: true });
 }

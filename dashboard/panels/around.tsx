@@ -1,5 +1,4 @@
 /** What the measures did some steps before and after a warning was raised: a small chart for each. The paths are spark.ts. */
-import { signal } from '@preact/signals';
 import { useEffect, useState } from 'preact/hooks';
 import type { SeriesAnswer, WarningAnswer } from '../../src/telemetry/api.ts';
 import { askSeries } from '../api.ts';
@@ -7,10 +6,9 @@ import { now } from '../clock.ts';
 import { shown } from '../format.ts';
 import { sparkOf } from '../spark.ts';
 import type { RunData } from '../store.ts';
-import { change } from '../viewState.ts';
+import { AROUND } from '../view.ts';
+import { change, view } from '../viewState.ts';
 
-const DISTANCES = [50, 200, 1000];
-const distance = signal(200);
 const SIZE = { width: 240, height: 56 };
 const POINTS = 160;
 /** While steps still come after the warning, it is asked again as often, ms. */
@@ -94,13 +92,14 @@ function Small({ asked, warning, from, to, known }: { asked: Asked; warning: War
 
 export function Around({ warning, known }: { warning: WarningAnswer; known: RunData }) {
   const { step, id } = warning;
-  const [from, to] = [Math.max(0, step - distance.value), step + distance.value];
+  const { around } = view.value;
+  const [from, to] = [Math.max(0, step - around), step + around];
   return (
     <div class="around" data-testid={`around-charts-${id}`}>
       <div class="acts">
         <fieldset class="choices" aria-label="Steps around the warning">
-          {DISTANCES.map((steps) => (
-            <button key={steps} type="button" aria-pressed={steps === distance.value} onClick={() => (distance.value = steps)}>
+          {AROUND.map((steps) => (
+            <button key={steps} type="button" aria-pressed={steps === around} onClick={() => change({ around: steps })}>
               ± {steps}
             </button>
           ))}

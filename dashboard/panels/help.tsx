@@ -1,4 +1,5 @@
 /** The keys of the page, and the dialog that lists them. Which key does what is keys.ts. */
+import { signal } from '@preact/signals';
 import { useEffect, useRef } from 'preact/hooks';
 import { clearCursor, cursor, moveCursor } from '../charts/cursor.ts';
 import { resetZoom, toggleFollow } from '../charts/zoom.ts';
@@ -7,6 +8,9 @@ import { change, view } from '../viewState.ts';
 import './help.css';
 
 const DIALOG = 'help-dialog';
+const LETTERS = 'gainwatch-letters';
+/** Kept in the browser, not in the address: it is a matter of who looks. */
+const letters = signal(localStorage.getItem(LETTERS) !== 'off');
 
 function toggleHelp(): void {
   const dialog = document.getElementById(DIALOG);
@@ -46,6 +50,7 @@ function onKey(event: KeyboardEvent): void {
   const action = actionOf(event, focusedNow());
   const dialog = document.querySelector('dialog[open]');
   if (action === null || (dialog !== null && action !== 'escape' && !(action === 'help' && dialog.id === DIALOG))) return;
+  if (!letters.value && action !== 'escape' && action !== 'left' && action !== 'right') return;
   let done = true;
   if (action === 'help') toggleHelp();
   else if (action === 'filter') done = focusFilter();
@@ -88,6 +93,18 @@ export function Help() {
         ))}
       </dl>
       <p>They rest while you type, and where the arrows have another use.</p>
+      <label class="help-letters">
+        <input
+          type="checkbox"
+          data-testid="letters"
+          checked={letters.value}
+          onChange={({ currentTarget }) => {
+            letters.value = currentTarget.checked;
+            localStorage.setItem(LETTERS, currentTarget.checked ? 'on' : 'off');
+          }}
+        />{' '}
+        keys of one sign (off, if you speak to your computer)
+      </label>
       <button type="button" onClick={() => dialog.current?.close()}>
         Close
       </button>

@@ -1,17 +1,16 @@
 /** All runs as a table: which one the page is about, and which are overlaid. Columns and order are runTable.ts. */
-import { signal } from '@preact/signals';
 import type { RunSummary } from '../../src/telemetry/api.ts';
 import { now } from '../clock.ts';
 import { restTick } from '../redraw.ts';
-import { COLUMNS, nextOrder, type Order, sortRuns } from '../runTable.ts';
+import { COLUMNS, nextOrder, type Order, orderOf, orderText, sortRuns } from '../runTable.ts';
 import { runs } from '../store.ts';
 import { colourOfRun } from '../theme.ts';
 import { change, choose, view } from '../viewState.ts';
 import { Panel } from './panel.tsx';
 import './runs.css';
 
-/** Kept while the panel is out of sight. null: the newest first. */
-const order = signal<Order | null>(null);
+/** null: the newest first. */
+const orderNow = (): Order | null => orderOf(view.value.order);
 
 function overlay(run: string, on: boolean): void {
   const others = view.value.compare.filter((name) => name !== run);
@@ -19,18 +18,19 @@ function overlay(run: string, on: boolean): void {
 }
 
 function Heads() {
+  const order = orderNow();
   return (
     <tr>
       <th scope="col">overlay</th>
       {COLUMNS.map(({ key, label, title }) => {
-        const sorted = order.value?.key === key ? order.value.direction : undefined;
+        const sorted = order?.key === key ? order.direction : undefined;
         return (
           <th key={key} scope="col" aria-sort={sorted ?? 'none'}>
             <button
               type="button"
               data-testid={`sort-runs-${key}`}
               title={title}
-              onClick={() => (order.value = nextOrder(order.value, key))}
+              onClick={() => change({ order: orderText(nextOrder(order, key)) })}
             >
               {label}
               <span aria-hidden="true">{sorted === undefined ? '' : sorted === 'ascending' ? ' ▲' : ' ▼'}</span>
@@ -78,7 +78,7 @@ function Runs() {
   void [restTick.value, now.value];
   const { run, compare } = view.value;
   const together = [...new Set([...(run === null ? [] : [run]), ...compare])];
-  const rows = sortRuns(runs.peek(), order.value);
+  const rows = sortRuns(runs.peek(), orderNow());
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by the keyboard
     <section class="runs" aria-label="Table of runs" tabIndex={0}>

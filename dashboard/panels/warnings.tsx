@@ -1,11 +1,10 @@
 /** The warnings of the run: which severities, the timeline (warningsTimeline.tsx) and the list (warningsTable.tsx). */
-import { signal } from '@preact/signals';
 import { tick } from '../redraw.ts';
 import { SEVERITIES, type Severity } from '../severities.ts';
 import { signOf } from '../signs.ts';
 import { dataOf } from '../store.ts';
 import { countsOf } from '../timeline.ts';
-import { shownRange, view } from '../viewState.ts';
+import { change, shownRange, view } from '../viewState.ts';
 import { Panel } from './panel.tsx';
 import { Runbook } from './runbook.tsx';
 import { Sign } from './sign.tsx';
@@ -13,13 +12,11 @@ import './warnings.css';
 import { WarningsTable } from './warningsTable.tsx';
 import { Timeline } from './warningsTimeline.tsx';
 
-/** Kept while the panel is out of sight. */
-const shownSeverities = signal<readonly Severity[]>(['critical', 'warning']);
-const selected = signal<{ run: string; id: number } | null>(null);
+const isShown = (severity: Severity): boolean => view.value.severities.split(',').includes(severity);
 
 function toggle(severity: Severity): void {
-  const now = shownSeverities.value;
-  shownSeverities.value = now.includes(severity) ? now.filter((other) => other !== severity) : [...now, severity];
+  const shown = SEVERITIES.filter((each) => isShown(each) !== (each === severity));
+  change({ severities: shown.join(',') });
 }
 
 function Filter() {
@@ -32,7 +29,7 @@ function Filter() {
           key={severity}
           type="button"
           data-testid={`severity-${severity}`}
-          aria-pressed={shownSeverities.value.includes(severity)}
+          aria-pressed={isShown(severity)}
           onClick={() => toggle(severity)}
         >
           <Sign kind={signOf(severity)} /> {severity} {counts[severity]}
@@ -48,7 +45,7 @@ function Warnings() {
   const known = dataOf(run);
   if (run === null || known === null) return <p class="warnings-none">Loading …</p>;
   const { warnings, detail } = known;
-  const shown = warnings.filter(({ severity }) => shownSeverities.value.includes(severity));
+  const shown = warnings.filter(({ severity }) => isShown(severity));
   if (shown.length === 0) {
     const hidden = warnings.length === 0 ? '' : ` ${warnings.length} of other severities are not shown.`;
     return <p class="warnings-none">{`${warnings.length === 0 ? 'No warning was raised.' : 'No such warning.'}${hidden}`}</p>;
@@ -57,10 +54,8 @@ function Warnings() {
   const range = shownRange(view.value, detail.lastStep);
   const first = Math.min(detail.attempts[0]?.forkStep ?? 0, last);
   const axis = { from: range.from ?? first, to: Math.max(range.to ?? last, (range.from ?? first) + 1) };
-  const open = selected.value?.run === run ? selected.value.id : null;
-  const select = (id: number) => {
-    selected.value = open === id ? null : { run, id };
-  };
+  const open = view.value.warning;
+  const select = (id: number) => change({ warning: open === id ? null : id });
   return (
     <div class="warnings">
       <Timeline warnings={shown} from={axis.from} to={axis.to} lastStep={last} selected={open} onSelect={select} />

@@ -12,8 +12,8 @@ class AskError extends Error {
 }
 vi.mock('../../dashboard/api.ts', () => ({ askSeries, AskError }));
 vi.mock('../../dashboard/redraw.ts', () => ({ redraw: () => {} }));
-vi.mock('../../dashboard/store.ts', () => ({
-  dataOf: () => known,
+vi.mock('../../dashboard/store.ts', () => ({ dataOf: () => known }));
+vi.mock('../../dashboard/viewState.ts', () => ({
   shownRange: () => ({ from: null, to: null }),
   view: { value: { from: null, to: null, follow: true } },
 }));

@@ -1,7 +1,7 @@
 /** The whole view in the address, and back. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { DEFAULT_VIEW, readView, type View, writeView } from '../../dashboard/view.ts';
+import { AROUND, DEFAULT_VIEW, readView, type View, writeView } from '../../dashboard/view.ts';
 
 const name = fc.string({ minLength: 1, maxLength: 12 });
 const views: fc.Arbitrary<View> = fc.record({
@@ -20,6 +20,10 @@ const views: fc.Arbitrary<View> = fc.record({
   follow: fc.boolean(),
   sort: fc.constantFrom('layer', 'gain', 'left'),
   open: fc.option(name),
+  severities: fc.constantFrom('critical,warning', 'info', ''),
+  warning: fc.option(fc.nat()),
+  around: fc.constantFrom(...AROUND),
+  order: fc.option(fc.constantFrom('gain-descending', 'run-ascending')),
 });
 
 describe('a view', () => {

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { partsOf, readRunbook } from '../../dashboard/runbook.ts';
-import { nextOrder, sortRuns, stateWords } from '../../dashboard/runTable.ts';
+import { nextOrder, orderOf, orderText, sortRuns, stateWords } from '../../dashboard/runTable.ts';
 import { sparkOf } from '../../dashboard/spark.ts';
 import { barsOf, ticksOf } from '../../dashboard/timeline.ts';
 import type { RunSummary, SeriesAnswer, WarningAnswer } from '../../src/telemetry/api.ts';
@@ -111,6 +111,8 @@ describe('the table of runs', () => {
     expect(nextOrder(null, 'gain')).toEqual({ key: 'gain', direction: 'descending' });
     expect(nextOrder({ key: 'gain', direction: 'descending' }, 'gain').direction).toBe('ascending');
     expect(nextOrder(null, 'run').direction).toBe('ascending');
+    expect(orderOf(orderText({ key: 'gain', direction: 'descending' }))).toEqual({ key: 'gain', direction: 'descending' });
+    expect([null, '', 'gain', 'gain-up', 'nothing-ascending'].map(orderOf)).toEqual(new Array(5).fill(null));
   });
 
   test('says how each run goes', () => {

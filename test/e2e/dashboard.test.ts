@@ -245,12 +245,15 @@ describe.skipIf(executablePath === null)('the dashboard over recordings', () => 
 
   test('the view is in the address: opened anew and as a copied link it is the same', async () => {
     const hash =
-      '#run=hc&compare=mhc&gain=layer&direction=backward&picked=block0.mlp&filter=mlp&smooth=0.5&from=100&to=400&follow=false&sort=gain&open=block0.mlp';
+      '#run=hc&compare=mhc&gain=layer&direction=backward&picked=block0.mlp&filter=mlp&smooth=0.5&from=100&to=400&follow=false&sort=gain&open=block0.mlp&severities=critical%2Cwarning%2Cinfo&warning=1&around=50&order=gain-descending';
     const { page } = await open(hash);
     expect(await pressed(page, 'gain-layer')).toBe('true');
     expect(await page.getByTestId('filter').inputValue()).toBe('mlp');
     await page.getByTestId('copy').click();
     await expect.poll(() => page.evaluate(() => navigator.clipboard.readText())).toBe(`${server.url}${hash}`);
+    await see(page, 'warnings');
+    await page.getByTestId('around-charts-1').waitFor();
+    expect(await pressed(page, 'severity-info')).toBe('true');
     const again = await open(hash);
     const lines = await linesOf(page, 'gain');
     expect(lines.length).toBeGreaterThan(3);
@@ -287,6 +290,12 @@ describe.skipIf(executablePath === null)('the dashboard over recordings', () => 
     expect(await page.getByTestId('filter').inputValue()).toBe('block1y');
     expect(await pressed(page, 'scale-linear')).toBe('true');
     await page.keyboard.press('Tab');
+    await page.keyboard.press('?');
+    await page.getByTestId('letters').uncheck();
+    await page.keyboard.press('Escape');
+    await page.keyboard.press('y');
+    await page.keyboard.press('ArrowLeft');
+    expect(await pressed(page, 'scale-linear')).toBe('true');
     const outline = await page.evaluate(() => getComputedStyle(document.activeElement!).outlineStyle);
     expect(outline).not.toBe('none');
   });
