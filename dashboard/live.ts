@@ -4,6 +4,7 @@ import type { RunSummary, StepAnswer, WarningAnswer } from '../src/telemetry/api
 import { askRuns } from './api.ts';
 import { fromWire } from './format.ts';
 import { redraw, redrawStep, redrawUnhurried } from './redraw.ts';
+import { addToSparks, forgetSparks } from './sparks.ts';
 import { addStep, askAgain, data, fault, isElsewhere, reloadAll, reloadElsewhere, runs, takeWarning } from './store.ts';
 import { readView } from './view.ts';
 import { choose, view } from './viewState.ts';
@@ -36,6 +37,7 @@ function takeStep(step: StepAnswer): void {
     return;
   }
   addStep(known, step);
+  addToSparks(step);
   redrawStep();
 }
 
@@ -75,6 +77,7 @@ function listen(): void {
     if (link.value.connected) return;
     link.value = { connected: true, since: heardAt };
     reloadAll();
+    forgetSparks();
     void refresh();
   });
   source.addEventListener('error', () => lost(Date.now()));

@@ -44,21 +44,35 @@ export function appendStep(bands: Bands, step: number, time: number, values: rea
   });
 }
 
+const both = (a: Value, b: Value, better: (a: number, b: number) => number): Value => (a === null || b === null ? (a ?? b) : better(a, b));
+const smaller = (a: Value, b: Value): Value => both(a, b, (x, y) => (Number.isNaN(x) ? y : Number.isNaN(y) ? x : Math.min(x, y)));
+const larger = (a: Value, b: Value): Value => both(a, b, Math.max);
+
+/** As `appendStep`, but into the last point where that stands for the bucket of the step. */
+export function mergeStep(bands: Bands, step: number, time: number, values: readonly (WireNumber | null)[]): void {
+  const last = bands.steps.length - 1;
+  if (last < 0 || Math.floor(step / bands.bucket) > Math.floor(bands.steps[last] / bands.bucket)) {
+    appendStep(bands, step, time, values);
+    return;
+  }
+  bands.bands.forEach(({ min, max }, l) => {
+    const value = valueFrom(values[l] ?? null);
+    min[last] = smaller(min[last], value);
+    max[last] = larger(max[last], value);
+  });
+}
+
 /** Half as many points: each pair becomes its smallest minimum and largest maximum, and NaN stays as in a bucket. */
 export function halve(bands: Bands): void {
   const firsts = (values: readonly number[]) => values.filter((_, i) => i % 2 === 0);
-  const pairs = (values: readonly Value[], better: (a: number, b: number) => number) =>
-    values.flatMap((a, i) => {
-      const b = values[i + 1] ?? null;
-      if (i % 2 > 0) return [];
-      return [a === null || b === null ? (a ?? b) : better(a, b)];
-    });
+  const pairs = (values: readonly Value[], better: typeof smaller) =>
+    values.flatMap((value, i) => (i % 2 > 0 ? [] : [better(value, values[i + 1] ?? null)]));
   bands.steps = firsts(bands.steps);
   bands.times = firsts(bands.times);
   bands.bucket *= 2;
   for (const band of bands.bands) {
-    band.min = pairs(band.min, (a, b) => (Number.isNaN(a) ? b : Number.isNaN(b) ? a : Math.min(a, b)));
-    band.max = pairs(band.max, Math.max);
+    band.min = pairs(band.min, smaller);
+    band.max = pairs(band.max, larger);
   }
 }
 

@@ -1,11 +1,11 @@
 /** When the lines of the open connection are asked for, and again. The server, the store and the clock are made up. */
 import { afterAll, beforeEach, expect, it, vi } from 'vitest';
+import type { StepAnswer } from '../../src/telemetry/api.ts';
 
 const STEPS = [0, 1, 2, 3];
 const askSeries = vi.fn();
 const known = {
   detail: { attempt: 0, lastStep: 3, connections: [{ name: 'a' }] },
-  latest: { step: 3, time: 3, measures: { gain: [1] } },
 };
 class AskError extends Error {
   readonly status = 400;
@@ -18,44 +18,46 @@ vi.mock('../../dashboard/viewState.ts', () => ({
   view: { value: { from: null, to: null, follow: true } },
 }));
 vi.useFakeTimers();
-const { sparksOf } = await import('../../dashboard/sparks.ts');
+const { addToSparks, forgetSparks, sparksOf } = await import('../../dashboard/sparks.ts');
 
 const answer = (steps: number[]) => {
   const values = steps.map(() => 1);
   return { run: 'hc', measure: 'gain', bucket: 1, steps, times: [...steps], series: [{ connection: 'a', min: values, max: values }] };
 };
-const render = () => sparksOf('hc', 'a', ['gain']).get('gain')?.steps;
-const takeStep = (step: number) => Object.assign(known.latest, { step });
+const render = () => sparksOf('hc', 'a', ['gain']).get('gain');
+const stepOf = (step: number, gain: number) => ({ run: 'hc', step, time: step, measures: { gain: [gain] } }) as unknown as StepAnswer;
 
 beforeEach(() => {
   askSeries.mockReset();
   known.detail.attempt++;
-  takeStep(3);
 });
 afterAll(() => vi.useRealTimers());
 
-it('appends what comes step by step, and asks again where steps were missed, but not often', async () => {
+it('takes every step, also those that come while it asks, and never has many points', async () => {
   askSeries.mockImplementation(async () => answer([...STEPS]));
   expect(render()).toBeUndefined();
+  addToSparks(stepOf(4, 2));
   await vi.advanceTimersByTimeAsync(300);
-  expect(render()).toEqual([0, 1, 2, 3]);
-  takeStep(4);
-  expect(render()).toEqual([0, 1, 2, 3, 4]);
-  await vi.advanceTimersByTimeAsync(10_000);
+  expect(render()!.steps).toEqual([0, 1, 2, 3, 4]);
+  for (let step = 5; step <= 5000; step++) addToSparks(stepOf(step, step === 2500 ? 9 : 1));
+  const { steps, bands, bucket } = render()!;
+  expect(steps.length).toBeLessThanOrEqual(80);
+  expect(steps.length).toBeGreaterThan(30);
+  expect(Math.max(...steps.slice(1).map((step, i) => step - steps[i]))).toBeLessThan(2 * bucket);
+  // The one peak is not lost.
+  expect(bands[0].max.filter((value) => value === 9)).toHaveLength(1);
   expect(askSeries).toHaveBeenCalledTimes(1);
+});
 
-  takeStep(900);
+it('asks again after the stream was away', async () => {
+  askSeries.mockImplementation(async () => answer([...STEPS]));
   render();
-  askSeries.mockImplementation(async () => answer([0, 300, 600, 900]));
-  // What is there stays while it is asked again.
-  expect(render()).toEqual([0, 1, 2, 3, 4, 900]);
   await vi.advanceTimersByTimeAsync(300);
-  expect(render()).toEqual([0, 300, 600, 900]);
-  takeStep(2000);
-  for (let i = 0; i < 10; i++) render();
-  await vi.advanceTimersByTimeAsync(1000);
+  forgetSparks();
+  askSeries.mockImplementation(async () => answer([0, 300, 600]));
   render();
-  expect(askSeries).toHaveBeenCalledTimes(2);
+  await vi.advanceTimersByTimeAsync(300);
+  expect(render()!.steps).toEqual([0, 300, 600]);
 });
 
 it('asks again some seconds after the connection was lost, not after a refusal', async () => {
