@@ -62,3 +62,6 @@ export function byteTicks(highest: number): number[] {
   const every = 2 ** Math.ceil(Math.log2(highest / 4));
   return Array.from({ length: Math.floor(highest / every) }, (_, i) => (i + 1) * every);
 }
+
+/** Of a kind, for people. */
+export const nameOf = (kind: string): string => kind.replaceAll('_', ' ');

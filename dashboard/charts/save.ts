@@ -15,8 +15,11 @@ export const saveText = (name: string, type: string, text: string): void => save
 
 const ROW = 18;
 
+/** Of the legend. */
+type Entry = Pick<Line, 'label' | 'colour' | 'band'>;
+
 /** Places of the legend's entries, in rows no wider than `width`. */
-function legendOf(ctx: CanvasRenderingContext2D, lines: readonly Line[], width: number): { line: Line; x: number; row: number }[] {
+function legendOf(ctx: CanvasRenderingContext2D, lines: readonly Entry[], width: number): { line: Entry; x: number; row: number }[] {
   let [x, row] = [12, 0];
   return lines.map((line) => {
     const wide = 34 + ctx.measureText(line.label).width;
@@ -27,14 +30,22 @@ function legendOf(ctx: CanvasRenderingContext2D, lines: readonly Line[], width: 
   });
 }
 
-/** @returns null where the browser makes no picture */
-export function pictureOf(chart: HTMLCanvasElement, title: string, lines: readonly Line[]): Promise<Blob | null> {
+/**
+ * @param size in pixels of the page
+ * @returns null where the browser makes no picture
+ */
+export function pictureOf(
+  chart: HTMLCanvasElement,
+  title: string,
+  lines: readonly Entry[],
+  size = { width: chart.clientWidth, height: chart.clientHeight },
+): Promise<Blob | null> {
   const picture = document.createElement('canvas');
   const ctx = picture.getContext('2d')!;
-  const scale = chart.width / chart.clientWidth;
+  const scale = chart.width / size.width;
   const font = '12px system-ui, sans-serif';
   ctx.font = font;
-  const entries = legendOf(ctx, lines, chart.clientWidth);
+  const entries = legendOf(ctx, lines, size.width);
   const top = 30;
   const bottom = ROW * ((entries.at(-1)?.row ?? 0) + 1) + 10;
   picture.width = chart.width;
@@ -50,7 +61,7 @@ export function pictureOf(chart: HTMLCanvasElement, title: string, lines: readon
   ctx.fillText(title, 12, 16);
   ctx.font = font;
   for (const { line, x, row } of entries) {
-    const y = top + chart.clientHeight + row * ROW + 12;
+    const y = top + size.height + row * ROW + 12;
     ctx.fillStyle = line.colour;
     ctx.globalAlpha = line.band ? 0.35 : 1;
     ctx.fillRect(x, y - (line.band ? 5 : 1.5), 14, line.band ? 10 : 3);

@@ -3,20 +3,20 @@
 import { useMemo, useState } from 'preact/hooks';
 import type { RunDetail, StepAnswer } from '../../src/telemetry/api.ts';
 import { fileName, memoryCsv, memoryJson } from '../charts/exports.ts';
-import { saveText } from '../charts/save.ts';
+import { save, saveText } from '../charts/save.ts';
 import { TableButton } from '../charts/tableButton.tsx';
 import { bytes } from '../format.ts';
-import { barPaths, byteTicks, highestOf, type Memory, memoryOf, totalOf } from '../memory.ts';
+import { barPaths, byteTicks, highestOf, type Memory, memoryOf, nameOf, totalOf } from '../memory.ts';
 import { restTick } from '../redraw.ts';
 import { dataOf } from '../store.ts';
 import { depthColour } from '../theme.ts';
 import { change, view } from '../viewState.ts';
 import './memory.css';
+import { memoryPicture } from './memoryPicture.ts';
 import { Panel } from './panel.tsx';
 
 const HEIGHT = 100;
 
-const nameOf = (kind: string): string => kind.replaceAll('_', ' ');
 const sizeOf = (value: number | null): string => (value !== null && Number.isFinite(value) ? bytes(value) : '–');
 const colourOf = (memory: Memory, k: number): string => depthColour(k, memory.stacks.length);
 
@@ -160,13 +160,14 @@ function Known({ run, memory: text }: KnownProps) {
   return useMemo(() => {
     const memory = memoryOf(JSON.parse(text) as NonNullable<StepAnswer['memory']>, run.memoryKinds);
     const names = run.connections.map(({ name }) => name);
-    const tool = (label: string, type: string, text: () => string) => (
-      <button
-        type="button"
-        data-testid={`${label.toLowerCase()}-memory`}
-        aria-label={`Memory: save as ${label}`}
-        onClick={() => saveText(fileName(run.run, 'memory', label.toLowerCase()), type, text())}
-      >
+    const named = (ending: string) => fileName(run.run, 'memory', ending);
+    const picture = async () => {
+      const file = await memoryPicture(memory, `${run.run}: memory by connection and kind`, names.length);
+      if (file !== null) save(named('png'), file);
+    };
+    const json = () => memoryJson(run.run, dataOf(run.run)?.latest?.step ?? null, memory, names);
+    const tool = (label: string, act: () => void) => (
+      <button type="button" data-testid={`${label.toLowerCase()}-memory`} aria-label={`Memory: save as ${label}`} onClick={act}>
         {label}
       </button>
     );
@@ -176,8 +177,9 @@ function Known({ run, memory: text }: KnownProps) {
         <Bars memory={memory} names={names} />
         <div class="chart-tools">
           <TableButton id="memory" title="Memory" shown={table} onToggle={() => setTable(!table)} />
-          {tool('CSV', 'text/csv', () => memoryCsv(memory, names))}
-          {tool('JSON', 'application/json', () => memoryJson(run.run, dataOf(run.run)?.latest?.step ?? null, memory, names))}
+          {tool('PNG', () => void picture())}
+          {tool('CSV', () => saveText(named('csv'), 'text/csv', memoryCsv(memory, names)))}
+          {tool('JSON', () => saveText(named('json'), 'application/json', json()))}
         </div>
         {table ? <Table memory={memory} names={names} /> : null}
       </>

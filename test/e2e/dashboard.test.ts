@@ -273,6 +273,12 @@ describe.skipIf(executablePath === null)('the dashboard over recordings', () => 
     expect(csv.filter((line) => /^\d/.test(line)).length).toBeGreaterThanOrEqual(21);
     expect(csv.some((line) => line.startsWith(`${BROKEN},`) && line.includes('NaN'))).toBe(true);
     expect(JSON.stringify(JSON.parse((await saved('json-loss')).toString()))).toContain('"NaN"');
+    for (const chart of ['gain', 'heatmap', 'memory', 'stepTime']) {
+      await see(page, chart);
+      expect((await saved(`png-${chart}`)).subarray(1, 4).toString(), chart).toBe('PNG');
+    }
+    await see(page, 'memory');
+    expect((await saved('csv-memory')).toString()).toContain('block2.mlp');
   });
 
   test('keys: help, filter, log, follow; the focus is seen', async () => {
