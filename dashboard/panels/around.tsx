@@ -3,6 +3,7 @@ import { useEffect, useState } from 'preact/hooks';
 import type { SeriesAnswer, WarningAnswer } from '../../src/telemetry/api.ts';
 import { askSeries } from '../api.ts';
 import { now } from '../clock.ts';
+import { MEASURES_SHOWN } from '../connection.ts';
 import { shown } from '../format.ts';
 import { sparkOf } from '../spark.ts';
 import type { RunData } from '../store.ts';
@@ -30,7 +31,8 @@ const SCALARS: readonly Asked[] = [
 function askedFor({ measure, connection }: WarningAnswer, { detail }: RunData): readonly Asked[] {
   if (connection === null) return SCALARS;
   const own = detail.measures.some(({ key }) => key === measure) ? measure : 'forwardGain';
-  return [...SCALARS, { measure: own, label: `${own} of ${connection}`, connection }];
+  const label = MEASURES_SHOWN.find(([key]) => key === own)?.[1] ?? own;
+  return [...SCALARS, { measure: own, label: `${label} of ${connection}`, connection }];
 }
 
 function Small({ asked, warning, from, to, known }: { asked: Asked; warning: WarningAnswer; from: number; to: number; known: RunData }) {
