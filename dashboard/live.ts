@@ -118,11 +118,17 @@ export async function start(): Promise<void> {
   }, ELSEWHERE_EVERY);
   while (!(await refresh())) await new Promise((resolve) => setTimeout(resolve, AGAIN_AFTER));
   ready = true;
-  if (view.value.run !== null && runs.value.some(({ run }) => run === view.value.run)) return;
-  // The live run with the largest gain, else the newest.
+  const { run } = view.value;
+  if (run !== null) {
+    // Another run in its place could say that all is well.
+    if (!runs.value.some((each) => each.run === run)) fault.value = `${run} is not among the runs here`;
+    return;
+  }
+  // What goes on before what has ended, then what is warned of most, then the largest gain, then the newest.
   const gainOf = ({ lastCompositeGain }: RunSummary) => (lastCompositeGain === null ? 0 : fromWire(lastCompositeGain));
-  const [strongest] = runs.value.filter(({ live }) => live).sort((a, b) => gainOf(b) - gainOf(a));
-  const first = strongest ?? runs.value[0];
+  const [first] = [...runs.value].sort(
+    (a, b) => Number(b.live) - Number(a.live) || b.activeWarnings - a.activeWarnings || gainOf(b) - gainOf(a) || 0,
+  );
   if (first !== undefined) choose(first.run);
 }
 

@@ -70,6 +70,15 @@ describe.skipIf(executablePath === null)('the dashboard over recordings', () => 
     expect(problems).toEqual([]);
   });
 
+  test('without a run in the address the one that is warned of most; one that is not there is said, and no other shown', async () => {
+    const { page } = await open('');
+    await expect.poll(() => page.title(), LAST).toMatch(/act.*hc/i);
+    const lost = await openPage(browser, `${server.url}#run=nope`, DESK);
+    onTestFinished(() => lost.page.context().close());
+    await expect.poll(() => text(lost.page, 'banner'), LAST).toContain('nope is not among the runs here');
+    expect(await attribute(lost.page, 'verdict', 'data-level')).toBe('unknown');
+  });
+
   test('the gain: worst eight, the picked ones, the envelope; layer or composite, both directions, smoothed', async () => {
     const { page } = await open();
     await expect.poll(async () => (await linesOf(page, 'gain')).length, LAST).toBeGreaterThan(6);
