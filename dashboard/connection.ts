@@ -1,5 +1,6 @@
 /** What the panel of one connection says, as plain data: which one is open, its numbers as text. Its lines are spark.ts. Pure. */
 import { shown } from './format.ts';
+import { badness } from './series.ts';
 
 /** Measures of a connection, in the order of the panel. */
 export const MEASURES_SHOWN: [key: string, label: string][] = [
@@ -40,7 +41,7 @@ export function openOf({ open, names, warnings, gains, before }: Known): string 
   if (open !== null && names.includes(open)) return open;
   const suspect = warnings.findLast(({ suspects }) => names.includes(suspects[0]))?.suspects[0];
   if (suspect !== undefined) return suspect;
-  const size = (l: number) => (Number.isNaN(gains[l]) ? Number.POSITIVE_INFINITY : (gains[l] ?? Number.NEGATIVE_INFINITY));
+  const size = (l: number) => badness(gains[l] ?? null);
   const worst = names.reduce((most, _, l) => (size(l) > size(most) ? l : most), 0);
   const last = before === null ? -1 : names.indexOf(before);
   return names[last >= 0 && !(size(worst) > CLEARLY * size(last)) ? last : worst] ?? null;
@@ -49,10 +50,6 @@ export function openOf({ open, names, warnings, gains, before }: Known): string 
 /** The connection so many places farther, around the ends. */
 export const neighbour = (names: readonly string[], name: string, by: number): string =>
   names[(names.indexOf(name) + by + names.length) % names.length] ?? name;
-
-/** With an entry, or without it where it was there. */
-export const toggled = (list: readonly string[], entry: string): string[] =>
-  list.includes(entry) ? list.filter((other) => other !== entry) : [...list, entry];
 
 /** A true minus, as long as a plus. */
 export function signed(value: number, digits: number): string {

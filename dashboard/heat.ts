@@ -25,20 +25,6 @@ export function leftOf({ steps }: Bands, { max }: Band): number {
   return newest !== null && !Number.isFinite(newest) ? 0 : stepsLeft(steps, max, LIMIT);
 }
 
-/** Only the points within the range: what was loaded may reach farther back. */
-export function clip(bands: Bands, { from, to }: { from: number | null; to: number | null }): Bands {
-  const first = from === null ? 0 : bands.steps.findIndex((step) => step >= from);
-  const last = to === null ? bands.steps.length : bands.steps.findLastIndex((step) => step <= to) + 1;
-  if (first === 0 && last === bands.steps.length) return bands;
-  const within = <T>(values: T[]) => (first < 0 ? [] : values.slice(first, last));
-  return {
-    steps: within(bands.steps),
-    times: within(bands.times),
-    bucket: bands.bucket,
-    bands: bands.bands.map(({ connection, min, max }) => ({ connection, min: within(min), max: within(max) })),
-  };
-}
-
 /** The rows from top to bottom; equal ones in the order of the layers. */
 export function orderRows(bands: Bands, sort: View['sort'], allowed: (connection: string) => boolean): Band[] {
   const rows = bands.bands.filter(({ connection }) => allowed(connection));

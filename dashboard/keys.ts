@@ -1,6 +1,6 @@
 /** Which key does what, and when it is left to what has the focus. Pure: it listens to nothing and does nothing (panels/help.tsx does). */
 
-export type Action = 'help' | 'filter' | 'log' | 'follow' | 'left' | 'right' | 'escape';
+type Action = 'help' | 'filter' | 'log' | 'follow' | 'left' | 'right' | 'escape';
 
 /** For the help, in its order. */
 export const KEYS: readonly { keys: readonly string[]; does: string }[] = [
@@ -83,7 +83,7 @@ export function actionOf(pressed: Pressed, focused: Focused | null): Action | nu
   return action;
 }
 
-export interface Closable {
+interface Closable {
   dialog: boolean;
   cursor: boolean;
   connection: boolean;

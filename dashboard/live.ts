@@ -5,7 +5,8 @@ import { askRuns } from './api.ts';
 import { fromWire } from './format.ts';
 import { redraw, redrawStep, redrawUnhurried } from './redraw.ts';
 import { addToSparks, forgetSparks } from './sparks.ts';
-import { addStep, askAgain, data, fault, isElsewhere, reloadAll, reloadElsewhere, runs, takeWarning } from './store.ts';
+import { addStep, askAgain, data, fault, reloadAll, reloadElsewhere, runs, sayAbsent, takeWarning } from './store.ts';
+import { isElsewhere } from './verdict.ts';
 import { readView } from './view.ts';
 import { choose, view } from './viewState.ts';
 
@@ -121,7 +122,7 @@ export async function start(): Promise<void> {
   const { run } = view.value;
   if (run !== null) {
     // Another run in its place could say that all is well.
-    if (!runs.value.some((each) => each.run === run)) fault.value = `${run} is not among the runs here`;
+    if (!runs.value.some((each) => each.run === run)) sayAbsent(run);
     return;
   }
   // What goes on before what has ended, then what is warned of most, then the largest gain, then the newest.

@@ -3,7 +3,7 @@ import type { StepAnswer } from '../src/telemetry/api.ts';
 import type { MemoryKind } from '../src/telemetry/sample.ts';
 import { fromWire } from './format.ts';
 
-export interface Stack {
+interface Stack {
   kind: MemoryKind;
   /** Bytes, one for each connection; NaN: not known. */
   values: number[];

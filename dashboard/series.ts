@@ -76,6 +76,20 @@ export function halve(bands: Bands): void {
   }
 }
 
+/** Only the points within the range: what was loaded may reach farther back. */
+export function clip(bands: Bands, { from, to }: { from: number | null; to: number | null }): Bands {
+  const first = from === null ? 0 : bands.steps.findIndex((step) => step >= from);
+  const last = to === null ? bands.steps.length : bands.steps.findLastIndex((step) => step <= to) + 1;
+  if (first === 0 && last === bands.steps.length) return bands;
+  const within = <T>(values: T[]) => (first < 0 ? [] : values.slice(first, last));
+  return {
+    steps: within(bands.steps),
+    times: within(bands.times),
+    bucket: bands.bucket,
+    bands: bands.bands.map(({ connection, min, max }) => ({ connection, min: within(min), max: within(max) })),
+  };
+}
+
 /** By the steps: lines that share them share it. */
 const widths = new WeakMap<readonly number[], { points: number; bucket: number; width: number }>();
 

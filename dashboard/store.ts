@@ -7,6 +7,7 @@ import type { RunDetail, RunScalar, RunSummary, StepAnswer, WarningAnswer } from
 import { AskError, askLatest, askRun, askSeries, askWarnings } from './api.ts';
 import { redraw } from './redraw.ts';
 import { appendStep, type Bands, bandsOf } from './series.ts';
+import { isElsewhere } from './verdict.ts';
 import { gainMeasure } from './view.ts';
 import { shownRange, view } from './viewState.ts';
 
@@ -80,6 +81,7 @@ async function loadRun(run: string): Promise<void> {
     redraw();
   } catch (error) {
     failed(run, error, () => loadingRuns.delete(run));
+    if (isAbsent(error)) sayAbsent(run);
   }
 }
 
@@ -105,11 +107,8 @@ export function reloadAll(): void {
 /** Asks again for the shown runs that another process writes, of which the stream says nothing. */
 export function reloadElsewhere(): void {
   for (const run of new Set([view.value.run, ...view.value.compare]))
-    if (run !== null && isElsewhere(data.get(run)?.detail)) void loadRun(run);
+    if (run !== null && isElsewhere(data.get(run)?.detail ?? null)) void loadRun(run);
 }
-
-export const isElsewhere = (run: RunSummary | undefined): boolean =>
-  run !== undefined && !run.live && !run.uploaded && run.outcome === null;
 
 // ── warnings ──
 
@@ -130,10 +129,17 @@ export function takeWarning(warning: WarningAnswer): void {
 
 // ── series ──
 
+/** Of a link to a run that was taken away, or that is on another server. */
+export function sayAbsent(run: string): void {
+  fault.value = `${run} is not among the runs here`;
+}
+
+const isAbsent = (error: unknown) => error instanceof AskError && error.status === 404;
+
 /** Says it, and lets it be asked for again after a while, unless there is no such thing. */
 function failed(run: string, error: unknown, forget: () => void): void {
   fault.value = `${run}: ${(error as Error).message}`;
-  if (error instanceof AskError && error.status === 404) return;
+  if (isAbsent(error)) return;
   window.setTimeout(() => {
     forget();
     redraw();

@@ -2,7 +2,7 @@
 import type { WarningAnswer } from '../src/telemetry/api.ts';
 import type { RuleName, Severity } from '../src/telemetry/warning.ts';
 
-export interface Axis {
+interface Axis {
   /** Steps. */
   from: number;
   to: number;

@@ -95,6 +95,10 @@ export function endOf(run: Pick<RunDetail, 'outcome' | 'uploaded'> | null): stri
   return run.uploaded ? 'was uploaded without its end' : null;
 }
 
+/** Another process writes it, or it was never closed. */
+export const isElsewhere = (run: Pick<RunDetail, 'live' | 'outcome' | 'uploaded'> | null): boolean =>
+  run !== null && !run.live && !run.uploaded && run.outcome === null;
+
 /** Every threshold is blind to NaN, so this is asked apart from the warnings. */
 function brokenOf(run: RunDetail, latest: StepAnswer): Reason | null {
   const since = { step: latest.step, time: latest.time };
@@ -158,7 +162,7 @@ function quiet({ run, latest, link, now }: Facts): Reason {
   const silent = Math.max(SILENT_SECONDS, SILENT_STEPS * latest.stepSeconds);
   if (run.live && (now - latest.time) / 1000 > silent)
     return { level: 'watch', why: 'the run has made no step for long', since: { step: latest.step, time: latest.time } };
-  if (!run.live && run.outcome === null && !run.uploaded)
+  if (isElsewhere(run))
     return { level: 'unknown', why: 'another process writes this run, or it was never closed; no warning holds in what is recorded' };
   return { level: 'healthy', why: 'no warning is active' };
 }

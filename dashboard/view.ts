@@ -102,3 +102,7 @@ export function gainMeasure({ gain, direction }: Pick<View, 'gain' | 'direction'
   const side = direction === 'forward' ? 'Forward' : 'Backward';
   return gain === 'composite' ? `composite${side}Gain` : `${direction}Gain`;
 }
+
+/** A list with an entry, or without it where it was there. */
+export const toggled = (list: readonly string[], entry: string): string[] =>
+  list.includes(entry) ? list.filter((other) => other !== entry) : [...list, entry];

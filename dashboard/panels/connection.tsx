@@ -1,14 +1,14 @@
 /** One connection: its matrix, its measures with their course, its memory. Which one: chosen here or elsewhere, else by itself. */
 import { useRef, useState } from 'preact/hooks';
 import type { StepAnswer } from '../../src/telemetry/api.ts';
-import { MEASURES_SHOWN, measureText, neighbour, openOf, toggled } from '../connection.ts';
+import { MEASURES_SHOWN, measureText, neighbour, openOf } from '../connection.ts';
 import { bytes, fromWire } from '../format.ts';
-import { clip } from '../heat.ts';
 import { restTick } from '../redraw.ts';
+import { clip } from '../series.ts';
 import { type Size, sparkPath } from '../spark.ts';
 import { sparksOf } from '../sparks.ts';
 import { dataOf, type RunData } from '../store.ts';
-import { gainMeasure } from '../view.ts';
+import { gainMeasure, toggled } from '../view.ts';
 import { change, shownRange, view } from '../viewState.ts';
 import './connection.css';
 import { Matrix } from './matrix.tsx';

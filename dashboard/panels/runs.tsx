@@ -5,17 +5,13 @@ import { restTick } from '../redraw.ts';
 import { COLUMNS, nextOrder, type Order, orderOf, orderText, sortRuns } from '../runTable.ts';
 import { runs } from '../store.ts';
 import { colourOfRun } from '../theme.ts';
+import { toggled } from '../view.ts';
 import { change, choose, view } from '../viewState.ts';
 import { Panel } from './panel.tsx';
 import './runs.css';
 
 /** null: the newest first. */
 const orderNow = (): Order | null => orderOf(view.value.order);
-
-function overlay(run: string, on: boolean): void {
-  const others = view.value.compare.filter((name) => name !== run);
-  change({ compare: on ? [...others, run] : others });
-}
 
 function Heads() {
   const order = orderNow();
@@ -55,7 +51,7 @@ function Row({ row, together }: { row: RunSummary; together: readonly string[] }
           aria-label={main ? `${run}: is shown` : `Overlay ${run}`}
           checked={together.includes(run)}
           disabled={main}
-          onChange={({ currentTarget }) => overlay(run, currentTarget.checked)}
+          onChange={() => change({ compare: toggled(view.value.compare, run) })}
         />
       </td>
       <th scope="row">

@@ -1,6 +1,7 @@
 /** The warnings of the run: which severities, the timeline (warningsTimeline.tsx) and the list (warningsTable.tsx). */
+import type { Severity } from '../../src/telemetry/warning.ts';
 import { tick } from '../redraw.ts';
-import { SEVERITIES, type Severity } from '../severities.ts';
+import { SEVERITIES } from '../severities.ts';
 import { signOf } from '../signs.ts';
 import { dataOf } from '../store.ts';
 import { countsOf } from '../timeline.ts';

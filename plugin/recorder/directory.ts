@@ -23,7 +23,7 @@ export function recordingPath(directory: string, run: string): string {
   return join(directory, run + EXTENSION);
 }
 
-export const isRecorded = (directory: string, run: string): boolean => isRunName(run) && existsSync(recordingPath(directory, run));
+const isRecorded = (directory: string, run: string): boolean => isRunName(run) && existsSync(recordingPath(directory, run));
 
 export const uploadsIn = (directory: string): string => join(directory, 'uploads');
 

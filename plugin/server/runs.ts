@@ -13,7 +13,7 @@ import type { Reader, RecordedStep } from '../recorder/read.ts';
 import type { SeriesQuery } from '../recorder/series.ts';
 
 /** A run that goes on in this process. */
-export function liveRun(pipeline: Pipeline, name: string): LiveRun | null {
+function liveRun(pipeline: Pipeline, name: string): LiveRun | null {
   const run = pipeline.live.get(name);
   return run !== undefined && run.outcome === null ? run : null;
 }

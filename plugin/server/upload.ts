@@ -13,15 +13,13 @@ import type { Pipeline } from '../pipeline.ts';
 import { findRecording, freeName, recordingPath, uploadsIn } from '../recorder/directory.ts';
 
 /** Bytes of one recording. */
-export const UPLOAD_AT_MOST = 512 * 2 ** 20;
+const UPLOAD_AT_MOST = 512 * 2 ** 20;
 /** Bytes of all in the folder of uploads. */
-export const UPLOADS_AT_MOST = 10 * 2 ** 30;
+const UPLOADS_AT_MOST = 10 * 2 ** 30;
 /** How long nothing may come, ms. */
 const IDLE_AT_MOST = 60_000;
 /** How long the check may take, ms. */
 const CHECK_AT_MOST = 120_000;
-/** How long a client that was refused may go on sending, ms: it reads the answer only when it does not hang. */
-const REFUSED_AT_MOST = 10_000;
 /** Age of what a process that was killed has left, ms. */
 const LEFT_AFTER = 600_000;
 const LEFT = /\.part(-journal|-wal|-shm)?$/;
@@ -60,8 +58,8 @@ export async function takeUpload(
       busy.delete(pipeline);
     }
   } catch (error) {
+    // It reads the answer only when it does not hang; who goes on sending is cut off by service.ts.
     request.resume();
-    setTimeout(() => request.destroy(), REFUSED_AT_MOST).unref();
     throw error;
   }
 }

@@ -1,9 +1,10 @@
 import { describe, expect, test } from 'vitest';
 import { memoryCsv, memoryJson } from '../../dashboard/charts/exports.ts';
-import { aroundOne, measureText, neighbour, openOf, signed, sumsOf, toggled } from '../../dashboard/connection.ts';
+import { aroundOne, measureText, neighbour, openOf, signed, sumsOf } from '../../dashboard/connection.ts';
 import { barPaths, byteTicks, highestOf, memoryOf } from '../../dashboard/memory.ts';
 import type { Bands } from '../../dashboard/series.ts';
 import { sparkPath } from '../../dashboard/spark.ts';
+import { toggled } from '../../dashboard/view.ts';
 
 const size = { width: 40, height: 10 };
 const bandsOf = (steps: number[], rows: Record<string, (number | null)[]>, bucket = 1): Bands => ({

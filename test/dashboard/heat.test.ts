@@ -2,7 +2,6 @@ import { describe, expect, test } from 'vitest';
 import {
   BLANK,
   BROKEN,
-  clip,
   codeOf,
   columnAt,
   columnOfStep,
@@ -17,7 +16,7 @@ import {
   placeOf,
   rangeOf,
 } from '../../dashboard/heat.ts';
-import type { Bands } from '../../dashboard/series.ts';
+import { type Bands, clip } from '../../dashboard/series.ts';
 import { gainMeasure } from '../../dashboard/view.ts';
 
 const bandsOf = (steps: number[], rows: Record<string, (number | null)[]>, bucket = 1): Bands => ({

@@ -1,62 +1,21 @@
-/** A recording dropped on the page: checked, kept under a free name, only read; and what is none, or made to harm, is refused. */
+/** A recording dropped on the page: its way to a free name, to be only read; limits, and who goes away. What is checked: foreign.test.ts. */
 import { once } from 'node:events';
-import { existsSync, readdirSync, readFileSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { join } from 'node:path';
 import express from 'express';
-import Database from 'libsql';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { closeRun, createPipeline, openRun, takeReport } from '../../dist/plugin/pipeline.js';
 import { loadRecorder } from '../../dist/plugin/recorder/load.js';
 import { takeUpload } from '../../dist/plugin/server/upload.js';
-import type { Service } from '../../dist/plugin/service.js';
 import { recordingPath } from '../../plugin/recorder/directory.ts';
-import { closeRecording, commitReports, openRecording } from '../../plugin/recorder/write.ts';
 import type { RunDetail, RunSummary, SeriesAnswer, StepAnswer, WarningAnswer } from '../../src/telemetry/api.ts';
-import type { Warning } from '../../src/telemetry/warning.ts';
 import { temporaryFolder } from '../support/folders.ts';
 import { testHeader, testReport } from '../support/samples.ts';
-import { ask, json, start } from '../support/service.ts';
+import { json, start } from '../support/service.ts';
+import { recording, upload, uploadsOf } from '../support/uploads.ts';
 
 const header = testHeader('hc');
-
-/** A recording made elsewhere, changed by `sql`, as the bytes of its file. */
-function recording({ run = 'hc', steps = 20, sql = '' } = {}): Buffer {
-  const named = { ...header, run: 'made' };
-  const opened = openRecording(temporaryFolder(), named, 1000);
-  const reports = Array.from({ length: steps }, (_, i) => testReport(named, i + 1, i === 10 ? { loss: Number.NaN } : {}));
-  const warning: Warning = {
-    run: 'made',
-    rule: 'nonfinite',
-    severity: 'critical',
-    step: 11,
-    time: 5,
-    connection: null,
-    suspects: [],
-    measure: 'loss',
-    value: Number.NaN,
-    threshold: 0,
-    stepsLeft: null,
-    interval: null,
-    message: 'The loss is NaN.',
-    runbook: 'runbook.md#nonfinite',
-  };
-  const record = { id: 0, warning, clearedStep: null, clearedTime: null, acknowledgedTime: null };
-  commitReports(opened, reports, { changed: [record], state: null });
-  closeRecording(opened, 'completed', 2000);
-  const db = new Database(opened.path);
-  db.exec(`UPDATE attempts SET run = '${run.replaceAll("'", "''")}'; ${sql}`);
-  db.pragma('wal_checkpoint(TRUNCATE)');
-  db.close();
-  return readFileSync(opened.path);
-}
-
-async function upload(service: Pick<Service, 'port'>, body: Uint8Array, headers: Record<string, string> = {}) {
-  const answer = await ask(service, '/api/v1/recordings', headers, 'POST', body);
-  return { status: answer.status, body: JSON.parse(answer.body) as { run?: string; error?: Record<string, unknown> } };
-}
-
-const uploadsOf = (service: Service) => join(service.pipeline.directory, 'uploads');
 
 describe('an uploaded recording', () => {
   test('is kept, listed and read as any other, with nothing beside it', async () => {
@@ -141,166 +100,22 @@ describe('an uploaded recording', () => {
   });
 });
 
-describe('what is no recording is refused, and nothing of it stays:', () => {
-  const truncated = () => recording({ steps: 300 }).subarray(0, 40_000);
-  const flipped = () => {
-    const body = recording({ steps: 300 });
-    body.fill(0xff, 3 * 4096, 12 * 4096);
-    return body;
-  };
-  test.each<[string, () => Uint8Array, RegExp]>([
-    ['nothing', () => new Uint8Array(), /not a database/],
-    ['a text', () => Buffer.from('hello '.repeat(100)), /not a database/],
-    ['a header only', () => recording().subarray(0, 100), /version reads|whole/],
-    ['another database', () => recording({ sql: 'PRAGMA application_id = 7' }), /application_id is 7/],
-    ['one of a newer version', () => recording({ sql: 'PRAGMA user_version = 99' }), /schema version 99, this gainwatch reads up to 3/],
-    ['a truncated one', truncated, /malformed|whole/],
-    ['a damaged one', flipped, /whole|version reads/],
-    ['one without a step', () => recording({ steps: 0 }), /must have a step/],
-    ['one with a run name that is none', () => recording({ run: '../../etc/passwd' }), /run name/],
-    ['one with a trigger', () => recording({ sql: 'CREATE TRIGGER t AFTER INSERT ON steps BEGIN DELETE FROM steps; END' }), /nothing else/],
-    ['one with another view', () => recording({ sql: 'CREATE VIEW v AS SELECT 1' }), /nothing else/],
-    [
-      'one with a table that is a view',
-      () => recording({ sql: 'DROP TABLE detectors; CREATE VIEW detectors AS SELECT 1 AS state' }),
-      /else/,
-    ],
-    ['one with another table', () => recording({ sql: 'CREATE VIRTUAL TABLE f USING fts5(x)' }), /nothing else/],
-    ['one with an index that computes', () => recording({ sql: 'CREATE INDEX i ON steps (abs(loss))' }), /nothing else/],
-    ['one with a column that computes', () => recording({ sql: 'ALTER TABLE steps ADD COLUMN x AS (hex(loss))' }), /nothing else/],
-    ['one that lacks a table', () => recording({ sql: 'DROP TABLE buckets' }), /nothing else/],
-    ['one whose arrays are too short', () => recording({ sql: "UPDATE steps SET measures = x'00' WHERE step = 3" }), /as many values/],
-    ['one whose buckets are texts', () => recording({ sql: "UPDATE buckets SET scalars_min = 'x'" }), /as many values/],
-    ['one without connections', () => recording({ sql: "UPDATE attempts SET connections = '[]'" }), /connections/],
-    ['one with nonsense for connections', () => recording({ sql: "UPDATE attempts SET connections = '[null, 7'" }), /whole/],
-    ['one with a thousand streams', () => recording({ sql: 'UPDATE attempts SET streams = 1000' }), /connections/],
-    [
-      'one with a link for a runbook',
-      () => recording({ sql: "UPDATE warnings SET warning = json_set(warning, '$.runbook', 'javascript:1')" }),
-      /as runbook of a warning/,
-    ],
-    ['one with a warning that is none', () => recording({ sql: "UPDATE warnings SET warning = 'null'" }), /objects as warnings/],
-    ['one with a warning of no JSON', () => recording({ sql: "UPDATE warnings SET warning = '{'" }), /whole/],
-    [
-      'one with a text for a time',
-      () => recording({ sql: "UPDATE steps SET time = 'abc' WHERE step = 3" }),
-      /whole number .* as time in steps/,
-    ],
-    ['one with a time that no date has', () => recording({ sql: 'UPDATE steps SET time = 9e15 WHERE step = 3' }), /as time in steps/],
-    [
-      'one with a text for a step',
-      () => recording({ sql: "UPDATE steps SET step = 'x' WHERE step = 3" }),
-      /whole number .* as step in steps/,
-    ],
-    [
-      'one with nonsense for step_seconds',
-      () => recording({ sql: "UPDATE steps SET step_seconds = 'x' WHERE step = 3" }),
-      /as step_seconds in steps/,
-    ],
-    ['one with nonsense for loss', () => recording({ sql: "UPDATE steps SET loss = 'nan' WHERE step = 3" }), /as loss in steps/],
-    [
-      'one with nonsense for gradient_norm',
-      () => recording({ sql: "UPDATE steps SET gradient_norm = x'00' WHERE step = 3" }),
-      /as gradient_norm in steps/,
-    ],
-    [
-      'one with nonsense for learning_rate',
-      () => recording({ sql: "UPDATE steps SET learning_rate = '1' WHERE step = 3" }),
-      /as learning_rate in steps/,
-    ],
-    [
-      'one with nonsense for composite_gain',
-      () => recording({ sql: "UPDATE steps SET composite_gain = '' WHERE step = 3" }),
-      /as composite_gain in steps/,
-    ],
-    [
-      'one with a text for the overhead',
-      () => recording({ sql: "UPDATE steps SET overhead_seconds = 'x'" }),
-      /as overhead_seconds in steps/,
-    ],
-    ['one with an endless overhead', () => recording({ sql: 'UPDATE steps SET overhead_seconds = 9e999' }), /as overhead_seconds in steps/],
-    ['one with a text for a counter', () => recording({ sql: "UPDATE steps SET errors = 'x'" }), /as errors in steps/],
-    [
-      'one with a text for a total',
-      () => recording({ sql: 'UPDATE steps SET memory_totals = \'{"allocated":"zz"}\'' }),
-      /as memory_totals in steps/,
-    ],
-    [
-      'one with an endless total',
-      () => recording({ sql: 'UPDATE steps SET memory_totals = \'{"allocated":1e999}\'' }),
-      /as memory_totals in steps/,
-    ],
-    ['one with an array for totals', () => recording({ sql: "UPDATE steps SET memory_totals = '[1]'" }), /as memory_totals in steps/],
-    ['one with nonsense for totals', () => recording({ sql: "UPDATE steps SET memory_totals = '{'" }), /as memory_totals in steps/],
-    [
-      'one with other kinds of memory',
-      () => recording({ sql: "UPDATE attempts SET memory_kinds = json_array('a', 'b', 'c', 'd', 'e')" }),
-      /as memory_kinds/,
-    ],
-    ['one with a text for its beginning', () => recording({ sql: "UPDATE attempts SET started_at = 'x'" }), /as started_at in attempts/],
-    ['one with an end that is none', () => recording({ sql: "UPDATE attempts SET outcome = 'x'" }), /as outcome in attempts/],
-    [
-      'one with a text for the first step of a bucket',
-      () => recording({ sql: "UPDATE buckets SET first_step = 'x'" }),
-      /as first_step in buckets/,
-    ],
-    [
-      'one with a text for the end of a warning',
-      () => recording({ sql: "UPDATE warnings SET cleared_time = 'x'" }),
-      /as cleared_time in warnings/,
-    ],
-    ...[
-      ['suspects', 'null'],
-      ['suspects', '[1]'],
-      ['connection', '{"a":1}'],
-      ['step', '"x"'],
-      ['time', '1.5'],
-      ['rule', '"none"'],
-      ['severity', '"none"'],
-      ['measure', '7'],
-      ['value', '"Inf"'],
-      ['threshold', '"x"'],
-      ['threshold', '1e999'],
-      ['stepsLeft', '"x"'],
-      ['interval', '[1]'],
-      ['interval', '[null,1]'],
-      ['message', 'null'],
-    ].map(([field, value]): [string, () => Uint8Array, RegExp] => [
-      `one with a warning whose ${field} is ${value}`,
-      () => recording({ sql: `UPDATE warnings SET warning = json_set(warning, '$.${field}', json('${value}'))` }),
-      new RegExp(`as ${field} of a warning$`),
-    ]),
-    [
-      'one with a warning that lacks a field',
-      () => recording({ sql: "UPDATE warnings SET warning = json_remove(warning, '$.suspects')" }),
-      /as suspects of a warning/,
-    ],
-  ])('%s', async (_what, body, rule) => {
-    const service = await start();
-    const answer = await upload(service, body());
-    expect(answer.status).toBe(400);
-    expect(answer.body.error).toEqual({ field: 'recording', rule: expect.stringMatching(rule), value: answer.body.error?.['value'] });
-    expect(readdirSync(uploadsOf(service))).toEqual([]);
-    expect(await json(service, 'api/v1/runs')).toEqual([]);
-  });
-
-  test('one that says that it is too large, before it is sent', async () => {
-    const service = await start();
-    const answer = await new Promise<{ status: number; text: string }>((resolve, reject) => {
-      const headers = { 'Content-Length': 512 * 2 ** 20 + 1 };
-      const outgoing = httpRequest({ host: '127.0.0.1', port: service.port, path: '/api/v1/recordings', method: 'POST', headers });
-      outgoing.on('response', async (response) => {
-        let text = '';
-        for await (const part of response) text += part;
-        resolve({ status: response.statusCode!, text });
-        outgoing.destroy();
-      });
-      outgoing.on('error', reject);
-      outgoing.write('x');
+test('one that says that it is too large, before it is sent', async () => {
+  const service = await start();
+  const answer = await new Promise<{ status: number; text: string }>((resolve, reject) => {
+    const headers = { 'Content-Length': 512 * 2 ** 20 + 1 };
+    const outgoing = httpRequest({ host: '127.0.0.1', port: service.port, path: '/api/v1/recordings', method: 'POST', headers });
+    outgoing.on('response', async (response) => {
+      let text = '';
+      for await (const part of response) text += part;
+      resolve({ status: response.statusCode!, text });
+      outgoing.destroy();
     });
-    expect(answer.status).toBe(413);
-    expect(answer.text).toContain('must have at most 536870912 bytes');
+    outgoing.on('error', reject);
+    outgoing.write('x');
   });
+  expect(answer.status).toBe(413);
+  expect(answer.text).toContain('must have at most 536870912 bytes');
 });
 
 /** The route with smaller limits. */

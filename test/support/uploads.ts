@@ -1,0 +1,50 @@
+/** Recordings made elsewhere, as the bytes of a file, and their way into a service. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import Database from 'libsql';
+import type { Service } from '../../dist/plugin/service.js';
+import { closeRecording, commitReports, openRecording } from '../../plugin/recorder/write.ts';
+import type { Warning } from '../../src/telemetry/warning.ts';
+import { temporaryFolder } from './folders.ts';
+import { testHeader, testReport } from './samples.ts';
+import { ask } from './service.ts';
+
+const header = testHeader('hc');
+
+/** A recording made elsewhere, changed by `sql`, as the bytes of its file. */
+export function recording({ run = 'hc', steps = 20, sql = '' } = {}): Buffer {
+  const named = { ...header, run: 'made' };
+  const opened = openRecording(temporaryFolder(), named, 1000);
+  const reports = Array.from({ length: steps }, (_, i) => testReport(named, i + 1, i === 10 ? { loss: Number.NaN } : {}));
+  const warning: Warning = {
+    run: 'made',
+    rule: 'nonfinite',
+    severity: 'critical',
+    step: 11,
+    time: 5,
+    connection: null,
+    suspects: [],
+    measure: 'loss',
+    value: Number.NaN,
+    threshold: 0,
+    stepsLeft: null,
+    interval: null,
+    message: 'The loss is NaN.',
+    runbook: 'runbook.md#nonfinite',
+  };
+  const record = { id: 0, warning, clearedStep: null, clearedTime: null, acknowledgedTime: null };
+  commitReports(opened, reports, { changed: [record], state: null });
+  closeRecording(opened, 'completed', 2000);
+  const db = new Database(opened.path);
+  db.exec(`UPDATE attempts SET run = '${run.replaceAll("'", "''")}'; ${sql}`);
+  db.pragma('wal_checkpoint(TRUNCATE)');
+  db.close();
+  return readFileSync(opened.path);
+}
+
+export async function upload(service: Pick<Service, 'port'>, body: Uint8Array, headers: Record<string, string> = {}) {
+  const answer = await ask(service, '/api/v1/recordings', headers, 'POST', body);
+  return { status: answer.status, body: JSON.parse(answer.body) as { run?: string; error?: Record<string, unknown> } };
+}
+
+export const uploadsOf = (service: Service) => join(service.pipeline.directory, 'uploads');
