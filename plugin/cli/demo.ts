@@ -82,9 +82,9 @@ export async function demo(options: DemoOptions): Promise<boolean> {
     }
   }
   progress.stop();
-  const closing = trainees.map((t) => t.monitor.close({ lingerSeconds: options.exit ? 1 : LINGER_SECONDS }));
   const results: RunResult[] = [];
   for (const trainee of trainees) results.push(await readResults(url, server.token, trainee));
+  const closing = trainees.map((t) => t.monitor.close({ lingerSeconds: options.exit ? 0 : LINGER_SECONDS }));
   process.stdout.write(options.json ? `${JSON.stringify(results, null, 2)}\n` : `\n${resultTable(results)}\n`);
   if (!reached) say(`The composite gain of HC did not pass ${untilGain} in ${steps} steps.`);
   if (!options.exit) say(`\nStill serving ${url} – Ctrl-C ends it. The recordings stay in ${runs}.`);

@@ -1,7 +1,7 @@
 /** What came of a demo run: asked of the server that everyone else asks, and laid out as a table. */
 import { setTimeout as pause } from 'node:timers/promises';
 import Table from 'cli-table3';
-import type { RunDetail, SeriesAnswer, StepAnswer } from '../../src/telemetry/api.ts';
+import type { RunDetail, SeriesAnswer, StepAnswer, WarningAnswer } from '../../src/telemetry/api.ts';
 import type { MeasureKey } from '../../src/telemetry/catalogue.ts';
 import type { Warning } from '../../src/telemetry/warning.ts';
 import { fromWire, type WireNumber } from '../../src/telemetry/wire.ts';
@@ -43,7 +43,7 @@ export function firstWarning(monitor: Monitor): Warning | null {
   return monitor.warnings().find(({ warning }) => warning.severity !== 'info')?.warning ?? null;
 }
 
-/** Waits for the run's end to be recorded, then reads it. */
+/** Waits for the last step to be recorded, then reads the run, which is still open: its server cannot go meanwhile. */
 export async function readResults(
   url: string,
   token: string | undefined,
@@ -57,7 +57,7 @@ export async function readResults(
     if (!response.ok) throw new Error(`run ${name} could not be read back: ${response.status} ${await response.text()}`);
     return (await response.json()) as T;
   };
-  for (let tries = 0; (await ask<RunDetail>('')).outcome === null && tries < 100; tries++) await pause(100);
+  for (let tries = 0; (await ask<RunDetail>('')).lastStep !== losses.length && tries < 100; tries++) await pause(100);
   const largest = async (measure: MeasureKey): Promise<number> => {
     const { series } = await ask<SeriesAnswer>(`/series?measure=${measure}&points=1`);
     const values = series.flatMap((s) => s.max).filter((v): v is WireNumber => v !== null);
@@ -66,7 +66,7 @@ export async function readResults(
   const gains = await ask<SeriesAnswer>('/series?measure=compositeGain&points=10000');
   const firstAbove = (threshold: number): number | null =>
     gains.steps.find((_, i) => !(fromWire(gains.series[0].max[i] ?? 0) < threshold)) ?? null;
-  const warning = firstWarning(monitor);
+  const warning = (await ask<WarningAnswer[]>('/warnings')).find(({ severity }) => severity !== 'info');
   const latest = await ask<StepAnswer>('/steps/latest');
   const totals = latest.memory?.totals ?? {};
   const mean = (values: number[]) => values.reduce((a, b) => a + b, 0) / values.length;
@@ -90,7 +90,7 @@ export async function readResults(
     samplesDropped,
     errors,
     firstWarning:
-      warning === null ? null : { step: warning.step, rule: warning.rule, connection: warning.connection, message: warning.message },
+      warning === undefined ? null : { step: warning.step, rule: warning.rule, connection: warning.connection, message: warning.message },
     passed100: firstAbove(100),
     passed1000: firstAbove(1000),
   };
