@@ -1,4 +1,6 @@
-/** Loads a TF.js backend by name; a package that is missing gets an error with the command that installs it. */
+/** Loads a TF.js backend by name, with gainwatch's kernels on it; a package that is missing gets an error with the command that installs it. */
+import { accelerate } from '../../src/kernels/accelerate.ts';
+
 export const BACKENDS = ['wasm', 'cpu', 'webgpu', 'tensorflow'] as const;
 export type BackendName = (typeof BACKENDS)[number];
 
@@ -24,6 +26,7 @@ export async function loadBackend(name: BackendName): Promise<void> {
     why = `: ${(error as Error).message}`;
   }
   if (!ready || tf.getBackend() !== name) throw new Error(`backend ${name} is installed but could not start on this machine${why}`);
+  accelerate(tf);
 }
 
 const PACKAGES: Record<BackendName, string> = {
