@@ -1,4 +1,5 @@
 /** `gainwatch/kernels`: the custom operations, for connections and optimizers of one's own. */
+export { accelerate } from './accelerate.ts';
 export { adamWUpdate } from './adamw.ts';
 export { dense } from './dense.ts';
 export { embed } from './embed.ts';
