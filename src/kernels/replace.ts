@@ -1,23 +1,17 @@
-/** Registers kernels in place of others of the same name. */
-import type * as TensorFlow from '@tensorflow/tfjs';
+/** Registers a kernel in place of another of the same name. */
+import type * as tfjs from '@tensorflow/tfjs';
 
 /** What it takes of the TF.js module. */
-export type Engine = Pick<typeof TensorFlow, 'getKernel' | 'registerKernel' | 'unregisterKernel'>;
+export type Registry = Pick<typeof tfjs, 'getKernel' | 'registerKernel' | 'unregisterKernel'>;
 
-/** @returns puts back what was there before, or nothing */
-export function replaceKernels(tf: Engine, kernels: readonly TensorFlow.KernelConfig[]): () => void {
-  const remove = ({ kernelName, backendName }: TensorFlow.KernelConfig) => {
-    if (tf.getKernel(kernelName, backendName) != null) tf.unregisterKernel(kernelName, backendName);
-  };
-  const before = kernels.map(({ kernelName, backendName }) => tf.getKernel(kernelName, backendName)).filter((kernel) => kernel != null);
-  for (const kernel of kernels) {
-    remove(kernel);
-    tf.registerKernel(kernel);
-  }
+/** @returns restores the one before it, or its absence */
+export function replaceKernel(tf: Registry, kernel: tfjs.KernelConfig): () => void {
+  const { kernelName, backendName } = kernel;
+  const before = tf.getKernel(kernelName, backendName) as tfjs.KernelConfig | undefined;
+  if (before !== undefined) tf.unregisterKernel(kernelName, backendName); // else TF.js warns on the console
+  tf.registerKernel(kernel);
   return () => {
-    kernels.forEach(remove);
-    before.forEach((kernel) => {
-      tf.registerKernel(kernel);
-    });
+    tf.unregisterKernel(kernelName, backendName);
+    if (before !== undefined) tf.registerKernel(before);
   };
 }

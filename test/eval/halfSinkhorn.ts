@@ -2,7 +2,7 @@
 import * as tf from '@tensorflow/tfjs';
 import { accelerate } from '../../src/kernels/accelerate.ts';
 import { hostKernels } from '../../src/kernels/host.ts';
-import { replaceKernels } from '../../src/kernels/replace.ts';
+import { replaceKernel } from '../../src/kernels/replace.ts';
 import { SINKHORN } from '../../src/kernels/sinkhorn.ts';
 
 /** Nearest float16, ties to even, subnormals included; overflow to ±Infinity. */
@@ -46,14 +46,12 @@ export function halfSinkhorn(logits: ArrayLike<number>, n: number, iterations: n
 /** Puts it in place of the exact kernel for the rest of the process. The gradient stays the exact one's. */
 export function useHalfSinkhorn(): void {
   accelerate(tf);
-  replaceKernels(
-    tf,
-    hostKernels({
-      name: SINKHORN,
-      shapes: ([logits]) => [logits],
-      compute: ([logits], [out], [shape], attributes) => {
-        out.set(halfSinkhorn(logits, shape.at(-1) as number, attributes['iterations'] as number));
-      },
-    }),
-  );
+  const kernels = hostKernels({
+    name: SINKHORN,
+    shapes: ([logits]) => [logits],
+    compute: ([logits], [out], [shape], attributes) => {
+      out.set(halfSinkhorn(logits, shape.at(-1) as number, attributes['iterations'] as number));
+    },
+  });
+  for (const kernel of kernels) replaceKernel(tf, kernel);
 }
