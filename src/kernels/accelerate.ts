@@ -3,13 +3,16 @@
  * registers; without it every custom operation is composed of stock ones. Each kernel is in a file of its own.
  */
 import type * as tfjs from '@tensorflow/tfjs';
+import { adamWOnCpu } from './adamw.ts';
+import { squaredNormOnCpu } from './squaredNorm.ts';
 import { canLoad } from './wasm/module.ts';
+import { WASM_OPERATIONS } from './wasm/operations.ts';
 import { WASM_REPLACEMENTS } from './wasm/stock.ts';
 
 type TensorFlow = Pick<typeof tfjs, 'engine' | 'getKernel' | 'registerKernel' | 'unregisterKernel'>;
 
 /** Kernels with names of our own: nothing was there before. */
-const KERNELS: readonly tfjs.KernelConfig[] = [];
+const KERNELS: readonly tfjs.KernelConfig[] = [adamWOnCpu, squaredNormOnCpu, ...WASM_OPERATIONS];
 
 /** One entry for each thing in force: how to put back what was there. */
 let undo: (() => void)[] = [];

@@ -1,8 +1,12 @@
 /** `gainwatch/kernels`: the custom operations, for connections and optimizers of one's own. */
 export { accelerate } from './accelerate.ts';
 export { adamWUpdate } from './adamw.ts';
+export { causalAttention } from './attention.ts';
+export { sparseCrossEntropy } from './crossEntropy.ts';
 export { dense } from './dense.ts';
 export { embed } from './embed.ts';
+export { rmsNormalise } from './normalise.ts';
+export { relu } from './relu.ts';
 export { composedSinkhorn, type SinkhornOptions, sinkhorn } from './sinkhorn.ts';
 export { squaredNorm } from './squaredNorm.ts';
 export { readStreams, writeStreams } from './streams.ts';

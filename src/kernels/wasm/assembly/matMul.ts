@@ -14,39 +14,44 @@ const NC: i32 = 256;
 const MC: i32 = 128;
 
 /**
- * @param a [m, k], or [k, m] with transposeA
- * @param b [k, n], or [n, k] with transposeB
- * @param c [m, n], overwritten
+ * @param a [m, k], or [k, m] with transposeA; its rows as they lie are `lda` floats apart
+ * @param b [k, n], or [n, k] with transposeB; `ldb` likewise
+ * @param c [m, n], overwritten, or added to with `add`; `ldc` likewise
  * @param scratch of (KC · NC + MC · KC + MR · NR) floats, aligned to 16
  */
 export function matMul(
   a: usize,
+  lda: i32,
   transposeA: bool,
   b: usize,
+  ldb: i32,
   transposeB: bool,
   c: usize,
+  ldc: i32,
+  add: bool,
   m: i32,
   n: i32,
   k: i32,
   scratch: usize,
 ): void {
-  if (k == 0) memory.fill(c, 0, (<usize>m * n) << 2);
   const packedB = scratch;
   const packedA = packedB + ((KC * NC) << 2);
   const tile = packedA + ((MC * KC) << 2);
-  const lda = <usize>(transposeA ? m : k) << 2;
-  const ldb = <usize>(transposeB ? k : n) << 2;
+  const strideA = <usize>lda << 2;
+  const strideB = <usize>ldb << 2;
+  const strideC = <usize>ldc << 2;
+  if (k == 0 && !add) for (let i = 0; i < m; i++) memory.fill(c + i * strideC, 0, <usize>n << 2);
   for (let jc = 0; jc < n; jc += NC) {
     const nc = min(NC, n - jc);
     for (let pc = 0; pc < k; pc += KC) {
       const kc = min(KC, k - pc);
-      if (transposeB) packRows(b + jc * ldb + (<usize>pc << 2), ldb, nc, kc, packedB, NR);
-      else packColumns(b + pc * ldb + (<usize>jc << 2), ldb, nc, kc, packedB, NR);
+      if (transposeB) packRows(b + jc * strideB + (<usize>pc << 2), strideB, nc, kc, packedB, NR);
+      else packColumns(b + pc * strideB + (<usize>jc << 2), strideB, nc, kc, packedB, NR);
       for (let ic = 0; ic < m; ic += MC) {
         const mc = min(MC, m - ic);
-        if (transposeA) packColumns(a + pc * lda + (<usize>ic << 2), lda, mc, kc, packedA, MR);
-        else packRows(a + ic * lda + (<usize>pc << 2), lda, mc, kc, packedA, MR);
-        block(packedA, packedB, c + ((<usize>ic * n + jc) << 2), mc, nc, kc, <usize>n << 2, pc > 0, tile);
+        if (transposeA) packColumns(a + pc * strideA + (<usize>ic << 2), strideA, mc, kc, packedA, MR);
+        else packRows(a + ic * strideA + (<usize>pc << 2), strideA, mc, kc, packedA, MR);
+        block(packedA, packedB, c + ic * strideC + (<usize>jc << 2), mc, nc, kc, strideC, add || pc > 0, tile);
       }
     }
   }
