@@ -3,8 +3,7 @@
  * registers; without it every custom operation is composed of stock ones. Each kernel is in a file of its own.
  */
 import type * as tfjs from '@tensorflow/tfjs';
-import { adamWOnCpu } from './adamw.ts';
-import { squaredNormOnCpu } from './squaredNorm.ts';
+import { CPU_OPERATIONS } from './cpu/operations.ts';
 import { canLoad } from './wasm/module.ts';
 import { WASM_OPERATIONS } from './wasm/operations.ts';
 import { WASM_REPLACEMENTS } from './wasm/stock.ts';
@@ -12,7 +11,7 @@ import { WASM_REPLACEMENTS } from './wasm/stock.ts';
 type TensorFlow = Pick<typeof tfjs, 'engine' | 'getKernel' | 'registerKernel' | 'unregisterKernel'>;
 
 /** Kernels with names of our own: nothing was there before. */
-const KERNELS: readonly tfjs.KernelConfig[] = [adamWOnCpu, squaredNormOnCpu, ...WASM_OPERATIONS];
+const KERNELS: readonly tfjs.KernelConfig[] = [...CPU_OPERATIONS, ...WASM_OPERATIONS];
 
 /** One entry for each thing in force: how to put back what was there. */
 let undo: (() => void)[] = [];
