@@ -3,6 +3,8 @@ import * as tf from '@tensorflow/tfjs';
 import '@tensorflow/tfjs-backend-wasm';
 import { afterAll, beforeAll, describe } from 'vitest';
 import { accelerate } from '../../src/kernels/accelerate.ts';
+import { hasKernel } from '../../src/kernels/run.ts';
+import { SINKHORN } from '../../src/kernels/sinkhorn.ts';
 
 export const BACKENDS = ['cpu', 'wasm'] as const;
 
@@ -18,5 +20,16 @@ export function onEveryBackend(name: string, body: (backend: string) => void): v
       undo = accelerate(tf);
     });
     body(backend);
+  });
+}
+
+/** The same operations composed of stock ones. */
+export function onComposed(name: string, body: () => void): void {
+  describe(`${name}, composed`, () => {
+    beforeAll(async () => {
+      await tf.setBackend('cpu');
+      if (hasKernel(SINKHORN)) throw new Error('kernels are in place: an accelerate() was not undone');
+    });
+    body();
   });
 }
