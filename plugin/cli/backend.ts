@@ -1,4 +1,4 @@
-/** Loads a TF.js backend by name; a package that is missing gets an error with the command that installs it. */
+/** Loads a TF.js backend by name, with gainwatch's kernels on it; a package that is missing gets an error with the command that installs it. */
 import { createRequire } from 'node:module';
 import util from 'node:util';
 
@@ -7,6 +7,14 @@ export type BackendName = (typeof BACKENDS)[number];
 
 /** @throws where a package is missing, or the machine has nothing to run it on */
 export async function loadBackend(name: BackendName): Promise<void> {
+  const tf = await startBackend(name);
+  // Only now: it loads TF.js, which `gainwatch serve` has to do without.
+  const { accelerate } = await import('../../src/kernels/accelerate.ts');
+  accelerate(tf);
+}
+
+/** The backend as it is, with no kernel of gainwatch. @throws as loadBackend */
+export async function startBackend(name: BackendName): Promise<typeof import('@tensorflow/tfjs')> {
   const tf = (await load('@tensorflow/tfjs', name)) as typeof import('@tensorflow/tfjs');
   if (name === 'wasm') await load('@tensorflow/tfjs-backend-wasm', name);
   if (name === 'webgpu') {
@@ -32,6 +40,7 @@ export async function loadBackend(name: BackendName): Promise<void> {
     why = `: ${(error as Error).message}`;
   }
   if (!ready || tf.getBackend() !== name) throw new Error(`backend ${name} is installed but could not start on this machine${why}`);
+  return tf;
 }
 
 const PACKAGES: Record<BackendName, string> = {

@@ -4,8 +4,9 @@
  */
 import * as tf from '@tensorflow/tfjs';
 import '@tensorflow/tfjs-backend-wasm';
-import { beforeAll, describe } from 'vitest';
-import { type BackendName, loadBackend } from '../../dist/plugin/cli/backend.js';
+import { afterAll, beforeAll, describe } from 'vitest';
+import { type BackendName, startBackend } from '../../dist/plugin/cli/backend.js';
+import { accelerate } from '../../src/kernels/accelerate.ts';
 
 const OPTIONAL = ['tensorflow'] as const satisfies BackendName[];
 const BACKENDS = ['cpu', 'wasm', ...OPTIONAL] as const;
@@ -13,26 +14,31 @@ const BACKENDS = ['cpu', 'wasm', ...OPTIONAL] as const;
 /** Those that do not load here. */
 const missing = new Set<BackendName>();
 for (const backend of OPTIONAL) if (!(await isHere(backend))) missing.add(backend);
-await tf.setBackend('cpu'); // loading one makes it the current one
 
-/** Loads an optional backend; says why where it cannot be. */
+/** Loads an optional backend, and leaves cpu as the current one; says why where it cannot be. */
 export async function isHere(backend: BackendName): Promise<boolean> {
   try {
-    await loadBackend(backend);
+    await startBackend(backend);
     return true;
   } catch (error) {
     console.warn(`\nSKIPPED: tests on ${backend}. ${(error as Error).message}\n`);
     return false;
+  } finally {
+    await tf.setBackend('cpu');
   }
 }
 
+/** With the kernels of gainwatch in place. */
 export function onEveryBackend(name: string, body: (backend: string) => void): void {
   for (const backend of BACKENDS) {
     describe.skipIf(missing.has(backend))(`${name} on ${backend}`, () => {
+      let undo = () => {};
+      afterAll(() => undo());
       beforeAll(async () => {
         await tf.setBackend(backend);
         await tf.ready();
         if (tf.getBackend() !== backend) throw new Error(`backend ${backend} did not start`);
+        undo = accelerate(tf);
       });
       body(backend);
     });
