@@ -16,7 +16,7 @@ const missing = new Set<BackendName>();
 for (const backend of OPTIONAL) if (!(await isHere(backend))) missing.add(backend);
 
 /** Loads an optional backend, and leaves cpu as the current one; says why where it cannot be. */
-export async function isHere(backend: BackendName): Promise<boolean> {
+async function isHere(backend: BackendName): Promise<boolean> {
   try {
     await startBackend(backend);
     return true;
@@ -28,10 +28,13 @@ export async function isHere(backend: BackendName): Promise<boolean> {
   }
 }
 
+/** Does this machine have it? */
+export const has = (backend: BackendName): boolean => !missing.has(backend);
+
 /** With the kernels of gainwatch in place. */
 export function onEveryBackend(name: string, body: (backend: string) => void): void {
   for (const backend of BACKENDS) {
-    describe.skipIf(missing.has(backend))(`${name} on ${backend}`, () => {
+    describe.skipIf(!has(backend))(`${name} on ${backend}`, () => {
       let undo = () => {};
       afterAll(() => undo());
       beforeAll(async () => {
