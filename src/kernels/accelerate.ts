@@ -11,6 +11,7 @@ import { streamsOnHost } from './cpu/streams.ts';
 import { type Registry, replaceKernel } from './replace.ts';
 import { squaredNormKernels } from './squaredNorm.ts';
 import { canLoad } from './wasm/module.ts';
+import { WASM_OPERATIONS } from './wasm/operations.ts';
 import { WASM_REPLACEMENTS } from './wasm/stock.ts';
 
 type TensorFlow = Registry & Pick<typeof tfjs, 'engine'>;
@@ -21,6 +22,7 @@ const KERNELS: readonly tfjs.KernelConfig[] = [
   ...mapsOnHost,
   ...sinkhornOnHost,
   ...streamsOnHost,
+  ...WASM_OPERATIONS,
   ...adamWKernels,
   ...squaredNormKernels,
 ];

@@ -3,10 +3,10 @@
  * composed elsewhere. No gradient; the schedule and the slots are the optimizer's (src/model/adamw.ts).
  */
 import * as tf from '@tensorflow/tfjs';
-import { hostKernels } from './host.ts';
-import { hasKernel, runKernel } from './run.ts';
+import { hostKernel } from './host.ts';
+import { hasKernel, type Operation, runKernel } from './run.ts';
 
-const NAME = 'GainwatchAdamW';
+const ADAMW: Operation = { name: 'GainwatchAdamW', shapes: ([parameter]) => [parameter, parameter, parameter] };
 
 export interface AdamWStep {
   learningRate: number;
@@ -19,10 +19,8 @@ export interface AdamWStep {
   correction2: number;
 }
 
-export const adamWKernels = hostKernels({
-  name: NAME,
-  shapes: ([parameter]) => [parameter, parameter, parameter],
-  compute: ([parameter, first, second, gradient, scale], [outParameter, outFirst, outSecond], _shapes, attributes) => {
+export const adamWKernels = (['cpu', 'wasm'] as const).map((backend) =>
+  hostKernel(backend, ADAMW, ([parameter, first, second, gradient, scale], [outParameter, outFirst, outSecond], _shapes, attributes) => {
     const { learningRate, beta1, beta2, epsilon, weightDecay, correction1, correction2 } = attributes as unknown as AdamWStep;
     const keep = 1 - learningRate * weightDecay;
     for (let i = 0; i < parameter.length; i++) {
@@ -33,8 +31,8 @@ export const adamWKernels = hostKernels({
       outSecond[i] = v;
       outParameter[i] = keep * parameter[i] - (learningRate * (m / correction1)) / (Math.sqrt(v / correction2) + epsilon);
     }
-  },
-});
+  }),
+);
 
 /**
  * @param parameter, first (m), second (v), gradient: equal shapes
@@ -49,8 +47,8 @@ export function adamWUpdate(
   scale: tf.Scalar,
   step: AdamWStep,
 ): [tf.Tensor, tf.Tensor, tf.Tensor] {
-  if (hasKernel(NAME)) {
-    return runKernel(NAME, [parameter, first, second, gradient, scale], { ...step }) as [tf.Tensor, tf.Tensor, tf.Tensor];
+  if (hasKernel(ADAMW)) {
+    return runKernel(ADAMW, [parameter, first, second, gradient, scale], { ...step }) as [tf.Tensor, tf.Tensor, tf.Tensor];
   }
   return tf.tidy(() => {
     const g = tf.mul(gradient, scale);

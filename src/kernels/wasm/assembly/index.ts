@@ -3,3 +3,7 @@
  * no data, no allocation and no state: pointers in, values out. Built into ../binary.ts by `npm run kernels`.
  */
 export { matMul } from './matMul';
+export { hyperMaps, hyperMapsGradient, manifoldMaps, manifoldMapsGradient } from './maps';
+export { project, projectGradient } from './project';
+export { sinkhorn, sinkhornGradient } from './sinkhorn';
+export { readStreams, readStreamsGradient, writeStreams, writeStreamsGradient } from './streams';
