@@ -21,13 +21,14 @@ const base = join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'gain
 
 class Skip extends Error {}
 
-/** @throws Skip with `what` and the program's last lines */
+/** @throws Skip with `what` and what the program said of it */
 function run(what, program, args, cwd) {
   try {
-    return execFileSync(program, args, { cwd, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'], maxBuffer: 2 ** 26 });
+    return execFileSync(program, args, { cwd, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'], maxBuffer: 2 ** 26, timeout: 600_000 });
   } catch (error) {
-    const why = error.code === 'ENOENT' ? 'it is not installed' : `${error.stderr ?? ''}`.trim().split('\n').slice(-3).join(' | ');
-    throw new Skip(`${what} (${program}): ${why || error.message}`);
+    if (error.code === 'ENOENT') throw new Skip(`${what}: ${program} is not installed`);
+    const lines = `${error.stderr ?? ''}`.split('\n').filter((line) => /error|no module/i.test(line));
+    throw new Skip(`${what}: ${lines.slice(0, 3).join(' | ') || error.message}`);
   }
 }
 

@@ -18,6 +18,7 @@ import type { StepReport } from '../../src/telemetry/report.ts';
 import { has } from '../support/backends.ts';
 import { runCommand } from '../support/demo.ts';
 import { temporaryFolder } from '../support/folders.ts';
+import { readmeBlocks } from '../support/readme.ts';
 import { createTraining, lossesOf } from '../support/training.ts';
 
 const BACKEND_MODULE = fileURLToPath(new URL('../../dist/plugin/cli/backend.js', import.meta.url));
@@ -134,15 +135,21 @@ describe('Node 23 and newer, whose util lacks what tfjs-node calls', () => {
     expect(target.isArray).toBe(there);
   });
 
-  test.skipIf(!has('tensorflow'))('the backend loads and computes without them', async () => {
-    const program = `
-      import util from 'node:util';
-      delete util.isNullOrUndefined;
-      delete util.isArray;
-      const { loadBackend } = await import(${JSON.stringify(BACKEND_MODULE)});
-      await loadBackend('tensorflow');
-      const { default: tf } = await import('@tensorflow/tfjs');
-      console.log(tf.getBackend(), tf.topk(tf.tensor1d([3, 9, 4]), 1).values.dataSync()[0], tf.concat([[1], [2]]).dataSync().join());`;
+  const byDemo = `
+    const { loadBackend } = await import(${JSON.stringify(BACKEND_MODULE)});
+    await loadBackend('tensorflow');
+    const tf = await import('@tensorflow/tfjs');`;
+  const byReadme = readmeBlocks('js')
+    .find((code) => code.includes('tfjs-node-gpu'))!
+    .replace('tfjs-node-gpu', 'tfjs-node');
+
+  test.skipIf(!has('tensorflow')).each([
+    ['the demo', byDemo],
+    ["the README's lines", byReadme],
+  ])('%s: the backend loads and computes', async (_name, load) => {
+    const lacking = "const bare = process.getBuiltinModule('node:util'); delete bare.isNullOrUndefined;";
+    const values = 'tf.topk(tf.tensor1d([3, 9, 4]), 1).values.dataSync()[0], tf.concat([[1], [2]]).dataSync().join()';
+    const program = `${lacking}\n${load}\nconsole.log(tf.getBackend(), ${values});`;
     const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', program]);
     expect(stdout.trim()).toBe('tensorflow 9 1,2');
   });
