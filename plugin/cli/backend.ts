@@ -1,4 +1,4 @@
-/** Loads a TF.js backend by name, with gainwatch's kernels on it; a package that is missing gets an error with the command that installs it. */
+/** Loads a TF.js backend by name and makes it fast; a package that is missing gets an error with the command that installs it. */
 import { createRequire } from 'node:module';
 import util from 'node:util';
 
@@ -8,7 +8,7 @@ export type BackendName = (typeof BACKENDS)[number];
 /** @throws where a package is missing, or the machine has nothing to run it on */
 export async function loadBackend(name: BackendName): Promise<void> {
   const tf = await startBackend(name);
-  // Only now: it loads TF.js, which `gainwatch serve` has to do without.
+  // Not imported above: it needs TF.js, which `serve` runs without.
   const { accelerate } = await import('../../src/kernels/accelerate.ts');
   accelerate(tf);
 }

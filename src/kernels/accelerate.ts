@@ -3,13 +3,14 @@
  * registers; without it every custom operation is composed of stock ones. Each kernel is in a file of its own.
  */
 import type * as tfjs from '@tensorflow/tfjs';
-import { adamWKernels } from './adamw.ts';
+import { adamWOnCpu } from './adamw.ts';
 import { mapsOnHost } from './cpu/maps.ts';
 import { projectOnHost } from './cpu/project.ts';
 import { sinkhornOnHost } from './cpu/sinkhorn.ts';
 import { streamsOnHost } from './cpu/streams.ts';
 import { type Registry, replaceKernel } from './replace.ts';
-import { squaredNormKernels } from './squaredNorm.ts';
+import { squaredNormOnCpu } from './squaredNorm.ts';
+import { WASM_CONNECTIONS } from './wasm/connections.ts';
 import { canLoad } from './wasm/module.ts';
 import { WASM_OPERATIONS } from './wasm/operations.ts';
 import { WASM_REPLACEMENTS } from './wasm/stock.ts';
@@ -22,9 +23,10 @@ const KERNELS: readonly tfjs.KernelConfig[] = [
   ...mapsOnHost,
   ...sinkhornOnHost,
   ...streamsOnHost,
+  ...WASM_CONNECTIONS,
+  adamWOnCpu,
+  squaredNormOnCpu,
   ...WASM_OPERATIONS,
-  ...adamWKernels,
-  ...squaredNormKernels,
 ];
 
 /** One entry for each thing in force: how to put back what was there. */

@@ -4,118 +4,7 @@
  */
 import type * as tf from '@tensorflow/tfjs';
 import { BINARY } from './binary.ts';
-
-/** What ./assembly exports. Addresses are in bytes; each function's meaning is in its source. */
-export interface Functions {
-  matMul(a: number, transposeA: boolean, b: number, transposeB: boolean, c: number, m: number, n: number, k: number, scratch: number): void;
-  manifoldMaps(
-    p: number,
-    s: number,
-    alpha: number,
-    b: number,
-    pre: number,
-    post: number,
-    res: number,
-    tokens: number,
-    n: number,
-    epsilon: number,
-  ): void;
-  manifoldMapsGradient(
-    p: number,
-    s: number,
-    alpha: number,
-    b: number,
-    dPre: number,
-    dPost: number,
-    dRes: number,
-    dp: number,
-    ds: number,
-    dAlpha: number,
-    db: number,
-    tokens: number,
-    n: number,
-    scratch: number,
-  ): void;
-  hyperMaps(p: number, s: number, alpha: number, b: number, pre: number, post: number, res: number, tokens: number, n: number): void;
-  hyperMapsGradient(
-    p: number,
-    s: number,
-    alpha: number,
-    dPre: number,
-    dPost: number,
-    dRes: number,
-    dp: number,
-    ds: number,
-    dAlpha: number,
-    db: number,
-    tokens: number,
-    n: number,
-    scratch: number,
-  ): void;
-  project(x: number, w: number, p: number, s: number, rows: number, k: number, m: number, epsilon: number, scratch: number): void;
-  projectGradient(
-    x: number,
-    w: number,
-    s: number,
-    dp: number,
-    ds: number,
-    through: number,
-    dx: number,
-    dw: number,
-    rows: number,
-    k: number,
-    m: number,
-    scratch: number,
-  ): void;
-  sinkhorn(
-    logits: number,
-    out: number,
-    tokens: number,
-    n: number,
-    iterations: number,
-    deepseek: boolean,
-    epsilon: number,
-    scratch: number,
-  ): void;
-  sinkhornGradient(
-    logits: number,
-    dOut: number,
-    out: number,
-    tokens: number,
-    n: number,
-    iterations: number,
-    deepseek: boolean,
-    epsilon: number,
-    scratch: number,
-  ): void;
-  readStreams(pre: number, x: number, u: number, tokens: number, n: number, channels: number): void;
-  readStreamsGradient(
-    pre: number,
-    x: number,
-    du: number,
-    through: number,
-    dPre: number,
-    dx: number,
-    tokens: number,
-    n: number,
-    channels: number,
-  ): void;
-  writeStreams(res: number, x: number, post: number, branch: number, out: number, tokens: number, n: number, channels: number): void;
-  writeStreamsGradient(
-    res: number,
-    x: number,
-    post: number,
-    branch: number,
-    dOut: number,
-    dRes: number,
-    dx: number,
-    dPost: number,
-    dBranch: number,
-    tokens: number,
-    n: number,
-    channels: number,
-  ): void;
-}
+import type { Functions } from './functions.ts';
 
 /** What we use of the wasm backend beyond the public KernelBackend. */
 export interface WasmBackend {
@@ -125,6 +14,7 @@ export interface WasmBackend {
     _free(address: number): void;
   };
   dataIdMap: { get(dataId: object): { memoryOffset: number } };
+  incRef(dataId: object): void;
   makeOutput(shape: number[], dtype: tf.DataType): tf.TensorInfo;
 }
 
@@ -173,6 +63,11 @@ export function pointer(backend: unknown, tensor: tf.TensorInfo): number {
 /** A tensor of unspecified content, without a step of the tape. */
 export function makeOutput(backend: unknown, shape: number[], dtype: tf.DataType = 'float32'): tf.TensorInfo {
   return (backend as WasmBackend).makeOutput(shape, dtype);
+}
+
+/** Values on the heap. To be used at once: growth detaches it. */
+export function heapFloats(backend: unknown, address: number, count: number): Float32Array {
+  return new Float32Array((backend as WasmBackend).wasm.asm.memory.buffer, address, count);
 }
 
 /**

@@ -1,156 +1,131 @@
-/** K1 to K5 on wasm: what each function of the module is called with. */
+/** The wasm kernels of the custom operations: which function of the module each calls. What they mean is in the operations' files. */
 import * as tf from '@tensorflow/tfjs';
-import { HYPER_MAPS, HYPER_MAPS_GRADIENT, MANIFOLD_MAPS, MANIFOLD_MAPS_GRADIENT, streamsOf } from '../maps.ts';
-import { PROJECT, PROJECT_GRADIENT } from '../project.ts';
-import { type Attributes, type Operation, withThrough } from '../run.ts';
-import { SINKHORN, SINKHORN_GRADIENT } from '../sinkhorn.ts';
-import { READ_STREAMS, READ_STREAMS_GRADIENT, WRITE_STREAMS, WRITE_STREAMS_GRADIENT } from '../streams.ts';
+import { ADAMW, type AdamWInput, type AdamWStep } from '../adamw.ts';
+import { ATTENTION, ATTENTION_GRADIENT } from '../attention.ts';
+import { CROSS_ENTROPY, CROSS_ENTROPY_GRADIENT } from '../crossEntropy.ts';
+import { RMS_NORMALISE, RMS_NORMALISE_GRADIENT } from '../normalise.ts';
+import { RELU_GRADIENT } from '../relu.ts';
+import { SQUARED_NORM } from '../squaredNorm.ts';
+import { wasmKernel } from './kernel.ts';
 import { MATMUL_SCRATCH } from './matMul.ts';
-import { type Functions, makeOutput, pointer, scratch, wasmFunctions } from './module.ts';
+import { heapFloats, scratch } from './module.ts';
 
-interface Call {
-  functions: Functions;
-  /** Addresses of the inputs and of the outputs that are computed. */
-  inputs: number[];
-  outputs: number[];
-  /** Of the inputs. */
-  shapes: number[][];
-  attributes: Attributes;
-  /** Memory for this call, in floats. */
-  scratch: (floats: number) => number;
-}
+const { sizeFromShape } = tf.util;
+const last = (shape: number[]) => shape.at(-1) as number;
+const rowsOf = (shape: number[]) => sizeFromShape(shape.slice(0, -1));
 
-function wasmKernel(operation: Operation, run: (call: Call) => void): tf.KernelConfig {
-  return {
-    kernelName: operation.name,
-    backendName: 'wasm',
-    kernelFunc: ({ inputs, attrs, backend }) => {
-      const list = Object.values(inputs) as tf.TensorInfo[];
-      const shapes = list.map((t) => t.shape);
-      const attributes = attrs as Attributes;
-      const outputs = operation.shapes(shapes, attributes).map((shape) => makeOutput(backend, shape));
-      const address = (tensor: tf.TensorInfo) => pointer(backend, tensor);
-      run({
-        functions: wasmFunctions(backend),
-        inputs: list.map(address),
-        outputs: outputs.map(address),
-        shapes,
-        attributes,
-        scratch: (floats) => scratch(backend, 4 * floats),
-      });
-      return withThrough(operation, list, outputs, backend);
-    },
-  };
-}
+const rmsNormalise = wasmKernel<'x' | 'gain', { epsilon: number }>(
+  RMS_NORMALISE,
+  ({ x }) => [x],
+  ({ functions, shapes, inputs, outputs: [y], attributes }) =>
+    functions.rmsNormalise(inputs.x, inputs.gain, y, rowsOf(shapes.x), last(shapes.x), attributes.epsilon),
+);
 
-const size = (shape: readonly number[]) => tf.util.sizeFromShape([...shape]);
-const upTo8 = (count: number) => Math.ceil(count / 8) * 8;
+const rmsNormaliseGradient = wasmKernel<'x' | 'gain' | 'dy', { epsilon: number }>(
+  RMS_NORMALISE_GRADIENT,
+  ({ x, gain }) => [x, gain],
+  ({ functions, shapes, inputs, outputs: [dx, dGain], attributes }) =>
+    functions.rmsNormaliseGradient(inputs.x, inputs.gain, inputs.dy, dx, dGain, rowsOf(shapes.x), last(shapes.x), attributes.epsilon),
+);
 
-const project = wasmKernel(PROJECT, ({ functions, inputs: [x, w], outputs: [p, s], shapes: [all, [k, m]], attributes, scratch }) => {
-  functions.project(x, w, p, s, size(all) / k, k, m, attributes['epsilon'] as number, scratch(k * upTo8(m) + 32));
-});
-
-const projectGradient = wasmKernel(PROJECT_GRADIENT, ({ functions, inputs, outputs, shapes: [all, [k, m]], scratch }) => {
-  const [x, w, s, dp, ds, through] = inputs;
-  const [dx, dw] = outputs;
-  const work = scratch(Math.max(MATMUL_SCRATCH / 4, m * upTo8(k)));
-  functions.projectGradient(x, w, s, dp, ds, through, dx, dw, size(all) / k, k, m, work);
-});
-
-const manifoldMaps = wasmKernel(MANIFOLD_MAPS, ({ functions, inputs: [p, s, alpha, b], outputs, shapes, attributes }) => {
-  const [pre, post, res] = outputs;
-  functions.manifoldMaps(p, s, alpha, b, pre, post, res, size(shapes[1]), streamsOf(size(shapes[3])), attributes['epsilon'] as number);
-});
-
-const manifoldMapsGradient = wasmKernel(MANIFOLD_MAPS_GRADIENT, ({ functions, inputs, outputs, shapes, scratch }) => {
-  const [p, s, alpha, b, dPre, dPost, dRes] = inputs;
-  const [dp, ds, dAlpha, db] = outputs;
-  const width = size(shapes[3]);
-  const work = scratch(width + 4);
-  functions.manifoldMapsGradient(p, s, alpha, b, dPre, dPost, dRes, dp, ds, dAlpha, db, size(shapes[1]), streamsOf(width), work);
-});
-
-const hyperMaps = wasmKernel(HYPER_MAPS, ({ functions, inputs: [p, s, alpha, b], outputs: [pre, post, res], shapes }) => {
-  const n = shapes[3][1];
-  functions.hyperMaps(p, s, alpha, b, pre, post, res, size(shapes[1]) / n, n);
-});
-
-const hyperMapsGradient = wasmKernel(HYPER_MAPS_GRADIENT, ({ functions, inputs, outputs, shapes, scratch }) => {
-  const [p, s, alpha, , dPre, dPost, dRes] = inputs;
-  const [dp, ds, dAlpha, db] = outputs;
-  const [rows, n] = shapes[3];
-  functions.hyperMapsGradient(p, s, alpha, dPre, dPost, dRes, dp, ds, dAlpha, db, size(shapes[1]) / n, n, scratch(rows * n + 4));
-});
-
-interface SinkhornCall {
-  tokens: number;
-  n: number;
-  iterations: number;
-  deepseek: boolean;
-  epsilon: number;
-  halfSteps: number;
-}
-
-function sinkhornCall([shape]: number[][], attributes: Attributes): SinkhornCall {
-  const n = shape.at(-1) as number;
-  const iterations = attributes['iterations'] as number;
-  const deepseek = attributes['deepseek'] as boolean;
-  const halfSteps = 2 * iterations - (deepseek ? 1 : 0);
-  return { tokens: size(shape) / (n * n), n, iterations, deepseek, epsilon: attributes['epsilon'] as number, halfSteps };
-}
-
-const sinkhorn = wasmKernel(SINKHORN, ({ functions, inputs: [logits], outputs: [out], shapes, attributes, scratch }) => {
-  const { tokens, n, iterations, deepseek, epsilon } = sinkhornCall(shapes, attributes);
-  functions.sinkhorn(logits, out, tokens, n, iterations, deepseek, epsilon, scratch(4 * (n * n + n)));
-});
-
-const sinkhornGradient = wasmKernel(
-  SINKHORN_GRADIENT,
-  ({ functions, inputs: [logits, dOut], outputs: [out], shapes, attributes, scratch }) => {
-    const { tokens, n, iterations, deepseek, epsilon, halfSteps } = sinkhornCall(shapes, attributes);
-    const work = scratch(4 * (2 * n * n + halfSteps * (n * n + n)));
-    functions.sinkhornGradient(logits, dOut, out, tokens, n, iterations, deepseek, epsilon, work);
+const attention = wasmKernel<'qkv', { heads: number }>(
+  ATTENTION,
+  ({ qkv: [batch, time, width] }, { heads }) => [
+    [batch, time, width / 3],
+    [batch, heads, time, time],
+  ],
+  ({ functions, backend, shapes, inputs, outputs: [out, probabilities], attributes: { heads } }) => {
+    const [batch, time, width] = shapes.qkv;
+    functions.attention(inputs.qkv, out, probabilities, batch, time, heads, width / 3 / heads, scratch(backend, MATMUL_SCRATCH));
   },
 );
 
-/** [tokens, n, C] of streams `[..., n, C]`. */
-function streamSizes(shape: readonly number[]): [number, number, number] {
-  const [n, channels] = shape.slice(-2);
-  return [size(shape.slice(0, -2)), n, channels];
-}
+/** Rows of scores that attentionGradient holds at once: BLOCK of assembly/attention.ts. */
+const ATTENTION_BLOCK = 64;
 
-const readStreams = wasmKernel(READ_STREAMS, ({ functions, inputs: [pre, x], outputs: [u], shapes }) => {
-  functions.readStreams(pre, x, u, ...streamSizes(shapes[1]));
-});
-
-const readStreamsGradient = wasmKernel(
-  READ_STREAMS_GRADIENT,
-  ({ functions, inputs: [pre, x, du, through], outputs: [dPre, dx], shapes }) => {
-    functions.readStreamsGradient(pre, x, du, through, dPre, dx, ...streamSizes(shapes[1]));
+const attentionGradient = wasmKernel<'qkv' | 'probabilities' | 'dy'>(
+  ATTENTION_GRADIENT,
+  ({ qkv }) => [qkv],
+  ({ functions, backend, shapes, inputs, outputs: [dQkv] }) => {
+    const [batch, heads, time] = shapes.probabilities;
+    const work = scratch(backend, MATMUL_SCRATCH + 4 * Math.min(ATTENTION_BLOCK, time) * time);
+    const size = last(shapes.dy) / heads;
+    const scores = work + MATMUL_SCRATCH;
+    functions.attentionGradient(inputs.qkv, inputs.probabilities, inputs.dy, dQkv, batch, time, heads, size, work, scores);
   },
 );
 
-const writeStreams = wasmKernel(WRITE_STREAMS, ({ functions, inputs: [res, x, post, branch], outputs: [out], shapes }) => {
-  functions.writeStreams(res, x, post, branch, out, ...streamSizes(shapes[1]));
-});
+const crossEntropy = wasmKernel<'logits' | 'targets'>(
+  CROSS_ENTROPY,
+  ({ logits }) => [[], logits],
+  ({ functions, backend, shapes, inputs, outputs: [loss, probabilities] }) => {
+    const [rows, size] = shapes.logits;
+    const total = functions.crossEntropy(inputs.logits, inputs.targets, probabilities, rows, size);
+    heapFloats(backend, loss, 1)[0] = total / rows;
+  },
+);
 
-const writeStreamsGradient = wasmKernel(WRITE_STREAMS_GRADIENT, ({ functions, inputs, outputs, shapes }) => {
-  const [res, x, post, branch, dOut] = inputs;
-  const [dRes, dx, dPost, dBranch] = outputs;
-  functions.writeStreamsGradient(res, x, post, branch, dOut, dRes, dx, dPost, dBranch, ...streamSizes(shapes[1]));
-});
+const crossEntropyGradient = wasmKernel<'probabilities' | 'targets' | 'dy'>(
+  CROSS_ENTROPY_GRADIENT,
+  ({ probabilities }) => [probabilities],
+  ({ functions, backend, shapes, inputs, outputs: [dLogits] }) => {
+    const [rows, size] = shapes.probabilities;
+    const scale = heapFloats(backend, inputs.dy, 1)[0] / rows;
+    functions.crossEntropyGradient(inputs.probabilities, inputs.targets, dLogits, rows, size, scale);
+  },
+);
+
+const reluGradient = wasmKernel<'y' | 'dy'>(
+  RELU_GRADIENT,
+  ({ y }) => [y],
+  ({ functions, shapes, inputs, outputs: [dx] }) => functions.reluGradient(inputs.y, inputs.dy, dx, sizeFromShape(shapes.y)),
+);
+
+const adamW = wasmKernel<AdamWInput, AdamWStep>(
+  ADAMW,
+  ({ parameter }) => [parameter, parameter, parameter],
+  ({ functions, shapes, inputs, outputs: [parameter, first, second], attributes }) => {
+    const { learningRate, beta1, beta2, epsilon, weightDecay, correction1, correction2 } = attributes;
+    functions.adamW(
+      inputs.parameter,
+      inputs.first,
+      inputs.second,
+      inputs.gradient,
+      inputs.scale,
+      parameter,
+      first,
+      second,
+      sizeFromShape(shapes.parameter),
+      beta1,
+      1 - beta1,
+      beta2,
+      1 - beta2,
+      learningRate / correction1,
+      1 / correction2,
+      epsilon,
+      1 - learningRate * weightDecay,
+    );
+  },
+);
+
+const squaredNorm = wasmKernel<string>(
+  SQUARED_NORM,
+  () => [[]],
+  ({ functions, backend, shapes, inputs, outputs: [out] }) => {
+    let total = 0;
+    for (const name of Object.keys(inputs)) total += functions.squaredNorm(inputs[name], sizeFromShape(shapes[name]));
+    heapFloats(backend, out, 1)[0] = total;
+  },
+);
 
 export const WASM_OPERATIONS: readonly tf.KernelConfig[] = [
-  project,
-  projectGradient,
-  manifoldMaps,
-  manifoldMapsGradient,
-  hyperMaps,
-  hyperMapsGradient,
-  sinkhorn,
-  sinkhornGradient,
-  readStreams,
-  readStreamsGradient,
-  writeStreams,
-  writeStreamsGradient,
+  rmsNormalise,
+  rmsNormaliseGradient,
+  attention,
+  attentionGradient,
+  crossEntropy,
+  crossEntropyGradient,
+  reluGradient,
+  adamW,
+  squaredNorm,
 ];

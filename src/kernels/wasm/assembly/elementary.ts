@@ -1,5 +1,5 @@
 /**
- * exp, tanh and the logistic function of four float32 at once: AssemblyScript. Polynomials of Cephes (expf, tanhf; relative error
+ * exp over the whole range, tanh and the logistic function of four float32 at once: AssemblyScript. Polynomials of Cephes (expf, tanhf; relative error
  * below 2 ulp). NaN stays NaN.
  */
 
@@ -49,10 +49,4 @@ export function tanh4(x: v128): v128 {
   const far = f32x4.sub(f32x4.splat(1), f32x4.div(f32x4.splat(2), f32x4.add(exp4(f32x4.add(size, size)), f32x4.splat(1))));
   const signed = v128.or(far, v128.and(x, i32x4.splat(0x80000000)));
   return v128.bitselect(near, signed, f32x4.lt(size, f32x4.splat(0.625)));
-}
-
-// @ts-ignore: a decorator of AssemblyScript
-@inline
-export function sum4(x: v128): f32 {
-  return f32x4.extract_lane(x, 0) + f32x4.extract_lane(x, 1) + (f32x4.extract_lane(x, 2) + f32x4.extract_lane(x, 3));
 }

@@ -2,7 +2,8 @@
  * K2, the coefficients from the projection, and their gradients: AssemblyScript. Columns four at a time; sums over tokens are
  * taken in float32 over groups of tokens first, so that their error does not grow with the number of tokens.
  */
-import { sigmoid4, sum4, tanh4 } from './elementary';
+import { sigmoid4, tanh4 } from './elementary';
+import { sumLanes } from './simd';
 
 /** Tokens whose gradients of b and α are summed before they are added to the total. */
 const GROUP: i32 = 64;
@@ -119,7 +120,7 @@ export function manifoldMapsGradient(
         from += step;
         sums += step;
       }
-      const total = sum4(inner);
+      const total = sumLanes(inner);
       scaleSum += a * total;
       const at = alphaSums + (<usize>part << 2);
       store<f32>(at, load<f32>(at) + scale * total);

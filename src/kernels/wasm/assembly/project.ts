@@ -4,7 +4,7 @@
  */
 import { matMul } from './matMul';
 import { packColumns, packRows } from './pack';
-import { sum4 } from './elementary';
+import { sumLanes } from './simd';
 
 /** Floats of a panel's width. */
 const NR: i32 = 8;
@@ -57,7 +57,7 @@ function squares(x: usize, row: usize): f32 {
     a = f32x4.add(a, f32x4.mul(left, left));
     b = f32x4.add(b, f32x4.mul(right, right));
   }
-  let sum = sum4(f32x4.add(a, b));
+  let sum = sumLanes(f32x4.add(a, b));
   for (let c = whole; c < row; c += 4) sum += load<f32>(x + c) * load<f32>(x + c);
   return sum;
 }
@@ -119,7 +119,7 @@ export function projectGradient(
   m: i32,
   scratch: usize,
 ): void {
-  matMul(x, true, dp, false, dw, k, m, rows, scratch);
+  matMul(x, k, true, dp, m, false, dw, m, false, k, m, rows, scratch);
   packRows(w, <usize>m << 2, k, m, scratch, NR); // panels of eight rows of W: columns of Wᵀ
   const row = <usize>k << 2;
   const wide = k & ~7;

@@ -2,7 +2,7 @@
  * K4 and K5, H_pre x and H_res x + H_postᵀ F, and their gradients: AssemblyScript. One token after the other, whose streams stay
  * in the first-level cache; n = 4 has loops of its own, other n go stream by stream. Rows may have any length.
  */
-import { sum4 } from './elementary';
+import { sumLanes } from './simd';
 
 /** @param pre [T, n] @param x [T, n, C] @param u [T, C], overwritten */
 export function readStreams(pre: usize, x: usize, u: usize, tokens: i32, n: i32, channels: i32): void {
@@ -58,7 +58,7 @@ export function readStreamsGradient(
         dot = f32x4.add(dot, f32x4.mul(d, v128.load(x + c)));
         v128.store(dx + c, f32x4.add(v128.load(through + c), f32x4.mul(h, d)));
       }
-      let sum = sum4(dot);
+      let sum = sumLanes(dot);
       for (let c = whole; c < row; c += 4) {
         sum += load<f32>(du + c) * load<f32>(x + c);
         store<f32>(dx + c, load<f32>(through + c) + load<f32>(pre) * load<f32>(du + c));
@@ -232,7 +232,7 @@ function dotsOfTwo(d: usize, x: usize, branch: usize, dRes: usize, dPost: usize,
 
 /** A dot product from its four part sums and what is left of the rows. */
 function finish(out: usize, sums: v128, a: usize, b: usize, whole: usize, row: usize): void {
-  let sum = sum4(sums);
+  let sum = sumLanes(sums);
   for (let c = whole; c < row; c += 4) sum += load<f32>(a + c) * load<f32>(b + c);
   store<f32>(out, sum);
 }
@@ -286,17 +286,17 @@ function combine(h: usize, stride: usize, rows: usize, row: usize, count: i32, o
   const whole = bytes & ~15;
   for (let c: usize = 0; c < bytes; c += c < whole ? 16 : 4) {
     const wide = c < whole;
-    let sum4 = wide && add ? v128.load(out + c) : f32x4.splat(0);
+    let sums = wide && add ? v128.load(out + c) : f32x4.splat(0);
     let sum: f32 = add && !wide ? load<f32>(out + c) : 0;
     let from = rows + c;
     let weight = h;
     for (let k = 0; k < count; k++) {
-      if (wide) sum4 = f32x4.add(sum4, f32x4.mul(v128.load_splat<f32>(weight), v128.load(from)));
+      if (wide) sums = f32x4.add(sums, f32x4.mul(v128.load_splat<f32>(weight), v128.load(from)));
       else sum += load<f32>(weight) * load<f32>(from);
       from += row;
       weight += stride;
     }
-    if (wide) v128.store(out + c, sum4);
+    if (wide) v128.store(out + c, sums);
     else store<f32>(out + c, sum);
   }
 }
@@ -305,7 +305,7 @@ function dot(a: usize, b: usize, row: usize): f32 {
   const whole = row & ~15;
   let sums = f32x4.splat(0);
   for (let c: usize = 0; c < whole; c += 16) sums = f32x4.add(sums, f32x4.mul(v128.load(a + c), v128.load(b + c)));
-  let sum = sum4(sums);
+  let sum = sumLanes(sums);
   for (let c = whole; c < row; c += 4) sum += load<f32>(a + c) * load<f32>(b + c);
   return sum;
 }
