@@ -123,7 +123,7 @@ describe.skipIf(!has('tensorflow'))('gainwatch demo --backend tensorflow', () =>
     expect(Math.abs(mhc.maxCompositeForwardGain - 1)).toBeLessThan(1e-5);
     expect(mhc.offDiagonalMass).toBeGreaterThan(0);
     expect(residual).toMatchObject({ maxCompositeForwardGain: 1, maxCompositeBackwardGain: 1, offDiagonalMass: 0 });
-  }, 25_000); // it waited 10 s for each model
+  }, 30_000); // its wait was 10 s for each model
 });
 
 describe('Node 23 and newer, whose util lacks what tfjs-node calls', () => {
