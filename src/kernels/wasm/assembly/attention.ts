@@ -5,7 +5,7 @@
 import { matMul } from './matMul';
 import { exp4, maxLanes, sumLanes } from './simd';
 
-const BLOCK: i32 = 64;
+const BLOCK: i32 = 32;
 
 /**
  * @param qkv [batch, time, 3, heads, size]
