@@ -18,8 +18,8 @@ let undo: (() => void)[] = [];
 let users = 0;
 
 /**
- * Call it once the backend is ready. Where the wasm backend's memory is shared by threads (a browser under cross-origin
- * isolation), its kernels stay the stock ones.
+ * Call it once the backend is ready. Where wasm has no SIMD, or its memory is shared by threads (a browser under cross-origin
+ * isolation), the wasm kernels stay the stock ones.
  * @returns takes all of it out again, when as many have been called as accelerate was
  */
 export function accelerate(tf: TensorFlow): () => void {
