@@ -49,6 +49,18 @@ test('where threads share the memory, the wasm kernels stay the stock ones', () 
   undo();
 });
 
+test('called before the wasm backend is there, it leaves wasm alone; called again, it does the rest', () => {
+  const stock = tf.getKernel('BatchMatMul', 'wasm');
+  const engine = () => ({ ...tf.engine(), registry: {} }) as unknown as ReturnType<typeof tf.engine>;
+  const early = accelerate({ ...tf, engine } as typeof tf);
+  expect(tf.getKernel('BatchMatMul', 'wasm')).toBe(stock);
+  const late = accelerate(tf);
+  expect(tf.getKernel('BatchMatMul', 'wasm')).not.toBe(stock);
+  early();
+  late();
+  expect(tf.getKernel('BatchMatMul', 'wasm')).toBe(stock);
+});
+
 /** Losses of some steps of a small model, all from the same seed. */
 function train(steps: number, connection: 'residual' | 'mhc' = 'residual'): number[] {
   const model = createTransformer({ connection, depth: 2, width: 24, context: 20, heads: 2, streams: 3, seed: 5 });
