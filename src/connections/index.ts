@@ -10,5 +10,7 @@ export {
 } from './layers.ts';
 export { type ManifoldOptions, type ManifoldParameters, manifoldConnection } from './manifold.ts';
 export { type ConnectionObserver, unobserved } from './observer.ts';
+export { RECOMPUTE_MODES, type RecomputeMode, recompute, recomputeBlock, recomputeCost } from './recompute.ts';
 export { type Branch, residual } from './residual.ts';
+export { ConnectionStack, type ConnectionStackConfig } from './stack.ts';
 export { ExpandStreams, type ExpandStreamsConfig, ReduceStreams } from './streams.ts';

@@ -1,5 +1,6 @@
 /** Which stock kernels of the wasm backend are replaced. Each is in a file of its own. */
+import { identity } from './identity.ts';
 import { matMul } from './matMul.ts';
 import type { Replacement } from './replacement.ts';
 
-export const WASM_REPLACEMENTS: readonly Replacement[] = [matMul];
+export const WASM_REPLACEMENTS: readonly Replacement[] = [matMul, identity];
