@@ -3,6 +3,7 @@
  * connection. Holds the layers, cuts them into blocks; how a block is rerun is in block.ts and recompute.ts.
  */
 import * as tf from '@tensorflow/tfjs';
+import { isTapeOn } from '../kernels/tape.ts';
 import { createBlock } from './block.ts';
 import { ConnectionLayer, type LayerVariable, oneShape, oneTensor, restoreLayer } from './layer.ts';
 import { RECOMPUTE_MODES, type RecomputeMode, recomputeBlock, rerunLater } from './recompute.ts';
@@ -72,7 +73,7 @@ export class ConnectionStack extends tf.layers.Layer {
         const isLast = from + length >= this.layers.length;
         const before = x;
         if (this.recompute === 'blocks') {
-          layers[0].observer.kept?.(x);
+          if (isTapeOn()) layers[0].observer.kept?.(x);
           const weights = layers.flatMap((layer) => layer.weights.map((weight) => weight.read() as tf.Variable));
           const trained = weights.filter((weight) => weight.trainable);
           x = rerunLater((streams) => applyAll(layers, streams, kwargs), x, trained, !isLast);
