@@ -5,7 +5,7 @@ import { HyperConnection, ManifoldConnection, ResidualConnection } from '../../s
 import { type RecomputeMode, recompute, recomputeBlock, recomputeCost } from '../../src/connections/recompute.ts';
 import { ConnectionStack } from '../../src/connections/stack.ts';
 import { isRerunning } from '../../src/kernels/tape.ts';
-import { countAllocated } from '../support/allocated.ts';
+import { countAllocated } from '../bench/allocated.ts';
 import { onEveryBackend } from '../support/backends.ts';
 
 test('the length of a block takes least memory', () => {

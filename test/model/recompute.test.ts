@@ -5,7 +5,7 @@ import { accelerate } from '../../src/kernels/accelerate.ts';
 import { AdamW } from '../../src/model/adamw.ts';
 import { crossEntropy } from '../../src/model/loss.ts';
 import { CONNECTIONS, type ConnectionName, createTransformer } from '../../src/model/transformer.ts';
-import { countAllocated } from '../support/allocated.ts';
+import { countAllocated } from '../bench/allocated.ts';
 import { BACKENDS, onEveryBackend } from '../support/backends.ts';
 
 const RERUN = ['connections', 'blocks'] as const;
