@@ -31,7 +31,8 @@ export interface RecomputeBlock {
   again: Again[] | null;
 }
 
-export function createBlock(length: number, outward: boolean): RecomputeBlock {
+/** For `length` connections that are applied one after the other, each to what the one before gave and nothing else. */
+export function createBlock(length: number, outward = true): RecomputeBlock {
   return { length, outward, start: null, entries: [], again: null };
 }
 
@@ -42,6 +43,7 @@ export function openInBlock(block: RecomputeBlock, x: tf.Tensor, open: Open, par
   const through = opened.x === x ? offTape(() => alias(x)) : opened.x;
   const { u, res, post } = opened;
   const k = block.entries.length;
+  if (k >= block.length) throw new Error(`a block of ${block.length} connections takes no more, got another`);
   const saved = keepAll(k === 0 ? [...parameters, x] : parameters);
   if (k === 0) block.start = saved[parameters.length];
   const kept = saved.slice(0, parameters.length);

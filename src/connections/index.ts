@@ -1,4 +1,5 @@
 /** `gainwatch/connections`: the residual, HC and mHC connections for TensorFlow.js, as functions and as layers. */
+export { createBlock, type RecomputeBlock } from './block.ts';
 export { type HyperOptions, type HyperParameters, hyperConnection } from './hyper.ts';
 export { type ConnectionConfig, ConnectionLayer } from './layer.ts';
 export {

@@ -1,7 +1,9 @@
 import * as tf from '@tensorflow/tfjs';
 import { describe, expect, test } from 'vitest';
+import { createBlock, type RecomputeBlock } from '../../src/connections/block.ts';
 import type { ConnectionLayer } from '../../src/connections/layer.ts';
 import { HyperConnection, ManifoldConnection, ResidualConnection } from '../../src/connections/layers.ts';
+import { manifoldConnection } from '../../src/connections/manifold.ts';
 import { type RecomputeMode, recompute, recomputeBlock, recomputeCost } from '../../src/connections/recompute.ts';
 import { ConnectionStack } from '../../src/connections/stack.ts';
 import { isRerunning } from '../../src/kernels/tape.ts';
@@ -166,6 +168,20 @@ onEveryBackend('recompute', () => {
       expect(of((input) => recompute((t) => tf.cos(inner(t)), input, weights))).toEqual(expected);
       stack.dispose();
     });
+  });
+
+  test('a block of connections as functions', () => {
+    const [n, channels] = [3, 5];
+    const phis = [1, 2, 3].map((seed) => normal([n * channels, n * n + 2 * n], seed));
+    const parameters = { alpha: tf.tensor1d([0.5, 0.5, 0.5]), b: normal([n * n + 2 * n], 4) };
+    const run = (x: tf.Tensor, block: RecomputeBlock | null) =>
+      phis.reduce((streams, phi) => manifoldConnection(streams, (u) => tf.tanh(u), { ...parameters, phi }, { block }), x);
+    const of = (block: () => RecomputeBlock | null) =>
+      tf
+        .grads((...[x]: tf.Tensor[]) => tf.sum(tf.square(run(x, block()))))([normal([2, n, channels], 5), ...phis])
+        .map((g) => g.dataSync());
+    expect(of(() => createBlock(3))).toEqual(of(() => null));
+    expect(() => of(() => createBlock(2))).toThrow('a block of 2 connections takes no more, got another');
   });
 
   test('recompute(): runs once more in the backward pass only, and says what it cannot do', () => {
