@@ -14,6 +14,7 @@ import {
   squaresOnHost,
   squaresTensor,
 } from '../../src/kernels/sampleConnection.ts';
+import { offTape } from '../../src/kernels/tape.ts';
 import { seededRandom } from '../../src/model/random.ts';
 import type { StepSample } from '../../src/telemetry/sample.ts';
 
@@ -117,17 +118,6 @@ export function gatherGradient(gathering: Gathering, l: number, side: 0 | 1, gra
 export function gatherLogitGradient(gathering: Gathering, l: number, gradient: tf.Tensor): void {
   disposeLater(gathering.logitGradients[l]);
   gathering.logitGradients[l] = hostValues(gradient)?.slice() ?? offTape(() => tf.keep(tf.clone(gradient)));
-}
-
-/** Operations that no gradient will see. */
-export function offTape<T>(run: () => T): T {
-  const { state } = tf.engine();
-  state.kernelDepth++;
-  try {
-    return run();
-  } finally {
-    state.kernelDepth--;
-  }
 }
 
 /** The value of a scalar where it can be had at once, else a copy of it to be read later. */

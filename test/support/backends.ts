@@ -11,7 +11,9 @@ import { hasKernel } from '../../src/kernels/run.ts';
 import { SINKHORN } from '../../src/kernels/sinkhorn.ts';
 
 const OPTIONAL = ['tensorflow'] as const satisfies BackendName[];
-const BACKENDS = ['cpu', 'wasm', ...OPTIONAL] as const;
+/** Always there; their memory can be looked into. */
+export const HOST_BACKENDS = ['cpu', 'wasm'] as const satisfies BackendName[];
+const BACKENDS: readonly BackendName[] = [...HOST_BACKENDS, ...OPTIONAL];
 
 /** Those that do not load here. */
 const missing = new Set<BackendName>();
@@ -34,8 +36,8 @@ async function isHere(backend: BackendName): Promise<boolean> {
 export const has = (backend: BackendName): boolean => !missing.has(backend);
 
 /** With the kernels of gainwatch in place. */
-export function onEveryBackend(name: string, body: (backend: string) => void): void {
-  for (const backend of BACKENDS) {
+export function onEveryBackend(name: string, body: (backend: string) => void, backends: readonly BackendName[] = BACKENDS): void {
+  for (const backend of backends) {
     describe.skipIf(!has(backend))(`${name} on ${backend}`, () => {
       let undo = () => {};
       afterAll(() => undo());
