@@ -282,11 +282,7 @@ test.each([
   [{ connections: [tf.layers.dense({ units: 1, name: 'plain' })] }, /connections must be ConnectionLayers, got plain/],
   [{ recompute: 'all' }, /recompute must be one of none, connections, blocks, got all/],
   [{ block: 0 }, /block must be a whole number from 1, got 0/],
-])(
-  'a stack with %j is refused',
-  (change, message) => {
-    const config = { connections: [new ResidualConnection({ branch: tf.layers.dense({ units: 1 }) })], ...change };
-    expect(() => new ConnectionStack(config as ConstructorParameters<typeof ConnectionStack>[0])).toThrow(message);
-  },
-  HOST_BACKENDS,
-);
+])('a stack with %j is refused', (change, message) => {
+  const config = { connections: [new ResidualConnection({ branch: tf.layers.dense({ units: 1 }) })], ...change };
+  expect(() => new ConnectionStack(config as ConstructorParameters<typeof ConnectionStack>[0])).toThrow(message);
+});

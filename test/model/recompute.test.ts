@@ -148,12 +148,6 @@ onEveryBackend(
   HOST_BACKENDS,
 );
 
-test(
-  'an unknown mode is refused',
-  () => {
-    expect(() => createModel('mhc', 'some' as RecomputeMode, SMALL)).toThrow(
-      'recompute must be one of none, connections, blocks, got some',
-    );
-  },
-  HOST_BACKENDS,
-);
+test('an unknown mode is refused', () => {
+  expect(() => createModel('mhc', 'some' as RecomputeMode, SMALL)).toThrow('recompute must be one of none, connections, blocks, got some');
+});
