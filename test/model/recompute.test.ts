@@ -119,9 +119,9 @@ onEveryBackend('recompute', () => {
   });
 
   test.each(['residual', 'hc', 'mhc'] as const)(
-    '%s: 12 blocks rerun take at most a quarter of the memory of a training step',
+    '%s: 12 blocks rerun take at most a quarter of the memory of a training step, weights and optimizer included',
     (connection) => {
-      const size = { depth: 12, width: 32, batch: 2, context: 32 };
+      const size = { depth: 12, width: 16, batch: 4, context: 32 };
       const peaks = (['none', ...RERUN] as const).map((recompute) => {
         const allocated = countAllocated();
         const model = createModel(connection, recompute, size);
