@@ -247,6 +247,25 @@ onEveryBackend('recompute', () => {
     }
   });
 
+  test('a branch that two connections of a block share', () => {
+    const x = normal([2, 3, 5]);
+    const shared = branch(5, 9);
+    const build = (mode: RecomputeMode) =>
+      new ConnectionStack({
+        connections: [0, 1, 2].map((index) => new ManifoldConnection({ branch: shared, index, seed: index + 1 })),
+        recompute: mode,
+        block: 2,
+      });
+    const expected = gradientsOf(build('none'), x);
+    for (const mode of ['connections', 'blocks'] as const) {
+      gradientsOf(build(mode), x).forEach((gradient, i) => {
+        gradient.forEach((value, k) => {
+          expect(value).toBeCloseTo(expected[i][k], 3); // sums of three contributions: in another order
+        });
+      });
+    }
+  });
+
   test('a stack saves and loads; its weights are named, and are those of the connections in order', async () => {
     const input = tf.input({ shape: [3, 6] });
     const connections: ConnectionLayer[] = [manifold(6, 0), new HyperConnection({ branch: branch(6, 1), index: 1 }), manifold(6, 2)];
@@ -273,9 +292,11 @@ onEveryBackend('recompute', () => {
   });
 });
 
+const TWICE = new ResidualConnection({ name: 'twice', branch: tf.layers.dense({ units: 1 }) });
 test.each([
   [{ connections: [] }, /connections must hold at least one, got none/],
   [{ connections: [tf.layers.dense({ units: 1, name: 'plain' })] }, /connections must be ConnectionLayers, got plain/],
+  [{ connections: [TWICE, TWICE] }, /connections must be different layers, got twice twice/],
   [{ recompute: 'all' }, /recompute must be one of none, connections, blocks, got all/],
   [{ block: 0 }, /block must be a whole number from 1, got 0/],
 ])('a stack with %j is refused', (change, message) => {
