@@ -48,8 +48,9 @@ export function recompute(run: (x: tf.Tensor) => tf.Tensor, x: tf.Tensor, weight
 }
 
 /** @param frees is the gradient of y nobody else's, so that it may be disposed once it was used? */
-export function rerunLater(run: (x: tf.Tensor) => tf.Tensor, x: tf.Tensor, weights: readonly tf.Tensor[], frees: boolean): tf.Tensor {
+export function rerunLater(run: (x: tf.Tensor) => tf.Tensor, x: tf.Tensor, read: readonly tf.Tensor[], frees: boolean): tf.Tensor {
   if (!isTapeOn()) return run(x);
+  const weights = [...new Set(read)]; // one that is shared by two layers has one gradient
   const y = offTape(() =>
     tf.tidy(() => {
       const result = run(x);

@@ -39,6 +39,8 @@ export class ConnectionStack extends tf.layers.Layer {
       return layer;
     });
     if (this.layers.length === 0) throw new Error(`${this.name}: connections must hold at least one, got none`);
+    const twice = this.layers.find((layer, i) => this.layers.indexOf(layer) !== i);
+    if (twice !== undefined) throw new Error(`${this.name}: connections must be different layers, got ${twice.name} twice`);
     if (!RECOMPUTE_MODES.includes(recompute)) {
       throw new Error(`${this.name}: recompute must be one of ${RECOMPUTE_MODES.join(', ')}, got ${String(recompute)}`);
     }

@@ -36,7 +36,12 @@ async function isHere(backend: BackendName): Promise<boolean> {
 export const has = (backend: BackendName): boolean => !missing.has(backend);
 
 /** With the kernels of gainwatch in place. */
-export function onEveryBackend(name: string, body: (backend: string) => void, backends: readonly BackendName[] = BACKENDS): void {
+export const onEveryBackend = (name: string, body: (backend: string) => void) => onEach(BACKENDS, name, body);
+
+/** Those whose memory can be looked into. */
+export const onHosts = (name: string, body: (backend: string) => void) => onEach(HOST_BACKENDS, name, body);
+
+function onEach(backends: readonly BackendName[], name: string, body: (backend: string) => void): void {
   for (const backend of backends) {
     describe.skipIf(!has(backend))(`${name} on ${backend}`, () => {
       let undo = () => {};
