@@ -3,16 +3,30 @@
  * registers; without it every custom operation is composed of stock ones. Each kernel is in a file of its own.
  */
 import type * as tfjs from '@tensorflow/tfjs';
+import { mapsOnHost } from './cpu/maps.ts';
 import { CPU_OPERATIONS } from './cpu/operations.ts';
+import { projectOnHost } from './cpu/project.ts';
+import { sinkhornOnHost } from './cpu/sinkhorn.ts';
+import { streamsOnHost } from './cpu/streams.ts';
+import { type Registry, replaceKernel } from './replace.ts';
+import { WASM_CONNECTIONS } from './wasm/connections.ts';
 import { canLoad } from './wasm/module.ts';
 import { WASM_OPERATIONS } from './wasm/operations.ts';
 import type { Replacement } from './wasm/replacement.ts';
 import { WASM_REPLACEMENTS } from './wasm/stock.ts';
 
-type TensorFlow = Pick<typeof tfjs, 'engine' | 'getKernel' | 'registerKernel' | 'unregisterKernel'>;
+type TensorFlow = Registry & Pick<typeof tfjs, 'engine'>;
 
 /** Kernels with names of our own: nothing was there before. */
-const KERNELS: readonly tfjs.KernelConfig[] = [...CPU_OPERATIONS, ...WASM_OPERATIONS];
+const KERNELS: readonly tfjs.KernelConfig[] = [
+  ...projectOnHost,
+  ...mapsOnHost,
+  ...sinkhornOnHost,
+  ...streamsOnHost,
+  ...WASM_CONNECTIONS,
+  ...CPU_OPERATIONS,
+  ...WASM_OPERATIONS,
+];
 
 /** What is in force, by backend and name: each puts back what was there. */
 const inForce = new Map<string, () => void>();
@@ -39,6 +53,12 @@ export function accelerate(tf: TensorFlow): () => void {
   };
 }
 
+/** What is in force already stays. */
+function place(tf: TensorFlow, kernel: tfjs.KernelConfig): void {
+  const key = `${kernel.backendName} ${kernel.kernelName}`;
+  if (!inForce.has(key)) inForce.set(key, replaceKernel(tf, kernel));
+}
+
 /** Keeps the stock kernel's setupFunc and disposeFunc: it has to be made ready where ours calls it. */
 function replacing(tf: TensorFlow, { kernelName, kernelFunc }: Replacement): tfjs.KernelConfig {
   const before = tf.getKernel(kernelName, 'wasm') as tfjs.KernelConfig | undefined;
@@ -50,18 +70,4 @@ function missing(kernelName: string): tfjs.KernelFunc {
   return () => {
     throw new Error(`kernel ${kernelName}: the wasm backend has none of its own for these inputs`);
   };
-}
-
-/** Registers a kernel in the place of the one before it, if there was one. What is in force already stays. */
-function place(tf: TensorFlow, kernel: tfjs.KernelConfig): void {
-  const { kernelName, backendName } = kernel;
-  const key = `${backendName} ${kernelName}`;
-  if (inForce.has(key)) return;
-  const before = tf.getKernel(kernelName, backendName) as tfjs.KernelConfig | undefined;
-  if (before !== undefined) tf.unregisterKernel(kernelName, backendName); // else TF.js warns on the console
-  tf.registerKernel(kernel);
-  inForce.set(key, () => {
-    tf.unregisterKernel(kernelName, backendName);
-    if (before !== undefined) tf.registerKernel(before);
-  });
 }

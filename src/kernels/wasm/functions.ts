@@ -80,4 +80,111 @@ export interface Functions {
   segmentSum(x: Pointer, ids: Pointer, out: Pointer, rows: number, size: number, segments: number): void;
   /** Sizes n0 … n5 of the axes of out, then their strides in x. */
   transpose(x: Pointer, out: Pointer, ...sizesAndStrides: number[]): void;
+  manifoldMaps(
+    p: Pointer,
+    s: Pointer,
+    alpha: Pointer,
+    b: Pointer,
+    pre: Pointer,
+    post: Pointer,
+    res: Pointer,
+    tokens: number,
+    n: number,
+    epsilon: number,
+  ): void;
+  manifoldMapsGradient(
+    p: Pointer,
+    s: Pointer,
+    alpha: Pointer,
+    b: Pointer,
+    dPre: Pointer,
+    dPost: Pointer,
+    dRes: Pointer,
+    dp: Pointer,
+    ds: Pointer,
+    dAlpha: Pointer,
+    db: Pointer,
+    tokens: number,
+    n: number,
+    scratch: Pointer,
+  ): void;
+  hyperMaps(p: Pointer, s: Pointer, alpha: Pointer, b: Pointer, pre: Pointer, post: Pointer, res: Pointer, tokens: number, n: number): void;
+  hyperMapsGradient(
+    p: Pointer,
+    s: Pointer,
+    alpha: Pointer,
+    dPre: Pointer,
+    dPost: Pointer,
+    dRes: Pointer,
+    dp: Pointer,
+    ds: Pointer,
+    dAlpha: Pointer,
+    db: Pointer,
+    tokens: number,
+    n: number,
+    scratch: Pointer,
+  ): void;
+  project(x: Pointer, w: Pointer, p: Pointer, s: Pointer, rows: number, k: number, m: number, epsilon: number, scratch: Pointer): void;
+  projectGradient(
+    x: Pointer,
+    w: Pointer,
+    s: Pointer,
+    dp: Pointer,
+    ds: Pointer,
+    through: Pointer,
+    dx: Pointer,
+    dw: Pointer,
+    rows: number,
+    k: number,
+    m: number,
+    scratch: Pointer,
+  ): void;
+  sinkhorn(
+    logits: Pointer,
+    out: Pointer,
+    tokens: number,
+    n: number,
+    iterations: number,
+    deepseek: boolean,
+    epsilon: number,
+    scratch: Pointer,
+  ): void;
+  sinkhornGradient(
+    logits: Pointer,
+    dOut: Pointer,
+    out: Pointer,
+    tokens: number,
+    n: number,
+    iterations: number,
+    deepseek: boolean,
+    epsilon: number,
+    scratch: Pointer,
+  ): void;
+  readStreams(pre: Pointer, x: Pointer, u: Pointer, tokens: number, n: number, channels: number): void;
+  readStreamsGradient(
+    pre: Pointer,
+    x: Pointer,
+    du: Pointer,
+    through: Pointer,
+    dPre: Pointer,
+    dx: Pointer,
+    tokens: number,
+    n: number,
+    channels: number,
+  ): void;
+  writeStreams(res: Pointer, x: Pointer, post: Pointer, branch: Pointer, out: Pointer, tokens: number, n: number, channels: number): void;
+  writeStreamsGradient(
+    res: Pointer,
+    x: Pointer,
+    post: Pointer,
+    branch: Pointer,
+    dOut: Pointer,
+    dRes: Pointer,
+    dx: Pointer,
+    dPost: Pointer,
+    dBranch: Pointer,
+    tokens: number,
+    n: number,
+    channels: number,
+  ): void;
 }
