@@ -1,4 +1,6 @@
 /** Loads a TF.js backend by name; a package that is missing gets an error with the command that installs it. */
+import { type AdapterInfo, type Device, type Gpu, requestDevice } from '../../src/kernels/webgpu/device.ts';
+
 export const BACKENDS = ['wasm', 'cpu', 'webgpu', 'tensorflow'] as const;
 export type BackendName = (typeof BACKENDS)[number];
 
@@ -6,12 +8,7 @@ export type BackendName = (typeof BACKENDS)[number];
 export async function loadBackend(name: BackendName): Promise<void> {
   const tf = (await load('@tensorflow/tfjs', name)) as typeof import('@tensorflow/tfjs');
   if (name === 'wasm') await load('@tensorflow/tfjs-backend-wasm', name);
-  if (name === 'webgpu') {
-    const { create, globals } = (await load('webgpu', name)) as { create: (flags: string[]) => unknown; globals: object };
-    Object.assign(globalThis, globals);
-    Object.defineProperty(globalThis, 'navigator', { value: { gpu: create([]) }, configurable: true, writable: true });
-    await load('@tensorflow/tfjs-backend-webgpu', name);
-  }
+  if (name === 'webgpu') await loadWebGPU(tf);
   if (name === 'tensorflow') {
     await load('@tensorflow/tfjs-node-gpu', name).catch(() => load('@tensorflow/tfjs-node', name));
   }
@@ -24,6 +21,29 @@ export async function loadBackend(name: BackendName): Promise<void> {
     why = `: ${(error as Error).message}`;
   }
   if (!ready || tf.getBackend() !== name) throw new Error(`backend ${name} is installed but could not start on this machine${why}`);
+}
+
+/** Dawn in place of the browser's WebGPU, and a device of ours in place of TF.js's. Once: a second device shares no tensor. */
+async function loadWebGPU(tf: typeof import('@tensorflow/tfjs')): Promise<void> {
+  if (tf.findBackendFactory('webgpu') != null) return;
+  const scope = globalThis as { navigator?: { gpu?: Gpu } };
+  if (scope.navigator?.gpu === undefined) {
+    const { create, globals } = (await load('webgpu', 'webgpu')) as { create: (flags: string[]) => Gpu; globals: object };
+    Object.assign(globalThis, globals);
+    const gpu = create([]);
+    // Node from 21 on has a navigator, without gpu.
+    if (scope.navigator === undefined) Object.defineProperty(scope, 'navigator', { value: { gpu }, configurable: true, writable: true });
+    else Object.defineProperty(scope.navigator, 'gpu', { value: gpu, configurable: true });
+  }
+  const { WebGPUBackend } = (await load('@tensorflow/tfjs-backend-webgpu', 'webgpu')) as {
+    WebGPUBackend: new (device: Device, info: AdapterInfo) => import('@tensorflow/tfjs').KernelBackend;
+  };
+  tf.removeBackend('webgpu');
+  const create = async () => {
+    const { device, info } = await requestDevice(scope.navigator!.gpu!);
+    return new WebGPUBackend(device, info);
+  };
+  tf.registerBackend('webgpu', create, 3);
 }
 
 const PACKAGES: Record<BackendName, string> = {
