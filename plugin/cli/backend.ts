@@ -1,4 +1,5 @@
-/** Loads a TF.js backend by name; a package that is missing gets an error with the command that installs it. */
+/** Loads a TF.js backend by name, with gainwatch's kernels on it; a package that is missing gets an error with the command that installs it. */
+import { accelerate } from '../../src/kernels/accelerate.ts';
 import { type AdapterInfo, type Device, type Gpu, requestDevice } from '../../src/kernels/webgpu/device.ts';
 
 export const BACKENDS = ['wasm', 'cpu', 'webgpu', 'tensorflow'] as const;
@@ -21,6 +22,7 @@ export async function loadBackend(name: BackendName): Promise<void> {
     why = `: ${(error as Error).message}`;
   }
   if (!ready || tf.getBackend() !== name) throw new Error(`backend ${name} is installed but could not start on this machine${why}`);
+  accelerate(tf);
 }
 
 /** Dawn in place of the browser's WebGPU, and a device of ours in place of TF.js's. Once: a second device shares no tensor. */
@@ -39,11 +41,8 @@ async function loadWebGPU(tf: typeof import('@tensorflow/tfjs')): Promise<void> 
     WebGPUBackend: new (device: Device, info: AdapterInfo) => import('@tensorflow/tfjs').KernelBackend;
   };
   tf.removeBackend('webgpu');
-  const create = async () => {
-    const { device, info } = await requestDevice(scope.navigator!.gpu!);
-    return new WebGPUBackend(device, info);
-  };
-  tf.registerBackend('webgpu', create, 3);
+  const { device, info } = await requestDevice(scope.navigator!.gpu!);
+  tf.registerBackend('webgpu', () => new WebGPUBackend(device, info), 3);
 }
 
 const PACKAGES: Record<BackendName, string> = {

@@ -1,6 +1,7 @@
 /** Hyper-Connections (HC, arXiv 2409.19606) as a function over tensors; the layer is in layers.ts. */
 import type { Tensor } from '@tensorflow/tfjs';
-import { hyperCoefficients, staticCoefficients } from '../kernels/coefficients.ts';
+import { type Coefficients, hyperMaps, staticMaps } from '../kernels/maps.ts';
+import { project } from '../kernels/project.ts';
 import { readStreams, writeStreams } from '../kernels/streams.ts';
 import { type ConnectionObserver, unobserved } from './observer.ts';
 import type { Branch } from './residual.ts';
@@ -39,8 +40,16 @@ export function hyperConnection(x: Tensor, branch: Branch, parameters: HyperPara
   if (theta !== null) checkShape('hyperConnection', 'theta', theta, [channels, n + 2]);
   if (alpha !== null) checkShape('hyperConnection', 'alpha', alpha, [3]);
   const input = observer.enter(x);
-  const { pre, post, res } =
-    theta === null || alpha === null ? staticCoefficients(b, x.shape.slice(0, -2)) : hyperCoefficients(input, theta, alpha, b, normEps);
-  const output = observer.branch(() => branch(readStreams(pre, input)));
-  return observer.leave(writeStreams(res, input, post, output), res, null);
+  let streams = input;
+  let coefficients: Coefficients;
+  if (theta === null || alpha === null) coefficients = staticMaps(b, x.shape.slice(0, -2));
+  else {
+    const projected = project(input, theta, 1, normEps);
+    streams = projected.x;
+    coefficients = hyperMaps(projected.p, projected.s, alpha, b);
+  }
+  const { pre, post, res } = coefficients;
+  const read = readStreams(pre, streams);
+  const output = observer.branch(() => branch(read.u));
+  return observer.leave(writeStreams(res, read.x, post, output), res, null);
 }

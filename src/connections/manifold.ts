@@ -1,6 +1,7 @@
 /** Manifold-Constrained Hyper-Connections (mHC, arXiv 2512.24880) as a function over tensors; the layer is in layers.ts. */
 import type { Tensor } from '@tensorflow/tfjs';
-import { manifoldCoefficients } from '../kernels/coefficients.ts';
+import { manifoldMaps } from '../kernels/maps.ts';
+import { project } from '../kernels/project.ts';
 import { sinkhorn } from '../kernels/sinkhorn.ts';
 import { readStreams, writeStreams } from '../kernels/streams.ts';
 import type { Convention } from '../telemetry/sample.ts';
@@ -47,8 +48,10 @@ export function manifoldConnection(x: Tensor, branch: Branch, parameters: Manifo
   checkShape('manifoldConnection', 'alpha', parameters.alpha, [3]);
   checkShape('manifoldConnection', 'b', parameters.b, [n * n + 2 * n]);
   const input = observer.enter(x);
-  const { pre, post, res } = manifoldCoefficients(input, parameters.phi, parameters.alpha, parameters.b, normEps, epsilon);
+  const projected = project(input, parameters.phi, 2, normEps);
+  const { pre, post, res } = manifoldMaps(projected.p, projected.s, parameters.alpha, parameters.b, epsilon);
   const mapping = sinkhorn(res, { iterations, convention, epsilon });
-  const output = observer.branch(() => branch(readStreams(pre, input)));
-  return observer.leave(writeStreams(mapping, input, post, output), mapping, res);
+  const read = readStreams(pre, projected.x);
+  const output = observer.branch(() => branch(read.u));
+  return observer.leave(writeStreams(mapping, read.x, post, output), mapping, res);
 }

@@ -3,7 +3,8 @@
  * composed elsewhere. No gradient; the schedule and the slots are the optimizer's (src/model/adamw.ts).
  */
 import * as tf from '@tensorflow/tfjs';
-import { hasKernel, registerHostKernel, runHostKernel } from './host.ts';
+import { hostKernels } from './host.ts';
+import { hasKernel, runKernel } from './run.ts';
 
 const NAME = 'GainwatchAdamW';
 
@@ -18,7 +19,7 @@ export interface AdamWStep {
   correction2: number;
 }
 
-registerHostKernel({
+export const adamWKernels = hostKernels({
   name: NAME,
   shapes: ([parameter]) => [parameter, parameter, parameter],
   compute: ([parameter, first, second, gradient, scale], [outParameter, outFirst, outSecond], _shapes, attributes) => {
@@ -49,7 +50,7 @@ export function adamWUpdate(
   step: AdamWStep,
 ): [tf.Tensor, tf.Tensor, tf.Tensor] {
   if (hasKernel(NAME)) {
-    return runHostKernel(NAME, [parameter, first, second, gradient, scale], { ...step }) as [tf.Tensor, tf.Tensor, tf.Tensor];
+    return runKernel(NAME, [parameter, first, second, gradient, scale], { ...step }) as [tf.Tensor, tf.Tensor, tf.Tensor];
   }
   return tf.tidy(() => {
     const g = tf.mul(gradient, scale);

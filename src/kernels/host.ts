@@ -1,19 +1,21 @@
 /**
- * Registers one plain-TypeScript computation as a TF.js kernel on the two backends whose memory the host can touch:
- * cpu (its typed arrays) and wasm (views of its heap, nothing copied). Says nothing about gradients or other backends:
- * the file of each operation does.
+ * One plain-TypeScript computation as a TF.js kernel on the two backends whose memory the host can touch: cpu (its typed
+ * arrays) and wasm (views of its heap, nothing copied). Registers nothing (accelerate.ts does) and says nothing about
+ * gradients or other backends: the file of each operation does.
  */
 import * as tf from '@tensorflow/tfjs';
+import { type Attributes, sameValues } from './run.ts';
 
 export type HostArray = Float32Array | Int32Array;
-export type Attributes = Record<string, number | boolean>;
 
 export interface HostKernel {
   name: string;
-  /** Shapes of the outputs (all float32). */
+  /** Shapes of the outputs that are computed (all float32). */
   shapes: (inputs: readonly number[][], attributes: Attributes) => number[][];
   /** Fills the outputs. Their content is unspecified at the start. */
   compute: (inputs: readonly HostArray[], outputs: readonly Float32Array[], shapes: readonly number[][], attributes: Attributes) => void;
+  /** One more output, the last: this input itself, its values shared. */
+  through?: number;
 }
 
 interface Host {
@@ -44,23 +46,21 @@ const HOSTS: Record<string, Host | undefined> = {
   },
 };
 
-/** Inputs reach `compute` in the order in which `runHostKernel` got them. */
-export function registerHostKernel(kernel: HostKernel): void {
-  for (const [backendName, host] of Object.entries(HOSTS) as [string, Host][]) {
-    tf.registerKernel({
-      kernelName: kernel.name,
-      backendName,
-      kernelFunc: ({ inputs, attrs, backend }) => {
-        const list = Object.values(inputs) as tf.TensorInfo[];
-        const shapes = list.map((t) => t.shape);
-        // Outputs first: an allocation may grow wasm's heap, which detaches every view taken before.
-        const outputs = kernel.shapes(shapes, attrs as Attributes).map((s) => host.makeOutput(backend, s));
-        const valuesOf = (tensor: tf.TensorInfo) => host.values(backend, tensor);
-        kernel.compute(list.map(valuesOf), outputs.map(valuesOf) as Float32Array[], shapes, attrs as Attributes);
-        return outputs;
-      },
-    });
-  }
+/** Inputs reach `compute` in the order in which `runKernel` got them. */
+export function hostKernels(kernel: HostKernel): tf.KernelConfig[] {
+  return Object.entries(HOSTS as Record<string, Host>).map(([backendName, host]) => ({
+    kernelName: kernel.name,
+    backendName,
+    kernelFunc: ({ inputs, attrs, backend }) => {
+      const list = Object.values(inputs) as tf.TensorInfo[];
+      const shapes = list.map((t) => t.shape);
+      // Outputs first: an allocation may grow wasm's heap, which detaches every view taken before.
+      const outputs = kernel.shapes(shapes, attrs as Attributes).map((s) => host.makeOutput(backend, s));
+      const valuesOf = (tensor: tf.TensorInfo) => host.values(backend, tensor);
+      kernel.compute(list.map(valuesOf), outputs.map(valuesOf) as Float32Array[], shapes, attrs as Attributes);
+      return kernel.through === undefined ? outputs : [...outputs, sameValues(list[kernel.through], backend as tf.KernelBackend)];
+    },
+  }));
 }
 
 /**
@@ -69,19 +69,4 @@ export function registerHostKernel(kernel: HostKernel): void {
  */
 export function hostValues(tensor: tf.TensorInfo): HostArray | null {
   return HOSTS[tf.getBackend()]?.values(tf.backend(), tensor) ?? null;
-}
-
-/** Does the current backend have this kernel? Otherwise the operation is composed of stock ones. */
-export function hasKernel(name: string): boolean {
-  return tf.getKernel(name, tf.getBackend()) != null;
-}
-
-/** Runs a registered kernel through the engine, so that autodiff, tf.memory and tf.profile see it. */
-export function runHostKernel(name: string, inputs: readonly tf.Tensor[], attributes: Attributes = {}): tf.Tensor[] {
-  const named: tf.NamedTensorMap = {};
-  inputs.forEach((tensor, i) => {
-    named[`input${i}`] = tensor;
-  });
-  const result: unknown = tf.engine().runKernel(name, named, attributes);
-  return Array.isArray(result) ? result : [result as tf.Tensor];
 }

@@ -1,16 +1,13 @@
 /**
- * Sinkhorn–Knopp on every n × n matrix of a tensor, as one custom operation with a gradient that recomputes the
- * iterates instead of keeping them (K3 of the paper). Plain TypeScript in float64 on cpu and wasm; composed elsewhere,
- * where its tape keeps 2 · iterations matrices per token.
+ * K3 of the paper: Sinkhorn–Knopp on every n × n matrix of a tensor, with a gradient that recomputes the iterates instead
+ * of keeping them. Composed of stock operations its tape keeps 2 · iterations matrices per token.
  */
 import * as tf from '@tensorflow/tfjs';
-import { sinkhorn as sinkhorn64 } from '../measures/sinkhorn.ts';
-import { sinkhornGradient as sinkhornGradient64 } from '../measures/sinkhornGradient.ts';
 import type { Convention } from '../telemetry/sample.ts';
-import { type Attributes, hasKernel, registerHostKernel, runHostKernel } from './host.ts';
+import { hasKernel, registerGradientKernel, runKernel } from './run.ts';
 
-const NAME = 'GainwatchSinkhorn';
-const GRADIENT = 'GainwatchSinkhornGradient';
+export const SINKHORN = 'GainwatchSinkhorn';
+export const SINKHORN_GRADIENT = 'GainwatchSinkhornGradient';
 
 export interface SinkhornOptions {
   iterations: number;
@@ -19,45 +16,16 @@ export interface SinkhornOptions {
   epsilon: number;
 }
 
-const options64 = (attributes: Attributes): SinkhornOptions => ({
-  iterations: attributes['iterations'] as number,
-  convention: attributes['deepseek'] ? 'deepseek' : 'paper',
-  epsilon: attributes['epsilon'] as number,
-});
-
-registerHostKernel({
-  name: NAME,
-  shapes: ([logits]) => [logits],
-  compute: ([logits], [out], [shape], attributes) => {
-    out.set(sinkhorn64(Float64Array.from(logits), shape.at(-1) as number, options64(attributes)));
-  },
-});
-
-registerHostKernel({
-  name: GRADIENT,
-  shapes: ([logits]) => [logits],
-  compute: ([logits, dy], [out], [shape], attributes) => {
-    const n = shape.at(-1) as number;
-    out.set(sinkhornGradient64(Float64Array.from(logits), Float64Array.from(dy), n, options64(attributes)));
-  },
-});
-
-tf.registerGradient({
-  kernelName: NAME,
-  inputsToSave: ['input0'],
-  gradFunc: (dy, [logits], attributes) => ({
-    input0: () => runHostKernel(GRADIENT, [logits, dy as tf.Tensor], attributes as unknown as Attributes)[0],
-  }),
-});
+registerGradientKernel(SINKHORN, SINKHORN_GRADIENT, { saved: 1 });
 
 /**
  * @param logits `[..., n, n]`, of H_res for `paper`, of comb (H_resᵀ) for `deepseek`
  * @returns H_res, `[..., n, n]`, rows are destinations: rows sum to 1 for `paper`, columns to 1 within ε for `deepseek`
  */
 export function sinkhorn(logits: tf.Tensor, options: SinkhornOptions): tf.Tensor {
-  if (!hasKernel(NAME)) return composedSinkhorn(logits, options);
+  if (!hasKernel(SINKHORN)) return composedSinkhorn(logits, options);
   const { iterations, convention, epsilon } = options;
-  return runHostKernel(NAME, [logits], { iterations, epsilon, deepseek: convention === 'deepseek' })[0];
+  return runKernel(SINKHORN, [logits], { iterations, epsilon, deepseek: convention === 'deepseek' })[0];
 }
 
 /** The same of stock operations. */

@@ -1,10 +1,11 @@
 /** Σ x² over any number of tensors as one scalar: for gradient norms. One kernel on cpu and wasm, composed elsewhere. No gradient. */
 import * as tf from '@tensorflow/tfjs';
-import { hasKernel, registerHostKernel, runHostKernel } from './host.ts';
+import { hostKernels } from './host.ts';
+import { hasKernel, runKernel } from './run.ts';
 
 const NAME = 'GainwatchSquaredNorm';
 
-registerHostKernel({
+export const squaredNormKernels = hostKernels({
   name: NAME,
   shapes: () => [[]],
   compute: (inputs, [out]) => {
@@ -19,7 +20,7 @@ registerHostKernel({
 /** Σ over all tensors of the squares of their elements; a scalar. Summed in float64 on cpu and wasm. */
 export function squaredNorm(tensors: readonly tf.Tensor[]): tf.Scalar {
   if (tensors.length === 0) return tf.scalar(0);
-  if (hasKernel(NAME)) return runHostKernel(NAME, tensors)[0] as tf.Scalar;
+  if (hasKernel(NAME)) return runKernel(NAME, tensors)[0] as tf.Scalar;
   // Not addN: on webgpu it binds all its inputs at once, and a device has few bindings.
   return tf.tidy(() => tf.sum(tf.concat(tensors.map((t) => tf.sum(tf.square(t)).reshape([1])))) as tf.Scalar);
 }

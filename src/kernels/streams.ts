@@ -1,19 +1,39 @@
-/**
- * What a connection does to the streams: H_pre x before the branch, H_res x + H_postᵀ F after it (K4 and K5 of the
- * paper). Composed of stock operations; the seam behind which fused kernels can come.
- */
+/** K4 and K5 of the paper: what a connection does to the streams, H_pre x before the branch, H_res x + H_postᵀ F after it. */
 import * as tf from '@tensorflow/tfjs';
+import { hasKernel, registerGradientKernel, runKernel } from './run.ts';
 
-/** @param hPre `[..., 1, n]`  @param x `[..., n, C]`  @returns `[..., C]` */
-export function readStreams(hPre: tf.Tensor, x: tf.Tensor): tf.Tensor {
-  return tf.squeeze(tf.matMul(hPre, x), [-2]);
+export const READ_STREAMS = 'GainwatchReadStreams';
+export const READ_STREAMS_GRADIENT = 'GainwatchReadStreamsGradient';
+export const WRITE_STREAMS = 'GainwatchWriteStreams';
+export const WRITE_STREAMS_GRADIENT = 'GainwatchWriteStreamsGradient';
+
+registerGradientKernel(READ_STREAMS, READ_STREAMS_GRADIENT, { saved: 2 });
+registerGradientKernel(WRITE_STREAMS, WRITE_STREAMS_GRADIENT, { saved: 4 });
+
+/**
+ * u = Σ_j pre_j x_j. Gradient: dpre_j = ⟨du, x_j⟩, dx_j = dx̂_j + pre_j du.
+ * @param pre `[..., n]`
+ * @param x `[..., n, C]`
+ * @returns u `[..., C]`, and x itself for its later uses: their gradient comes back through this operation
+ */
+export function readStreams(pre: tf.Tensor, x: tf.Tensor): { u: tf.Tensor; x: tf.Tensor } {
+  if (hasKernel(READ_STREAMS)) {
+    const [u, through] = runKernel(READ_STREAMS, [pre, x]);
+    return { u, x: through };
+  }
+  return { u: tf.squeeze(tf.matMul(tf.expandDims(pre, -2), x), [-2]), x };
 }
 
 /**
- * @param hRes `[..., n, n]`, rows are destinations  @param x `[..., n, C]`
- * @param hPost `[..., 1, n]`  @param branch `[..., C]`
+ * x'_i = Σ_j H_ij x_j + post_i F. Gradient: dH_ij = ⟨dx'_i, x_j⟩, dx_j = Σ_i H_ij dx'_i, dpost_i = ⟨dx'_i, F⟩,
+ * dF = Σ_i post_i dx'_i.
+ * @param res H_res, `[..., n, n]`, rows are destinations
+ * @param x `[..., n, C]`
+ * @param post `[..., n]`
+ * @param branch F, `[..., C]`
  * @returns `[..., n, C]`
  */
-export function writeStreams(hRes: tf.Tensor, x: tf.Tensor, hPost: tf.Tensor, branch: tf.Tensor): tf.Tensor {
-  return tf.add(tf.matMul(hRes, x), tf.matMul(hPost, tf.expandDims(branch, -2), true, false));
+export function writeStreams(res: tf.Tensor, x: tf.Tensor, post: tf.Tensor, branch: tf.Tensor): tf.Tensor {
+  if (hasKernel(WRITE_STREAMS)) return runKernel(WRITE_STREAMS, [res, x, post, branch])[0];
+  return tf.add(tf.matMul(res, x), tf.mul(tf.expandDims(post, -1), tf.expandDims(branch, -2)));
 }

@@ -9,6 +9,7 @@ import { parseArgs } from 'node:util';
 import * as tf from '@tensorflow/tfjs';
 import '@tensorflow/tfjs-backend-wasm';
 import { type Monitor, watch } from 'gainwatch';
+import { accelerate } from 'gainwatch/kernels';
 import { AdamW, createTransformer, crossEntropy, seededRandom } from 'gainwatch/model';
 import { quantile } from '../eval/score.ts';
 
@@ -28,6 +29,7 @@ const WARM = 3;
 const KINDS = ['residual', 'hc', 'mhc'] as const;
 
 await tf.setBackend(values.backend);
+accelerate(tf);
 const runs = mkdtempSync(join(tmpdir(), 'gainwatch-bench-'));
 const median = (list: number[]) => quantile(list, 0.5);
 

@@ -1,8 +1,9 @@
 /** Sinkhorn in float16: every iterate rounded, as on an accelerator without care. In place of the wasm kernel, in the recorder only. */
 import * as tf from '@tensorflow/tfjs';
-import { registerHostKernel } from '../../src/kernels/host.ts';
-
-const NAME = 'GainwatchSinkhorn';
+import { accelerate } from '../../src/kernels/accelerate.ts';
+import { hostKernels } from '../../src/kernels/host.ts';
+import { replaceKernel } from '../../src/kernels/replace.ts';
+import { SINKHORN } from '../../src/kernels/sinkhorn.ts';
 
 /** Nearest float16, ties to even, subnormals included; overflow to ±Infinity. */
 export function roundToHalf(value: number): number {
@@ -44,14 +45,13 @@ export function halfSinkhorn(logits: ArrayLike<number>, n: number, iterations: n
 
 /** Puts it in place of the exact kernel for the rest of the process. The gradient stays the exact one's. */
 export function useHalfSinkhorn(): void {
-  for (const backendName of ['cpu', 'wasm']) {
-    if (tf.getKernel(NAME, backendName) != null) tf.unregisterKernel(NAME, backendName);
-  }
-  registerHostKernel({
-    name: NAME,
+  accelerate(tf);
+  const kernels = hostKernels({
+    name: SINKHORN,
     shapes: ([logits]) => [logits],
     compute: ([logits], [out], [shape], attributes) => {
       out.set(halfSinkhorn(logits, shape.at(-1) as number, attributes['iterations'] as number));
     },
   });
+  for (const kernel of kernels) replaceKernel(tf, kernel);
 }

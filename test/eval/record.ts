@@ -10,6 +10,7 @@ import { parseArgs } from 'node:util';
 import * as tf from '@tensorflow/tfjs';
 import '@tensorflow/tfjs-backend-wasm';
 import { SingleBar } from 'cli-progress';
+import { accelerate } from '../../src/kernels/accelerate.ts';
 import { createReducer, encodeReduced } from './reduced.ts';
 import { RUNS } from './runs.ts';
 import type { RunSpec } from './spec.ts';
@@ -28,6 +29,7 @@ async function recordOne(name: string): Promise<void> {
   const spec = RUNS.find((run) => run.name === name);
   if (spec === undefined) throw new Error(`there is no run ${name} in runs.ts`);
   await tf.setBackend('wasm');
+  accelerate(tf);
   const text = readFileSync(TEXT);
   const reducer = createReducer(spec, createHash('sha256').update(text).digest('hex').slice(0, 16));
   trainRun(

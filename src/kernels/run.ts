@@ -1,0 +1,47 @@
+/** Runs the custom operations through the TF.js engine, so that autodiff, tf.memory and tf.profile see them. */
+import * as tf from '@tensorflow/tfjs';
+
+export type Attributes = Record<string, number | boolean>;
+
+/** Does the current backend have this kernel (see accelerate.ts)? Otherwise the operation is composed of stock ones. */
+export function hasKernel(name: string): boolean {
+  return tf.getKernel(name, tf.getBackend()) != null;
+}
+
+/** Runs a registered kernel; its inputs reach it in this order. */
+export function runKernel(name: string, inputs: readonly tf.Tensor[], attributes: Attributes = {}): tf.Tensor[] {
+  const named: tf.NamedTensorMap = {};
+  inputs.forEach((tensor, i) => {
+    named[`input${i}`] = tensor;
+  });
+  const result: unknown = tf.engine().runKernel(name, named, attributes);
+  return Array.isArray(result) ? result : [result as tf.Tensor];
+}
+
+/**
+ * The gradient of an operation by another kernel, which computes the gradients of all inputs at once.
+ * @param saved how many of the operation's inputs the gradient kernel takes first, in order
+ * @param outputs which of the operation's outputs it takes next; the gradients of all outputs follow
+ */
+export function registerGradientKernel(
+  kernelName: string,
+  gradientKernel: string,
+  { saved, outputs = [] }: { saved: number; outputs?: boolean[] },
+): void {
+  const names = Array.from({ length: saved }, (_, i) => `input${i}`);
+  tf.registerGradient({
+    kernelName,
+    inputsToSave: names,
+    outputsToSave: outputs,
+    gradFunc: (dy, tensors, attributes) => {
+      const gradients = runKernel(gradientKernel, [...tensors, ...(Array.isArray(dy) ? dy : [dy])], attributes as unknown as Attributes);
+      return Object.fromEntries(gradients.map((gradient, i) => [`input${i}`, () => gradient]));
+    },
+  });
+}
+
+/** An output that is an input: one more reference to its values. */
+export function sameValues({ dataId, shape, dtype }: tf.TensorInfo, backend: tf.KernelBackend): tf.TensorInfo {
+  backend.incRef(dataId);
+  return { dataId, shape, dtype };
+}

@@ -1,0 +1,56 @@
+/** BatchMatMul on wasm, for what the stock kernel does on its slow path: transposed operands, batches. */
+import * as tf from '@tensorflow/tfjs';
+import { makeOutput, pointer, scratch, wasmFunctions } from './module.ts';
+import type { Replacement } from './replacement.ts';
+
+/** KC · NC + MC · KC + MR · NR floats of assembly/matMul.ts. */
+export const MATMUL_SCRATCH = 4 * (256 * 256 + 128 * 256 + 4 * 8);
+
+export const matMul: Replacement = {
+  kernelName: 'BatchMatMul',
+  kernelFunc: (params, stock) => {
+    const { inputs, attrs, backend } = params;
+    const { a, b } = inputs as { a: tf.TensorInfo; b: tf.TensorInfo };
+    const { transposeA, transposeB } = attrs as unknown as { transposeA: boolean; transposeB: boolean };
+    const batchA = a.shape.slice(0, -2);
+    const batchB = b.shape.slice(0, -2);
+    const [rowsA, columnsA] = a.shape.slice(-2);
+    const [rowsB, columnsB] = b.shape.slice(-2);
+    const [m, k] = transposeA ? [columnsA, rowsA] : [rowsA, columnsA];
+    const n = transposeB ? rowsB : columnsB;
+    // What it does not take it refuses in its own words.
+    if (a.dtype !== 'float32' || b.dtype !== 'float32' || (transposeB ? columnsB : rowsB) !== k) return stock(params);
+
+    const batch = tf.broadcast_util.assertAndGetBroadcastShape(batchA, batchB);
+    const out = makeOutput(backend, [...batch, m, n]);
+    const work = scratch(backend, MATMUL_SCRATCH);
+    const run = wasmFunctions(backend).matMul;
+    const [pa, pb, pc] = [a, b, out].map((t) => pointer(backend, t));
+    const count = tf.util.sizeFromShape(batch);
+    if (!transposeA && tf.util.sizeFromShape(batchB) === 1) {
+      // One B for all: its rows follow one another, so they are one matrix.
+      run(pa, false, pb, transposeB, pc, count * m, n, k, work);
+      return out;
+    }
+    const offsetsA = broadcastOffsets(batchA, batch, 4 * m * k);
+    const offsetsB = broadcastOffsets(batchB, batch, 4 * k * n);
+    for (let i = 0; i < count; i++) run(pa + offsetsA[i], transposeA, pb + offsetsB[i], transposeB, pc + 4 * m * n * i, m, n, k, work);
+    return out;
+  },
+};
+
+/** Where the matrix of each batch position begins in an operand of which some axes are 1 or missing, in bytes. */
+function broadcastOffsets(operand: readonly number[], batch: readonly number[], bytes: number): Float64Array {
+  const offsets = new Float64Array(tf.util.sizeFromShape([...batch]));
+  let stride = bytes;
+  let repeat = 1; // how many positions pass before this axis moves on
+  for (let axis = batch.length - 1; axis >= 0; axis--) {
+    const size = operand[axis - batch.length + operand.length] ?? 1;
+    if (size > 1) {
+      for (let i = 0; i < offsets.length; i++) offsets[i] += stride * (Math.floor(i / repeat) % size);
+      stride *= size;
+    }
+    repeat *= batch[axis];
+  }
+  return offsets;
+}
