@@ -12,6 +12,12 @@ import { type Registry, replaceKernel } from './replace.ts';
 import { squaredNormKernels } from './squaredNorm.ts';
 import { canLoad } from './wasm/module.ts';
 import { WASM_REPLACEMENTS } from './wasm/stock.ts';
+import { adamWOnWebGPU } from './webgpu/adamw.ts';
+import { mapsOnWebGPU } from './webgpu/maps.ts';
+import { projectOnWebGPU } from './webgpu/project.ts';
+import { sinkhornOnWebGPU } from './webgpu/sinkhorn.ts';
+import { squaredNormOnWebGPU } from './webgpu/squaredNorm.ts';
+import { streamsOnWebGPU } from './webgpu/streams.ts';
 
 type TensorFlow = Registry & Pick<typeof tfjs, 'engine'>;
 
@@ -23,6 +29,12 @@ const KERNELS: readonly tfjs.KernelConfig[] = [
   ...streamsOnHost,
   ...adamWKernels,
   ...squaredNormKernels,
+  ...projectOnWebGPU,
+  ...mapsOnWebGPU,
+  ...sinkhornOnWebGPU,
+  ...streamsOnWebGPU,
+  ...adamWOnWebGPU,
+  ...squaredNormOnWebGPU,
 ];
 
 /** One entry for each thing in force: how to put back what was there. */

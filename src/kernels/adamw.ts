@@ -6,7 +6,7 @@ import * as tf from '@tensorflow/tfjs';
 import { hostKernels } from './host.ts';
 import { hasKernel, runKernel } from './run.ts';
 
-const NAME = 'GainwatchAdamW';
+export const ADAMW = 'GainwatchAdamW';
 
 export interface AdamWStep {
   learningRate: number;
@@ -20,7 +20,7 @@ export interface AdamWStep {
 }
 
 export const adamWKernels = hostKernels({
-  name: NAME,
+  name: ADAMW,
   shapes: ([parameter]) => [parameter, parameter, parameter],
   compute: ([parameter, first, second, gradient, scale], [outParameter, outFirst, outSecond], _shapes, attributes) => {
     const { learningRate, beta1, beta2, epsilon, weightDecay, correction1, correction2 } = attributes as unknown as AdamWStep;
@@ -49,8 +49,8 @@ export function adamWUpdate(
   scale: tf.Scalar,
   step: AdamWStep,
 ): [tf.Tensor, tf.Tensor, tf.Tensor] {
-  if (hasKernel(NAME)) {
-    return runKernel(NAME, [parameter, first, second, gradient, scale], { ...step }) as [tf.Tensor, tf.Tensor, tf.Tensor];
+  if (hasKernel(ADAMW)) {
+    return runKernel(ADAMW, [parameter, first, second, gradient, scale], { ...step }) as [tf.Tensor, tf.Tensor, tf.Tensor];
   }
   return tf.tidy(() => {
     const g = tf.mul(gradient, scale);

@@ -3,10 +3,10 @@ import * as tf from '@tensorflow/tfjs';
 import { hostKernels } from './host.ts';
 import { hasKernel, runKernel } from './run.ts';
 
-const NAME = 'GainwatchSquaredNorm';
+export const SQUARED_NORM = 'GainwatchSquaredNorm';
 
 export const squaredNormKernels = hostKernels({
-  name: NAME,
+  name: SQUARED_NORM,
   shapes: () => [[]],
   compute: (inputs, [out]) => {
     let total = 0;
@@ -20,7 +20,7 @@ export const squaredNormKernels = hostKernels({
 /** Σ over all tensors of the squares of their elements; a scalar. Summed in float64 on cpu and wasm. */
 export function squaredNorm(tensors: readonly tf.Tensor[]): tf.Scalar {
   if (tensors.length === 0) return tf.scalar(0);
-  if (hasKernel(NAME)) return runKernel(NAME, tensors)[0] as tf.Scalar;
+  if (hasKernel(SQUARED_NORM)) return runKernel(SQUARED_NORM, tensors)[0] as tf.Scalar;
   // Not addN: on webgpu it binds all its inputs at once, and a device has few bindings.
   return tf.tidy(() => tf.sum(tf.concat(tensors.map((t) => tf.sum(tf.square(t)).reshape([1])))) as tf.Scalar);
 }

@@ -38,7 +38,8 @@ const LIMITS = [
 /** @throws where there is no adapter */
 export async function requestDevice(gpu: Gpu): Promise<{ device: Device; info: AdapterInfo }> {
   const adapter = await gpu.requestAdapter({ powerPreference: 'high-performance' });
-  if (adapter === null) throw new Error('WebGPU: no adapter: a graphics card with a Vulkan, Metal or D3D12 driver is needed, or Mesa 25 lavapipe');
+  if (adapter === null)
+    throw new Error('WebGPU: no adapter: a graphics card with a Vulkan, Metal or D3D12 driver is needed, or Mesa 25 lavapipe');
   const device = await adapter.requestDevice({
     requiredFeatures: FEATURES.filter((name) => adapter.features.has(name)),
     requiredLimits: Object.fromEntries(LIMITS.map((name) => [name, adapter.limits[name]])),
