@@ -1,5 +1,4 @@
-/** Loads a TF.js backend by name, with gainwatch's kernels on it; a package that is missing gets an error with the command that installs it. */
-import { accelerate } from '../../src/kernels/accelerate.ts';
+/** Loads a TF.js backend by name and makes it fast; a package that is missing gets an error with the command that installs it. */
 import { type AdapterInfo, type Device, type Gpu, requestDevice } from '../../src/kernels/webgpu/device.ts';
 
 export const BACKENDS = ['wasm', 'cpu', 'webgpu', 'tensorflow'] as const;
@@ -22,6 +21,8 @@ export async function loadBackend(name: BackendName): Promise<void> {
     why = `: ${(error as Error).message}`;
   }
   if (!ready || tf.getBackend() !== name) throw new Error(`backend ${name} is installed but could not start on this machine${why}`);
+  // Not imported above: it needs TF.js, which `serve` runs without.
+  const { accelerate } = await import('../../src/kernels/accelerate.ts');
   accelerate(tf);
 }
 

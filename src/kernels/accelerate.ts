@@ -3,21 +3,18 @@
  * registers; without it every custom operation is composed of stock ones. Each kernel is in a file of its own.
  */
 import type * as tfjs from '@tensorflow/tfjs';
-import { adamWKernels } from './adamw.ts';
+import { adamWOnCpu } from './adamw.ts';
 import { mapsOnHost } from './cpu/maps.ts';
 import { projectOnHost } from './cpu/project.ts';
 import { sinkhornOnHost } from './cpu/sinkhorn.ts';
 import { streamsOnHost } from './cpu/streams.ts';
 import { type Registry, replaceKernel } from './replace.ts';
-import { squaredNormKernels } from './squaredNorm.ts';
+import { squaredNormOnCpu } from './squaredNorm.ts';
+import { WASM_CONNECTIONS } from './wasm/connections.ts';
 import { canLoad } from './wasm/module.ts';
+import { WASM_OPERATIONS } from './wasm/operations.ts';
 import { WASM_REPLACEMENTS } from './wasm/stock.ts';
-import { adamWOnWebGPU } from './webgpu/adamw.ts';
-import { mapsOnWebGPU } from './webgpu/maps.ts';
-import { projectOnWebGPU } from './webgpu/project.ts';
-import { sinkhornOnWebGPU } from './webgpu/sinkhorn.ts';
-import { squaredNormOnWebGPU } from './webgpu/squaredNorm.ts';
-import { streamsOnWebGPU } from './webgpu/streams.ts';
+import { WEBGPU_KERNELS } from './webgpu/kernels.ts';
 
 type TensorFlow = Registry & Pick<typeof tfjs, 'engine'>;
 
@@ -27,14 +24,11 @@ const KERNELS: readonly tfjs.KernelConfig[] = [
   ...mapsOnHost,
   ...sinkhornOnHost,
   ...streamsOnHost,
-  ...adamWKernels,
-  ...squaredNormKernels,
-  ...projectOnWebGPU,
-  ...mapsOnWebGPU,
-  ...sinkhornOnWebGPU,
-  ...streamsOnWebGPU,
-  ...adamWOnWebGPU,
-  ...squaredNormOnWebGPU,
+  ...WASM_CONNECTIONS,
+  adamWOnCpu,
+  squaredNormOnCpu,
+  ...WASM_OPERATIONS,
+  ...WEBGPU_KERNELS,
 ];
 
 /** One entry for each thing in force: how to put back what was there. */

@@ -3,10 +3,12 @@
  * composed elsewhere. No gradient; the schedule and the slots are the optimizer's (src/model/adamw.ts).
  */
 import * as tf from '@tensorflow/tfjs';
-import { hostKernels } from './host.ts';
-import { hasKernel, runKernel } from './run.ts';
+import { cpuKernel } from './cpu.ts';
+import { hasKernel, runKernel } from './operation.ts';
 
 export const ADAMW = 'GainwatchAdamW';
+
+export type AdamWInput = 'parameter' | 'first' | 'second' | 'gradient' | 'scale';
 
 export interface AdamWStep {
   learningRate: number;
@@ -19,11 +21,11 @@ export interface AdamWStep {
   correction2: number;
 }
 
-export const adamWKernels = hostKernels({
-  name: ADAMW,
-  shapes: ([parameter]) => [parameter, parameter, parameter],
-  compute: ([parameter, first, second, gradient, scale], [outParameter, outFirst, outSecond], _shapes, attributes) => {
-    const { learningRate, beta1, beta2, epsilon, weightDecay, correction1, correction2 } = attributes as unknown as AdamWStep;
+export const adamWOnCpu = cpuKernel<AdamWInput, AdamWStep>(
+  ADAMW,
+  ({ parameter }) => [parameter, parameter, parameter],
+  ({ parameter, first, second, gradient, scale }, [outParameter, outFirst, outSecond], _shapes, step) => {
+    const { learningRate, beta1, beta2, epsilon, weightDecay, correction1, correction2 } = step;
     const keep = 1 - learningRate * weightDecay;
     for (let i = 0; i < parameter.length; i++) {
       const g = gradient[i] * scale[0];
@@ -34,7 +36,7 @@ export const adamWKernels = hostKernels({
       outParameter[i] = keep * parameter[i] - (learningRate * (m / correction1)) / (Math.sqrt(v / correction2) + epsilon);
     }
   },
-});
+);
 
 /**
  * @param parameter, first (m), second (v), gradient: equal shapes
@@ -50,7 +52,7 @@ export function adamWUpdate(
   step: AdamWStep,
 ): [tf.Tensor, tf.Tensor, tf.Tensor] {
   if (hasKernel(ADAMW)) {
-    return runKernel(ADAMW, [parameter, first, second, gradient, scale], { ...step }) as [tf.Tensor, tf.Tensor, tf.Tensor];
+    return runKernel(ADAMW, { parameter, first, second, gradient, scale }, { ...step }) as [tf.Tensor, tf.Tensor, tf.Tensor];
   }
   return tf.tidy(() => {
     const g = tf.mul(gradient, scale);

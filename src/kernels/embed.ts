@@ -1,5 +1,9 @@
-/** Rows of a table by index, with a gradient that needs no UnsortedSegmentSum (the wasm backend has none): oneHotᵀ · dy. */
+/**
+ * Rows of a table by index. The stock gradient needs UnsortedSegmentSum, which the wasm backend has only after accelerate;
+ * where it is missing, the gradient is oneHotᵀ · dy.
+ */
 import * as tf from '@tensorflow/tfjs';
+import { hasKernel } from './operation.ts';
 
 /**
  * @param table `[V, C]`
@@ -9,14 +13,18 @@ import * as tf from '@tensorflow/tfjs';
 export function embed(table: tf.Tensor2D, indices: tf.Tensor): tf.Tensor {
   const [vocabulary, channels] = table.shape;
   const flat = indices.reshape([-1]).toInt() as tf.Tensor1D;
-  const lookup = tf.customGrad((...args: (tf.Tensor | tf.GradSaveFunc)[]) => {
-    const [t, save] = args as [tf.Tensor2D, tf.GradSaveFunc];
+  const lookup = hasKernel(tf.UnsortedSegmentSum) ? (t: tf.Tensor) => tf.gather(t, flat) : withOneHotGradient(flat, vocabulary);
+  return lookup(table).reshape([...indices.shape, channels]);
+}
+
+function withOneHotGradient(flat: tf.Tensor1D, vocabulary: number): (table: tf.Tensor) => tf.Tensor {
+  return tf.customGrad((...args: (tf.Tensor | tf.GradSaveFunc)[]) => {
+    const [table, save] = args as [tf.Tensor2D, tf.GradSaveFunc];
     save([flat]);
     return {
-      value: tf.gather(t, flat),
+      value: tf.gather(table, flat),
       gradFunc: (dy: tf.Tensor, [saved]: tf.Tensor[]) =>
-        tf.tidy(() => tf.matMul(tf.transpose(tf.oneHot(saved as tf.Tensor1D, vocabulary).toFloat() as tf.Tensor2D), dy as tf.Tensor2D)),
+        tf.tidy(() => tf.matMul(tf.oneHot(saved as tf.Tensor1D, vocabulary).toFloat() as tf.Tensor2D, dy as tf.Tensor2D, true, false)),
     };
   });
-  return lookup(table).reshape([...indices.shape, channels]);
 }

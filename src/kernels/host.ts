@@ -4,19 +4,17 @@
  * gradients or other backends: the file of each operation does.
  */
 import * as tf from '@tensorflow/tfjs';
-import { type Attributes, sameValues } from './run.ts';
+import { type Attributes, type Operation, withThrough } from './run.ts';
 
 export type HostArray = Float32Array | Int32Array;
 
-export interface HostKernel {
-  name: string;
-  /** Shapes of the outputs that are computed (all float32). */
-  shapes: (inputs: readonly number[][], attributes: Attributes) => number[][];
-  /** Fills the outputs. Their content is unspecified at the start. */
-  compute: (inputs: readonly HostArray[], outputs: readonly Float32Array[], shapes: readonly number[][], attributes: Attributes) => void;
-  /** One more output, the last: this input itself, its values shared. */
-  through?: number;
-}
+/** Fills the outputs. Their content is unspecified at the start. */
+type Compute = (
+  inputs: readonly HostArray[],
+  outputs: readonly Float32Array[],
+  shapes: readonly number[][],
+  attributes: Attributes,
+) => void;
 
 interface Host {
   /** The values of a tensor where they lie. */
@@ -47,20 +45,21 @@ const HOSTS: Record<string, Host | undefined> = {
 };
 
 /** Inputs reach `compute` in the order in which `runKernel` got them. */
-export function hostKernels(kernel: HostKernel): tf.KernelConfig[] {
-  return Object.entries(HOSTS as Record<string, Host>).map(([backendName, host]) => ({
-    kernelName: kernel.name,
+export function hostKernel(backendName: 'cpu' | 'wasm', operation: Operation, compute: Compute): tf.KernelConfig {
+  const host = HOSTS[backendName] as Host;
+  return {
+    kernelName: operation.name,
     backendName,
     kernelFunc: ({ inputs, attrs, backend }) => {
       const list = Object.values(inputs) as tf.TensorInfo[];
       const shapes = list.map((t) => t.shape);
       // Outputs first: an allocation may grow wasm's heap, which detaches every view taken before.
-      const outputs = kernel.shapes(shapes, attrs as Attributes).map((s) => host.makeOutput(backend, s));
+      const outputs = operation.shapes(shapes, attrs as Attributes).map((s) => host.makeOutput(backend, s));
       const valuesOf = (tensor: tf.TensorInfo) => host.values(backend, tensor);
-      kernel.compute(list.map(valuesOf), outputs.map(valuesOf) as Float32Array[], shapes, attrs as Attributes);
-      return kernel.through === undefined ? outputs : [...outputs, sameValues(list[kernel.through], backend as tf.KernelBackend)];
+      compute(list.map(valuesOf), outputs.map(valuesOf) as Float32Array[], shapes, attrs as Attributes);
+      return withThrough(operation, list, outputs, backend);
     },
-  }));
+  };
 }
 
 /**

@@ -1,11 +1,25 @@
 /** K2 of the paper: the coefficients of a connection from its projection: scaled, shifted, bounded. HC's and mHC's. */
 import * as tf from '@tensorflow/tfjs';
-import { hasKernel, registerGradientKernel, runKernel } from './run.ts';
+import { hasKernel, type Operation, registerGradientKernel, runKernel } from './run.ts';
 
-export const MANIFOLD_MAPS = 'GainwatchManifoldMaps';
-export const MANIFOLD_MAPS_GRADIENT = 'GainwatchManifoldMapsGradient';
-export const HYPER_MAPS = 'GainwatchHyperMaps';
-export const HYPER_MAPS_GRADIENT = 'GainwatchHyperMapsGradient';
+/** Of pre, post and res. */
+const coefficientShapes = (lead: readonly number[], n: number): number[][] => [
+  [...lead, n],
+  [...lead, n],
+  [...lead, n, n],
+];
+const asInputs: Operation['shapes'] = ([p, s, alpha, b]) => [p, s, alpha, b];
+
+export const MANIFOLD_MAPS: Operation = {
+  name: 'GainwatchManifoldMaps',
+  shapes: ([p]) => coefficientShapes(p.slice(0, -1), streamsOf(p.at(-1) as number)),
+};
+export const MANIFOLD_MAPS_GRADIENT: Operation = { name: 'GainwatchManifoldMapsGradient', shapes: asInputs };
+export const HYPER_MAPS: Operation = {
+  name: 'GainwatchHyperMaps',
+  shapes: ([p]) => coefficientShapes(p.slice(0, -2), p.at(-2) as number),
+};
+export const HYPER_MAPS_GRADIENT: Operation = { name: 'GainwatchHyperMapsGradient', shapes: asInputs };
 
 registerGradientKernel(MANIFOLD_MAPS, MANIFOLD_MAPS_GRADIENT, { saved: 4 });
 registerGradientKernel(HYPER_MAPS, HYPER_MAPS_GRADIENT, { saved: 4 });

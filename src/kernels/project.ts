@@ -3,10 +3,17 @@
  * a token as one vector (K = nC), HC each stream by itself (K = C).
  */
 import * as tf from '@tensorflow/tfjs';
-import { hasKernel, registerGradientKernel, runKernel } from './run.ts';
+import { hasKernel, type Operation, registerGradientKernel, runKernel } from './run.ts';
 
-export const PROJECT = 'GainwatchProject';
-export const PROJECT_GRADIENT = 'GainwatchProjectGradient';
+export const PROJECT: Operation = {
+  name: 'GainwatchProject',
+  shapes: ([x, w], { axes }) => {
+    const { lead } = rowsOf(x, axes as number);
+    return [[...lead, w[1]], lead];
+  },
+  through: 0,
+};
+export const PROJECT_GRADIENT: Operation = { name: 'GainwatchProjectGradient', shapes: ([x, w]) => [x, w] };
 
 registerGradientKernel(PROJECT, PROJECT_GRADIENT, { saved: 2, outputs: [false, true, false] });
 

@@ -3,13 +3,22 @@ import * as tf from '@tensorflow/tfjs';
 
 export type Attributes = Record<string, number | boolean>;
 
+/** What all kernels of an operation have in common. */
+export interface Operation {
+  name: string;
+  /** Shapes of the outputs that are computed (all float32), from those of the inputs. */
+  shapes: (inputs: readonly number[][], attributes: Attributes) => number[][];
+  /** One more output, the last: this input itself, its values shared. */
+  through?: number;
+}
+
 /** Does the current backend have this kernel (see accelerate.ts)? Otherwise the operation is composed of stock ones. */
-export function hasKernel(name: string): boolean {
+export function hasKernel({ name }: Operation): boolean {
   return tf.getKernel(name, tf.getBackend()) != null;
 }
 
 /** Runs a registered kernel; its inputs reach it in this order. */
-export function runKernel(name: string, inputs: readonly tf.Tensor[], attributes: Attributes = {}): tf.Tensor[] {
+export function runKernel({ name }: Operation, inputs: readonly tf.Tensor[], attributes: Attributes = {}): tf.Tensor[] {
   const named: tf.NamedTensorMap = {};
   inputs.forEach((tensor, i) => {
     named[`input${i}`] = tensor;
@@ -24,24 +33,26 @@ export function runKernel(name: string, inputs: readonly tf.Tensor[], attributes
  * @param outputs which of the operation's outputs it takes next; the gradients of all outputs follow
  */
 export function registerGradientKernel(
-  kernelName: string,
-  gradientKernel: string,
+  operation: Operation,
+  gradient: Operation,
   { saved, outputs = [] }: { saved: number; outputs?: boolean[] },
 ): void {
   const names = Array.from({ length: saved }, (_, i) => `input${i}`);
   tf.registerGradient({
-    kernelName,
+    kernelName: operation.name,
     inputsToSave: names,
     outputsToSave: outputs,
     gradFunc: (dy, tensors, attributes) => {
-      const gradients = runKernel(gradientKernel, [...tensors, ...(Array.isArray(dy) ? dy : [dy])], attributes as unknown as Attributes);
+      const gradients = runKernel(gradient, [...tensors, ...(Array.isArray(dy) ? dy : [dy])], attributes as unknown as Attributes);
       return Object.fromEntries(gradients.map((gradient, i) => [`input${i}`, () => gradient]));
     },
   });
 }
 
-/** An output that is an input: one more reference to its values. */
-export function sameValues({ dataId, shape, dtype }: tf.TensorInfo, backend: tf.KernelBackend): tf.TensorInfo {
-  backend.incRef(dataId);
-  return { dataId, shape, dtype };
+/** The outputs that a kernel computed, and the input that goes through as one more reference to its values. */
+export function withThrough({ through }: Operation, inputs: tf.TensorInfo[], outputs: tf.TensorInfo[], backend: unknown): tf.TensorInfo[] {
+  if (through === undefined) return outputs;
+  const { dataId, shape, dtype } = inputs[through];
+  (backend as tf.KernelBackend).incRef(dataId);
+  return [...outputs, { dataId, shape, dtype }];
 }

@@ -4,10 +4,10 @@
  */
 import * as tf from '@tensorflow/tfjs';
 import type { Convention } from '../telemetry/sample.ts';
-import { hasKernel, registerGradientKernel, runKernel } from './run.ts';
+import { hasKernel, type Operation, registerGradientKernel, runKernel } from './run.ts';
 
-export const SINKHORN = 'GainwatchSinkhorn';
-export const SINKHORN_GRADIENT = 'GainwatchSinkhornGradient';
+export const SINKHORN: Operation = { name: 'GainwatchSinkhorn', shapes: ([logits]) => [logits] };
+export const SINKHORN_GRADIENT: Operation = { name: 'GainwatchSinkhornGradient', shapes: ([logits]) => [logits] };
 
 export interface SinkhornOptions {
   iterations: number;

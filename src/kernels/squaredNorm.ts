@@ -1,26 +1,28 @@
 /** Σ x² over any number of tensors as one scalar: for gradient norms. One kernel on cpu and wasm, composed elsewhere. No gradient. */
 import * as tf from '@tensorflow/tfjs';
-import { hostKernels } from './host.ts';
-import { hasKernel, runKernel } from './run.ts';
+import { cpuKernel } from './cpu.ts';
+import { hasKernel, runKernel } from './operation.ts';
 
 export const SQUARED_NORM = 'GainwatchSquaredNorm';
 
-export const squaredNormKernels = hostKernels({
-  name: SQUARED_NORM,
-  shapes: () => [[]],
-  compute: (inputs, [out]) => {
+export const squaredNormOnCpu = cpuKernel<string>(
+  SQUARED_NORM,
+  () => [[]],
+  (inputs, [out]) => {
     let total = 0;
-    for (const values of inputs) {
+    for (const values of Object.values(inputs)) {
       for (let i = 0; i < values.length; i++) total += values[i] * values[i];
     }
     out[0] = total;
   },
-});
+);
 
-/** Σ over all tensors of the squares of their elements; a scalar. Summed in float64 on cpu and wasm. */
+/** Σ over all tensors of the squares of their elements; a scalar. Summed in float64 where there is a kernel. */
 export function squaredNorm(tensors: readonly tf.Tensor[]): tf.Scalar {
   if (tensors.length === 0) return tf.scalar(0);
-  if (hasKernel(SQUARED_NORM)) return runKernel(SQUARED_NORM, tensors)[0] as tf.Scalar;
+  if (hasKernel(SQUARED_NORM)) {
+    return runKernel(SQUARED_NORM, Object.fromEntries(tensors.map((t, i) => [`x${i}`, t])))[0] as tf.Scalar;
+  }
   // Not addN: on webgpu it binds all its inputs at once, and a device has few bindings.
   return tf.tidy(() => tf.sum(tf.concat(tensors.map((t) => tf.sum(tf.square(t)).reshape([1])))) as tf.Scalar);
 }

@@ -1,11 +1,18 @@
 /** K4 and K5 of the paper: what a connection does to the streams, H_pre x before the branch, H_res x + H_postᵀ F after it. */
 import * as tf from '@tensorflow/tfjs';
-import { hasKernel, registerGradientKernel, runKernel } from './run.ts';
+import { hasKernel, type Operation, registerGradientKernel, runKernel } from './run.ts';
 
-export const READ_STREAMS = 'GainwatchReadStreams';
-export const READ_STREAMS_GRADIENT = 'GainwatchReadStreamsGradient';
-export const WRITE_STREAMS = 'GainwatchWriteStreams';
-export const WRITE_STREAMS_GRADIENT = 'GainwatchWriteStreamsGradient';
+export const READ_STREAMS: Operation = {
+  name: 'GainwatchReadStreams',
+  shapes: ([, x]) => [[...x.slice(0, -2), x.at(-1) as number]],
+  through: 1,
+};
+export const READ_STREAMS_GRADIENT: Operation = { name: 'GainwatchReadStreamsGradient', shapes: ([pre, x]) => [pre, x] };
+export const WRITE_STREAMS: Operation = { name: 'GainwatchWriteStreams', shapes: ([, x]) => [x] };
+export const WRITE_STREAMS_GRADIENT: Operation = {
+  name: 'GainwatchWriteStreamsGradient',
+  shapes: ([res, x, post, branch]) => [res, x, post, branch],
+};
 
 registerGradientKernel(READ_STREAMS, READ_STREAMS_GRADIENT, { saved: 2 });
 registerGradientKernel(WRITE_STREAMS, WRITE_STREAMS_GRADIENT, { saved: 4 });

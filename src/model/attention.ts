@@ -1,6 +1,7 @@
 /** The attention branch: RMS norm with a gain, causal multi-head self-attention, output projection. A tf.layers.Layer. */
 import * as tf from '@tensorflow/tfjs';
 import { type LayerVariable, oneShape, oneTensor } from '../connections/layer.ts';
+import { causalAttention } from '../kernels/attention.ts';
 import { dense } from '../kernels/dense.ts';
 import { rmsNormalise } from '../kernels/normalise.ts';
 import { type BranchConfig, type BranchSettings, branchConfig, normal, readBranchConfig } from './branch.ts';
@@ -38,15 +39,8 @@ export class CausalAttention extends tf.layers.Layer {
 
   override call(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor {
     return tf.tidy(() => {
-      const x = oneTensor(inputs);
-      const [batch, time, channels] = x.shape;
-      const size = channels / this.heads;
-      const split = (t: tf.Tensor) => t.reshape([batch, time, this.heads, size]).transpose([0, 2, 1, 3]); // [B, H, T, C/H]
-      const normed = tf.mul(rmsNormalise(x, this.settings.normEps), this.gain.read());
-      const [q, k, v] = tf.split(dense(normed, this.qkv.read()), 3, -1).map(split);
-      const scores = tf.add(tf.mul(tf.matMul(q, k, false, true), 1 / Math.sqrt(size)), causalMask(time)); // [B, H, T, T]
-      const mixed = tf.matMul(tf.softmax(scores, -1), v).transpose([0, 2, 1, 3]).reshape([batch, time, channels]);
-      return dense(mixed, this.out.read());
+      const normed = rmsNormalise(oneTensor(inputs), this.settings.normEps, this.gain.read());
+      return dense(causalAttention(dense(normed, this.qkv.read()), this.heads), this.out.read());
     });
   }
 
@@ -57,13 +51,6 @@ export class CausalAttention extends tf.layers.Layer {
   override getConfig(): tf.serialization.ConfigDict {
     return { ...super.getConfig(), ...branchConfig(this.settings), heads: this.heads };
   }
-}
-
-/** 0 on and below the diagonal, −1e9 above. `[T, T]` */
-function causalMask(time: number): tf.Tensor2D {
-  const values = new Float32Array(time * time);
-  for (let t = 0; t < time; t++) values.fill(-1e9, t * time + t + 1, (t + 1) * time);
-  return tf.tensor2d(values, [time, time]);
 }
 
 tf.serialization.registerClass(CausalAttention);

@@ -87,7 +87,7 @@ export class ByteHead extends tf.layers.Layer {
 
   override call(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor {
     return tf.tidy(() => {
-      const normed = tf.mul(rmsNormalise(oneTensor(inputs), this.settings.normEps), this.gain.read());
+      const normed = rmsNormalise(oneTensor(inputs), this.settings.normEps, this.gain.read());
       return dense(normed, this.projection.read());
     });
   }

@@ -3,6 +3,7 @@ import * as tf from '@tensorflow/tfjs';
 import { type LayerVariable, oneShape, oneTensor } from '../connections/layer.ts';
 import { dense } from '../kernels/dense.ts';
 import { rmsNormalise } from '../kernels/normalise.ts';
+import { relu } from '../kernels/relu.ts';
 import { type BranchConfig, type BranchSettings, branchConfig, normal, readBranchConfig } from './branch.ts';
 
 export interface FeedForwardConfig extends BranchConfig {
@@ -37,8 +38,8 @@ export class FeedForward extends tf.layers.Layer {
 
   override call(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor {
     return tf.tidy(() => {
-      const normed = tf.mul(rmsNormalise(oneTensor(inputs), this.settings.normEps), this.gain.read());
-      return dense(tf.relu(dense(normed, this.up.read())), this.down.read());
+      const normed = rmsNormalise(oneTensor(inputs), this.settings.normEps, this.gain.read());
+      return dense(relu(dense(normed, this.up.read())), this.down.read());
     });
   }
 

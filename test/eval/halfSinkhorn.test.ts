@@ -170,8 +170,9 @@ describe('in place of the kernel', () => {
     const rounded = reportsOf({ ...SPEC, half: true });
     expect(Math.min(...rowDeviations(rounded))).toBeGreaterThan(2 ** -15);
     expect(Math.max(...rowDeviations(rounded))).toBeLessThan(4 * 2 ** -11);
+    // A single loss, a float32, may come out the same.
+    expect(rounded.filter(({ loss }, i) => loss !== exact[i].loss).length).toBeGreaterThan(exact.length / 2);
     rounded.forEach(({ loss }, i) => {
-      expect(loss).not.toBe(exact[i].loss);
       expect(Math.abs((loss ?? 0) - (exact[i].loss ?? 0))).toBeLessThan(0.01);
     });
 

@@ -1,7 +1,7 @@
 /** Sinkhorn in float16: every iterate rounded, as on an accelerator without care. In place of the wasm kernel, in the recorder only. */
 import * as tf from '@tensorflow/tfjs';
 import { accelerate } from '../../src/kernels/accelerate.ts';
-import { hostKernels } from '../../src/kernels/host.ts';
+import { hostKernel } from '../../src/kernels/host.ts';
 import { replaceKernel } from '../../src/kernels/replace.ts';
 import { SINKHORN } from '../../src/kernels/sinkhorn.ts';
 
@@ -46,12 +46,10 @@ export function halfSinkhorn(logits: ArrayLike<number>, n: number, iterations: n
 /** Puts it in place of the exact kernel for the rest of the process. The gradient stays the exact one's. */
 export function useHalfSinkhorn(): void {
   accelerate(tf);
-  const kernels = hostKernels({
-    name: SINKHORN,
-    shapes: ([logits]) => [logits],
-    compute: ([logits], [out], [shape], attributes) => {
+  for (const backend of ['cpu', 'wasm'] as const) {
+    const kernel = hostKernel(backend, SINKHORN, ([logits], [out], [shape], attributes) => {
       out.set(halfSinkhorn(logits, shape.at(-1) as number, attributes['iterations'] as number));
-    },
-  });
-  for (const kernel of kernels) replaceKernel(tf, kernel);
+    });
+    replaceKernel(tf, kernel);
+  }
 }

@@ -1,51 +1,39 @@
 /** K1 in plain TypeScript, sums in float64. */
-import { type HostKernel, hostKernels } from '../host.ts';
-import { PROJECT, PROJECT_GRADIENT, rowsOf } from '../project.ts';
+import { hostKernel } from '../host.ts';
+import { PROJECT, PROJECT_GRADIENT } from '../project.ts';
 
-const forward: HostKernel = {
-  name: PROJECT,
-  shapes: ([x, w], { axes }) => {
-    const { lead } = rowsOf(x, axes as number);
-    return [[...lead, w[1]], lead];
-  },
-  through: 0,
-  compute: ([x, w], [p, s], [, [length, width]], { epsilon }) => {
-    const rows = x.length / length;
-    const sums = new Float64Array(width);
-    for (let r = 0; r < rows; r++) {
-      sums.fill(0);
-      let squares = 0;
-      for (let k = 0; k < length; k++) {
-        const value = x[r * length + k];
-        squares += value * value;
-        for (let m = 0; m < width; m++) sums[m] += value * w[k * width + m];
-      }
-      p.set(sums, r * width);
-      s[r] = 1 / Math.sqrt(squares / length + (epsilon as number));
+const forward = hostKernel('cpu', PROJECT, ([x, w], [p, s], [, [length, width]], { epsilon }) => {
+  const rows = x.length / length;
+  const sums = new Float64Array(width);
+  for (let r = 0; r < rows; r++) {
+    sums.fill(0);
+    let squares = 0;
+    for (let k = 0; k < length; k++) {
+      const value = x[r * length + k];
+      squares += value * value;
+      for (let m = 0; m < width; m++) sums[m] += value * w[k * width + m];
     }
-  },
-};
+    p.set(sums, r * width);
+    s[r] = 1 / Math.sqrt(squares / length + (epsilon as number));
+  }
+});
 
-const gradient: HostKernel = {
-  name: PROJECT_GRADIENT,
-  shapes: ([x, w]) => [x, w],
-  compute: ([x, w, s, dp, ds, through], [dx, dw], [, [length, width]]) => {
-    const rows = x.length / length;
-    const sums = new Float64Array(length * width);
-    for (let r = 0; r < rows; r++) {
-      const scale = (ds[r] * s[r] ** 3) / length;
-      for (let k = 0; k < length; k++) {
-        const at = r * length + k;
-        let sum = through[at] - scale * x[at];
-        for (let m = 0; m < width; m++) {
-          sum += dp[r * width + m] * w[k * width + m];
-          sums[k * width + m] += x[at] * dp[r * width + m];
-        }
-        dx[at] = sum;
+const gradient = hostKernel('cpu', PROJECT_GRADIENT, ([x, w, s, dp, ds, through], [dx, dw], [, [length, width]]) => {
+  const rows = x.length / length;
+  const sums = new Float64Array(length * width);
+  for (let r = 0; r < rows; r++) {
+    const scale = (ds[r] * s[r] ** 3) / length;
+    for (let k = 0; k < length; k++) {
+      const at = r * length + k;
+      let sum = through[at] - scale * x[at];
+      for (let m = 0; m < width; m++) {
+        sum += dp[r * width + m] * w[k * width + m];
+        sums[k * width + m] += x[at] * dp[r * width + m];
       }
+      dx[at] = sum;
     }
-    dw.set(sums);
-  },
-};
+  }
+  dw.set(sums);
+});
 
-export const projectOnHost = [forward, gradient].flatMap(hostKernels);
+export const projectOnHost = [forward, gradient];

@@ -1,7 +1,7 @@
 /** K3 in plain TypeScript, in float64: that of src/measures. */
 import { sinkhorn as sinkhorn64 } from '../../measures/sinkhorn.ts';
 import { sinkhornGradient as sinkhornGradient64 } from '../../measures/sinkhornGradient.ts';
-import { type HostKernel, hostKernels } from '../host.ts';
+import { hostKernel } from '../host.ts';
 import type { Attributes } from '../run.ts';
 import { SINKHORN, SINKHORN_GRADIENT, type SinkhornOptions } from '../sinkhorn.ts';
 
@@ -11,21 +11,13 @@ const options64 = (attributes: Attributes): SinkhornOptions => ({
   epsilon: attributes['epsilon'] as number,
 });
 
-const forward: HostKernel = {
-  name: SINKHORN,
-  shapes: ([logits]) => [logits],
-  compute: ([logits], [out], [shape], attributes) => {
-    out.set(sinkhorn64(Float64Array.from(logits), shape.at(-1) as number, options64(attributes)));
-  },
-};
+const forward = hostKernel('cpu', SINKHORN, ([logits], [out], [shape], attributes) => {
+  out.set(sinkhorn64(Float64Array.from(logits), shape.at(-1) as number, options64(attributes)));
+});
 
-const gradient: HostKernel = {
-  name: SINKHORN_GRADIENT,
-  shapes: ([logits]) => [logits],
-  compute: ([logits, dy], [out], [shape], attributes) => {
-    const n = shape.at(-1) as number;
-    out.set(sinkhornGradient64(Float64Array.from(logits), Float64Array.from(dy), n, options64(attributes)));
-  },
-};
+const gradient = hostKernel('cpu', SINKHORN_GRADIENT, ([logits, dy], [out], [shape], attributes) => {
+  const n = shape.at(-1) as number;
+  out.set(sinkhornGradient64(Float64Array.from(logits), Float64Array.from(dy), n, options64(attributes)));
+});
 
-export const sinkhornOnHost = [forward, gradient].flatMap(hostKernels);
+export const sinkhornOnHost = [forward, gradient];

@@ -29,12 +29,15 @@ export const matMul: Replacement = {
     const count = tf.util.sizeFromShape(batch);
     if (!transposeA && tf.util.sizeFromShape(batchB) === 1) {
       // One B for all: its rows follow one another, so they are one matrix.
-      run(pa, false, pb, transposeB, pc, count * m, n, k, work);
+      run(pa, k, false, pb, columnsB, transposeB, pc, n, false, count * m, n, k, work);
       return out;
     }
     const offsetsA = broadcastOffsets(batchA, batch, 4 * m * k);
     const offsetsB = broadcastOffsets(batchB, batch, 4 * k * n);
-    for (let i = 0; i < count; i++) run(pa + offsetsA[i], transposeA, pb + offsetsB[i], transposeB, pc + 4 * m * n * i, m, n, k, work);
+    for (let i = 0; i < count; i++) {
+      const c = pc + 4 * m * n * i;
+      run(pa + offsetsA[i], columnsA, transposeA, pb + offsetsB[i], columnsB, transposeB, c, n, false, m, n, k, work);
+    }
     return out;
   },
 };

@@ -4,11 +4,7 @@
  */
 import type * as tf from '@tensorflow/tfjs';
 import { BINARY } from './binary.ts';
-
-/** What ./assembly exports. Addresses are in bytes; each function's meaning is in its source. */
-export interface Functions {
-  matMul(a: number, transposeA: boolean, b: number, transposeB: boolean, c: number, m: number, n: number, k: number, scratch: number): void;
-}
+import type { Functions } from './functions.ts';
 
 /** What we use of the wasm backend beyond the public KernelBackend. */
 export interface WasmBackend {
@@ -18,6 +14,7 @@ export interface WasmBackend {
     _free(address: number): void;
   };
   dataIdMap: { get(dataId: object): { memoryOffset: number } };
+  incRef(dataId: object): void;
   makeOutput(shape: number[], dtype: tf.DataType): tf.TensorInfo;
 }
 
@@ -66,6 +63,11 @@ export function pointer(backend: unknown, tensor: tf.TensorInfo): number {
 /** A tensor of unspecified content, without a step of the tape. */
 export function makeOutput(backend: unknown, shape: number[], dtype: tf.DataType = 'float32'): tf.TensorInfo {
   return (backend as WasmBackend).makeOutput(shape, dtype);
+}
+
+/** Values on the heap. To be used at once: growth detaches it. */
+export function heapFloats(backend: unknown, address: number, count: number): Float32Array {
+  return new Float32Array((backend as WasmBackend).wasm.asm.memory.buffer, address, count);
 }
 
 /**

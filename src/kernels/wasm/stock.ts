@@ -1,5 +1,7 @@
 /** Which stock kernels of the wasm backend are replaced. Each is in a file of its own. */
+import { identity, transpose } from './layout.ts';
 import { matMul } from './matMul.ts';
 import type { Replacement } from './replacement.ts';
+import { segmentSum } from './segmentSum.ts';
 
-export const WASM_REPLACEMENTS: readonly Replacement[] = [matMul];
+export const WASM_REPLACEMENTS: readonly Replacement[] = [matMul, transpose, identity, segmentSum];

@@ -1,7 +1,6 @@
 /** One AdamW update on WebGPU: one thread per four elements. */
-import type * as tf from '@tensorflow/tfjs';
 import { ADAMW, type AdamWStep } from '../adamw.ts';
-import { elementOf, makeOutputs, runShader, type Shader, type WebGPUBackend, webgpuKernel } from './program.ts';
+import { elementOf, runShader, type Shader, sizeOf, webgpuKernel } from './program.ts';
 
 const LANES = 64;
 
@@ -46,15 +45,12 @@ fn run(group: u32, lane: u32) {
   };
 }
 
-function update(backend: WebGPUBackend, inputs: tf.TensorInfo[], attributes: Readonly<Record<string, number | boolean>>): tf.TensorInfo[] {
-  const { shape } = inputs[0];
+const update = { name: ADAMW, shapes: ([parameter]: readonly number[][]) => [parameter, parameter, parameter] };
+
+export const adamWOnWebGPU = webgpuKernel(update, ({ backend, inputs, outputs, attributes }) => {
   const { learningRate, beta1, beta2, epsilon, weightDecay, correction1, correction2 } = attributes as unknown as AdamWStep;
-  const outputs = makeOutputs(backend, [shape, shape, shape]);
-  const { element, count } = elementOf(shape.reduce((product, axis) => product * axis, 1));
+  const { element, count } = elementOf(sizeOf(inputs[0].shape));
   const rate = learningRate / correction1;
   const numbers = [count, beta1, 1 - beta1, beta2, 1 - beta2, 1 - learningRate * weightDecay, rate, correction2, epsilon];
   runShader(backend, shader(element), inputs, outputs, numbers, Math.ceil(count / LANES));
-  return outputs;
-}
-
-export const adamWOnWebGPU = [webgpuKernel(ADAMW, update)];
+});

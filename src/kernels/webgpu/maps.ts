@@ -2,10 +2,9 @@
  * K2 on WebGPU, HC's and mHC's. The gradients of α and b are sums over all tokens: each workgroup adds up some tiles of
  * tokens, and one more adds up the workgroups, in a fixed order.
  */
-import type * as tf from '@tensorflow/tfjs';
-import { hyperShapes, manifoldShapes } from '../cpu/maps.ts';
 import { HYPER_MAPS, HYPER_MAPS_GRADIENT, MANIFOLD_MAPS, MANIFOLD_MAPS_GRADIENT, streamsOf } from '../maps.ts';
-import { bindingsAtMost, makeOutputs, runShader, type Shader, type WebGPUBackend, webgpuKernel } from './program.ts';
+import type { Operation } from '../run.ts';
+import { bindingsAtMost, makeOutput, runShader, type Shader, sizeOf, webgpuKernel } from './program.ts';
 
 const LANES = 128;
 
@@ -230,40 +229,38 @@ fn run(group: u32, lane: u32) {
   };
 }
 
-const sizeOf = (tensor: tf.TensorInfo): number => tensor.shape.reduce((product, axis) => product * axis, 1);
+const forward = (operation: Operation, maps: Maps) =>
+  webgpuKernel(operation, ({ backend, inputs, outputs, attributes }) => {
+    const size = sizeOf(inputs[0].shape);
+    const shader = forwardShader(maps, streamsOf(sizeOf(inputs[3].shape)), (attributes['epsilon'] as number | undefined) ?? 0);
+    runShader(backend, shader, inputs, outputs, [size], Math.ceil(size / LANES));
+  });
 
-function gradient(backend: WebGPUBackend, maps: Maps, n: number, inputs: tf.TensorInfo[]): tf.TensorInfo[] {
-  const [p, s, alpha, b, ...incoming] = inputs;
-  const width = n * n + 2 * n;
-  const tokens = sizeOf(p) / width;
-  const groups = Math.min(128, Math.ceil(tokens / tileOf(width)));
-  const [dp, ds, dAlpha, db, partial] = makeOutputs(backend, [p.shape, s.shape, alpha.shape, b.shape, [groups, 2 * width]]);
-  const outer = [p, s, alpha, ...(maps === MANIFOLD ? [b] : []), ...incoming];
-  const outputs = [partial, dp, ds];
-  if (bindingsAtMost(backend) >= 10) runShader(backend, gradientShader(maps, n, 'all'), outer, outputs, [tokens, groups], groups);
-  else {
-    const [dh] = makeOutputs(backend, [p.shape]);
-    runShader(backend, gradientShader(maps, n, 'outer'), outer, [dh], [sizeOf(p)], Math.ceil(sizeOf(p) / LANES));
-    runShader(backend, gradientShader(maps, n, 'inner'), [p, s, alpha, dh], outputs, [tokens, groups], groups);
-    backend.disposeData(dh.dataId);
-  }
-  runShader(backend, parameterShader(maps, n), [partial], [dAlpha, db], [groups], 1);
-  backend.disposeData(partial.dataId);
-  return [dp, ds, dAlpha, db];
-}
-
-const forward = (maps: Maps, shapes: (p: readonly number[]) => number[][]) =>
-  ((backend, inputs, { epsilon = 0 }) => {
-    const [p, , , b] = inputs;
-    const outputs = makeOutputs(backend, shapes(p.shape));
-    const shader = forwardShader(maps, streamsOf(sizeOf(b)), epsilon as number);
-    runShader(backend, shader, inputs, outputs, [sizeOf(p)], Math.ceil(sizeOf(p) / LANES));
-    return outputs;
-  }) satisfies Parameters<typeof webgpuKernel>[1];
+const gradient = (operation: Operation, maps: Maps) =>
+  webgpuKernel(operation, ({ backend, inputs, outputs: [dp, ds, dAlpha, db] }) => {
+    const [p, s, alpha, b, ...incoming] = inputs;
+    const width = sizeOf(b.shape);
+    const n = streamsOf(width);
+    const size = sizeOf(p.shape);
+    const tokens = size / width;
+    const groups = Math.min(128, Math.ceil(tokens / tileOf(width)));
+    const partial = makeOutput(backend, [groups, 2 * width]);
+    const outer = [p, s, alpha, ...(maps === MANIFOLD ? [b] : []), ...incoming];
+    const results = [partial, dp, ds];
+    if (bindingsAtMost(backend) >= 10) runShader(backend, gradientShader(maps, n, 'all'), outer, results, [tokens, groups], groups);
+    else {
+      const dh = makeOutput(backend, p.shape);
+      runShader(backend, gradientShader(maps, n, 'outer'), outer, [dh], [size], Math.ceil(size / LANES));
+      runShader(backend, gradientShader(maps, n, 'inner'), [p, s, alpha, dh], results, [tokens, groups], groups);
+      backend.disposeData(dh.dataId);
+    }
+    runShader(backend, parameterShader(maps, n), [partial], [dAlpha, db], [groups], 1);
+    backend.disposeData(partial.dataId);
+  });
 
 export const mapsOnWebGPU = [
-  webgpuKernel(MANIFOLD_MAPS, forward(MANIFOLD, manifoldShapes)),
-  webgpuKernel(MANIFOLD_MAPS_GRADIENT, (backend, inputs) => gradient(backend, MANIFOLD, streamsOf(sizeOf(inputs[3])), inputs)),
-  webgpuKernel(HYPER_MAPS, forward(HYPER, hyperShapes)),
-  webgpuKernel(HYPER_MAPS_GRADIENT, (backend, inputs) => gradient(backend, HYPER, streamsOf(sizeOf(inputs[3])), inputs)),
+  forward(MANIFOLD_MAPS, MANIFOLD),
+  gradient(MANIFOLD_MAPS_GRADIENT, MANIFOLD),
+  forward(HYPER_MAPS, HYPER),
+  gradient(HYPER_MAPS_GRADIENT, HYPER),
 ];

@@ -4,6 +4,7 @@
  * runWebGPUProgram binds, records and submits. Knows no operation.
  */
 import type * as tf from '@tensorflow/tfjs';
+import { type Attributes, type Operation, withThrough } from '../run.ts';
 import type { Device } from './device.ts';
 
 /** What we use of the backend beyond the public KernelBackend. */
@@ -147,26 +148,37 @@ export function runShader(
 
 /** With one axis, so that TF.js's uniforms have the same layout for all. */
 function flat({ dataId, shape, dtype }: tf.TensorInfo): tf.TensorInfo {
-  return { dataId, shape: [shape.reduce((size, axis) => size * axis, 1)], dtype };
+  return { dataId, shape: [sizeOf(shape)], dtype };
 }
 
-/** New float32 tensors. */
-export function makeOutputs(backend: WebGPUBackend, shapes: readonly (readonly number[])[]): tf.TensorInfo[] {
-  return shapes.map((shape) => backend.makeTensorInfo([...shape], 'float32'));
+/** A new float32 tensor. */
+export function makeOutput(backend: WebGPUBackend, shape: readonly number[]): tf.TensorInfo {
+  return backend.makeTensorInfo([...shape], 'float32');
 }
 
-export type WebGPUKernel = (
-  backend: WebGPUBackend,
-  inputs: tf.TensorInfo[],
-  attributes: Readonly<Record<string, number | boolean>>,
-) => tf.TensorInfo[];
+export interface Call {
+  backend: WebGPUBackend;
+  inputs: tf.TensorInfo[];
+  /** Those that are computed. */
+  outputs: tf.TensorInfo[];
+  attributes: Attributes;
+}
 
-/** Inputs reach it in the order in which `runKernel` got them. */
-export function webgpuKernel(kernelName: string, run: WebGPUKernel): tf.KernelConfig {
+/** @param run fills the outputs */
+export function webgpuKernel(operation: Operation, run: (call: Call) => void): tf.KernelConfig {
   return {
-    kernelName,
+    kernelName: operation.name,
     backendName: 'webgpu',
-    kernelFunc: ({ inputs, attrs, backend }) =>
-      run(backend as WebGPUBackend, Object.values(inputs) as tf.TensorInfo[], attrs as unknown as Record<string, number | boolean>),
+    kernelFunc: (params) => {
+      const backend = params.backend as WebGPUBackend;
+      const inputs = Object.values(params.inputs) as tf.TensorInfo[];
+      const attributes = params.attrs as unknown as Attributes;
+      const shapes = inputs.map((t) => t.shape);
+      const outputs = operation.shapes(shapes, attributes).map((shape) => makeOutput(backend, shape));
+      run({ backend, inputs, outputs, attributes });
+      return withThrough(operation, inputs, outputs, backend);
+    },
   };
 }
+
+export const sizeOf = (shape: readonly number[]): number => shape.reduce((product, axis) => product * axis, 1);

@@ -2,12 +2,10 @@
  * K1 on WebGPU. x is read once in four rows a thread; the few columns of W come from the cache. dW is added up in chunks of
  * rows and then over the chunks, in a fixed order: TF.js's matMul takes atomic additions there, whose order is not.
  */
-import type * as tf from '@tensorflow/tfjs';
-import { PROJECT, PROJECT_GRADIENT, rowsOf } from '../project.ts';
-import { sameValues } from '../run.ts';
-import { elementOf, makeOutputs, runShader, type Shader, type WebGPUBackend, webgpuKernel } from './program.ts';
+import { PROJECT, PROJECT_GRADIENT } from '../project.ts';
+import { elementOf, runShader, type Shader, sizeOf, webgpuKernel } from './program.ts';
 import { innerCode } from './reduce.ts';
-import { sumChunks } from './sum.ts';
+import { inChunks } from './sum.ts';
 
 /** Rows of x a thread works on. */
 const ROWS = 4;
@@ -176,29 +174,26 @@ fn run(group: u32, lane: u32) {
   };
 }
 
-type Attributes = Readonly<Record<string, number | boolean>>;
+const forward = webgpuKernel(PROJECT, ({ backend, inputs, outputs, attributes }) => {
+  const [length, width] = inputs[1].shape;
+  const rows = sizeOf(outputs[1].shape);
+  const shader = forwardShader(length, width, attributes['epsilon'] as number);
+  runShader(backend, shader, inputs, outputs, [rows], Math.ceil(rows / (ROWS * ROW_THREADS)));
+});
 
-function forward(backend: WebGPUBackend, [x, w]: tf.TensorInfo[], { axes, epsilon }: Attributes): tf.TensorInfo[] {
-  const { lead, rows, length } = rowsOf(x.shape, axes as number);
-  const outputs = makeOutputs(backend, [[...lead, w.shape[1]], lead]);
-  runShader(backend, forwardShader(length, w.shape[1], epsilon as number), [x, w], outputs, [rows], Math.ceil(rows / (ROWS * ROW_THREADS)));
-  return [...outputs, sameValues(x, backend)];
-}
-
-function gradient(backend: WebGPUBackend, inputs: tf.TensorInfo[]): tf.TensorInfo[] {
+const gradient = webgpuKernel(PROJECT_GRADIENT, ({ backend, inputs, outputs: [dx, dw] }) => {
   const [x, w, s, dp] = inputs;
   const [length, width] = w.shape;
-  const rows = s.shape.reduce((product, axis) => product * axis, 1);
+  const rows = sizeOf(s.shape);
   const { count } = elementOf(length);
-  const [dx] = makeOutputs(backend, [x.shape]);
   runShader(backend, inputGradientShader(length, width), inputs, [dx], [rows], Math.ceil((Math.ceil(rows / ROWS) * count) / LANES));
   // Enough threads to fill a card, with no fewer than 32 rows each.
   const blocks = count * Math.ceil(width / 4);
   const chunks = Math.max(1, Math.min(Math.ceil(32768 / blocks), Math.ceil(rows / 32)));
-  const [partial] = makeOutputs(backend, [[chunks, length, width]]);
-  const sizes = [rows, Math.ceil(rows / chunks), chunks];
-  runShader(backend, weightGradientShader(length, width), [x, dp], [partial], sizes, Math.ceil((blocks * chunks) / LANES));
-  return [dx, sumChunks(backend, partial)];
-}
+  inChunks(backend, chunks, dw, (target) => {
+    const sizes = [rows, Math.ceil(rows / chunks), chunks];
+    runShader(backend, weightGradientShader(length, width), [x, dp], [target], sizes, Math.ceil((blocks * chunks) / LANES));
+  });
+});
 
-export const projectOnWebGPU = [webgpuKernel(PROJECT, forward), webgpuKernel(PROJECT_GRADIENT, gradient)];
+export const projectOnWebGPU = [forward, gradient];

@@ -2,9 +2,9 @@
  * K3 on WebGPU: one thread per matrix, which never leaves its registers. The gradient keeps the sums of each iteration, n
  * numbers, and walks back from the result: with B = A / d it needs B and d only, gA = (gB − Σ gB∘B) / d and A = B d.
  */
-import type * as tf from '@tensorflow/tfjs';
+import type { Operation } from '../run.ts';
 import { SINKHORN, SINKHORN_GRADIENT } from '../sinkhorn.ts';
-import { makeOutputs, runShader, type Shader, type WebGPUBackend, webgpuKernel } from './program.ts';
+import { runShader, type Shader, sizeOf, webgpuKernel } from './program.ts';
 
 const LANES = 64;
 
@@ -147,34 +147,24 @@ fn run(group: u32, lane: u32) {
   };
 }
 
-type Attributes = Readonly<Record<string, number | boolean>>;
-
-function optionsOf(logits: tf.TensorInfo, { iterations, deepseek, epsilon }: Attributes): Options {
-  const n = logits.shape.at(-1) as number;
-  return { n, iterations: iterations as number, deepseek: deepseek as boolean, epsilon: deepseek ? (epsilon as number) : 0 };
-}
-
-function run(backend: WebGPUBackend, shader: Shader, inputs: tf.TensorInfo[]): tf.TensorInfo[] {
-  const outputs = makeOutputs(backend, [inputs[0].shape]);
-  const count = inputs[0].shape.slice(0, -2).reduce((product, axis) => product * axis, 1);
-  runShader(backend, shader, inputs, outputs, [count], Math.ceil(count / LANES));
-  return outputs;
-}
-
 /** A thread of WebGPU has 8192 bytes for its variables. */
 function checkIterations({ n, iterations }: Options): void {
   const most = Math.floor((2048 - 2 * n * n - 64) / (2 * n));
   if (iterations > most) throw new Error(`sinkhorn: on webgpu, with n = ${n}, iterations must be at most ${most}, got ${iterations}`);
 }
 
-export const sinkhornOnWebGPU = [
-  webgpuKernel(SINKHORN, (backend, inputs, attributes) => {
-    const options = optionsOf(inputs[0], attributes);
+const kernel = (operation: Operation, shaderOf: (options: Options) => Shader) =>
+  webgpuKernel(operation, ({ backend, inputs, outputs, attributes: { iterations, deepseek, epsilon } }) => {
+    const { shape } = inputs[0];
+    const options: Options = {
+      n: shape.at(-1) as number,
+      iterations: iterations as number,
+      deepseek: deepseek as boolean,
+      epsilon: deepseek ? (epsilon as number) : 0,
+    };
     checkIterations(options);
-    return run(backend, forwardShader(options), inputs);
-  }),
-  webgpuKernel(SINKHORN_GRADIENT, (backend, inputs, attributes) => {
-    const options = optionsOf(inputs[0], attributes);
-    return run(backend, gradientShader(options), inputs);
-  }),
-];
+    const count = sizeOf(shape.slice(0, -2));
+    runShader(backend, shaderOf(options), inputs, outputs, [count], Math.ceil(count / LANES));
+  });
+
+export const sinkhornOnWebGPU = [kernel(SINKHORN, forwardShader), kernel(SINKHORN_GRADIENT, gradientShader)];

@@ -1,7 +1,7 @@
 /** Σ x² over many tensors on WebGPU: several tensors at a time, each by some workgroups, whose sums one more adds up. */
 import type * as tf from '@tensorflow/tfjs';
 import { SQUARED_NORM } from '../squaredNorm.ts';
-import { hasSubgroups, makeOutputs, runShader, type Shader, type WebGPUBackend, webgpuKernel } from './program.ts';
+import { hasSubgroups, makeOutput, runShader, type Shader, sizeOf, type WebGPUBackend, webgpuKernel } from './program.ts';
 import { reduceCode } from './reduce.ts';
 
 const LANES = 128;
@@ -70,10 +70,10 @@ fn run(group: u32, lane: u32) {
 /** Writes the sum of all squares to `result[to]`. */
 export function squaredNormInto(backend: WebGPUBackend, tensors: readonly tf.TensorInfo[], result: tf.TensorInfo, to: number): void {
   const subgroups = hasSubgroups(backend);
-  const sizes = tensors.map(({ shape }) => shape.reduce((product, axis) => product * axis, 1));
+  const sizes = tensors.map(({ shape }) => sizeOf(shape));
   const groups = sizes.map((size) => Math.max(1, Math.min(64, Math.ceil(size / SHARE))));
   const total = groups.reduce((sum, count) => sum + count, 0);
-  const [sums] = makeOutputs(backend, [[total]]);
+  const sums = makeOutput(backend, [total]);
   let first = 0;
   for (let at = 0; at < tensors.length; at += AT_ONCE) {
     const some = tensors.slice(at, at + AT_ONCE);
@@ -86,10 +86,6 @@ export function squaredNormInto(backend: WebGPUBackend, tensors: readonly tf.Ten
   backend.disposeData(sums.dataId);
 }
 
-export const squaredNormOnWebGPU = [
-  webgpuKernel(SQUARED_NORM, (backend, inputs) => {
-    const [result] = makeOutputs(backend, [[]]);
-    squaredNormInto(backend, inputs, result, 0);
-    return [result];
-  }),
-];
+export const squaredNormOnWebGPU = webgpuKernel({ name: SQUARED_NORM, shapes: () => [[]] }, ({ backend, inputs, outputs: [result] }) =>
+  squaredNormInto(backend, inputs, result, 0),
+);

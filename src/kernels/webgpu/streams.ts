@@ -1,18 +1,6 @@
 /** K4 and K5 on WebGPU. Sums over channels are one workgroup per token; what has none is one thread per element. */
-import type * as tf from '@tensorflow/tfjs';
-import { sameValues } from '../run.ts';
 import { READ_STREAMS, READ_STREAMS_GRADIENT, WRITE_STREAMS, WRITE_STREAMS_GRADIENT } from '../streams.ts';
-import {
-  type Binding,
-  bindingsAtMost,
-  elementOf,
-  hasSubgroups,
-  makeOutputs,
-  runShader,
-  type Shader,
-  type WebGPUBackend,
-  webgpuKernel,
-} from './program.ts';
+import { type Binding, bindingsAtMost, elementOf, hasSubgroups, runShader, type Shader, sizeOf, webgpuKernel } from './program.ts';
 import { innerCode, lanesFor, reduceCode } from './reduce.ts';
 
 const LANES = 64;
@@ -20,7 +8,7 @@ const LANES = 64;
 /** Tokens, n and C of streams `[..., n, C]`. */
 function sizesOf(shape: readonly number[]): { tokens: number; n: number; channels: number } {
   const [n, channels] = shape.slice(-2);
-  return { tokens: shape.slice(0, -2).reduce((product, axis) => product * axis, 1), n, channels };
+  return { tokens: sizeOf(shape.slice(0, -2)), n, channels };
 }
 
 function readShader(n: number, channels: number): Shader {
@@ -174,32 +162,27 @@ fn run(t: u32, lane: u32) {
   };
 }
 
-function read(backend: WebGPUBackend, [pre, x]: tf.TensorInfo[]): tf.TensorInfo[] {
-  const { tokens, n, channels } = sizesOf(x.shape);
-  const [u] = makeOutputs(backend, [[...x.shape.slice(0, -2), channels]]);
-  const size = tokens * elementOf(channels).count;
-  runShader(backend, readShader(n, channels), [pre, x], [u], [size], Math.ceil(size / LANES));
-  return [u, sameValues(x, backend)];
-}
-
-function readGradient(backend: WebGPUBackend, [pre, x, du, through]: tf.TensorInfo[]): tf.TensorInfo[] {
-  const { tokens, n, channels } = sizesOf(x.shape);
-  const outputs = makeOutputs(backend, [pre.shape, x.shape]);
-  runShader(backend, readGradientShader(n, channels, hasSubgroups(backend)), [pre, x, du, through], outputs, [tokens], tokens);
-  return outputs;
-}
-
-function write(backend: WebGPUBackend, inputs: tf.TensorInfo[]): tf.TensorInfo[] {
+const read = webgpuKernel(READ_STREAMS, ({ backend, inputs, outputs }) => {
   const { tokens, n, channels } = sizesOf(inputs[1].shape);
-  const outputs = makeOutputs(backend, [inputs[1].shape]);
+  const size = tokens * elementOf(channels).count;
+  runShader(backend, readShader(n, channels), inputs, outputs, [size], Math.ceil(size / LANES));
+});
+
+const readGradient = webgpuKernel(READ_STREAMS_GRADIENT, ({ backend, inputs, outputs }) => {
+  const { tokens, n, channels } = sizesOf(inputs[1].shape);
+  runShader(backend, readGradientShader(n, channels, hasSubgroups(backend)), inputs, outputs, [tokens], tokens);
+});
+
+const write = webgpuKernel(WRITE_STREAMS, ({ backend, inputs, outputs }) => {
+  const { tokens, n, channels } = sizesOf(inputs[1].shape);
   const size = tokens * elementOf(channels).count;
   runShader(backend, writeShader(n, channels), inputs, outputs, [size], Math.ceil(size / LANES));
-  return outputs;
-}
+});
 
-function writeGradient(backend: WebGPUBackend, [res, x, post, branch, dOut]: tf.TensorInfo[]): tf.TensorInfo[] {
+const writeGradient = webgpuKernel(WRITE_STREAMS_GRADIENT, ({ backend, inputs, outputs }) => {
+  const [res, x, post, branch, dOut] = inputs;
+  const [dRes, dx, dPost, dBranch] = outputs;
   const { tokens, n, channels } = sizesOf(x.shape);
-  const [dRes, dx, dPost, dBranch] = makeOutputs(backend, [res.shape, x.shape, post.shape, branch.shape]);
   const shader = (part: Part) => writeGradientShader(n, channels, hasSubgroups(backend), part);
   if (bindingsAtMost(backend) >= 9) {
     runShader(backend, shader('all'), [res, post, x, branch, dOut], [dRes, dPost, dx, dBranch], [tokens], tokens);
@@ -207,12 +190,6 @@ function writeGradient(backend: WebGPUBackend, [res, x, post, branch, dOut]: tf.
     runShader(backend, shader('coefficients'), [x, branch, dOut], [dRes, dPost], [tokens], tokens);
     runShader(backend, shader('streams'), [res, post, dOut], [dx, dBranch], [tokens], tokens);
   }
-  return [dRes, dx, dPost, dBranch];
-}
+});
 
-export const streamsOnWebGPU = [
-  webgpuKernel(READ_STREAMS, read),
-  webgpuKernel(READ_STREAMS_GRADIENT, readGradient),
-  webgpuKernel(WRITE_STREAMS, write),
-  webgpuKernel(WRITE_STREAMS_GRADIENT, writeGradient),
-];
+export const streamsOnWebGPU = [read, readGradient, write, writeGradient];

@@ -1,6 +1,6 @@
 /** Sums over the first axis, in its order: the second phase of the sums over tokens. */
 import type * as tf from '@tensorflow/tfjs';
-import { makeOutputs, runShader, type Shader, type WebGPUBackend } from './program.ts';
+import { makeOutput, runShader, type Shader, sizeOf, type WebGPUBackend } from './program.ts';
 
 const LANES = 64;
 
@@ -23,13 +23,15 @@ fn run(group: u32, lane: u32) {
 }`,
 };
 
-/** @param chunks `[Z, ...shape]`; given up @returns `shape` */
-export function sumChunks(backend: WebGPUBackend, chunks: tf.TensorInfo): tf.TensorInfo {
-  const [count, ...shape] = chunks.shape;
-  if (count === 1) return { ...chunks, shape };
-  const [result] = makeOutputs(backend, [shape]);
-  const size = shape.reduce((product, axis) => product * axis, 1);
-  runShader(backend, SUM, [chunks], [result], [count, size], Math.ceil(size / LANES));
-  backend.disposeData(chunks.dataId);
-  return result;
+/** @param fill writes `[chunks, ...shape of result]` to the tensor it is given: the result itself where there is one chunk */
+export function inChunks(backend: WebGPUBackend, chunks: number, result: tf.TensorInfo, fill: (target: tf.TensorInfo) => void): void {
+  if (chunks === 1) {
+    fill(result);
+    return;
+  }
+  const size = sizeOf(result.shape);
+  const parts = makeOutput(backend, [chunks, size]);
+  fill(parts);
+  runShader(backend, SUM, [parts], [result], [chunks, size], Math.ceil(size / LANES));
+  backend.disposeData(parts.dataId);
 }

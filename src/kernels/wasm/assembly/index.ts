@@ -2,4 +2,15 @@
  * What the module exports: AssemblyScript, not TypeScript of ours. It works on the memory of TF.js's wasm backend, so it has
  * no data, no allocation and no state: pointers in, values out. Built into ../binary.ts by `npm run kernels`.
  */
+export { attention, attentionGradient } from './attention';
+export { crossEntropy, crossEntropyGradient } from './crossEntropy';
 export { matMul } from './matMul';
+export { hyperMaps, hyperMapsGradient, manifoldMaps, manifoldMapsGradient } from './maps';
+export { project, projectGradient } from './project';
+export { sinkhorn, sinkhornGradient } from './sinkhorn';
+export { readStreams, readStreamsGradient, writeStreams, writeStreamsGradient } from './streams';
+export { adamW, squaredNorm } from './optimizer';
+export { reluGradient } from './relu';
+export { rmsNormalise, rmsNormaliseGradient } from './rmsNormalise';
+export { segmentSum } from './segmentSum';
+export { transpose } from './transpose';

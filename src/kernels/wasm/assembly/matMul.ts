@@ -14,39 +14,44 @@ const NC: i32 = 256;
 const MC: i32 = 128;
 
 /**
- * @param a [m, k], or [k, m] with transposeA
- * @param b [k, n], or [n, k] with transposeB
- * @param c [m, n], overwritten
+ * @param a [m, k], or [k, m] with transposeA; its rows as they lie are `lda` floats apart
+ * @param b [k, n], or [n, k] with transposeB; `ldb` likewise
+ * @param c [m, n], overwritten, or added to with `add`; `ldc` likewise
  * @param scratch of (KC · NC + MC · KC + MR · NR) floats, aligned to 16
  */
 export function matMul(
   a: usize,
+  lda: i32,
   transposeA: bool,
   b: usize,
+  ldb: i32,
   transposeB: bool,
   c: usize,
+  ldc: i32,
+  add: bool,
   m: i32,
   n: i32,
   k: i32,
   scratch: usize,
 ): void {
-  if (k == 0) memory.fill(c, 0, (<usize>m * n) << 2);
   const packedB = scratch;
   const packedA = packedB + ((KC * NC) << 2);
   const tile = packedA + ((MC * KC) << 2);
-  const lda = <usize>(transposeA ? m : k) << 2;
-  const ldb = <usize>(transposeB ? k : n) << 2;
+  const strideA = <usize>lda << 2;
+  const strideB = <usize>ldb << 2;
+  const strideC = <usize>ldc << 2;
+  if (k == 0 && !add) for (let i = 0; i < m; i++) memory.fill(c + i * strideC, 0, <usize>n << 2);
   for (let jc = 0; jc < n; jc += NC) {
     const nc = min(NC, n - jc);
     for (let pc = 0; pc < k; pc += KC) {
       const kc = min(KC, k - pc);
-      if (transposeB) packRows(b + jc * ldb + (<usize>pc << 2), ldb, nc, kc, packedB, NR);
-      else packColumns(b + pc * ldb + (<usize>jc << 2), ldb, nc, kc, packedB, NR);
+      if (transposeB) packRows(b + jc * strideB + (<usize>pc << 2), strideB, nc, kc, packedB, NR);
+      else packColumns(b + pc * strideB + (<usize>jc << 2), strideB, nc, kc, packedB, NR);
       for (let ic = 0; ic < m; ic += MC) {
         const mc = min(MC, m - ic);
-        if (transposeA) packColumns(a + pc * lda + (<usize>ic << 2), lda, mc, kc, packedA, MR);
-        else packRows(a + ic * lda + (<usize>pc << 2), lda, mc, kc, packedA, MR);
-        block(packedA, packedB, c + ((<usize>ic * n + jc) << 2), mc, nc, kc, <usize>n << 2, pc > 0, tile);
+        if (transposeA) packColumns(a + pc * strideA + (<usize>ic << 2), strideA, mc, kc, packedA, MR);
+        else packRows(a + ic * strideA + (<usize>pc << 2), strideA, mc, kc, packedA, MR);
+        block(packedA, packedB, c + ic * strideC + (<usize>jc << 2), mc, nc, kc, strideC, add || pc > 0, tile);
       }
     }
   }
@@ -83,7 +88,10 @@ function copyTile(tile: usize, out: usize, rows: i32, columns: i32, ldc: usize, 
   }
 }
 
-/** One 4 × 8 tile: Σ over k of a column of the panel of A times a row of the panel of B. */
+/**
+ * One 4 × 8 tile: Σ over k of a column of the panel of A times a row of the panel of B. Not unrolled: V8 moves all the loads of a
+ * loop's body to its start, and with those of two steps of k it runs out of registers (25 GFLOP/s instead of 35).
+ */
 function multiply(a: usize, b: usize, k: i32, c: usize, ldc: usize, add: bool): void {
   let c00 = f32x4.splat(0);
   let c01 = c00;
@@ -93,40 +101,8 @@ function multiply(a: usize, b: usize, k: i32, c: usize, ldc: usize, add: bool): 
   let c21 = c00;
   let c30 = c00;
   let c31 = c00;
-  const even = a + ((<usize>k & ~1) << 4);
-  while (a < even) {
-    let b0 = v128.load(b);
-    let b1 = v128.load(b, 16);
-    let x = v128.load_splat<f32>(a);
-    c00 = f32x4.add(c00, f32x4.mul(x, b0));
-    c01 = f32x4.add(c01, f32x4.mul(x, b1));
-    x = v128.load_splat<f32>(a, 4);
-    c10 = f32x4.add(c10, f32x4.mul(x, b0));
-    c11 = f32x4.add(c11, f32x4.mul(x, b1));
-    x = v128.load_splat<f32>(a, 8);
-    c20 = f32x4.add(c20, f32x4.mul(x, b0));
-    c21 = f32x4.add(c21, f32x4.mul(x, b1));
-    x = v128.load_splat<f32>(a, 12);
-    c30 = f32x4.add(c30, f32x4.mul(x, b0));
-    c31 = f32x4.add(c31, f32x4.mul(x, b1));
-    b0 = v128.load(b, 32);
-    b1 = v128.load(b, 48);
-    x = v128.load_splat<f32>(a, 16);
-    c00 = f32x4.add(c00, f32x4.mul(x, b0));
-    c01 = f32x4.add(c01, f32x4.mul(x, b1));
-    x = v128.load_splat<f32>(a, 20);
-    c10 = f32x4.add(c10, f32x4.mul(x, b0));
-    c11 = f32x4.add(c11, f32x4.mul(x, b1));
-    x = v128.load_splat<f32>(a, 24);
-    c20 = f32x4.add(c20, f32x4.mul(x, b0));
-    c21 = f32x4.add(c21, f32x4.mul(x, b1));
-    x = v128.load_splat<f32>(a, 28);
-    c30 = f32x4.add(c30, f32x4.mul(x, b0));
-    c31 = f32x4.add(c31, f32x4.mul(x, b1));
-    a += 32;
-    b += 64;
-  }
-  if (k & 1) {
+  const end = a + (<usize>k << 4);
+  while (a < end) {
     const b0 = v128.load(b);
     const b1 = v128.load(b, 16);
     let x = v128.load_splat<f32>(a);
@@ -141,6 +117,8 @@ function multiply(a: usize, b: usize, k: i32, c: usize, ldc: usize, add: bool): 
     x = v128.load_splat<f32>(a, 12);
     c30 = f32x4.add(c30, f32x4.mul(x, b0));
     c31 = f32x4.add(c31, f32x4.mul(x, b1));
+    a += 16;
+    b += 32;
   }
   writeRow(c, c00, c01, add);
   writeRow(c + ldc, c10, c11, add);
