@@ -3,13 +3,12 @@
  * registers; without it every custom operation is composed of stock ones. Each kernel is in a file of its own.
  */
 import type * as tfjs from '@tensorflow/tfjs';
-import { adamWOnCpu } from './adamw.ts';
 import { mapsOnHost } from './cpu/maps.ts';
+import { CPU_OPERATIONS } from './cpu/operations.ts';
 import { projectOnHost } from './cpu/project.ts';
 import { sinkhornOnHost } from './cpu/sinkhorn.ts';
 import { streamsOnHost } from './cpu/streams.ts';
 import { type Registry, replaceKernel } from './replace.ts';
-import { squaredNormOnCpu } from './squaredNorm.ts';
 import { WASM_CONNECTIONS } from './wasm/connections.ts';
 import { canLoad } from './wasm/module.ts';
 import { WASM_OPERATIONS } from './wasm/operations.ts';
@@ -25,8 +24,7 @@ const KERNELS: readonly tfjs.KernelConfig[] = [
   ...sinkhornOnHost,
   ...streamsOnHost,
   ...WASM_CONNECTIONS,
-  adamWOnCpu,
-  squaredNormOnCpu,
+  ...CPU_OPERATIONS,
   ...WASM_OPERATIONS,
   ...WEBGPU_KERNELS,
 ];

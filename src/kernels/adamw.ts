@@ -3,7 +3,6 @@
  * composed elsewhere. No gradient; the schedule and the slots are the optimizer's (src/model/adamw.ts).
  */
 import * as tf from '@tensorflow/tfjs';
-import { cpuKernel } from './cpu.ts';
 import { hasKernel, runKernel } from './operation.ts';
 
 export const ADAMW = 'GainwatchAdamW';
@@ -20,23 +19,6 @@ export interface AdamWStep {
   correction1: number;
   correction2: number;
 }
-
-export const adamWOnCpu = cpuKernel<AdamWInput, AdamWStep>(
-  ADAMW,
-  ({ parameter }) => [parameter, parameter, parameter],
-  ({ parameter, first, second, gradient, scale }, [outParameter, outFirst, outSecond], _shapes, step) => {
-    const { learningRate, beta1, beta2, epsilon, weightDecay, correction1, correction2 } = step;
-    const keep = 1 - learningRate * weightDecay;
-    for (let i = 0; i < parameter.length; i++) {
-      const g = gradient[i] * scale[0];
-      const m = beta1 * first[i] + (1 - beta1) * g;
-      const v = beta2 * second[i] + (1 - beta2) * g * g;
-      outFirst[i] = m;
-      outSecond[i] = v;
-      outParameter[i] = keep * parameter[i] - (learningRate * (m / correction1)) / (Math.sqrt(v / correction2) + epsilon);
-    }
-  },
-);
 
 /**
  * @param parameter, first (m), second (v), gradient: equal shapes

@@ -1,5 +1,5 @@
 /**
- * Causal multi-head attention from queries, keys and values that lie side by side. One kernel on wasm, which keeps the
+ * Causal multi-head attention from queries, keys and values that lie side by side. One kernel on cpu and wasm, which keeps the
  * probabilities for its gradient; composed elsewhere. No projections: those are the layer's (src/model/attention.ts).
  */
 import * as tf from '@tensorflow/tfjs';

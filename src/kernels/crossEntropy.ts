@@ -1,4 +1,4 @@
-/** Cross-entropy against one right column per row, with a gradient of its own. One kernel on wasm, composed elsewhere. */
+/** Cross-entropy against one right column per row, with a gradient of its own. One kernel on cpu and wasm, composed elsewhere. */
 import * as tf from '@tensorflow/tfjs';
 import { hasKernel, runKernel } from './operation.ts';
 
@@ -8,7 +8,7 @@ export const CROSS_ENTROPY_GRADIENT = 'GainwatchCrossEntropyGradient';
 /**
  * Mean over the rows of −ln softmax(logits)[target], in nats.
  * @param logits `[R, V]`
- * @param targets int32 `[R]`, each in 0 … V − 1; on wasm another makes the loss NaN
+ * @param targets int32 `[R]`, each in 0 … V − 1; another makes the loss NaN where there is a kernel
  */
 export function sparseCrossEntropy(logits: tf.Tensor, targets: tf.Tensor): tf.Scalar {
   const [rows, size] = logits.shape;

@@ -1,4 +1,4 @@
-/** RMS normalisation over the last axis: g x / √(mean x² + ε). One kernel on wasm where it has a gain, composed elsewhere. */
+/** RMS normalisation over the last axis: g x / √(mean x² + ε). One kernel on cpu and wasm where it has a gain, composed elsewhere. */
 import * as tf from '@tensorflow/tfjs';
 import { hasKernel, runKernel } from './operation.ts';
 

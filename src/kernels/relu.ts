@@ -1,4 +1,4 @@
-/** max(x, 0), with a gradient in one kernel on wasm where the stock one takes three. Stock elsewhere. */
+/** max(x, 0), with a gradient in one kernel on cpu and wasm where the stock one takes three. Stock elsewhere. */
 import * as tf from '@tensorflow/tfjs';
 import { hasKernel, runKernel } from './operation.ts';
 

@@ -1,21 +1,8 @@
 /** Σ x² over any number of tensors as one scalar: for gradient norms. One kernel on cpu and wasm, composed elsewhere. No gradient. */
 import * as tf from '@tensorflow/tfjs';
-import { cpuKernel } from './cpu.ts';
 import { hasKernel, runKernel } from './operation.ts';
 
 export const SQUARED_NORM = 'GainwatchSquaredNorm';
-
-export const squaredNormOnCpu = cpuKernel<string>(
-  SQUARED_NORM,
-  () => [[]],
-  (inputs, [out]) => {
-    let total = 0;
-    for (const values of Object.values(inputs)) {
-      for (let i = 0; i < values.length; i++) total += values[i] * values[i];
-    }
-    out[0] = total;
-  },
-);
 
 /** Σ over all tensors of the squares of their elements; a scalar. Summed in float64 where there is a kernel. */
 export function squaredNorm(tensors: readonly tf.Tensor[]): tf.Scalar {

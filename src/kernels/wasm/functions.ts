@@ -25,6 +25,9 @@ export interface Functions {
     scratch: Pointer,
     scores: Pointer,
   ): void;
+  copyBlocks(from: Pointer, fromStride: number, to: Pointer, toStride: number, bytes: number, count: number): void;
+  /** 1, or 0 where an id is out of range. */
+  gatherBlocks(x: Pointer, ids: Pointer, out: Pointer, outer: number, limit: number, count: number, bytes: number): number;
   crossEntropy(logits: Pointer, targets: Pointer, probabilities: Pointer, rows: number, size: number): number;
   crossEntropyGradient(probabilities: Pointer, targets: Pointer, dLogits: Pointer, rows: number, size: number, scale: number): void;
   matMul(

@@ -1,4 +1,7 @@
-/** BatchMatMul on wasm, for what the stock kernel does on its slow path: transposed operands, batches. */
+/**
+ * BatchMatMul on wasm. Stock is slow with transposed operands and batches (1–2 GFLOP/s), and repeats batch axes rightly only
+ * where they lead; here they broadcast as everywhere else.
+ */
 import * as tf from '@tensorflow/tfjs';
 import { makeOutput, pointer, scratch, wasmFunctions } from './module.ts';
 import type { Replacement } from './replacement.ts';

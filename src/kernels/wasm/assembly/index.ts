@@ -3,6 +3,7 @@
  * no data, no allocation and no state: pointers in, values out. Built into ../binary.ts by `npm run kernels`.
  */
 export { attention, attentionGradient } from './attention';
+export { copyBlocks, gatherBlocks } from './copy';
 export { crossEntropy, crossEntropyGradient } from './crossEntropy';
 export { matMul } from './matMul';
 export { hyperMaps, hyperMapsGradient, manifoldMaps, manifoldMapsGradient } from './maps';

@@ -1,0 +1,210 @@
+/**
+ * Each operation of the connections, forward and its gradient alone: bytes that must move over the time it takes, beside a copy
+ * of as many bytes and beside the same composed of stock operations, all alternated in one run.
+ */
+import * as tf from '@tensorflow/tfjs';
+import { accelerate, composedSinkhorn } from 'gainwatch/kernels';
+import { HYPER_MAPS_GRADIENT, hyperMaps, MANIFOLD_MAPS_GRADIENT, manifoldMaps } from '../../src/kernels/maps.ts';
+import { PROJECT_GRADIENT, project } from '../../src/kernels/project.ts';
+import { runKernel } from '../../src/kernels/run.ts';
+import { SINKHORN_GRADIENT, sinkhorn } from '../../src/kernels/sinkhorn.ts';
+import { READ_STREAMS_GRADIENT, readStreams, WRITE_STREAMS_GRADIENT, writeStreams } from '../../src/kernels/streams.ts';
+import { quantile } from '../eval/score.ts';
+
+export interface KernelCase {
+  name: string;
+  /** Floats read and written that do not fit a cache, per token. */
+  floats: number;
+  run: () => tf.Tensor | tf.Tensor[];
+  /** The same of stock operations; for a gradient with its forward pass, as autodiff has no other. */
+  composed: () => tf.Tensor | tf.Tensor[];
+}
+
+export interface KernelResult {
+  name: string;
+  tokens: number;
+  bytes: number;
+  /** Medians, ms. */
+  milliseconds: number;
+  copyMilliseconds: number;
+  composedMilliseconds: number;
+  /** Medians of the rounds' ratios: bandwidth over that of the copy, and how many times as fast as composed. */
+  ofCopy: number;
+  timesComposed: number;
+}
+
+const OPTIONS = { iterations: 20, convention: 'paper', epsilon: 0 } as const;
+
+/** All with random inputs of `tokens` tokens, n streams of C channels. The inputs stay until the process ends. */
+export function kernelCases(tokens: number, n: number, channels: number): KernelCase[] {
+  const normal = (...shape: number[]) => tf.randomNormal(shape);
+  const width = n * n + 2 * n;
+  const x = normal(tokens, n, channels);
+  const dx = normal(tokens, n, channels);
+  const u = normal(tokens, channels);
+  const phi = tf.mul(normal(n * channels, width), 0.02);
+  const theta = tf.mul(normal(channels, n + 2), 0.02);
+  const p = normal(tokens, width);
+  const s = tf.ones([tokens]);
+  const alpha = tf.fill([3], 0.01);
+  const b = normal(width);
+  const pHyper = normal(tokens, n, n + 2);
+  const sHyper = tf.ones([tokens, n]);
+  const bHyper = normal(n + 2, n);
+  const row = normal(tokens, n);
+  const matrix = normal(tokens, n, n);
+  const back = (f: (...inputs: tf.Tensor[]) => tf.Tensor, inputs: tf.Tensor[], dy: tf.Tensor) => () => tf.grads(f)(inputs, dy);
+  const joined = (...parts: tf.Tensor[]) => tf.concat(parts.map((part) => part.flatten()));
+  return [
+    {
+      name: 'K1 project, mHC',
+      floats: n * channels + width + 1,
+      run: () => project(x, phi, 2, 1e-6).p,
+      composed: () => tf.clone(project(x, phi, 2, 1e-6).p),
+    },
+    {
+      name: 'K1 gradient',
+      floats: 3 * n * channels + width,
+      run: () => runKernel(PROJECT_GRADIENT, [x, phi, s, p, s, dx]),
+      composed: back((a, w) => joined(...Object.values(project(a, w, 2, 1e-6))), [x, phi], joined(p, s, dx)),
+    },
+    {
+      name: 'K1 project, HC',
+      floats: n * channels + n * (n + 3),
+      run: () => project(x, theta, 1, 1e-6).p,
+      composed: () => tf.clone(project(x, theta, 1, 1e-6).p),
+    },
+    {
+      name: 'K2 maps, mHC',
+      floats: 2 * width + 1,
+      run: () => Object.values(manifoldMaps(p, s, alpha, b, 0)),
+      composed: () => Object.values(manifoldMaps(p, s, alpha, b, 0)),
+    },
+    {
+      name: 'K2 gradient, mHC',
+      floats: 3 * width + 2,
+      run: () => runKernel(MANIFOLD_MAPS_GRADIENT, [p, s, alpha, b, row, row, matrix]),
+      composed: back(
+        (...inputs) => {
+          const { pre, post, res } = manifoldMaps(inputs[0], inputs[1], inputs[2], inputs[3], 0);
+          return joined(pre, post, res);
+        },
+        [p, s, alpha, b],
+        joined(row, row, matrix),
+      ),
+    },
+    {
+      name: 'K2 maps, HC',
+      floats: 2 * n * (n + 2) + n,
+      run: () => Object.values(hyperMaps(pHyper, sHyper, alpha, bHyper)),
+      composed: () => Object.values(hyperMaps(pHyper, sHyper, alpha, bHyper)),
+    },
+    {
+      name: 'K2 gradient, HC',
+      floats: 3 * n * (n + 2) + 2 * n,
+      run: () => runKernel(HYPER_MAPS_GRADIENT, [pHyper, sHyper, alpha, bHyper, row, row, matrix]),
+      composed: back(
+        (...inputs) => {
+          const { pre, post, res } = hyperMaps(inputs[0], inputs[1], inputs[2], inputs[3]);
+          return joined(pre, post, res);
+        },
+        [pHyper, sHyper, alpha, bHyper],
+        joined(row, row, matrix),
+      ),
+    },
+    { name: 'K3 Sinkhorn', floats: 2 * n * n, run: () => sinkhorn(matrix, OPTIONS), composed: () => composedSinkhorn(matrix, OPTIONS) },
+    {
+      name: 'K3 gradient',
+      floats: 3 * n * n,
+      run: () => runKernel(SINKHORN_GRADIENT, [matrix, matrix], { iterations: 20, epsilon: 0, deepseek: false }),
+      composed: back((logits) => composedSinkhorn(logits, OPTIONS), [matrix], matrix),
+    },
+    { name: 'K4 readStreams', floats: (n + 1) * channels + n, run: () => readStreams(row, x).u, composed: () => readStreams(row, x).u },
+    {
+      name: 'K4 gradient',
+      floats: (3 * n + 1) * channels + 2 * n,
+      run: () => runKernel(READ_STREAMS_GRADIENT, [row, x, u, dx]),
+      composed: back(
+        (h, a) => {
+          const read = readStreams(h, a);
+          return joined(read.u, read.x);
+        },
+        [row, x],
+        joined(u, dx),
+      ),
+    },
+    {
+      name: 'K5 writeStreams',
+      floats: (2 * n + 1) * channels + n * n + n,
+      run: () => writeStreams(matrix, x, row, u),
+      composed: () => writeStreams(matrix, x, row, u),
+    },
+    {
+      name: 'K5 gradient',
+      floats: (3 * n + 2) * channels + 2 * (n * n + n),
+      run: () => runKernel(WRITE_STREAMS_GRADIENT, [matrix, x, row, u, dx]),
+      composed: back((h, a, o, f) => writeStreams(h, a, o, f), [matrix, x, row, u], dx),
+    },
+  ];
+}
+
+/** Values that lie on the device are waited for by reading one. */
+async function timed(run: () => tf.Tensor | tf.Tensor[]): Promise<number> {
+  const start = performance.now();
+  const result = tf.tidy(run);
+  const first = Array.isArray(result) ? result[0] : result;
+  const probe = tf.slice(first.flatten(), [0], [1]);
+  await probe.data();
+  const time = performance.now() - start;
+  tf.dispose([result, probe]);
+  return time;
+}
+
+/** A copy on the device: `Float32Array.set` where values lie in memory, an operation elsewhere. @param floats read and written */
+function copyOf(floats: number): () => Promise<number> {
+  const half = Math.floor(floats / 2);
+  if (tf.getBackend() !== 'webgpu') {
+    const [from, to] = [new Float32Array(half).fill(1), new Float32Array(half)];
+    return async () => {
+      const start = performance.now();
+      to.set(from);
+      return performance.now() - start;
+    };
+  }
+  const from = tf.ones([half]);
+  return () => timed(() => tf.add(from, 0));
+}
+
+export async function measureKernels(
+  cases: readonly KernelCase[],
+  tokens: number,
+  rounds: number,
+  onCase: (name: string) => void,
+): Promise<KernelResult[]> {
+  const results: KernelResult[] = [];
+  for (const { name, floats, run, composed } of cases) {
+    onCase(name);
+    const copy = copyOf(floats * tokens);
+    const times: [number, number, number][] = [];
+    for (let round = -1; round < rounds; round++) {
+      const copying = await copy();
+      const undo = accelerate(tf);
+      const running = await timed(run);
+      undo();
+      const composing = await timed(composed);
+      if (round >= 0) times.push([running, copying, composing]);
+    }
+    const median = (of: (round: [number, number, number]) => number) => quantile(times.map(of), 0.5);
+    results.push({
+      name,
+      tokens,
+      bytes: 4 * floats * tokens,
+      milliseconds: median(([a]) => a),
+      copyMilliseconds: median(([, c]) => c),
+      composedMilliseconds: median(([, , c]) => c),
+      ofCopy: median(([a, c]) => c / a),
+      timesComposed: median(([a, , c]) => c / a),
+    });
+  }
+  return results;
+}

@@ -1,0 +1,101 @@
+/** accelerate(tf) as a whole: it takes back exactly what it put in, and what it puts in is deterministic, leaks nothing and survives growth. */
+import * as tf from '@tensorflow/tfjs';
+import '@tensorflow/tfjs-backend-wasm';
+import { afterEach, beforeAll, expect, test, vi } from 'vitest';
+import { accelerate } from '../../src/kernels/accelerate.ts';
+import { AdamW } from '../../src/model/adamw.ts';
+import { crossEntropy } from '../../src/model/loss.ts';
+import { createTransformer } from '../../src/model/transformer.ts';
+
+const kernels = () => new Map(['cpu', 'wasm'].flatMap((b) => tf.getKernelsForBackend(b).map((k) => [`${b} ${k.kernelName}`, k] as const)));
+
+beforeAll(async () => {
+  await tf.setBackend('wasm');
+  await tf.ready();
+});
+afterEach(() => void vi.restoreAllMocks());
+
+test('undo puts back the very configurations that were there, and says nothing on the console', () => {
+  const warn = vi.spyOn(console, 'warn');
+  const before = kernels();
+  const undo = accelerate(tf);
+  const during = kernels();
+  expect(during.get('wasm BatchMatMul')).not.toBe(before.get('wasm BatchMatMul'));
+  expect(during.has('wasm UnsortedSegmentSum')).toBe(true);
+  undo();
+  const after = kernels();
+  expect(new Set(after.keys())).toEqual(new Set(before.keys()));
+  for (const [name, kernel] of before) expect(after.get(name), name).toBe(kernel);
+  expect(warn).not.toHaveBeenCalled();
+});
+
+test('it is counted: the last undo takes it out, and an undo called twice counts once', () => {
+  const stock = tf.getKernel('BatchMatMul', 'wasm');
+  const [first, second] = [accelerate(tf), accelerate(tf)];
+  const fast = tf.getKernel('BatchMatMul', 'wasm');
+  first();
+  first();
+  expect(tf.getKernel('BatchMatMul', 'wasm')).toBe(fast);
+  second();
+  expect(tf.getKernel('BatchMatMul', 'wasm')).toBe(stock);
+});
+
+test('where threads share the memory, the wasm kernels stay the stock ones', () => {
+  const stock = tf.getKernel('BatchMatMul', 'wasm');
+  const memory = { buffer: new SharedArrayBuffer(8) };
+  const engine = () => ({ ...tf.engine(), registry: { wasm: { wasm: { asm: { memory } } } } }) as unknown as ReturnType<typeof tf.engine>;
+  const undo = accelerate({ ...tf, engine } as typeof tf);
+  expect(tf.getKernel('BatchMatMul', 'wasm')).toBe(stock);
+  undo();
+});
+
+/** Losses of some steps of a small model, all from the same seed. */
+function train(steps: number, connection: 'residual' | 'mhc' = 'residual'): number[] {
+  const model = createTransformer({ connection, depth: 2, width: 24, context: 20, heads: 2, streams: 3, seed: 5 });
+  const optimizer = new AdamW({ learningRate: 3e-3, clipNorm: 1 });
+  const x = tf.tensor2d(
+    Int32Array.from({ length: 60 }, (_, i) => (i * 37) % 256),
+    [3, 20],
+    'int32',
+  );
+  const losses: number[] = [];
+  let tensors = 0;
+  for (let i = 0; i < steps; i++) {
+    const loss = optimizer.minimize(() => crossEntropy(x, model.apply(x, { training: true }) as tf.Tensor), true) as tf.Scalar;
+    losses.push(loss.dataSync()[0]);
+    loss.dispose();
+    if (i === 0) tensors = tf.memory().numTensors;
+  }
+  expect(tf.memory().numTensors).toBe(tensors);
+  tf.dispose([x, ...model.weights.map((w) => w.read())]);
+  optimizer.dispose();
+  return losses;
+}
+
+test.each(['residual', 'mhc'] as const)(
+  '%s: training gives the losses of the stock backend, twice the same ones, and leaks no tensor',
+  (connection) => {
+    const stock = train(8, connection);
+    const undo = accelerate(tf);
+    const first = train(8, connection);
+    const second = train(8, connection);
+    undo();
+    expect(second).toEqual(first);
+    expect(first.at(-1)).toBeLessThan(first[0] - 0.5);
+    // AdamW divides by √v: the first updates magnify rounding of small gradients, so losses agree to fewer digits than one step's do.
+    for (const [i, loss] of first.entries()) expect(Math.abs(loss - stock[i])).toBeLessThan(i === 0 ? 1e-5 : 2e-3);
+  },
+);
+
+test('what it computed before the heap grew and after is the same', () => {
+  const undo = accelerate(tf);
+  const a = tf.randomNormal([70, 33], 0, 1, 'float32', 1);
+  const before = tf.matMul(a, a, true, false).dataSync();
+  const buffer = () => (tf.backend() as unknown as { wasm: { asm: { memory: { buffer: ArrayBuffer } } } }).wasm.asm.memory.buffer;
+  const small = buffer().byteLength;
+  const large = tf.zeros([small / 4 + 1]);
+  expect(buffer().byteLength).toBeGreaterThan(small);
+  expect(tf.matMul(a, a, true, false).dataSync()).toEqual(before);
+  tf.dispose([a, large]);
+  undo();
+});
