@@ -13,7 +13,8 @@ export interface WebGPUBackend extends tf.KernelBackend {
     createShaderModule(descriptor: { code: string; label: string }): object;
     createComputePipeline(descriptor: { compute: { module: object; entryPoint: string }; label: string; layout: 'auto' }): object;
   };
-  makeTensorInfo(shape: number[], dtype: tf.DataType): tf.TensorInfo;
+  makeTensorInfo(shape: number[], dtype: tf.DataType, values?: tf.BackendValues): tf.TensorInfo;
+  tensorMap: { get(dataId: object): { values: tf.BackendValues | null; resource?: object | null } };
   /** Gives a tensor its buffer, with its values if they are on the host. */
   uploadToGPU(dataId: object): void;
   runWebGPUProgram(
