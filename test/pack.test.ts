@@ -63,6 +63,13 @@ test("the tarball serves without TF.js, and runs the README's loop with it", asy
   expect(stderr).toContain('gainwatch: run my-loop: dashboard');
   expect(existsSync(join(folder, 'gainwatch-runs/my-loop.sqlite'))).toBe(true);
 
+  const optional = await run('npx', ['gainwatch', 'demo', '--backend', 'tensorflow'], { cwd: folder }).catch(
+    (error: { stderr: string }) => error,
+  );
+  expect(optional.stderr).toMatch(
+    /backend tensorflow needs the package @tensorflow\/tfjs-node, .*npm install .*@tensorflow\/tfjs-node-gpu/,
+  );
+
   // Where SQLite cannot be loaded, recording is off, said once, and all else runs.
   renameSync(join(folder, 'node_modules/libsql'), join(folder, 'node_modules/libsql.away'));
   const without = await run(process.execPath, ['loop.js'], { cwd: folder, env: { ...process.env, GAINWATCH_PORT: '0' } });

@@ -1,4 +1,6 @@
 /** Loads a TF.js backend by name and makes it fast; a package that is missing gets an error with the command that installs it. */
+import { createRequire } from 'node:module';
+import util from 'node:util';
 import { type AdapterInfo, type Device, type Gpu, requestDevice } from '../../src/kernels/webgpu/device.ts';
 
 export const BACKENDS = ['wasm', 'cpu', 'webgpu', 'tensorflow'] as const;
@@ -6,11 +8,24 @@ export type BackendName = (typeof BACKENDS)[number];
 
 /** @throws where a package is missing, or the machine has nothing to run it on */
 export async function loadBackend(name: BackendName): Promise<void> {
+  const tf = await startBackend(name);
+  // Not imported above: it needs TF.js, which `serve` runs without.
+  const { accelerate } = await import('../../src/kernels/accelerate.ts');
+  accelerate(tf);
+}
+
+/** The backend as it is, with no kernel of gainwatch. @throws as loadBackend */
+export async function startBackend(name: BackendName): Promise<typeof import('@tensorflow/tfjs')> {
   const tf = (await load('@tensorflow/tfjs', name)) as typeof import('@tensorflow/tfjs');
   if (name === 'wasm') await load('@tensorflow/tfjs-backend-wasm', name);
   if (name === 'webgpu') await loadWebGPU(tf);
   if (name === 'tensorflow') {
-    await load('@tensorflow/tfjs-node-gpu', name).catch(() => load('@tensorflow/tfjs-node', name));
+    mendUtil(util);
+    // The second one only where the first is not there: one that is there and broken has to say why.
+    await load('@tensorflow/tfjs-node-gpu', name).catch((error: Error) => {
+      if (!(error instanceof NotInstalled)) throw error;
+      return load('@tensorflow/tfjs-node', name);
+    });
   }
   let ready = false;
   let why = '';
@@ -21,9 +36,7 @@ export async function loadBackend(name: BackendName): Promise<void> {
     why = `: ${(error as Error).message}`;
   }
   if (!ready || tf.getBackend() !== name) throw new Error(`backend ${name} is installed but could not start on this machine${why}`);
-  // Not imported above: it needs TF.js, which `serve` runs without.
-  const { accelerate } = await import('../../src/kernels/accelerate.ts');
-  accelerate(tf);
+  return tf;
 }
 
 /** Dawn in place of the browser's WebGPU, and a device of ours in place of TF.js's. Once: a second device shares no tensor. */
@@ -53,15 +66,33 @@ const PACKAGES: Record<BackendName, string> = {
   tensorflow: '@tensorflow/tfjs @tensorflow/tfjs-node-gpu',
 };
 
+class NotInstalled extends Error {}
+
+/** tfjs-node 4.22 calls functions that Node 23 took out of its `util` (isNullOrUndefined) or will (isArray). */
+export function mendUtil(target: { isNullOrUndefined?: unknown; isArray?: unknown }): void {
+  target.isNullOrUndefined ??= (value: unknown) => value === null || value === undefined;
+  target.isArray ??= Array.isArray;
+}
+
+const { resolve } = createRequire(import.meta.url);
+
+function isInstalled(specifier: string): boolean {
+  try {
+    resolve(specifier);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code !== 'MODULE_NOT_FOUND';
+  }
+}
+
 async function load(specifier: string, backend: BackendName): Promise<unknown> {
+  const install = `npm install ${PACKAGES[backend]}`;
+  if (!isInstalled(specifier)) {
+    throw new NotInstalled(`backend ${backend} needs the package ${specifier}, which is not installed: ${install}`);
+  }
   try {
     return await import(specifier);
   } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
-    const install = `npm install ${PACKAGES[backend]}`;
-    if (code === 'ERR_MODULE_NOT_FOUND' && message.includes(specifier)) {
-      throw new Error(`backend ${backend} needs the package ${specifier}, which is not installed: ${install}`);
-    }
-    throw new Error(`backend ${backend}: ${specifier} could not be loaded (${message}); installed by: ${install}`);
+    throw new Error(`backend ${backend}: ${specifier} could not be loaded (${(error as Error).message}); installed by: ${install}`);
   }
 }

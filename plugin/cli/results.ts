@@ -19,9 +19,9 @@ export interface RunResult {
   maxCompositeBackwardGain: number;
   worstRowDeviation: number;
   worstColumnDeviation: number;
-  /** Mean over connections of the share of H_res off its diagonal, last step. */
+  /** Mean over connections of the share of H_res off its diagonal, last watched step. */
   offDiagonalMass: number;
-  /** Last step, bytes. */
+  /** Last watched step, bytes. */
   connectionActivations: number | null;
   branchActivations: number | null;
   allocated: number | null;
@@ -43,11 +43,11 @@ export function firstWarning(monitor: Monitor): Warning | null {
   return monitor.warnings().find(({ warning }) => warning.severity !== 'info')?.warning ?? null;
 }
 
-/** Waits for the last step to be recorded, then reads the run, which is still open: its server cannot go meanwhile. */
+/** Waits for the last watched step to be recorded, then reads the run, which is still open: its server cannot go meanwhile. */
 export async function readResults(
   url: string,
   token: string | undefined,
-  { name, losses, milliseconds, monitor }: Trainee,
+  { name, losses, milliseconds, lastWatched, monitor }: Trainee,
 ): Promise<RunResult> {
   const ask = async <T>(path: string): Promise<T> => {
     const response = await fetch(
@@ -57,7 +57,7 @@ export async function readResults(
     if (!response.ok) throw new Error(`run ${name} could not be read back: ${response.status} ${await response.text()}`);
     return (await response.json()) as T;
   };
-  for (let tries = 0; (await ask<RunDetail>('')).lastStep !== losses.length && tries < 100; tries++) await pause(100);
+  for (let tries = 0; (await ask<RunDetail>('')).lastStep !== lastWatched() && tries < 100; tries++) await pause(100);
   const largest = async (measure: MeasureKey): Promise<number> => {
     const { series } = await ask<SeriesAnswer>(`/series?measure=${measure}&points=1`);
     const values = series.flatMap((s) => s.max).filter((v): v is WireNumber => v !== null);

@@ -4,6 +4,7 @@ import { AdamW } from '../../src/model/adamw.ts';
 import { crossEntropy } from '../../src/model/loss.ts';
 import type { Batch } from '../../src/model/text.ts';
 import { createTransformer, type TransformerConfig } from '../../src/model/transformer.ts';
+import { defaultEvery } from '../probe/probe.ts';
 import { type Monitor, type WatchOptions, watch } from '../watch.ts';
 
 export interface Trainee {
@@ -12,6 +13,8 @@ export interface Trainee {
   readonly losses: number[];
   /** Of each step, with the watching. */
   readonly milliseconds: number[];
+  /** The newest step that was watched. */
+  lastWatched(): number;
   step(batch: Batch): Promise<void>;
 }
 
@@ -34,6 +37,7 @@ export async function createTrainee(name: string, recipe: Recipe, options: Watch
     monitor,
     losses,
     milliseconds,
+    lastWatched: () => losses.length - ((losses.length - 1) % defaultEvery()),
     step: async ({ inputs, targets }) => {
       const x = tf.tensor2d(inputs, [batch, config.context], 'int32');
       const y = tf.tensor2d(targets, [batch, config.context], 'int32');

@@ -14,6 +14,9 @@ import { fault, guard, type Probe, type ProbeOptions } from './state.ts';
 /** Longest row of reads on the way at the same time. */
 const READS_AT_MOST = 2;
 
+/** Every how many steps one is watched, unless told: reads block on tensorflow. */
+export const defaultEvery = (): number => (tf.getBackend() === 'tensorflow' ? 10 : 1);
+
 export function createProbe(options: ProbeOptions): Probe {
   const layers = options.connections.length;
   const probe: Probe = {
@@ -61,7 +64,7 @@ export function createProbe(options: ProbeOptions): Probe {
 /** Counts the step; looks at it if it is its turn. */
 export function beginStep(probe: Probe): void {
   probe.step++;
-  const every = probe.options.every ?? (tf.getBackend() === 'tensorflow' ? 10 : 1);
+  const every = probe.options.every ?? defaultEvery();
   guard(probe, () => {
     if (probe.gathering !== null) disposeGathering(probe.gathering);
     probe.gathering = null;

@@ -77,10 +77,6 @@ describe('demo', () => {
     [['demo', '--lr', '-1'], /--lr.*must be a number above 0/],
     [['demo', '--streams', '9'], /--streams.*from 1 to 8/],
     [['demo', '--backend', 'cuda'], /Allowed choices are wasm, cpu, webgpu, tensorflow/],
-    [
-      ['demo', '--backend', 'tensorflow'],
-      /backend tensorflow needs the package @tensorflow\/tfjs-node.*npm install .*@tensorflow\/tfjs-node-gpu/,
-    ],
     [['demo', '--text', '/no/such'], /text \/no\/such does not exist/],
     [['demo', '--host', '0.0.0.0', '--port', '0'], /give a token/],
     [['serve', '--runs', '/no/such'], /the folder \/no\/such does not exist/],

@@ -65,7 +65,10 @@ function recorded(runs: string, run = 'test') {
   return { steps, detail };
 }
 
-onEveryBackend('watch()', () => {
+onEveryBackend('watch()', (backend) => {
+  /** Every step: the default of all backends but tensorflow's, which is tested in tensorflow.test.ts. */
+  const everyStep: WatchOptions = backend === 'tensorflow' ? { every: 1 } : {};
+
   test.each(['residual', 'hc', 'hc-static', 'mhc', 'mhc-deepseek'] as const)(
     '%s: losses are bit-identical with and without, with gradients tapped too',
     async (connection) => {
@@ -75,7 +78,7 @@ onEveryBackend('watch()', () => {
       plain.dispose();
       for (const gradientGain of [false, true]) {
         const training = createTraining(connection);
-        const { monitor, runs } = await start(training.model, { optimizer: training.optimizer, gradientGain });
+        const { monitor, runs } = await start(training.model, { ...everyStep, optimizer: training.optimizer, gradientGain });
         expect(lossesOf(training, count, monitor.step)).toEqual(expected);
         await monitor.close();
         expect(monitor.counters).toMatchObject({ errors: 0, samplesDropped: 0 });
@@ -99,7 +102,7 @@ onEveryBackend('watch()', () => {
 
   test('a loop that never yields: every step is recorded, and no tensor is left after 200 of them', async () => {
     const training = createTraining('hc', 1);
-    const { monitor, runs } = await start(training.model, { optimizer: training.optimizer, gradientGain: true });
+    const { monitor, runs } = await start(training.model, { ...everyStep, optimizer: training.optimizer, gradientGain: true });
     lossesOf(training, 2, monitor.step); // slots are made
     const before = tf.memory().numTensors;
     lossesOf(training, 200, monitor.step);
@@ -113,7 +116,7 @@ onEveryBackend('watch()', () => {
   test('model.fit: every batch is a step, with its loss', async () => {
     const training = createTraining('mhc', 1);
     training.model.compile({ optimizer: training.optimizer, loss: crossEntropy });
-    const { monitor, lines, runs } = await start(training.model);
+    const { monitor, lines, runs } = await start(training.model, everyStep);
     expect(lines.some((line) => line.includes('no optimizer'))).toBe(false);
     const samples = 5 * BATCH;
     const rows = (shift: number) =>

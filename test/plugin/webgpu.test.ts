@@ -9,8 +9,6 @@ import { closeReader, openReader, readSteps } from '../../plugin/recorder/read.t
 import { temporaryFolder } from '../support/folders.ts';
 import { createTraining } from '../support/training.ts';
 
-process.env['GALLIVM_PERF'] ??= 'nopt'; // lavapipe compiles shaders for longer than they run
-
 const ready = await loadBackend('webgpu').then(
   () => true,
   (error: Error) => {

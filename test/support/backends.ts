@@ -1,22 +1,62 @@
-/** The TF.js backends this machine has, and one test body over all of them. */
+/**
+ * The TF.js backends this machine has, and one test body over all of them. cpu and wasm are always there; an optional one
+ * that does not load here is said, and its tests are skipped.
+ */
 import * as tf from '@tensorflow/tfjs';
 import '@tensorflow/tfjs-backend-wasm';
 import { afterAll, beforeAll, describe } from 'vitest';
+import { type BackendName, startBackend } from '../../dist/plugin/cli/backend.js';
 import { accelerate } from '../../src/kernels/accelerate.ts';
+import { hasKernel } from '../../src/kernels/run.ts';
+import { SINKHORN } from '../../src/kernels/sinkhorn.ts';
 
-export const BACKENDS = ['cpu', 'wasm'] as const;
+const OPTIONAL = ['webgpu', 'tensorflow'] as const satisfies BackendName[];
+const BACKENDS = ['cpu', 'wasm', ...OPTIONAL] as const;
+
+/** Those that do not load here. */
+const missing = new Set<BackendName>();
+for (const backend of OPTIONAL) if (!(await isHere(backend))) missing.add(backend);
+
+/** Loads an optional backend, and leaves cpu as the current one; says why where it cannot be. */
+async function isHere(backend: BackendName): Promise<boolean> {
+  try {
+    await startBackend(backend);
+    return true;
+  } catch (error) {
+    console.warn(`\nSKIPPED: tests on ${backend}. ${(error as Error).message}\n`);
+    return false;
+  } finally {
+    await tf.setBackend('cpu');
+  }
+}
+
+/** Does this machine have it? */
+export const has = (backend: BackendName): boolean => !missing.has(backend);
 
 /** With the kernels of gainwatch in place. */
 export function onEveryBackend(name: string, body: (backend: string) => void): void {
-  describe.each(BACKENDS)(`${name} on %s`, (backend) => {
-    let undo = () => {};
-    afterAll(() => undo());
-    beforeAll(async () => {
-      await tf.setBackend(backend);
-      await tf.ready();
-      if (tf.getBackend() !== backend) throw new Error(`backend ${backend} did not start`);
-      undo = accelerate(tf);
+  for (const backend of BACKENDS) {
+    describe.skipIf(!has(backend))(`${name} on ${backend}`, () => {
+      let undo = () => {};
+      afterAll(() => undo());
+      beforeAll(async () => {
+        await tf.setBackend(backend);
+        await tf.ready();
+        if (tf.getBackend() !== backend) throw new Error(`backend ${backend} did not start`);
+        undo = accelerate(tf);
+      });
+      body(backend);
     });
-    body(backend);
+  }
+}
+
+/** The same operations composed of stock ones. */
+export function onComposed(name: string, body: () => void): void {
+  describe(`${name}, composed`, () => {
+    beforeAll(async () => {
+      await tf.setBackend('cpu');
+      if (hasKernel(SINKHORN)) throw new Error('kernels are in place: an accelerate() was not undone');
+    });
+    body();
   });
 }

@@ -1,0 +1,156 @@
+/**
+ * watch() and the demo on libtensorflow, whose reads block, so that one step in ten is watched. Skipped, loudly, where
+ * neither @tensorflow/tfjs-node-gpu nor @tensorflow/tfjs-node loads; .ci/tensorflow.mjs makes the latter.
+ */
+import { execFile } from 'node:child_process';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import * as tf from '@tensorflow/tfjs';
+import { type WatchOptions, watch } from 'gainwatch';
+import type { ConnectionName } from 'gainwatch/model';
+import { describe, expect, test } from 'vitest';
+import { mendUtil } from '../../dist/plugin/cli/backend.js';
+import type { RunResult } from '../../plugin/cli/results.ts';
+import { recordingPath } from '../../plugin/recorder/directory.ts';
+import { closeReader, openReader, readDetail, readSteps } from '../../plugin/recorder/read.ts';
+import type { StepReport } from '../../src/telemetry/report.ts';
+import { has } from '../support/backends.ts';
+import { runCommand } from '../support/demo.ts';
+import { temporaryFolder } from '../support/folders.ts';
+import { readmeBlocks } from '../support/readme.ts';
+import { createTraining, lossesOf } from '../support/training.ts';
+
+const BACKEND_MODULE = fileURLToPath(new URL('../../dist/plugin/cli/backend.js', import.meta.url));
+
+function recorded(path: string): { reports: StepReport[]; outcome: string | null | undefined } {
+  const reader = openReader(path);
+  const reports = [...readSteps(reader)].map(({ report }) => report);
+  const outcome = readDetail(reader)?.outcome;
+  closeReader(reader);
+  return { reports, outcome };
+}
+
+/** Largest difference, relative where values are above 1; NaN equals NaN. */
+function difference(actual: ArrayLike<number>, expected: ArrayLike<number>): number {
+  const one = (a: number, b: number) => (Number.isNaN(a) && Number.isNaN(b) ? 0 : Math.abs(a - b) / Math.max(1, Math.abs(b)));
+  return Math.max(...Array.from(actual, (value, k) => one(value, expected[k])));
+}
+
+/** Trains, watched; how many tensors the steps after the second left behind. */
+async function trainWatched(connection: ConnectionName, steps: number, options: WatchOptions) {
+  const runs = temporaryFolder();
+  const training = createTraining(connection);
+  const { optimizer } = training;
+  const monitor = await watch(training.model, { run: 'test', runs, port: 0, tokens: 8, log: () => {}, optimizer, ...options });
+  const losses = lossesOf(training, 2, monitor.step); // the optimizer's slots are made
+  const before = tf.memory().numTensors;
+  losses.push(...lossesOf(training, steps - 2, monitor.step));
+  const leaked = tf.memory().numTensors - before;
+  await monitor.close();
+  training.dispose();
+  return { losses, leaked, counters: monitor.counters, ...recorded(recordingPath(runs, 'test')) };
+}
+
+describe.skipIf(!has('tensorflow'))('watch() on tensorflow', () => {
+  test.each(['residual', 'hc', 'mhc'] as const)(
+    '%s: losses are bit-identical, nothing leaks, the measures come at every tenth step',
+    async (connection) => {
+      const steps = 23;
+      await tf.setBackend('tensorflow');
+      const plain = createTraining(connection);
+      const expected = lossesOf(plain, steps);
+      plain.dispose();
+      for (const gradientGain of [false, true]) {
+        const { losses, leaked, counters, reports, outcome } = await trainWatched(connection, steps, { gradientGain });
+        expect(losses).toEqual(expected);
+        expect(leaked).toBe(0);
+        expect(counters).toMatchObject({ errors: 0, samplesDropped: 0 });
+        expect(outcome).toBe('completed');
+        expect(reports.map((r) => r.step)).toEqual([1, 11, 21]);
+        for (const report of reports) {
+          expect(report.loss).toBe(expected[report.step - 1]);
+          expect(report.gradientNorm).toBeGreaterThan(0);
+          expect([...report.nonfinite]).toEqual([0, 0, 0, 0]);
+          expect(report.memory?.totals['optimizer']).toBe(2 * (report.memory?.totals['parameters'] ?? 0));
+          if (connection !== 'residual') expect(report.memory?.totals['activations']).toBeGreaterThan(0);
+        }
+      }
+    },
+  );
+
+  test('`every` is what it is told to be', async () => {
+    await tf.setBackend('tensorflow');
+    const { reports } = await trainWatched('hc', 9, { every: 4 });
+    expect(reports.map((r) => r.step)).toEqual([1, 5, 9]);
+  });
+
+  test.each(['hc', 'mhc'] as const)('%s: the measures are those that cpu gives', async (connection) => {
+    const reportsOn = async (backend: string) => {
+      await tf.setBackend(backend);
+      return (await trainWatched(connection, 4, { every: 1, gradientGain: true })).reports;
+    };
+    const [expected, got] = [await reportsOn('cpu'), await reportsOn('tensorflow')];
+    expect(got).toHaveLength(4);
+    got.forEach((report, i) => {
+      // The same float32 sums in another order. Adam's first updates are near lr times the sign of the gradient: where that is
+      // near 0, a rounding becomes an update. The gradients' gain shows it most: 3e-4 was seen.
+      expect(difference(report.measures, expected[i].measures)).toBeLessThan(1e-3);
+      expect(difference(report.mapping, expected[i].mapping)).toBeLessThan(1e-4);
+      expect(difference([report.gradientNorm!], [expected[i].gradientNorm!])).toBeLessThan(1e-4);
+      expect(report.memory?.totals['activations']).toBeGreaterThan(0);
+    });
+  });
+});
+
+describe.skipIf(!has('tensorflow'))('gainwatch demo --backend tensorflow', () => {
+  test('trains three models, watches every tenth step of each, and does not wait for those it did not watch', async () => {
+    const runs = temporaryFolder();
+    const size = ['--steps', '15', '--depth', '1', '--width', '8', '--streams', '2'];
+    const { code, stdout, stderr } = await runCommand([
+      ...['demo', '--backend', 'tensorflow', ...size, '--port', '0', '--exit', '--json', '--runs', runs],
+    ]);
+    expect(code, stderr).toBe(0);
+    const results = JSON.parse(stdout) as RunResult[];
+    expect(results.map((r) => r.run)).toEqual(['hc', 'mhc', 'residual']);
+    for (const result of results) {
+      expect(result).toMatchObject({ steps: 15, samplesDropped: 0, errors: 0 });
+      const { reports, outcome } = recorded(join(runs, `${result.run}.sqlite`));
+      expect(reports.map((r) => r.step)).toEqual([1, 11]);
+      expect(outcome).toBe('completed');
+    }
+    const [, mhc, residual] = results;
+    expect(Math.abs(mhc.maxCompositeForwardGain - 1)).toBeLessThan(1e-5);
+    expect(mhc.offDiagonalMass).toBeGreaterThan(0);
+    expect(residual).toMatchObject({ maxCompositeForwardGain: 1, maxCompositeBackwardGain: 1, offDiagonalMass: 0 });
+  }, 30_000); // its wait was 10 s for each model
+});
+
+describe('Node 23 and newer, whose util lacks what tfjs-node calls', () => {
+  test('what is missing is put in, what is there stays', () => {
+    const there = () => false;
+    const target: { isNullOrUndefined?: (value: unknown) => boolean; isArray: (value: unknown) => boolean } = { isArray: there };
+    mendUtil(target);
+    expect([null, undefined, 0, '', false].map((value) => target.isNullOrUndefined?.(value))).toEqual([true, true, false, false, false]);
+    expect(target.isArray).toBe(there);
+  });
+
+  const byDemo = `
+    const { loadBackend } = await import(${JSON.stringify(BACKEND_MODULE)});
+    await loadBackend('tensorflow');
+    const tf = await import('@tensorflow/tfjs');`;
+  const byReadme = readmeBlocks('js')
+    .find((code) => code.includes('tfjs-node-gpu'))!
+    .replace('tfjs-node-gpu', 'tfjs-node');
+
+  test.skipIf(!has('tensorflow')).each([
+    ['the demo', byDemo],
+    ["the README's lines", byReadme],
+  ])('%s: the backend loads and computes', async (_name, load) => {
+    const lacking = "const bare = process.getBuiltinModule('node:util'); delete bare.isNullOrUndefined;";
+    const values = 'tf.topk(tf.tensor1d([3, 9, 4]), 1).values.dataSync()[0], tf.concat([[1], [2]]).dataSync().join()';
+    const program = `${lacking}\n${load}\nconsole.log(tf.getBackend(), ${values});`;
+    const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', program]);
+    expect(stdout.trim()).toBe('tensorflow 9 1,2');
+  });
+});
