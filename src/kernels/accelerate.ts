@@ -12,6 +12,7 @@ import { type Registry, replaceKernel } from './replace.ts';
 import { WASM_CONNECTIONS } from './wasm/connections.ts';
 import { canLoad } from './wasm/module.ts';
 import { WASM_OPERATIONS } from './wasm/operations.ts';
+import type { Replacement } from './wasm/replacement.ts';
 import { WASM_REPLACEMENTS } from './wasm/stock.ts';
 import { WEBGPU_KERNELS } from './webgpu/kernels.ts';
 
@@ -29,41 +30,46 @@ const KERNELS: readonly tfjs.KernelConfig[] = [
   ...WEBGPU_KERNELS,
 ];
 
-/** One entry for each thing in force: how to put back what was there. */
-let undo: (() => void)[] = [];
+/** What is in force, by backend and name: each puts back what was there. */
+const inForce = new Map<string, () => void>();
 let users = 0;
 
 /**
- * Call it once the backend is ready. Where the wasm backend's memory is shared by threads (a browser under cross-origin
- * isolation), its kernels stay the stock ones.
+ * Call it once the backend is ready; again, where another one has come. Where wasm has no SIMD, or its memory is shared by
+ * threads (a browser under cross-origin isolation), the wasm kernels stay the stock ones.
  * @returns takes all of it out again, when as many have been called as accelerate was
  */
 export function accelerate(tf: TensorFlow): () => void {
-  if (users++ === 0) {
-    const wasm: object | undefined = tf.engine().registry['wasm'];
-    const usable = wasm === undefined || canLoad(wasm);
-    for (const kernel of KERNELS) if (kernel.backendName !== 'wasm' || usable) undo.push(replaceKernel(tf, kernel));
-    if (usable) {
-      for (const { kernelName, kernelFunc } of WASM_REPLACEMENTS) {
-        const before = tf.getKernel(kernelName, 'wasm') as tfjs.KernelConfig | undefined;
-        const stock: tfjs.KernelFunc = before?.kernelFunc ?? missing(kernelName);
-        // setupFunc and disposeFunc stay: the stock kernel still has to be made ready where ours calls it.
-        undo.push(replaceKernel(tf, { ...before, kernelName, backendName: 'wasm', kernelFunc: (params) => kernelFunc(params, stock) }));
-      }
-    }
-  }
+  users++;
+  const wasm: object | undefined = tf.engine().registry['wasm'];
+  const usable = wasm !== undefined && canLoad(wasm);
+  for (const kernel of KERNELS) if (kernel.backendName !== 'wasm' || usable) place(tf, kernel);
+  if (usable) for (const replacement of WASM_REPLACEMENTS) place(tf, replacing(tf, replacement));
   let done = false;
   return () => {
     if (done) return;
     done = true;
     if (--users > 0) return;
-    for (const restore of undo.reverse()) restore();
-    undo = [];
+    for (const restore of inForce.values()) restore();
+    inForce.clear();
   };
+}
+
+/** Keeps the stock kernel's setupFunc and disposeFunc: it has to be made ready where ours calls it. */
+function replacing(tf: TensorFlow, { kernelName, kernelFunc }: Replacement): tfjs.KernelConfig {
+  const before = tf.getKernel(kernelName, 'wasm') as tfjs.KernelConfig | undefined;
+  const stock: tfjs.KernelFunc = before?.kernelFunc ?? missing(kernelName);
+  return { ...before, kernelName, backendName: 'wasm', kernelFunc: (params) => kernelFunc(params, stock) };
 }
 
 function missing(kernelName: string): tfjs.KernelFunc {
   return () => {
     throw new Error(`kernel ${kernelName}: the wasm backend has none of its own for these inputs`);
   };
+}
+
+/** Registers a kernel in the place of the one before it, if there was one. What is in force already stays. */
+function place(tf: TensorFlow, kernel: tfjs.KernelConfig): void {
+  const key = `${kernel.backendName} ${kernel.kernelName}`;
+  if (!inForce.has(key)) inForce.set(key, replaceKernel(tf, kernel));
 }

@@ -42,11 +42,23 @@ test('it is counted: the last undo takes it out, and an undo called twice counts
 
 test('where threads share the memory, the wasm kernels stay the stock ones', () => {
   const stock = tf.getKernel('BatchMatMul', 'wasm');
-  const memory = { buffer: new SharedArrayBuffer(8) };
+  const memory = new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true });
   const engine = () => ({ ...tf.engine(), registry: { wasm: { wasm: { asm: { memory } } } } }) as unknown as ReturnType<typeof tf.engine>;
   const undo = accelerate({ ...tf, engine } as typeof tf);
   expect(tf.getKernel('BatchMatMul', 'wasm')).toBe(stock);
   undo();
+});
+
+test('called before the wasm backend is there, it leaves wasm alone; called again, it does the rest', () => {
+  const stock = tf.getKernel('BatchMatMul', 'wasm');
+  const engine = () => ({ ...tf.engine(), registry: {} }) as unknown as ReturnType<typeof tf.engine>;
+  const early = accelerate({ ...tf, engine } as typeof tf);
+  expect(tf.getKernel('BatchMatMul', 'wasm')).toBe(stock);
+  const late = accelerate(tf);
+  expect(tf.getKernel('BatchMatMul', 'wasm')).not.toBe(stock);
+  early();
+  late();
+  expect(tf.getKernel('BatchMatMul', 'wasm')).toBe(stock);
 });
 
 /** Losses of some steps of a small model, all from the same seed. */

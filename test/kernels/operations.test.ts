@@ -36,12 +36,13 @@ describe('causalAttention', () => {
     causalAttention(qkv, heads),
     tf.grad((x: tf.Tensor) => weighed(causalAttention(x, heads), 3))(qkv),
   ];
-  // Rows are taken in blocks of 64.
+  // Rows are taken in blocks of 32.
   test.each([
     [1, 1, 1, 1],
     [2, 5, 3, 4],
     [1, 9, 2, 7],
     [2, 64, 4, 16],
+    [1, 33, 1, 3],
     [1, 65, 1, 3],
     [1, 131, 2, 5],
   ])('B %i, T %i, H %i, C/H %i', (batch, time, heads, size) =>

@@ -24,6 +24,7 @@ interface Memory {
 
 /** src is compiled without the DOM's types, which is where these are declared. */
 declare const WebAssembly: {
+  validate(bytes: Uint8Array): boolean;
   Module: new (bytes: Uint8Array) => object;
   Instance: new (module: object, imports: { env: { memory: Memory } }) => { exports: unknown };
 };
@@ -36,13 +37,15 @@ interface Loaded {
   scratchBytes: number;
 }
 
+const bytes = () => Uint8Array.from(atob(BINARY), (c) => c.charCodeAt(0));
+
 const loaded = new WeakMap<object, Loaded>();
 
 /** The module on this backend's memory, made at the first call. */
 function load(backend: WasmBackend): Loaded {
   let entry = loaded.get(backend);
   if (entry === undefined) {
-    const module = new WebAssembly.Module(Uint8Array.from(atob(BINARY), (c) => c.charCodeAt(0)));
+    const module = new WebAssembly.Module(bytes());
     const { exports } = new WebAssembly.Instance(module, { env: { memory: backend.wasm.asm.memory } });
     entry = { functions: exports as Functions, scratch: 0, scratchBytes: 0 };
     loaded.set(backend, entry);
@@ -86,10 +89,10 @@ export function scratch(backend: unknown, bytes: number): number {
 }
 
 /**
- * Can the module run on this backend? Not where its threads share the memory (a browser under cross-origin isolation): a
- * module must say at its build whether it takes shared memory.
+ * Can the module run on this backend? Not where there is no SIMD, and not where threads share the memory (a browser under
+ * cross-origin isolation): a module must say at its build whether it takes shared memory.
  */
 export function canLoad(backend: object): boolean {
   const { memory } = (backend as WasmBackend).wasm.asm;
-  return memory.buffer instanceof ArrayBuffer;
+  return memory.buffer instanceof ArrayBuffer && WebAssembly.validate(bytes());
 }

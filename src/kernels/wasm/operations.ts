@@ -41,7 +41,7 @@ const attention = wasmKernel<'qkv', { heads: number }>(
 );
 
 /** Rows of scores that attentionGradient holds at once: BLOCK of assembly/attention.ts. */
-const ATTENTION_BLOCK = 64;
+const ATTENTION_BLOCK = 32;
 
 const attentionGradient = wasmKernel<'qkv' | 'probabilities' | 'dy'>(
   ATTENTION_GRADIENT,

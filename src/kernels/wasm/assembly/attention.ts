@@ -5,7 +5,7 @@
 import { matMul } from './matMul';
 import { exp4, maxLanes, sumLanes } from './simd';
 
-const BLOCK: i32 = 64;
+const BLOCK: i32 = 32;
 
 /**
  * @param qkv [batch, time, 3, heads, size]
@@ -13,7 +13,16 @@ const BLOCK: i32 = 64;
  * @param probabilities [batch, heads, time, time], 0 above the diagonal
  * @param scratch matMul's
  */
-export function attention(qkv: usize, out: usize, probabilities: usize, batch: i32, time: i32, heads: i32, size: i32, scratch: usize): void {
+export function attention(
+  qkv: usize,
+  out: usize,
+  probabilities: usize,
+  batch: i32,
+  time: i32,
+  heads: i32,
+  size: i32,
+  scratch: usize,
+): void {
   const channels = heads * size;
   const ld = 3 * channels;
   const scale = <f32>(1 / Math.sqrt(<f64>size));

@@ -1,4 +1,4 @@
-/** Small things over four floats at a time that several functions share: AssemblyScript, all of it inlined or called with values. */
+/** Small things over four floats at a time that several functions share: AssemblyScript. */
 
 /** The four lanes added up, pairwise. */
 // @ts-ignore: a decorator of AssemblyScript
@@ -39,7 +39,8 @@ export function exp4(x: v128): v128 {
 }
 
 /**
- * ln x for x ≥ 2⁻¹⁰²², within 1e-13; +Infinity and NaN stay. AssemblyScript's own Math.log has a table, which would be a data segment.
+ * ln x for x ≥ 2⁻¹⁰²², within 1e-13; +Infinity and NaN stay. AssemblyScript's own Math.log has a table, which would be a data
+ * segment.
  * x = 2^n m with m in [√½, √2], and ln m = 2 artanh s with s = (m − 1) / (m + 1), |s| < 0.172.
  */
 export function logarithm(x: f64): f64 {
