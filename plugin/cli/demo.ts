@@ -3,6 +3,7 @@
  * and says what came of it. Loads TF.js: reached lazily, after the backend.
  */
 import { setImmediate as turn } from 'node:timers/promises';
+import type { RecomputeMode } from '../../src/connections/recompute.ts';
 import { createBatches } from '../../src/model/text.ts';
 import type { ConnectionName } from '../../src/model/transformer.ts';
 import { createProgress } from './progress.ts';
@@ -18,6 +19,7 @@ export interface DemoOptions {
   /** Learning rate. */
   lr: number;
   seed: number;
+  recompute: RecomputeMode;
   text: string | undefined;
   /** Until the composite gain of HC has passed this, but no longer than `steps`; null: all steps. */
   untilGain: number | null;
@@ -35,12 +37,12 @@ const LINGER_SECONDS = 2e6;
 
 /** @returns false where the demo's promise did not hold (a gain was not reached) */
 export async function demo(options: DemoOptions): Promise<boolean> {
-  const { steps, depth, width, streams, seed, untilGain, runs, server } = options;
+  const { steps, depth, width, streams, seed, recompute, untilGain, runs, server } = options;
   const say = (line: string) => process.stderr.write(`${line}\n`);
   const text = loadText(options.text);
   const trainees: Trainee[] = [];
   for (const connection of TRAINED) {
-    const model = { connection, depth, width, context: CONTEXT, heads: width % 4 === 0 ? 4 : 1, streams, seed };
+    const model = { connection, depth, width, context: CONTEXT, heads: width % 4 === 0 ? 4 : 1, streams, seed, recompute };
     const log = (line: string) => {
       // The address is said once, for all three.
       if (!line.startsWith(`run ${connection}: dashboard`)) say(`gainwatch: ${line}`);
@@ -50,7 +52,9 @@ export async function demo(options: DemoOptions): Promise<boolean> {
     if (trainees.length === 0) {
       const { url } = trainee.monitor;
       say(`Dashboard  ${url}${server.token === undefined ? '' : '?token=…'}\nMetrics    ${url}metrics\n`);
-      say(`Training ${TRAINED.join(', ')}: ${depth} blocks, C = ${width}, n = ${streams}, lr ${options.lr}, seed ${seed}`);
+      say(
+        `Training ${TRAINED.join(', ')}: ${depth} blocks, C = ${width}, n = ${streams}, lr ${options.lr}, seed ${seed}, recompute ${recompute}`,
+      );
       say(`Text: ${(text.bytes.length / 2 ** 20).toFixed(1)} MiB, ${text.source}\n`);
     }
     trainees.push(trainee);

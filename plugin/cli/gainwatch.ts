@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 /** The command line: reads the arguments and calls the command. TF.js is loaded only where a model is trained. */
 import { Command, Option } from 'commander';
+import type { RecomputeMode } from '../../src/connections/recompute.ts';
 import { packageVersion } from '../service.ts';
 import { BACKENDS, type BackendName, loadBackend } from './backend.ts';
 import type { DemoOptions } from './demo.ts';
@@ -19,6 +20,9 @@ const withServer = (command: Command): Command => {
   return command;
 };
 
+/** Not those of src/connections: that loads TF.js. */
+const RECOMPUTE = ['none', 'connections', 'blocks'] as const satisfies readonly RecomputeMode[];
+
 interface DemoFlags extends ServerFlags {
   backend: BackendName;
   steps?: number;
@@ -27,6 +31,7 @@ interface DemoFlags extends ServerFlags {
   streams: number;
   lr: number;
   seed: number;
+  recompute: RecomputeMode;
   text?: string;
   runs: string;
   long: boolean;
@@ -48,6 +53,14 @@ withServer(
     .option('--streams <number>', 'n, 1 to 8', wholeNumber(1, 8), 4)
     .option('--lr <rate>', 'learning rate', positive, 6e-3)
     .option('--seed <number>', 'of weights and order of the text', wholeNumber(0), 1)
+    .addOption(
+      new Option(
+        '--recompute <mode>',
+        "computed again in the backward pass instead of kept: 'connections' only the mixing of the streams, 'blocks' whole blocks",
+      )
+        .choices(RECOMPUTE)
+        .default('none'),
+    )
     .option('--text <path>', 'file or folder to train on (default: Markdown and type declarations in node_modules)')
     .option('--long', 'train a deeper, narrower model until the composite gain of HC has passed 1000', false)
     .option('--json', 'print the results as JSON', false)
@@ -64,6 +77,7 @@ withServer(
     streams: flags.streams,
     lr: flags.lr,
     seed: flags.seed,
+    recompute: flags.recompute,
     text: flags.text,
     untilGain: flags.long ? 1000 : null,
     exit: flags.exit,

@@ -2,9 +2,9 @@
 import * as tf from '@tensorflow/tfjs';
 import type { ConnectionObserver } from '../../src/connections/observer.ts';
 import { MAX_STREAMS } from '../../src/connections/shapes.ts';
+import { isRerunning, isTapeOn, offTape } from '../../src/kernels/tape.ts';
 import type { OwnConnection, WatchedConnection } from './connections.ts';
-import { markTape, savedBytes, type TapeMark } from './memory.ts';
-import { offTape } from './offTape.ts';
+import { firstBytes, markTape, savedBytes, type TapeMark } from './memory.ts';
 import { type Gradients, gradientsByName, learningRateOf } from './optimizer.ts';
 import { overrideMethod } from './override.ts';
 import { gather, gatherGradient, gatherGradientSquares, gatherLogitGradients } from './sampling.ts';
@@ -16,11 +16,13 @@ export function createObserver(probe: Probe, l: number, { info }: WatchedConnect
   let begin: TapeMark = { length: -1 };
   let branchBegin = begin;
   let branchEnd = begin;
+  /** Bytes of the streams that a block's rerun begins with. */
+  let kept = 0;
   /** A residual connection has one stream, `[..., C]`. */
   const rowOf = (x: tf.Tensor) => (info.kind === 'residual' ? x.shape.at(-1)! : x.shape.at(-1)! * x.shape.at(-2)!);
   /** An identity that sees the gradient on its way back. */
   const tap = (x: tf.Tensor, side: 0 | 1): tf.Tensor => {
-    if (!gradientGain || tf.engine().state.gradientDepth === 0) return x;
+    if (!gradientGain || !isTapeOn()) return x;
     return tf.customGrad((...args: (tf.Tensor | tf.GradSaveFunc)[]) => ({
       value: tf.clone(args[0] as tf.Tensor),
       gradFunc: (dy: tf.Tensor) => {
@@ -31,9 +33,18 @@ export function createObserver(probe: Probe, l: number, { info }: WatchedConnect
       },
     }))(x);
   };
+  // Under recompute of whole blocks all this happens twice. The first time is looked at; the tape, and with it the
+  // gradient, is there the second time only.
   return {
+    kept: (x) => {
+      guard(probe, () => {
+        const { counting, known, weights } = probe.memory;
+        if (counting && !isRerunning()) kept = firstBytes(x, known, weights);
+      });
+    },
     enter: (x) => {
       if (probe.gathering === null) return x;
+      if (isRerunning()) return tap(x, 0);
       guard(probe, () => {
         begin = markTape();
         input = x;
@@ -41,7 +52,7 @@ export function createObserver(probe: Probe, l: number, { info }: WatchedConnect
       return tap(x, 0);
     },
     branch: (run) => {
-      if (probe.gathering === null) return run();
+      if (probe.gathering === null || isRerunning()) return run();
       guard(probe, () => {
         branchBegin = markTape();
       });
@@ -52,6 +63,7 @@ export function createObserver(probe: Probe, l: number, { info }: WatchedConnect
       return result;
     },
     leave: (output, mapping, logits) => {
+      if (probe.gathering !== null && isRerunning()) return tap(output, 1);
       if (probe.gathering === null || input === null) return output;
       guard(probe, () => {
         const { gathering, memory } = probe;
@@ -65,7 +77,8 @@ export function createObserver(probe: Probe, l: number, { info }: WatchedConnect
           const count = (from: TapeMark, to: TapeMark) => savedBytes(from, to, memory.known, memory.weights);
           const before = count(begin, branchBegin);
           memory.branchActivations[l] = count(branchBegin, branchEnd);
-          memory.activations[l] = before + count(branchEnd, end);
+          memory.activations[l] = kept + before + count(branchEnd, end);
+          kept = 0;
         } else if (shape !== memory.shapes[l]) memory.stale = true;
       });
       input = null;
@@ -86,7 +99,7 @@ export function hookOwn(probe: Probe, l: number, own: OwnConnection): () => void
 }
 
 export function observeOwn(probe: Probe, l: number, tensor: tf.Tensor): void {
-  if (probe.gathering === null) return;
+  if (probe.gathering === null || isRerunning()) return;
   guard(probe, () => {
     const { info, own } = probe.options.connections[l];
     const { gathering } = probe;

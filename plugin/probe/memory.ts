@@ -24,13 +24,16 @@ const bytesOf = (tensor: tf.Tensor): number => tensor.size * tf.util.bytesPerEle
 export function savedBytes(from: TapeMark, to: TapeMark, known: Set<object>, weights: Set<object>): number {
   let bytes = 0;
   for (const node of tf.engine().state.activeTape.slice(from.length, to.length)) {
-    for (const tensor of node.saved ?? []) {
-      if (known.has(tensor.dataId) || weights.has(tensor.dataId)) continue;
-      known.add(tensor.dataId);
-      bytes += bytesOf(tensor);
-    }
+    for (const tensor of node.saved ?? []) bytes += firstBytes(tensor, known, weights);
   }
   return bytes;
+}
+
+/** Bytes of a buffer that was not met before and is no weight, else 0. */
+export function firstBytes(tensor: tf.Tensor, known: Set<object>, weights: Set<object>): number {
+  if (known.has(tensor.dataId) || weights.has(tensor.dataId)) return 0;
+  known.add(tensor.dataId);
+  return bytesOf(tensor);
 }
 
 /** Buffers of all variables the engine knows. */

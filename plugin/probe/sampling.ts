@@ -15,9 +15,9 @@ import {
   squaresTensor,
 } from '../../src/kernels/sampleConnection.ts';
 import { squaredNorm } from '../../src/kernels/squaredNorm.ts';
+import { offTape } from '../../src/kernels/tape.ts';
 import { seededRandom } from '../../src/model/random.ts';
 import type { StepSample } from '../../src/telemetry/sample.ts';
-import { offTape } from './offTape.ts';
 import {
   bufferGradient,
   bufferGradientSquares,

@@ -4,9 +4,9 @@
  */
 import * as tf from '@tensorflow/tfjs';
 import { type ConnectionTensors, sampleSize, tokenPositions } from '../../src/kernels/sampleConnection.ts';
+import { offTape } from '../../src/kernels/tape.ts';
 import type { WebGPUBackend } from '../../src/kernels/webgpu/program.ts';
 import { copyInto, currentWebGPU, sampleInto, squaredNormOf, squaresInto, uncounted } from '../../src/kernels/webgpu/sample.ts';
-import { offTape } from './offTape.ts';
 
 /** Values of the buffer whose sum is meant. */
 export interface Place {

@@ -1,8 +1,10 @@
 /** Hyper-Connections (HC, arXiv 2409.19606) as a function over tensors; the layer is in layers.ts. */
 import type { Tensor } from '@tensorflow/tfjs';
-import { type Coefficients, hyperMaps, staticMaps } from '../kernels/maps.ts';
+import { hyperMaps, staticMaps } from '../kernels/maps.ts';
 import { project } from '../kernels/project.ts';
-import { readStreams, writeStreams } from '../kernels/streams.ts';
+import { readStreams } from '../kernels/streams.ts';
+import type { RecomputeBlock } from './block.ts';
+import { connect, type Open } from './connect.ts';
 import { type ConnectionObserver, unobserved } from './observer.ts';
 import type { Branch } from './residual.ts';
 import { checkShape, checkStreams } from './shapes.ts';
@@ -20,6 +22,8 @@ export interface HyperOptions {
   /** ε inside the RMS; 1e-6 unless given. */
   normEps?: number;
   observer?: ConnectionObserver;
+  /** The block it is rerun with in the backward pass; null, or not given: all is kept. */
+  block?: RecomputeBlock | null;
 }
 
 /**
@@ -30,7 +34,7 @@ export interface HyperOptions {
  * @throws if a shape does not fit, naming it
  */
 export function hyperConnection(x: Tensor, branch: Branch, parameters: HyperParameters, options: HyperOptions = {}): Tensor {
-  const { normEps = 1e-6, observer = unobserved } = options;
+  const { normEps = 1e-6, observer = unobserved, block = null } = options;
   const { theta, alpha, b } = parameters;
   const [n, channels] = checkStreams('hyperConnection', x);
   checkShape('hyperConnection', 'b', b, [n + 2, n]);
@@ -39,17 +43,12 @@ export function hyperConnection(x: Tensor, branch: Branch, parameters: HyperPara
   }
   if (theta !== null) checkShape('hyperConnection', 'theta', theta, [channels, n + 2]);
   if (alpha !== null) checkShape('hyperConnection', 'alpha', alpha, [3]);
-  const input = observer.enter(x);
-  let streams = input;
-  let coefficients: Coefficients;
-  if (theta === null || alpha === null) coefficients = staticMaps(b, x.shape.slice(0, -2));
-  else {
-    const projected = project(input, theta, 1, normEps);
-    streams = projected.x;
-    coefficients = hyperMaps(projected.p, projected.s, alpha, b);
-  }
-  const { pre, post, res } = coefficients;
-  const read = readStreams(pre, streams);
-  const output = observer.branch(() => branch(read.u));
-  return observer.leave(writeStreams(res, read.x, post, output), res, null);
+  const dynamic = theta !== null && alpha !== null;
+  const open: Open = (streams, [bias, ...moving]) => {
+    const projected = dynamic ? project(streams, moving[0], 1, normEps) : null;
+    const { pre, post, res } =
+      projected === null ? staticMaps(bias, streams.shape.slice(0, -2)) : hyperMaps(projected.p, projected.s, moving[1], bias);
+    return { ...readStreams(pre, projected?.x ?? streams), res, post, logits: null };
+  };
+  return connect(x, branch, open, dynamic ? [b, theta, alpha] : [b], observer, block);
 }

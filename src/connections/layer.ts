@@ -4,6 +4,7 @@
  */
 import * as tf from '@tensorflow/tfjs';
 import type { ConnectionKind, Convention } from '../telemetry/sample.ts';
+import type { RecomputeBlock } from './block.ts';
 import { type ConnectionObserver, unobserved } from './observer.ts';
 import { MAX_STREAMS } from './shapes.ts';
 
@@ -32,6 +33,8 @@ export abstract class ConnectionLayer extends tf.layers.Layer {
   readonly branch: tf.layers.Layer;
   /** Looks into each call; set by a monitor, `unobserved` otherwise. */
   observer: ConnectionObserver = unobserved;
+  /** Set by a ConnectionStack while it applies the layer: what it is rerun with in the backward pass. */
+  block: RecomputeBlock | null = null;
 
   constructor(config: ConnectionConfig) {
     super(config);
@@ -106,10 +109,10 @@ export abstract class ConnectionLayer extends tf.layers.Layer {
 }
 
 /** A layer from its serialised form, by the classes registered with TF.js. */
-function restoreLayer(serialised: tf.serialization.ConfigDict): tf.layers.Layer {
+export function restoreLayer(serialised: tf.serialization.ConfigDict): tf.layers.Layer {
   const name = serialised['className'] as string;
   const registered = tf.serialization.SerializationMap.getMap().classNameMap[name];
-  if (registered == null) throw new Error(`branch: the class ${name} is not registered (tf.serialization.registerClass)`);
+  if (registered == null) throw new Error(`the layer class ${name} is not registered (tf.serialization.registerClass)`);
   const [classOf, fromConfig] = registered;
   return fromConfig(classOf, serialised['config'] as tf.serialization.ConfigDict) as tf.layers.Layer;
 }

@@ -74,7 +74,7 @@ export class HyperConnection extends ConnectionLayer {
         oneTensor(inputs),
         this.runBranch(kwargs),
         { theta: this.theta?.read() ?? null, alpha: this.alpha?.read() ?? null, b: this.b.read() },
-        { normEps: this.normEps, observer: this.observer },
+        { normEps: this.normEps, observer: this.observer, block: this.block },
       ),
     );
   }
@@ -164,6 +164,7 @@ export class ManifoldConnection extends ConnectionLayer {
           epsilon: this.epsilon,
           normEps: this.normEps,
           observer: this.observer,
+          block: this.block,
         },
       ),
     );

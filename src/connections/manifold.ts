@@ -3,8 +3,10 @@ import type { Tensor } from '@tensorflow/tfjs';
 import { manifoldMaps } from '../kernels/maps.ts';
 import { project } from '../kernels/project.ts';
 import { sinkhorn } from '../kernels/sinkhorn.ts';
-import { readStreams, writeStreams } from '../kernels/streams.ts';
+import { readStreams } from '../kernels/streams.ts';
 import type { Convention } from '../telemetry/sample.ts';
+import type { RecomputeBlock } from './block.ts';
+import { connect, type Open } from './connect.ts';
 import { type ConnectionObserver, unobserved } from './observer.ts';
 import type { Branch } from './residual.ts';
 import { checkShape, checkStreams } from './shapes.ts';
@@ -28,6 +30,8 @@ export interface ManifoldOptions {
   /** ε inside the RMS; 1e-6 unless given. */
   normEps?: number;
   observer?: ConnectionObserver;
+  /** The block it is rerun with in the backward pass; null, or not given: all is kept. */
+  block?: RecomputeBlock | null;
 }
 
 /**
@@ -38,7 +42,7 @@ export interface ManifoldOptions {
  * @throws if a shape or an option does not fit, naming it
  */
 export function manifoldConnection(x: Tensor, branch: Branch, parameters: ManifoldParameters, options: ManifoldOptions = {}): Tensor {
-  const { convention = 'paper', iterations = 20, normEps = 1e-6, observer = unobserved } = options;
+  const { convention = 'paper', iterations = 20, normEps = 1e-6, observer = unobserved, block = null } = options;
   const epsilon = options.epsilon ?? (convention === 'deepseek' ? 1e-6 : 0);
   if (convention === 'paper' && epsilon !== 0) {
     throw new Error(`manifoldConnection: epsilon belongs to the deepseek convention, got ${epsilon} with 'paper'`);
@@ -47,11 +51,11 @@ export function manifoldConnection(x: Tensor, branch: Branch, parameters: Manifo
   checkShape('manifoldConnection', 'phi', parameters.phi, [n * channels, n * n + 2 * n]);
   checkShape('manifoldConnection', 'alpha', parameters.alpha, [3]);
   checkShape('manifoldConnection', 'b', parameters.b, [n * n + 2 * n]);
-  const input = observer.enter(x);
-  const projected = project(input, parameters.phi, 2, normEps);
-  const { pre, post, res } = manifoldMaps(projected.p, projected.s, parameters.alpha, parameters.b, epsilon);
-  const mapping = sinkhorn(res, { iterations, convention, epsilon });
-  const read = readStreams(pre, projected.x);
-  const output = observer.branch(() => branch(read.u));
-  return observer.leave(writeStreams(mapping, read.x, post, output), mapping, res);
+  const open: Open = (streams, [phi, alpha, b]) => {
+    const projected = project(streams, phi, 2, normEps);
+    const { pre, post, res: logits } = manifoldMaps(projected.p, projected.s, alpha, b, epsilon);
+    const res = sinkhorn(logits, { iterations, convention, epsilon });
+    return { ...readStreams(pre, projected.x), res, post, logits };
+  };
+  return connect(x, branch, open, [parameters.phi, parameters.alpha, parameters.b], observer, block);
 }

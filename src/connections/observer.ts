@@ -7,6 +7,11 @@ import type { Tensor } from '@tensorflow/tfjs';
 export interface ConnectionObserver {
   /** The streams come in, `[..., n, C]` (`[..., C]` for a residual connection). Returns them, or an identity of them. */
   enter(x: Tensor): Tensor;
+  /**
+   * Under recompute of whole blocks these streams are all that is kept of a block, whose first connection this is. The other
+   * methods are called in the forward pass, where the tape sees nothing, and once more in the backward pass.
+   */
+  kept?(x: Tensor): void;
   /** Runs the branch and returns what it returns. */
   branch(run: () => Tensor): Tensor;
   /**

@@ -55,6 +55,12 @@ export function accelerate(tf: TensorFlow): () => void {
   };
 }
 
+/** What is in force already stays. */
+function place(tf: TensorFlow, kernel: tfjs.KernelConfig): void {
+  const key = `${kernel.backendName} ${kernel.kernelName}`;
+  if (!inForce.has(key)) inForce.set(key, replaceKernel(tf, kernel));
+}
+
 /** Keeps the stock kernel's setupFunc and disposeFunc: it has to be made ready where ours calls it. */
 function replacing(tf: TensorFlow, { kernelName, kernelFunc }: Replacement): tfjs.KernelConfig {
   const before = tf.getKernel(kernelName, 'wasm') as tfjs.KernelConfig | undefined;
@@ -66,10 +72,4 @@ function missing(kernelName: string): tfjs.KernelFunc {
   return () => {
     throw new Error(`kernel ${kernelName}: the wasm backend has none of its own for these inputs`);
   };
-}
-
-/** Registers a kernel in the place of the one before it, if there was one. What is in force already stays. */
-function place(tf: TensorFlow, kernel: tfjs.KernelConfig): void {
-  const key = `${kernel.backendName} ${kernel.kernelName}`;
-  if (!inForce.has(key)) inForce.set(key, replaceKernel(tf, kernel));
 }

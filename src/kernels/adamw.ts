@@ -3,11 +3,10 @@
  * composed elsewhere. No gradient; the schedule and the slots are the optimizer's (src/model/adamw.ts).
  */
 import * as tf from '@tensorflow/tfjs';
-import { hasKernel, runKernel } from './operation.ts';
+import { hasKernel, type Operation, runKernel } from './run.ts';
 
-export const ADAMW = 'GainwatchAdamW';
-
-export type AdamWInput = 'parameter' | 'first' | 'second' | 'gradient' | 'scale';
+/** Parameter, m, v, gradient and scale, to the new parameter, m and v. Its attributes are an AdamWStep. */
+export const ADAMW: Operation = { name: 'GainwatchAdamW', shapes: ([parameter]) => [parameter, parameter, parameter] };
 
 export interface AdamWStep {
   learningRate: number;
@@ -34,7 +33,7 @@ export function adamWUpdate(
   step: AdamWStep,
 ): [tf.Tensor, tf.Tensor, tf.Tensor] {
   if (hasKernel(ADAMW)) {
-    return runKernel(ADAMW, { parameter, first, second, gradient, scale }, { ...step }) as [tf.Tensor, tf.Tensor, tf.Tensor];
+    return runKernel(ADAMW, [parameter, first, second, gradient, scale], { ...step }) as [tf.Tensor, tf.Tensor, tf.Tensor];
   }
   return tf.tidy(() => {
     const g = tf.mul(gradient, scale);

@@ -3,10 +3,18 @@
  * probabilities for its gradient; composed elsewhere. No projections: those are the layer's (src/model/attention.ts).
  */
 import * as tf from '@tensorflow/tfjs';
-import { hasKernel, runKernel } from './operation.ts';
+import { hasKernel, type Operation, runKernel } from './run.ts';
 
-export const ATTENTION = 'GainwatchCausalAttention';
-export const ATTENTION_GRADIENT = 'GainwatchCausalAttentionGradient';
+/** qkv, to the result and the probabilities. */
+export const ATTENTION: Operation = {
+  name: 'GainwatchCausalAttention',
+  shapes: ([[batch, time, width]], { heads }) => [
+    [batch, time, width / 3],
+    [batch, heads as number, time, time],
+  ],
+};
+/** qkv, probabilities and dy. */
+export const ATTENTION_GRADIENT: Operation = { name: 'GainwatchCausalAttentionGradient', shapes: ([qkv]) => [qkv] };
 
 /**
  * softmax(q kᵀ / √(C/H)) v in each head; position t sees positions 0 … t.
@@ -23,11 +31,11 @@ export function causalAttention(qkv: tf.Tensor, heads: number): tf.Tensor {
   // Not registerGradient: with two outputs the tape would fill zeros for the gradient of the second.
   const attend = tf.customGrad((...args: (tf.Tensor | tf.GradSaveFunc)[]) => {
     const [x, save] = args as [tf.Tensor, tf.GradSaveFunc];
-    const [value, probabilities] = runKernel(ATTENTION, { qkv: x }, { heads });
+    const [value, probabilities] = runKernel(ATTENTION, [x], { heads });
     save([x, probabilities]);
     return {
       value,
-      gradFunc: (dy: tf.Tensor, saved: tf.Tensor[]) => runKernel(ATTENTION_GRADIENT, { qkv: saved[0], probabilities: saved[1], dy })[0],
+      gradFunc: (dy: tf.Tensor, saved: tf.Tensor[]) => runKernel(ATTENTION_GRADIENT, [...saved, dy])[0],
     };
   });
   return attend(qkv);

@@ -1,9 +1,11 @@
 /** Cross-entropy against one right column per row, with a gradient of its own. One kernel on cpu and wasm, composed elsewhere. */
 import * as tf from '@tensorflow/tfjs';
-import { hasKernel, runKernel } from './operation.ts';
+import { hasKernel, type Operation, runKernel } from './run.ts';
 
-export const CROSS_ENTROPY = 'GainwatchCrossEntropy';
-export const CROSS_ENTROPY_GRADIENT = 'GainwatchCrossEntropyGradient';
+/** Logits and targets, to the loss and the probabilities. */
+export const CROSS_ENTROPY: Operation = { name: 'GainwatchCrossEntropy', shapes: ([logits]) => [[], logits] };
+/** Probabilities, targets and dy. */
+export const CROSS_ENTROPY_GRADIENT: Operation = { name: 'GainwatchCrossEntropyGradient', shapes: ([probabilities]) => [probabilities] };
 
 /**
  * Mean over the rows of −ln softmax(logits)[target], in nats.
@@ -18,12 +20,11 @@ export function sparseCrossEntropy(logits: tf.Tensor, targets: tf.Tensor): tf.Sc
   if (!hasKernel(CROSS_ENTROPY)) return denseCrossEntropy(logits, tf.oneHot(targets as tf.Tensor1D, size).toFloat());
   const loss = tf.customGrad((...args: (tf.Tensor | tf.GradSaveFunc)[]) => {
     const [x, save] = args as [tf.Tensor, tf.GradSaveFunc];
-    const [value, probabilities] = runKernel(CROSS_ENTROPY, { logits: x, targets });
+    const [value, probabilities] = runKernel(CROSS_ENTROPY, [x, targets]);
     save([probabilities, targets]);
     return {
       value,
-      gradFunc: (dy: tf.Tensor, saved: tf.Tensor[]) =>
-        runKernel(CROSS_ENTROPY_GRADIENT, { probabilities: saved[0], targets: saved[1], dy })[0],
+      gradFunc: (dy: tf.Tensor, saved: tf.Tensor[]) => runKernel(CROSS_ENTROPY_GRADIENT, [...saved, dy])[0],
     };
   });
   return loss(logits) as tf.Scalar;

@@ -3,7 +3,6 @@
  * where it is missing, the gradient is oneHotᵀ · dy.
  */
 import * as tf from '@tensorflow/tfjs';
-import { hasKernel } from './operation.ts';
 
 /**
  * @param table `[V, C]`
@@ -13,7 +12,8 @@ import { hasKernel } from './operation.ts';
 export function embed(table: tf.Tensor2D, indices: tf.Tensor): tf.Tensor {
   const [vocabulary, channels] = table.shape;
   const flat = indices.reshape([-1]).toInt() as tf.Tensor1D;
-  const lookup = hasKernel(tf.UnsortedSegmentSum) ? (t: tf.Tensor) => tf.gather(t, flat) : withOneHotGradient(flat, vocabulary);
+  const hasGradient = tf.getKernel(tf.UnsortedSegmentSum, tf.getBackend()) != null;
+  const lookup = hasGradient ? (t: tf.Tensor) => tf.gather(t, flat) : withOneHotGradient(flat, vocabulary);
   return lookup(table).reshape([...indices.shape, channels]);
 }
 

@@ -1,8 +1,9 @@
 /** max(x, 0), with a gradient in one kernel on cpu and wasm where the stock one takes three. Stock elsewhere. */
 import * as tf from '@tensorflow/tfjs';
-import { hasKernel, runKernel } from './operation.ts';
+import { hasKernel, type Operation, runKernel } from './run.ts';
 
-export const RELU_GRADIENT = 'GainwatchReluGradient';
+/** y and dy. */
+export const RELU_GRADIENT: Operation = { name: 'GainwatchReluGradient', shapes: ([y]) => [y] };
 
 /** @returns the shape of x */
 export function relu(x: tf.Tensor): tf.Tensor {
@@ -11,7 +12,7 @@ export function relu(x: tf.Tensor): tf.Tensor {
     const [input, save] = args as [tf.Tensor, tf.GradSaveFunc];
     const value = tf.relu(input);
     save([value]);
-    return { value, gradFunc: (dy: tf.Tensor, [y]: tf.Tensor[]) => runKernel(RELU_GRADIENT, { y, dy })[0] };
+    return { value, gradFunc: (dy: tf.Tensor, [y]: tf.Tensor[]) => runKernel(RELU_GRADIENT, [y, dy])[0] };
   });
   return apply(x);
 }

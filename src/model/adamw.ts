@@ -61,7 +61,7 @@ export class AdamW extends tf.Optimizer {
         const parameter = tf.engine().registeredVariables[name];
         const first = slot(this.accumulatedFirstMoment, i, `${name}/m`, parameter);
         const second = slot(this.accumulatedSecondMoment, i, `${name}/v`, parameter);
-        const decays = parameter.rank >= 2 && !name.includes('connection_');
+        const decays = parameter.rank >= 2 && !/(^|\/)connection_[^/]*$/.test(name); // of its own, not of its branch
         const [p, m, v] = adamWUpdate(parameter, first, second, gradient, scale, { ...step, weightDecay: decays ? weightDecay : 0 });
         parameter.assign(p);
         first.assign(m);

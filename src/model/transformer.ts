@@ -1,7 +1,10 @@
 /** The byte-level pre-norm transformer as a tf.LayersModel, its connections chosen by name. No data, no training. */
 import * as tf from '@tensorflow/tfjs';
+import type { ConnectionLayer } from '../connections/layer.ts';
 import { HyperConnection, ManifoldConnection, ResidualConnection } from '../connections/layers.ts';
+import { RECOMPUTE_MODES, type RecomputeMode } from '../connections/recompute.ts';
 import { MAX_STREAMS } from '../connections/shapes.ts';
+import { ConnectionStack } from '../connections/stack.ts';
 import { ExpandStreams, ReduceStreams } from '../connections/streams.ts';
 import { CausalAttention } from './attention.ts';
 import { ByteEmbedding, ByteHead } from './bytes.ts';
@@ -23,18 +26,20 @@ export interface TransformerConfig {
   /** n; a residual model has one. */
   streams: number;
   seed: number;
+  /** What is computed again in the backward pass instead of being kept; 'none' unless given. */
+  recompute?: RecomputeMode;
 }
 
-/** Bytes `[B, T]` → next-byte logits `[B, T, 256]`. Connection k is named `block{⌊k/2⌋}.attention` or `.mlp`. */
+/** Bytes `[B, T]` → next-byte logits `[B, T, 256]`. Connection k is named `block{⌊k/2⌋}.attention` or `.mlp`; under recompute they are in one layer. */
 export function createTransformer(config: TransformerConfig): tf.LayersModel {
   check(config);
-  const { connection, depth, width, context, heads, streams, seed } = config;
+  const { connection, depth, width, context, heads, streams, seed, recompute = 'none' } = config;
   // Reference, section 1: with n summed streams the branch's output weights start √n larger.
   const outputScale = connection.startsWith('hc') ? Math.sqrt(streams) : 1;
   const input = tf.input({ shape: [context], dtype: 'int32' });
   let x = new ByteEmbedding({ width, context, seed: seed * 1000, name: 'embedding' }).apply(input) as tf.SymbolicTensor;
   if (connection !== 'residual') x = new ExpandStreams({ streams, name: 'expand' }).apply(x) as tf.SymbolicTensor;
-  for (let k = 0; k < 2 * depth; k++) {
+  const connections = Array.from({ length: 2 * depth }, (_, k) => {
     const branchSeed = seed * 1000 + 10 * (k + 1);
     const block = `block${k >> 1}`;
     const branch =
@@ -42,8 +47,10 @@ export function createTransformer(config: TransformerConfig): tf.LayersModel {
         ? new CausalAttention({ heads, outputScale, seed: branchSeed, name: `${block}.attention.branch` })
         : new FeedForward({ outputScale, seed: branchSeed, name: `${block}.mlp.branch` });
     const name = `${block}.${k % 2 === 0 ? 'attention' : 'mlp'}`;
-    x = connect(connection, { name, branch, index: k, seed: branchSeed + 5 }).apply(x) as tf.SymbolicTensor;
-  }
+    return connect(connection, { name, branch, index: k, seed: branchSeed + 5 });
+  });
+  const stack = recompute === 'none' ? connections : [new ConnectionStack({ name: 'connections', connections, recompute })];
+  for (const layer of stack) x = layer.apply(x) as tf.SymbolicTensor;
   if (connection !== 'residual') x = new ReduceStreams({ name: 'reduce' }).apply(x) as tf.SymbolicTensor;
   const logits = new ByteHead({ seed: seed * 1000 + 1, name: 'head' }).apply(x) as tf.SymbolicTensor;
   return tf.model({ inputs: input, outputs: logits, name: connection });
@@ -52,7 +59,7 @@ export function createTransformer(config: TransformerConfig): tf.LayersModel {
 function connect(
   connection: ConnectionName,
   base: { name: string; branch: tf.layers.Layer; index: number; seed: number },
-): tf.layers.Layer {
+): ConnectionLayer {
   const { name, branch, index, seed } = base;
   switch (connection) {
     case 'residual':
@@ -71,6 +78,9 @@ function connect(
 function check(config: TransformerConfig): void {
   if (!CONNECTIONS.includes(config.connection)) {
     throw new Error(`connection must be one of ${CONNECTIONS.join(', ')}, got ${String(config.connection)}`);
+  }
+  if (config.recompute !== undefined && !RECOMPUTE_MODES.includes(config.recompute)) {
+    throw new Error(`recompute must be one of ${RECOMPUTE_MODES.join(', ')}, got ${String(config.recompute)}`);
   }
   for (const key of ['depth', 'width', 'context', 'heads', 'streams'] as const) {
     if (!Number.isInteger(config[key]) || config[key] < 1) throw new Error(`${key} must be a whole number from 1, got ${config[key]}`);

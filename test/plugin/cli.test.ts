@@ -44,6 +44,23 @@ describe('demo', () => {
     expect(losses[2]).not.toEqual(losses[0]);
   });
 
+  test.each(['connections', 'blocks'])('--recompute %s gives the same losses and keeps less', async (mode) => {
+    const [plain, rerun] = await Promise.all(
+      ['none', mode].map(async (recompute) => {
+        const args = ['demo', ...SMALL, '--recompute', recompute, '--exit', '--json', '--runs', temporaryFolder()];
+        const { stdout } = await runCommand(args);
+        return JSON.parse(stdout) as RunResult[];
+      }),
+    );
+    expect(rerun.map((r) => r.lastLoss)).toEqual(plain.map((r) => r.lastLoss));
+    for (const [i, { run, connectionActivations, branchActivations }] of rerun.entries()) {
+      const less = mode === 'blocks' ? branchActivations! : connectionActivations!;
+      if (run !== 'residual' || mode === 'blocks') {
+        expect(less, run).toBeLessThan(mode === 'blocks' ? plain[i].branchActivations! : plain[i].connectionActivations!);
+      }
+    }
+  });
+
   test('keeps serving until Ctrl-C, and then ends well', async () => {
     const demo = await startCommand(['demo', ...SMALL, '--runs', temporaryFolder()]);
     onTestFinished(() => void demo.stop());
@@ -76,6 +93,7 @@ describe('demo', () => {
     [['demo', '--steps', '0'], /--steps.*must be a whole number from 1/],
     [['demo', '--lr', '-1'], /--lr.*must be a number above 0/],
     [['demo', '--streams', '9'], /--streams.*from 1 to 8/],
+    [['demo', '--recompute', 'all'], /--recompute.*Allowed choices are none, connections, blocks/],
     [['demo', '--backend', 'cuda'], /Allowed choices are wasm, cpu, webgpu, tensorflow/],
     [['demo', '--text', '/no/such'], /text \/no\/such does not exist/],
     [['demo', '--host', '0.0.0.0', '--port', '0'], /give a token/],

@@ -1,11 +1,13 @@
-/** watch() on WebGPU, where reads are not awaited. Skipped, loudly, where the optional packages or an adapter are missing. */
+/** watch() and the demo on WebGPU, where reads are not awaited. Skipped, loudly, where the optional packages or an adapter are missing. */
 import * as tf from '@tensorflow/tfjs';
 import { type WatchOptions, watch } from 'gainwatch';
 import type { ConnectionName } from 'gainwatch/model';
 import { describe, expect, test } from 'vitest';
 import { loadBackend } from '../../dist/plugin/cli/backend.js';
+import type { RunResult } from '../../plugin/cli/results.ts';
 import { recordingPath } from '../../plugin/recorder/directory.ts';
 import { closeReader, openReader, readSteps } from '../../plugin/recorder/read.ts';
+import { runCommand } from '../support/demo.ts';
 import { temporaryFolder } from '../support/folders.ts';
 import { createTraining } from '../support/training.ts';
 
@@ -94,4 +96,20 @@ describe.skipIf(!ready)('watch() on webgpu', () => {
     },
     240_000,
   );
+});
+
+describe.skipIf(!ready)('gainwatch demo --backend webgpu', () => {
+  test('trains three models and drops none of the watched steps', async () => {
+    const size = ['--steps', '6', '--depth', '1', '--width', '8', '--streams', '2'];
+    const { code, stdout, stderr } = await runCommand([
+      ...['demo', '--backend', 'webgpu', ...size, '--port', '0', '--exit', '--json', '--runs', temporaryFolder()],
+    ]);
+    expect(code, stderr).toBe(0);
+    const results = JSON.parse(stdout) as RunResult[];
+    expect(results.map((r) => r.run)).toEqual(['hc', 'mhc', 'residual']);
+    for (const result of results) expect(result).toMatchObject({ steps: 6, samplesDropped: 0, errors: 0 });
+    const [, mhc, residual] = results;
+    expect(Math.abs(mhc.maxCompositeForwardGain - 1)).toBeLessThan(1e-5);
+    expect(residual).toMatchObject({ maxCompositeForwardGain: 1, maxCompositeBackwardGain: 1, offDiagonalMass: 0 });
+  }, 120_000);
 });

@@ -11,7 +11,9 @@ import { hasKernel } from '../../src/kernels/run.ts';
 import { SINKHORN } from '../../src/kernels/sinkhorn.ts';
 
 const OPTIONAL = ['webgpu', 'tensorflow'] as const satisfies BackendName[];
-const BACKENDS = ['cpu', 'wasm', ...OPTIONAL] as const;
+/** Always there; their memory can be looked into. */
+export const HOST_BACKENDS = ['cpu', 'wasm'] as const satisfies BackendName[];
+const BACKENDS: readonly BackendName[] = [...HOST_BACKENDS, ...OPTIONAL];
 
 /** Those that do not load here. */
 const missing = new Set<BackendName>();
@@ -37,8 +39,18 @@ export const has = (backend: BackendName): boolean => !missing.has(backend);
  * With the kernels of gainwatch in place. WebGPU reads nothing at once: bodies await `data()`.
  * @param but backends that have a test of their own
  */
-export function onEveryBackend(name: string, body: (backend: string) => void, but: readonly BackendName[] = []): void {
-  for (const backend of BACKENDS.filter((b) => !but.includes(b))) {
+export const onEveryBackend = (name: string, body: (backend: string) => void, but: readonly BackendName[] = []) =>
+  onEach(
+    BACKENDS.filter((backend) => !but.includes(backend)),
+    name,
+    body,
+  );
+
+/** Those whose memory can be looked into. */
+export const onHosts = (name: string, body: (backend: string) => void) => onEach(HOST_BACKENDS, name, body);
+
+function onEach(backends: readonly BackendName[], name: string, body: (backend: string) => void): void {
+  for (const backend of backends) {
     describe.skipIf(!has(backend))(`${name} on ${backend}`, () => {
       let undo = () => {};
       afterAll(() => undo());

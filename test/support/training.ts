@@ -1,6 +1,7 @@
 /** A small real training, through the built package: what the tests of watch() watch. */
 import * as tf from '@tensorflow/tfjs';
 import '@tensorflow/tfjs-backend-wasm';
+import type { RecomputeMode } from 'gainwatch/connections';
 import { AdamW, type ConnectionName, createBatches, createTransformer, crossEntropy } from 'gainwatch/model';
 
 export const CONTEXT = 16;
@@ -17,8 +18,8 @@ export interface Training {
 /** Bytes with some structure to learn. */
 export const TEXT = new TextEncoder().encode('the quick brown fox jumps over the lazy dog. '.repeat(40));
 
-export function createTraining(connection: ConnectionName, depth = 2): Training {
-  const model = createTransformer({ connection, depth, width: 8, context: CONTEXT, heads: 2, streams: 4, seed: 3 });
+export function createTraining(connection: ConnectionName, depth = 2, recompute: RecomputeMode = 'none'): Training {
+  const model = createTransformer({ connection, depth, width: 8, context: CONTEXT, heads: 2, streams: 4, seed: 3, recompute });
   const optimizer = new AdamW({ learningRate: 1e-2, warmup: 5, clipNorm: 1 });
   const next = createBatches(TEXT, BATCH, CONTEXT, 7);
   return {

@@ -1,6 +1,6 @@
 /** Causal attention and its gradient on cpu, in plain TypeScript and float64, row by row: what the mask hides is not computed. */
 import { ATTENTION, ATTENTION_GRADIENT } from '../attention.ts';
-import { type CpuArray, cpuKernel } from './kernel.ts';
+import { type HostArray, hostKernel } from '../host.ts';
 
 /** Calls `visit` for each head of each batch element, with where its queries, its output and its probabilities begin. */
 function eachHead(
@@ -17,59 +17,51 @@ function eachHead(
   }
 }
 
-function dot(a: CpuArray, fromA: number, b: CpuArray, fromB: number, size: number): number {
+function dot(a: HostArray, fromA: number, b: HostArray, fromB: number, size: number): number {
   let sum = 0;
   for (let i = 0; i < size; i++) sum += a[fromA + i] * b[fromB + i];
   return sum;
 }
 
 /** to += factor · from */
-function addScaled(to: Float32Array, at: number, from: CpuArray, start: number, factor: number, size: number): void {
+function addScaled(to: Float32Array, at: number, from: HostArray, start: number, factor: number, size: number): void {
   for (let i = 0; i < size; i++) to[at + i] += factor * from[start + i];
 }
 
-export const attention = cpuKernel<'qkv', { heads: number }>(
-  ATTENTION,
-  ({ qkv: [batch, time, width] }, { heads }) => [
-    [batch, time, width / 3],
-    [batch, heads, time, time],
-  ],
-  ({ qkv }, [out, probabilities], { qkv: shape }, { heads }) => {
-    const [, time, width] = shape;
-    eachHead(shape, heads, (q, o, p, channels, size) => {
-      for (let t = 0; t < time; t++) {
-        const scores = Array.from({ length: t + 1 }, (_, s) => dot(qkv, q + t * width, qkv, q + channels + s * width, size));
-        const highest = scores.reduce((a, b) => Math.max(a, b));
-        const exps = scores.map((score) => Math.exp((score - highest) / Math.sqrt(size)));
-        const total = exps.reduce((a, b) => a + b);
-        exps.forEach((e, s) => {
-          probabilities[p + t * time + s] = e / total;
-          addScaled(out, o + t * channels, qkv, q + 2 * channels + s * width, e / total, size);
-        });
-      }
-    });
-  },
-);
+export const attention = hostKernel('cpu', ATTENTION, ([qkv], [out, probabilities], [shape], { heads }) => {
+  const [, time, width] = shape;
+  out.fill(0);
+  probabilities.fill(0);
+  eachHead(shape, heads as number, (q, o, p, channels, size) => {
+    for (let t = 0; t < time; t++) {
+      const scores = Array.from({ length: t + 1 }, (_, s) => dot(qkv, q + t * width, qkv, q + channels + s * width, size));
+      const highest = scores.reduce((a, b) => Math.max(a, b));
+      const exps = scores.map((score) => Math.exp((score - highest) / Math.sqrt(size)));
+      const total = exps.reduce((a, b) => a + b);
+      exps.forEach((e, s) => {
+        probabilities[p + t * time + s] = e / total;
+        addScaled(out, o + t * channels, qkv, q + 2 * channels + s * width, e / total, size);
+      });
+    }
+  });
+});
 
-export const attentionGradient = cpuKernel<'qkv' | 'probabilities' | 'dy'>(
-  ATTENTION_GRADIENT,
-  ({ qkv }) => [qkv],
-  ({ qkv, probabilities, dy }, [dQkv], { qkv: shape, probabilities: [, heads] }) => {
-    const [, time, width] = shape;
-    eachHead(shape, heads, (q, o, p, channels, size) => {
-      for (let t = 0; t < time; t++) {
-        const row = p + t * time;
-        const dOut = o + t * channels;
-        const [queries, keys, values] = [q + t * width, q + channels, q + 2 * channels];
-        const d = Array.from({ length: t + 1 }, (_, s) => dot(dy, dOut, qkv, values + s * width, size));
-        const mean = d.reduce((sum, ds, s) => sum + probabilities[row + s] * ds, 0);
-        d.forEach((ds, s) => {
-          const dScore = (probabilities[row + s] * (ds - mean)) / Math.sqrt(size);
-          addScaled(dQkv, values + s * width, dy, dOut, probabilities[row + s], size);
-          addScaled(dQkv, queries, qkv, keys + s * width, dScore, size);
-          addScaled(dQkv, keys + s * width, qkv, queries, dScore, size);
-        });
-      }
-    });
-  },
-);
+export const attentionGradient = hostKernel('cpu', ATTENTION_GRADIENT, ([qkv, probabilities, dy], [dQkv], [shape, [, heads]]) => {
+  dQkv.fill(0);
+  const [, time, width] = shape;
+  eachHead(shape, heads, (q, o, p, channels, size) => {
+    for (let t = 0; t < time; t++) {
+      const row = p + t * time;
+      const dOut = o + t * channels;
+      const [queries, keys, values] = [q + t * width, q + channels, q + 2 * channels];
+      const d = Array.from({ length: t + 1 }, (_, s) => dot(dy, dOut, qkv, values + s * width, size));
+      const mean = d.reduce((sum, ds, s) => sum + probabilities[row + s] * ds, 0);
+      d.forEach((ds, s) => {
+        const dScore = (probabilities[row + s] * (ds - mean)) / Math.sqrt(size);
+        addScaled(dQkv, values + s * width, dy, dOut, probabilities[row + s], size);
+        addScaled(dQkv, queries, qkv, keys + s * width, dScore, size);
+        addScaled(dQkv, keys + s * width, qkv, queries, dScore, size);
+      });
+    }
+  });
+});

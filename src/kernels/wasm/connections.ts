@@ -2,47 +2,11 @@
 import * as tf from '@tensorflow/tfjs';
 import { HYPER_MAPS, HYPER_MAPS_GRADIENT, MANIFOLD_MAPS, MANIFOLD_MAPS_GRADIENT, streamsOf } from '../maps.ts';
 import { PROJECT, PROJECT_GRADIENT } from '../project.ts';
-import { type Attributes, type Operation, withThrough } from '../run.ts';
+import type { Attributes } from '../run.ts';
 import { SINKHORN, SINKHORN_GRADIENT } from '../sinkhorn.ts';
 import { READ_STREAMS, READ_STREAMS_GRADIENT, WRITE_STREAMS, WRITE_STREAMS_GRADIENT } from '../streams.ts';
-import type { Functions } from './functions.ts';
+import { wasmKernel } from './kernel.ts';
 import { MATMUL_SCRATCH } from './matMul.ts';
-import { makeOutput, pointer, scratch, wasmFunctions } from './module.ts';
-
-interface Call {
-  functions: Functions;
-  /** Addresses of the inputs and of the outputs that are computed. */
-  inputs: number[];
-  outputs: number[];
-  /** Of the inputs. */
-  shapes: number[][];
-  attributes: Attributes;
-  /** Memory for this call, in floats. */
-  scratch: (floats: number) => number;
-}
-
-function wasmKernel(operation: Operation, run: (call: Call) => void): tf.KernelConfig {
-  return {
-    kernelName: operation.name,
-    backendName: 'wasm',
-    kernelFunc: ({ inputs, attrs, backend }) => {
-      const list = Object.values(inputs) as tf.TensorInfo[];
-      const shapes = list.map((t) => t.shape);
-      const attributes = attrs as Attributes;
-      const outputs = operation.shapes(shapes, attributes).map((shape) => makeOutput(backend, shape));
-      const address = (tensor: tf.TensorInfo) => pointer(backend, tensor);
-      run({
-        functions: wasmFunctions(backend),
-        inputs: list.map(address),
-        outputs: outputs.map(address),
-        shapes,
-        attributes,
-        scratch: (floats) => scratch(backend, 4 * floats),
-      });
-      return withThrough(operation, list, outputs, backend);
-    },
-  };
-}
 
 const size = (shape: readonly number[]) => tf.util.sizeFromShape([...shape]);
 const upTo8 = (count: number) => Math.ceil(count / 8) * 8;

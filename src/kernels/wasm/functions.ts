@@ -28,8 +28,8 @@ export interface Functions {
   copyBlocks(from: Pointer, fromStride: number, to: Pointer, toStride: number, bytes: number, count: number): void;
   /** 1, or 0 where an id is out of range. */
   gatherBlocks(x: Pointer, ids: Pointer, out: Pointer, outer: number, limit: number, count: number, bytes: number): number;
-  crossEntropy(logits: Pointer, targets: Pointer, probabilities: Pointer, rows: number, size: number): number;
-  crossEntropyGradient(probabilities: Pointer, targets: Pointer, dLogits: Pointer, rows: number, size: number, scale: number): void;
+  crossEntropy(logits: Pointer, targets: Pointer, out: Pointer, probabilities: Pointer, rows: number, size: number): void;
+  crossEntropyGradient(probabilities: Pointer, targets: Pointer, dy: Pointer, dLogits: Pointer, rows: number, size: number): void;
   matMul(
     a: Pointer,
     lda: number,
@@ -65,6 +65,7 @@ export interface Functions {
     keep: number,
   ): void;
   squaredNorm(x: Pointer, count: number): number;
+  storeFloat(to: Pointer, value: number): void;
   reluGradient(y: Pointer, dy: Pointer, dx: Pointer, count: number): void;
   rmsNormalise(x: Pointer, gain: Pointer, y: Pointer, rows: number, size: number, epsilon: number): void;
   rmsNormaliseGradient(

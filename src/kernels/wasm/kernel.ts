@@ -1,39 +1,40 @@
-/** A wasm kernel as most of ours are: outputs made first, then one call with addresses. Registers nothing: accelerate does. */
+/** A custom operation on wasm: outputs made first, then one call with addresses. Registers nothing: accelerate does. */
 import type * as tf from '@tensorflow/tfjs';
+import { type Attributes, type Operation, withThrough } from '../run.ts';
 import type { Functions } from './functions.ts';
-import { makeOutput, pointer, wasmFunctions } from './module.ts';
+import { makeOutput, pointer, scratch, wasmFunctions } from './module.ts';
 
-/** What a kernel's body gets: inputs and outputs by their addresses. */
-export interface Run<Name extends string, Attributes> {
+export interface Call {
   functions: Functions;
-  backend: unknown;
-  shapes: Record<Name, number[]>;
-  /** Addresses on the heap, in bytes. */
-  inputs: Record<Name, number>;
+  /** Addresses of the inputs and of the outputs that are computed. */
+  inputs: number[];
   outputs: number[];
+  /** Of the inputs. */
+  shapes: number[][];
   attributes: Attributes;
+  /** Memory for this call, in floats. */
+  scratch: (floats: number) => number;
 }
 
-/** @param shapes of the outputs (all float32, content unspecified), from the shapes of the inputs by their names */
-export function wasmKernel<Name extends string, Attributes = object>(
-  kernelName: string,
-  shapes: (inputs: Record<Name, number[]>, attributes: Attributes) => number[][],
-  run: (run: Run<Name, Attributes>) => void,
-): tf.KernelConfig {
+export function wasmKernel(operation: Operation, run: (call: Call) => void): tf.KernelConfig {
   return {
-    kernelName,
+    kernelName: operation.name,
     backendName: 'wasm',
     kernelFunc: ({ inputs, attrs, backend }) => {
-      const inputShapes = {} as Record<Name, number[]>;
-      const addresses = {} as Record<Name, number>;
-      for (const [name, tensor] of Object.entries(inputs) as [Name, tf.TensorInfo][]) {
-        inputShapes[name] = tensor.shape;
-        addresses[name] = pointer(backend, tensor);
-      }
-      const results = shapes(inputShapes, attrs as Attributes).map((shape) => makeOutput(backend, shape));
-      const outputs = results.map((t) => pointer(backend, t));
-      run({ functions: wasmFunctions(backend), backend, shapes: inputShapes, inputs: addresses, outputs, attributes: attrs as Attributes });
-      return results;
+      const list = Object.values(inputs) as tf.TensorInfo[];
+      const shapes = list.map((t) => t.shape);
+      const attributes = attrs as Attributes;
+      const outputs = operation.shapes(shapes, attributes).map((shape) => makeOutput(backend, shape));
+      const address = (tensor: tf.TensorInfo) => pointer(backend, tensor);
+      run({
+        functions: wasmFunctions(backend),
+        inputs: list.map(address),
+        outputs: outputs.map(address),
+        shapes,
+        attributes,
+        scratch: (floats) => scratch(backend, 4 * floats),
+      });
+      return withThrough(operation, list, outputs, backend);
     },
   };
 }

@@ -68,11 +68,6 @@ export function makeOutput(backend: unknown, shape: number[], dtype: tf.DataType
   return (backend as WasmBackend).makeOutput(shape, dtype);
 }
 
-/** Values on the heap. To be used at once: growth detaches it. */
-export function heapFloats(backend: unknown, address: number, count: number): Float32Array {
-  return new Float32Array((backend as WasmBackend).wasm.asm.memory.buffer, address, count);
-}
-
 /**
  * Memory for one kernel's run, shared by all of them: the next call may give the same place, or free it.
  * @returns its address, aligned to 16

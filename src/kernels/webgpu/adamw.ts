@@ -45,9 +45,7 @@ fn run(group: u32, lane: u32) {
   };
 }
 
-const update = { name: ADAMW, shapes: ([parameter]: readonly number[][]) => [parameter, parameter, parameter] };
-
-export const adamWOnWebGPU = webgpuKernel(update, ({ backend, inputs, outputs, attributes }) => {
+export const adamWOnWebGPU = webgpuKernel(ADAMW, ({ backend, inputs, outputs, attributes }) => {
   const { learningRate, beta1, beta2, epsilon, weightDecay, correction1, correction2 } = attributes as unknown as AdamWStep;
   const { element, count } = elementOf(sizeOf(inputs[0].shape));
   const rate = learningRate / correction1;

@@ -86,6 +86,6 @@ export function squaredNormInto(backend: WebGPUBackend, tensors: readonly tf.Ten
   backend.disposeData(sums.dataId);
 }
 
-export const squaredNormOnWebGPU = webgpuKernel({ name: SQUARED_NORM, shapes: () => [[]] }, ({ backend, inputs, outputs: [result] }) =>
+export const squaredNormOnWebGPU = webgpuKernel(SQUARED_NORM, ({ backend, inputs, outputs: [result] }) =>
   squaredNormInto(backend, inputs, result, 0),
 );

@@ -3,10 +3,10 @@ import { exp4, logarithm, maxLanes, sumLanes } from './simd';
 
 /**
  * @param logits [rows, size]  @param targets int32 [rows]; one outside 0 … size − 1 makes the loss NaN
+ * @param out one float: the mean over the rows of −ln softmax(logits)[target]
  * @param probabilities [rows, size], the softmax, kept for the gradient
- * @returns Σ over rows of −ln softmax(logits)[target]
  */
-export function crossEntropy(logits: usize, targets: usize, probabilities: usize, rows: i32, size: i32): f64 {
+export function crossEntropy(logits: usize, targets: usize, out: usize, probabilities: usize, rows: i32, size: i32): void {
   const bytes = <usize>size << 2;
   const whole = bytes & ~15;
   let loss: f64 = 0;
@@ -40,11 +40,12 @@ export function crossEntropy(logits: usize, targets: usize, probabilities: usize
     logits += bytes;
     probabilities += bytes;
   }
-  return loss;
+  store<f32>(out, <f32>(loss / <f64>rows));
 }
 
-/** dLogits = scale (probabilities − one-hot of targets), each target in 0 … size − 1. */
-export function crossEntropyGradient(probabilities: usize, targets: usize, dLogits: usize, rows: i32, size: i32, scale: f32): void {
+/** dLogits = dy (probabilities − one-hot of targets) / rows. @param dy one float */
+export function crossEntropyGradient(probabilities: usize, targets: usize, dy: usize, dLogits: usize, rows: i32, size: i32): void {
+  const scale = load<f32>(dy) / <f32>rows;
   scaled(probabilities, dLogits, rows * size, scale);
   for (let i = 0; i < rows; i++) {
     const target = load<i32>(targets + (<usize>i << 2));

@@ -10,7 +10,7 @@ export { hyperMaps, hyperMapsGradient, manifoldMaps, manifoldMapsGradient } from
 export { project, projectGradient } from './project';
 export { sinkhorn, sinkhornGradient } from './sinkhorn';
 export { readStreams, readStreamsGradient, writeStreams, writeStreamsGradient } from './streams';
-export { adamW, squaredNorm } from './optimizer';
+export { adamW, squaredNorm, storeFloat } from './optimizer';
 export { reluGradient } from './relu';
 export { rmsNormalise, rmsNormaliseGradient } from './rmsNormalise';
 export { segmentSum } from './segmentSum';

@@ -47,6 +47,11 @@ export function adamW(
   }
 }
 
+/** For a result that the caller has summed. */
+export function storeFloat(to: usize, value: f64): void {
+  store<f32>(to, <f32>value);
+}
+
 /** Σ x² of `count` floats, in float64. */
 export function squaredNorm(x: usize, count: i32): f64 {
   const end = x + (<usize>count << 2);

@@ -1,0 +1,110 @@
+/**
+ * A block of connections whose own part is rerun in the backward pass (mode `connections` of recompute.ts). The tape keeps the
+ * streams before the block's first connection, and each branch's output; the branches stay on the tape as they are. The
+ * first gradient that is asked of the block reruns its connections, on tapes of their own, which are then walked back.
+ */
+import * as tf from '@tensorflow/tfjs';
+import { writeStreams } from '../kernels/streams.ts';
+import { addNode, alias, hold, keepAll, offTape, type Recording, record, walk } from '../kernels/tape.ts';
+import type { Open, Opened } from './connect.ts';
+
+/** What one connection of a block needs to run again: references that the tape keeps alive. */
+interface Entry {
+  open: Open;
+  parameters: readonly tf.Tensor[];
+  branch: tf.Tensor | null;
+}
+
+interface Again {
+  x: tf.Tensor;
+  opened: Recording<Opened>;
+  closed: Recording<tf.Tensor>;
+}
+
+export interface RecomputeBlock {
+  /** Do the last connection's streams leave what is ours, so that their gradient may be someone else's too? */
+  readonly outward: boolean;
+  start: tf.Tensor | null;
+  readonly entries: Entry[];
+  /** Connections of the block, as many as will be opened. */
+  readonly length: number;
+  again: Again[] | null;
+}
+
+/** For `length` connections that are applied one after the other, each to what the one before gave and nothing else. */
+export function createBlock(length: number, outward = true): RecomputeBlock {
+  return { length, outward, start: null, entries: [], again: null };
+}
+
+/** The connection up to its branch, as one node on the tape. */
+export function openInBlock(block: RecomputeBlock, x: tf.Tensor, open: Open, parameters: readonly tf.Tensor[]): Opened {
+  const opened = offTape(() => open(x, parameters));
+  // A composed operation hands its input through; a node's output is a tensor of its own.
+  const through = opened.x === x ? offTape(() => alias(x)) : opened.x;
+  const { u, res, post } = opened;
+  const k = block.entries.length;
+  if (k >= block.length) throw new Error(`a block of ${block.length} connections takes no more, got another`);
+  const saved = keepAll(k === 0 ? [...parameters, x] : parameters);
+  if (k === 0) block.start = saved[parameters.length];
+  const kept = saved.slice(0, parameters.length);
+  block.entries.push({ open, parameters: kept, branch: null });
+  addNode('connection up to its branch', [x, ...parameters], [u, through, res, post], saved, ([du, dx, dRes, dPost]) => {
+    const again = rerun(block, k);
+    const { result } = again.opened;
+    const seeds = [
+      [result.u, du],
+      [result.x, dx],
+      [result.res, dRes],
+      [result.post, dPost],
+    ] as const;
+    const gradients = walk(again.opened, seeds, [again.x, ...kept]);
+    // Nobody else's: closeInBlock made them. TF.js would keep them until the whole backward pass has ended.
+    for (const gradient of [dx, dRes, dPost]) gradient?.dispose();
+    return orZeros(gradients, [x, ...parameters]);
+  });
+  return { ...opened, x: through };
+}
+
+/** The connection after its branch, as one node on the tape. */
+export function closeInBlock(block: RecomputeBlock, { res, x, post }: Opened, output: tf.Tensor): tf.Tensor {
+  const k = block.entries.length - 1;
+  const written = offTape(() => writeStreams(res, x, post, output));
+  const saved = keepAll([output]);
+  block.entries[k].branch = saved[0];
+  const frees = k < block.length - 1 || !block.outward;
+  addNode('connection after its branch', [res, x, post, output], [written], saved, ([dy]) => {
+    const { opened, closed } = rerun(block, k);
+    const { result } = opened;
+    const gradients = walk(closed, [[closed.result, dy]], [result.res, result.x, result.post, saved[0]]);
+    if (frees) dy?.dispose();
+    return orZeros(gradients, [res, x, post, output]);
+  });
+  return written;
+}
+
+/** The k-th connection of the block, rerun. The backward pass comes to the last one first: it reruns all before it too. */
+function rerun(block: RecomputeBlock, k: number): Again {
+  if (block.again === null) {
+    const list: Again[] = [];
+    let x = block.start as tf.Tensor;
+    for (const { open, parameters, branch } of block.entries.slice(0, k + 1)) {
+      const input = x;
+      x = tf.tidy(() => {
+        const opened = record(() => open(input, parameters));
+        const { res, x: through, post } = opened.result;
+        const closed = record(() => writeStreams(res, through, post, branch as tf.Tensor));
+        list.push({ x: input, opened, closed });
+        return closed.result;
+      });
+      if (input !== block.start) input.dispose();
+    }
+    x.dispose();
+    hold(list.flatMap(({ opened, closed }) => [...opened.nodes, ...closed.nodes]));
+    block.again = list;
+  }
+  return block.again[k];
+}
+
+function orZeros(gradients: readonly (tf.Tensor | null)[], inputs: readonly tf.Tensor[]): tf.Tensor[] {
+  return gradients.map((gradient, i) => gradient ?? tf.zeros(inputs[i].shape));
+}

@@ -1,0 +1,118 @@
+/** watch() on models that compute part of the forward pass again in the backward pass. */
+import * as tf from '@tensorflow/tfjs';
+import { watch } from 'gainwatch';
+import { type RecomputeMode, recompute } from 'gainwatch/connections';
+import { expect, onTestFinished, test } from 'vitest';
+import { recordingPath } from '../../plugin/recorder/directory.ts';
+import { closeReader, openReader, readSteps } from '../../plugin/recorder/read.ts';
+import { MEMORY_KINDS } from '../../src/telemetry/sample.ts';
+import { onHosts } from '../support/backends.ts';
+import { temporaryFolder } from '../support/folders.ts';
+import { BATCH, CONTEXT, createTraining, lossesOf } from '../support/training.ts';
+
+type Connection = Parameters<typeof createTraining>[0];
+const STEPS = 4;
+const LAYERS = 4;
+
+async function start(target: Parameters<typeof watch>[0], options: Parameters<typeof watch>[1]) {
+  const runs = temporaryFolder();
+  const monitor = await watch(target, { run: 'test', runs, port: 0, tokens: 8, log: () => {}, ...options });
+  onTestFinished(() => monitor.close());
+  const steps = () => {
+    const reader = openReader(recordingPath(runs, 'test'));
+    const all = [...readSteps(reader)];
+    closeReader(reader);
+    return all;
+  };
+  return { monitor, steps };
+}
+
+async function watched(connection: Connection, mode: RecomputeMode) {
+  const training = createTraining(connection, LAYERS / 2, mode);
+  const { monitor, steps } = await start(training.model, { optimizer: training.optimizer, gradientGain: true });
+  const first = lossesOf(training, 1, monitor.step); // slots are made
+  const before = tf.memory().numTensors;
+  const losses = [...first, ...lossesOf(training, STEPS - 1, monitor.step)];
+  expect(tf.memory().numTensors).toBe(before);
+  await monitor.close();
+  expect(monitor.counters).toMatchObject({ errors: 0, samplesDropped: 0 });
+  training.dispose();
+  return { losses, steps: steps() };
+}
+
+onHosts('watch() under recompute', () => {
+  test.each(['residual', 'hc', 'hc-static', 'mhc', 'mhc-deepseek'] as const)(
+    '%s: same losses to the bit, one record a step, same measures, gradient gains too',
+    async (connection) => {
+      const unwatched = createTraining(connection);
+      const expected = lossesOf(unwatched, STEPS);
+      unwatched.dispose();
+      const plain = await watched(connection, 'none');
+      expect(plain.losses).toEqual(expected);
+      for (const mode of ['connections', 'blocks'] as const) {
+        const { losses, steps } = await watched(connection, mode);
+        expect(losses, mode).toEqual(expected);
+        expect(steps.map((s) => s.report.step)).toEqual([1, 2, 3, 4]);
+        expect(steps.map((s) => s.header.connections)).toEqual(plain.steps.map((s) => s.header.connections));
+        expect(steps.map((s) => s.report.measures)).toEqual(plain.steps.map((s) => s.report.measures));
+        expect(steps.map((s) => s.report.gradientNorm)).toEqual(plain.steps.map((s) => s.report.gradientNorm));
+      }
+    },
+  );
+
+  test('memory by connection is what is kept: the streams once a block, the outputs of the branches, or only the streams', async () => {
+    const tokens = BATCH * CONTEXT;
+    const [channels, n] = [8, 4];
+    const kept = async (connection: Connection, mode: RecomputeMode) => {
+      const { steps } = await watched(connection, mode);
+      const { connections, totals } = steps.at(-1)!.report.memory!;
+      const of = (kind: (typeof MEMORY_KINDS)[number]) => {
+        const at = MEMORY_KINDS.indexOf(kind) * LAYERS;
+        return [...connections.slice(at, at + LAYERS)].map((bytes) => bytes / (4 * tokens * channels));
+      };
+      return { own: of('activations'), branches: of('branch_activations'), total: totals['activations'] / (4 * tokens * channels) };
+    };
+    const none = await kept('mhc', 'none');
+    const connections = await kept('mhc', 'connections');
+    // The branch's output counts as the branch's where an operation of its own keeps it too.
+    const output = connections.own[1];
+    expect([0, 1]).toContain(output);
+    expect(connections.own).toEqual([n + output, output, n + output, output]);
+    expect(connections.total).toBe(2 * n + LAYERS * output);
+    expect(connections.branches).toEqual(none.branches);
+    expect(Math.min(...none.own)).toBeGreaterThan(n + output);
+    const blocks = await kept('mhc', 'blocks');
+    expect(blocks.own).toEqual([n, 0, n, 0]);
+    expect(blocks.branches).toEqual([0, 0, 0, 0]);
+    expect((await kept('residual', 'blocks')).own).toEqual([1, 0, 1, 0]);
+  });
+
+  test("a connection of one's own in a function that is rerun is looked at once", async () => {
+    let looks = 0;
+    const mapping = (t: tf.Tensor) => {
+      looks++;
+      return tf.softmax(t);
+    };
+    const { monitor, steps } = await start([{ name: 'own', mapping }], {});
+    const w = tf.variable(tf.ones([2, 2]));
+    monitor.step(() =>
+      tf.tidy(() => {
+        const f = (x: tf.Tensor) => {
+          const h = tf.mul(x, w);
+          monitor.observe('own', h);
+          return tf.square(h);
+        };
+        const { value, grads } = tf.variableGrads(() => tf.sum(recompute(f, tf.eye(2), [w])), [w]);
+        expect(grads[w.name].arraySync()).toEqual([
+          [2, 0],
+          [0, 2],
+        ]);
+        return value.dataSync()[0];
+      }),
+    );
+    await monitor.close();
+    expect(looks).toBe(1);
+    expect(steps()).toHaveLength(1);
+    w.dispose();
+  });
+});
