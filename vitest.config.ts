@@ -7,5 +7,7 @@ export default defineConfig({
     hookTimeout: 60_000,
     pool: 'forks',
     maxWorkers: 2,
+    // WebGPU without a card: lavapipe takes longer to optimise a shader than the tests take to run it.
+    env: { GALLIVM_PERF: 'nopt' },
   },
 });

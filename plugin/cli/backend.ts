@@ -1,6 +1,7 @@
 /** Loads a TF.js backend by name and makes it fast; a package that is missing gets an error with the command that installs it. */
 import { createRequire } from 'node:module';
 import util from 'node:util';
+import { type AdapterInfo, type Device, type Gpu, requestDevice } from '../../src/kernels/webgpu/device.ts';
 
 export const BACKENDS = ['wasm', 'cpu', 'webgpu', 'tensorflow'] as const;
 export type BackendName = (typeof BACKENDS)[number];
@@ -17,12 +18,7 @@ export async function loadBackend(name: BackendName): Promise<void> {
 export async function startBackend(name: BackendName): Promise<typeof import('@tensorflow/tfjs')> {
   const tf = (await load('@tensorflow/tfjs', name)) as typeof import('@tensorflow/tfjs');
   if (name === 'wasm') await load('@tensorflow/tfjs-backend-wasm', name);
-  if (name === 'webgpu') {
-    const { create, globals } = (await load('webgpu', name)) as { create: (flags: string[]) => unknown; globals: object };
-    Object.assign(globalThis, globals);
-    Object.defineProperty(globalThis, 'navigator', { value: { gpu: create([]) }, configurable: true, writable: true });
-    await load('@tensorflow/tfjs-backend-webgpu', name);
-  }
+  if (name === 'webgpu') await loadWebGPU(tf);
   if (name === 'tensorflow') {
     mendUtil(util);
     // The second one only where the first is not there: one that is there and broken has to say why.
@@ -41,6 +37,26 @@ export async function startBackend(name: BackendName): Promise<typeof import('@t
   }
   if (!ready || tf.getBackend() !== name) throw new Error(`backend ${name} is installed but could not start on this machine${why}`);
   return tf;
+}
+
+/** Dawn in place of the browser's WebGPU, and a device of ours in place of TF.js's. Once: a second device shares no tensor. */
+async function loadWebGPU(tf: typeof import('@tensorflow/tfjs')): Promise<void> {
+  if (tf.findBackendFactory('webgpu') != null) return;
+  const scope = globalThis as { navigator?: { gpu?: Gpu } };
+  if (scope.navigator?.gpu === undefined) {
+    const { create, globals } = (await load('webgpu', 'webgpu')) as { create: (flags: string[]) => Gpu; globals: object };
+    Object.assign(globalThis, globals);
+    const gpu = create([]);
+    // Node from 21 on has a navigator, without gpu.
+    if (scope.navigator === undefined) Object.defineProperty(scope, 'navigator', { value: { gpu }, configurable: true, writable: true });
+    else Object.defineProperty(scope.navigator, 'gpu', { value: gpu, configurable: true });
+  }
+  const { WebGPUBackend } = (await load('@tensorflow/tfjs-backend-webgpu', 'webgpu')) as {
+    WebGPUBackend: new (device: Device, info: AdapterInfo) => import('@tensorflow/tfjs').KernelBackend;
+  };
+  tf.removeBackend('webgpu');
+  const { device, info } = await requestDevice(scope.navigator!.gpu!);
+  tf.registerBackend('webgpu', () => new WebGPUBackend(device, info), 3);
 }
 
 const PACKAGES: Record<BackendName, string> = {

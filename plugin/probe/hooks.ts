@@ -2,13 +2,12 @@
 import * as tf from '@tensorflow/tfjs';
 import type { ConnectionObserver } from '../../src/connections/observer.ts';
 import { MAX_STREAMS } from '../../src/connections/shapes.ts';
-import { squaredNorm } from '../../src/kernels/squaredNorm.ts';
 import { isRerunning, isTapeOn, offTape } from '../../src/kernels/tape.ts';
 import type { OwnConnection, WatchedConnection } from './connections.ts';
 import { firstBytes, markTape, savedBytes, type TapeMark } from './memory.ts';
 import { type Gradients, gradientsByName, learningRateOf } from './optimizer.ts';
 import { overrideMethod } from './override.ts';
-import { disposeLater, gather, gatherGradient, gatherLogitGradient, laterOf } from './sampling.ts';
+import { gather, gatherGradient, gatherGradientSquares, gatherLogitGradients } from './sampling.ts';
 import { guard, type Probe } from './state.ts';
 
 export function createObserver(probe: Probe, l: number, { info }: WatchedConnection): ConnectionObserver {
@@ -131,15 +130,14 @@ export function seeGradients(probe: Probe, gradients: Gradients): void {
   const { gathering, memory, options } = probe;
   if (gathering === null || options.optimizer === null) return;
   gathering.learningRate = learningRateOf(options.optimizer);
-  disposeLater(gathering.gradientSquares);
   const named = gradientsByName(gradients);
-  const norm = offTape(() => squaredNorm([...named.values()]));
-  gathering.gradientSquares = laterOf(norm);
-  norm.dispose();
+  gatherGradientSquares(gathering, [...named.values()]);
+  const ofLogits = new Map<number, tf.Tensor>();
   options.connections.forEach(({ layer }, l) => {
     const bias = layer?.logitBias?.read() as tf.Variable | undefined;
     const gradient = bias && named.get(bias.name);
-    if (gradient !== undefined) gatherLogitGradient(gathering, l, gradient);
+    if (gradient !== undefined) ofLogits.set(l, gradient);
   });
+  gatherLogitGradients(gathering, ofLogits);
   memory.gradients = new Map([...named].map(([name, g]) => [name, g.size * 4]));
 }

@@ -41,6 +41,12 @@ export function variableBuffers(): Set<object> {
   return new Set(Object.values(tf.engine().registeredVariables).map((variable) => variable.dataId));
 }
 
+/** What the backend says it holds on its device, where it says it; else the bytes of all tensors. */
+function allocatedBytes(): number {
+  const { numBytesInGPU } = tf.backend().memory() as { numBytesInGPU?: number };
+  return numBytesInGPU ?? tf.engine().state.numBytes;
+}
+
 /** Of the step that ends now. */
 export function sampleMemory(probe: Probe): MemorySample {
   const { connections, optimizer, weights } = probe.options;
@@ -76,7 +82,7 @@ export function sampleMemory(probe: Probe): MemorySample {
     );
   });
   const total = (values: Iterable<number>) => [...values].reduce((sum, v) => sum + v, 0);
-  const totals: Record<string, number> = { allocated: tf.engine().state.numBytes };
+  const totals: Record<string, number> = { allocated: allocatedBytes() };
   if (weights.length > 0) totals['parameters'] = total(weights.map((w) => w.read().size * 4));
   const known = (bytes: number[]) => bytes.filter((b) => !Number.isNaN(b));
   if (known(memory.activations).length > 0) {

@@ -8,7 +8,7 @@ import type { StepSample } from '../../src/telemetry/sample.ts';
 import { createObserver, hookOwn, seeGradients } from './hooks.ts';
 import { sampleMemory, variableBuffers } from './memory.ts';
 import { hookOptimizer } from './optimizer.ts';
-import { createGathering, disposeGathering, laterOf, settle, unread } from './sampling.ts';
+import { createGathering, disposeGathering, gatherLoss, settle, unread } from './sampling.ts';
 import { fault, guard, type Probe, type ProbeOptions } from './state.ts';
 
 /** Longest row of reads on the way at the same time. */
@@ -105,7 +105,7 @@ export function endStep(probe: Probe, loss: tf.Tensor | number | null): void {
     const stepSeconds = (performance.now() - probe.began) / 1000;
     const missing = gathering.seen.indexOf(false);
     if (missing >= 0) throw new Error(`connection ${options.connections[missing].info.name} did not run in it`);
-    if (loss !== null) gathering.loss = loss instanceof tf.Tensor ? laterOf(loss) : loss;
+    if (loss !== null) gatherLoss(gathering, loss);
     const rest = {
       step: gathering.step,
       time: options.now(),

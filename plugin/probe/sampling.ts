@@ -1,6 +1,6 @@
 /**
  * What is gathered during one watched step, and how it becomes a StepSample: directly on backends whose memory the host
- * can touch, else as tensors that are concatenated and read once.
+ * can touch, in one buffer of the step on webgpu, else as tensors that are concatenated; the last two are read once.
  */
 import * as tf from '@tensorflow/tfjs';
 import { hostValues } from '../../src/kernels/host.ts';
@@ -14,12 +14,24 @@ import {
   squaresOnHost,
   squaresTensor,
 } from '../../src/kernels/sampleConnection.ts';
+import { squaredNorm } from '../../src/kernels/squaredNorm.ts';
 import { offTape } from '../../src/kernels/tape.ts';
 import { seededRandom } from '../../src/model/random.ts';
 import type { StepSample } from '../../src/telemetry/sample.ts';
+import {
+  bufferGradient,
+  bufferGradientSquares,
+  bufferLogitGradients,
+  bufferLoss,
+  bufferSample,
+  createStepBuffer,
+  disposeStepBuffer,
+  type Place,
+  type StepBuffer,
+} from './stepBuffer.ts';
 
 /** A number, or where it will be read from. */
-type Later = number | tf.Tensor | null;
+type Later = number | tf.Tensor | Place | null;
 
 export interface Gathering {
   readonly step: number;
@@ -31,6 +43,8 @@ export interface Gathering {
   /** One per connection, in one buffer, on cpu and wasm. */
   parts: ConnectionSample[];
   arrays: (Pick<StepSample, 'mappings' | 'grams' | 'inputSquares'> & { logits: Float32Array }) | null;
+  /** On webgpu, from the first connection on. */
+  buffer: StepBuffer | null;
   /** One per connection elsewhere. */
   readonly tensors: (tf.Tensor | null)[];
   readonly seen: boolean[];
@@ -41,7 +55,7 @@ export interface Gathering {
   loss: Later;
   gradientSquares: Later;
   /** Of each connection with logits: the gradient of the weight that ends in b_res, n² values. */
-  readonly logitGradients: (ArrayLike<number> | tf.Tensor | null)[];
+  readonly logitGradients: (ArrayLike<number> | tf.Tensor | Place | null)[];
   learningRate: number | null;
 }
 
@@ -54,6 +68,7 @@ export function createGathering(step: number, layers: number, tokens: number): G
     uniform: Float64Array.from({ length: tokens }, random),
     parts: [],
     arrays: null,
+    buffer: null,
     tensors: new Array<null>(layers).fill(null),
     seen: new Array<boolean>(layers).fill(false),
     differentiated: new Array<boolean>(layers).fill(false),
@@ -79,6 +94,7 @@ function allocate(gathering: Gathering, n: number): void {
     inputSquares: view(3 * matrices, tokens),
   };
   gathering.n = n;
+  gathering.buffer = createStepBuffer(layers, n, uniform);
   gathering.arrays = arrays;
   gathering.parts = Array.from({ length: layers }, (_, l) => ({
     mapping: arrays.mappings.subarray(l * matrices, (l + 1) * matrices),
@@ -99,7 +115,8 @@ export function gather(gathering: Gathering, l: number, tensors: ConnectionTenso
     throw new Error(`a run has one n: a connection with ${n} streams beside others with ${gathering.n}; watch them as two runs`);
   }
   if (gathering.n === null) allocate(gathering, n);
-  if (!sampleOnHost(tensors, n, gathering.uniform, gathering.parts[l])) {
+  if (gathering.buffer !== null) bufferSample(gathering.buffer, l, tensors);
+  else if (!sampleOnHost(tensors, n, gathering.uniform, gathering.parts[l])) {
     gathering.tensors[l]?.dispose();
     gathering.tensors[l] = offTape(() => tf.keep(sampleTensor(tensors, n, gathering.uniform)));
   }
@@ -109,24 +126,48 @@ export function gather(gathering: Gathering, l: number, tensors: ConnectionTenso
 
 /** The squared norm of a gradient on the streams, at the sampled tokens. */
 export function gatherGradient(gathering: Gathering, l: number, side: 0 | 1, gradient: tf.Tensor, row: number): void {
+  const { buffer, uniform } = gathering;
   disposeLater(gathering.gradients[l][side]);
   gathering.gradients[l][side] =
-    squaresOnHost(gradient, row, gathering.uniform) ?? offTape(() => tf.keep(squaresTensor(gradient, row, gathering.uniform)));
+    buffer !== null
+      ? bufferGradient(buffer, l, side, gradient, row)
+      : (squaresOnHost(gradient, row, uniform) ?? offTape(() => tf.keep(squaresTensor(gradient, row, uniform))));
 }
 
-/** The gradient of a connection's logit bias: its last n² values count. */
-export function gatherLogitGradient(gathering: Gathering, l: number, gradient: tf.Tensor): void {
-  disposeLater(gathering.logitGradients[l]);
-  gathering.logitGradients[l] = hostValues(gradient)?.slice() ?? offTape(() => tf.keep(tf.clone(gradient)));
+/** Σ of the squares of all gradients. */
+export function gatherGradientSquares(gathering: Gathering, gradients: readonly tf.Tensor[]): void {
+  disposeLater(gathering.gradientSquares);
+  if (gathering.buffer !== null) gathering.gradientSquares = bufferGradientSquares(gathering.buffer, gradients);
+  else {
+    const norm = offTape(() => squaredNorm(gradients));
+    gathering.gradientSquares = laterOf(norm);
+    norm.dispose();
+  }
+}
+
+/** The gradients of connections' logit biases: the last n² values of each count. @param gradients by the connection's number */
+export function gatherLogitGradients(gathering: Gathering, gradients: ReadonlyMap<number, tf.Tensor>): void {
+  const { buffer, logitGradients } = gathering;
+  const places = buffer === null ? null : bufferLogitGradients(buffer, gradients);
+  for (const [l, gradient] of gradients) {
+    disposeLater(logitGradients[l]);
+    logitGradients[l] = places?.get(l) ?? hostValues(gradient)?.slice() ?? offTape(() => tf.keep(tf.clone(gradient)));
+  }
+}
+
+/** @param loss a scalar tensor is looked at, not disposed */
+export function gatherLoss(gathering: Gathering, loss: tf.Tensor | number): void {
+  if (typeof loss === 'number') gathering.loss = loss;
+  else gathering.loss = gathering.buffer === null ? laterOf(loss) : bufferLoss(gathering.buffer, loss);
 }
 
 /** The value of a scalar where it can be had at once, else a copy of it to be read later. */
-export function laterOf(scalar: tf.Tensor): Later {
+function laterOf(scalar: tf.Tensor): Later {
   const values = hostValues(scalar);
   return values === null ? offTape(() => tf.keep(tf.tidy(() => tf.cast(scalar, 'float32').flatten()))) : values[0];
 }
 
-export function disposeLater(value: Later | ArrayLike<number>): void {
+function disposeLater(value: Later | ArrayLike<number>): void {
   if (value instanceof tf.Tensor) value.dispose();
 }
 
@@ -142,10 +183,12 @@ function pending(gathering: Gathering): tf.Tensor[] {
 export function disposeGathering(gathering: Gathering): void {
   tf.dispose(pending(gathering));
   gathering.tensors.fill(null);
+  if (gathering.buffer !== null) disposeStepBuffer(gathering.buffer);
 }
 
 /** All that is still to be read, as one tensor to be read once; null on cpu and wasm. */
 export function unread(gathering: Gathering): tf.Tensor1D | null {
+  if (gathering.buffer !== null) return gathering.buffer.tensor;
   const list = pending(gathering);
   return list.length === 0 ? null : tf.tidy(() => tf.concat(list.map((t) => t.flatten())) as tf.Tensor1D);
 }
@@ -156,18 +199,24 @@ export function settle(
   values: Float32Array | null,
 ): Pick<StepSample, 'mappings' | 'logits' | 'grams' | 'inputSquares' | 'gradientGains' | 'logitGradients' | 'loss' | 'gradientNorm'> {
   let at = 0;
-  gathering.tensors.forEach((tensor, l) => {
-    if (tensor === null || values === null) return;
-    splitSample(values, at, gathering.parts[l]);
-    at += tensor.size;
-  });
-  const numbers = laters(gathering).map((value) => (value instanceof tf.Tensor ? (values as Float32Array)[at++] : value));
-  const [loss, gradientSquares, ...gradients] = numbers;
   const size = gathering.n! ** 2;
-  const logitGradients = gathering.logitGradients.map((value) => {
-    if (!(value instanceof tf.Tensor)) return normOfLast(value, size);
+  gathering.parts.forEach((part, l) => {
+    const tensor = gathering.tensors[l];
+    if (values === null || (tensor === null && gathering.buffer === null)) return;
+    splitSample(values, at, part);
+    at += sampleSize(gathering.uniform.length, gathering.n!);
+  });
+  /** The values it stands for; of tensors in the order of `pending`. */
+  const read = (value: tf.Tensor | Place): Float32Array => {
+    if (!(value instanceof tf.Tensor)) return values!.subarray(value.at, value.at + value.count);
     at += value.size;
-    return normOfLast(values!.subarray(at - value.size, at), size);
+    return values!.subarray(at - value.size, at);
+  };
+  const numbers = laters(gathering).map((value) => (value === null || typeof value === 'number' ? value : sum(read(value))));
+  const [loss, gradientSquares, ...gradients] = numbers;
+  const logitGradients = gathering.logitGradients.map((value) => {
+    if (value === null) return Number.NaN;
+    return normOfLast(value instanceof tf.Tensor || 'count' in value ? read(value as tf.Tensor | Place) : value, size);
   });
   const { mappings, logits, grams, inputSquares } = gathering.arrays!;
   const asked = gradients.some((g) => g !== null);
@@ -187,10 +236,11 @@ export function settle(
   };
 }
 
-/** ‖the last `size` values‖; NaN for null. */
-function normOfLast(values: ArrayLike<number> | null, size: number): number {
-  if (values === null) return Number.NaN;
-  let sum = 0;
-  for (let k = values.length - size; k < values.length; k++) sum += values[k] ** 2;
-  return Math.sqrt(sum);
+const sum = (values: Float32Array): number => values.reduce((total, v) => total + v, 0);
+
+/** ‖the last `size` values‖ */
+function normOfLast(values: ArrayLike<number>, size: number): number {
+  let squares = 0;
+  for (let k = values.length - size; k < values.length; k++) squares += values[k] ** 2;
+  return Math.sqrt(squares);
 }

@@ -14,6 +14,7 @@ import { canLoad } from './wasm/module.ts';
 import { WASM_OPERATIONS } from './wasm/operations.ts';
 import type { Replacement } from './wasm/replacement.ts';
 import { WASM_REPLACEMENTS } from './wasm/stock.ts';
+import { WEBGPU_KERNELS } from './webgpu/kernels.ts';
 
 type TensorFlow = Registry & Pick<typeof tfjs, 'engine'>;
 
@@ -26,6 +27,7 @@ const KERNELS: readonly tfjs.KernelConfig[] = [
   ...WASM_CONNECTIONS,
   ...CPU_OPERATIONS,
   ...WASM_OPERATIONS,
+  ...WEBGPU_KERNELS,
 ];
 
 /** What is in force, by backend and name: each puts back what was there. */

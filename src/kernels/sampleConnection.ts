@@ -94,11 +94,14 @@ function fillIdentity(out: Float32Array, n: number): void {
   for (let k = 0; k < out.length; k++) out[k] = (k % (n * n)) % (n + 1) === 0 ? 1 : 0;
 }
 
+/** All of them. */
+export const tokenPositions = (uniform: Float64Array, count: number): Int32Array =>
+  Int32Array.from(uniform, (_, s) => position(uniform, s, count));
+
 /** The sampled tokens of `[..., ...shape]`, `[S, ...shape]`. */
 function pickTokens(tensor: tf.Tensor, shape: number[], uniform: Float64Array): tf.Tensor {
   const rows = tensor.reshape([-1, ...shape]);
-  const positions = Int32Array.from(uniform, (_, s) => position(uniform, s, rows.shape[0]));
-  return tf.gather(rows, tf.tensor1d(positions, 'int32'));
+  return tf.gather(rows, tf.tensor1d(tokenPositions(uniform, rows.shape[0]), 'int32'));
 }
 
 /** The same composed of operations, on any backend: a flat tensor of `sampleSize` values. */

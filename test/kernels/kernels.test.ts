@@ -1,10 +1,12 @@
 import * as tf from '@tensorflow/tfjs';
 import { describe, expect, onTestFinished, test } from 'vitest';
+import { bufferGradient, bufferSample, createStepBuffer, disposeStepBuffer } from '../../plugin/probe/stepBuffer.ts';
 import { adamWUpdate } from '../../src/kernels/adamw.ts';
 import { dense } from '../../src/kernels/dense.ts';
 import { embed } from '../../src/kernels/embed.ts';
 import {
   type ConnectionSample,
+  type ConnectionTensors,
   sampleOnHost,
   sampleSize,
   sampleTensor,
@@ -38,47 +40,47 @@ onEveryBackend('kernels', (backend) => {
 
   test.each(['paper', 'deepseek'] as const)(
     'sinkhorn (%s): the custom operation, the composed one and float64 agree, gradients too',
-    (convention) => {
+    async (convention) => {
       const logits = normal([5, 3, 4, 4], 1);
       const options = { iterations: 20, convention, epsilon: convention === 'deepseek' ? 1e-6 : 0 };
       const weights = normal([5, 3, 4, 4], 2);
       const lossOf = (kernel: typeof sinkhorn) => (x: tf.Tensor) => tf.sum(tf.mul(kernel(x, options), weights)) as tf.Scalar;
-      const custom = sinkhorn(logits, options).dataSync();
-      const logits64 = Float64Array.from(logits.dataSync());
+      const custom = await sinkhorn(logits, options).data();
+      const logits64 = Float64Array.from(await logits.data());
       expect(difference(custom, sinkhorn64(logits64, 4, options))).toBeLessThan((ours ? 2 : 40) * EPS);
       // 20 iterations of two divisions, each within half an ulp, contract: a few ulps are left.
-      expect(difference(composedSinkhorn(logits, options).dataSync(), custom)).toBeLessThan(40 * EPS);
-      const [a, b] = [sinkhorn, composedSinkhorn].map((kernel) => tf.grad(lossOf(kernel))(logits).dataSync());
+      expect(difference(await composedSinkhorn(logits, options).data(), custom)).toBeLessThan(40 * EPS);
+      const [a, b] = await Promise.all([sinkhorn, composedSinkhorn].map((kernel) => tf.grad(lossOf(kernel))(logits).data()));
       expect(difference(b, a)).toBeLessThan(400 * EPS);
-      expect(difference(a, sinkhornGradient64(logits64, Float64Array.from(weights.dataSync()), 4, options))).toBeLessThan(400 * EPS);
+      expect(difference(a, sinkhornGradient64(logits64, Float64Array.from(await weights.data()), 4, options))).toBeLessThan(400 * EPS);
     },
   );
 
-  test('dense: x W and its gradients are those of matMul', () => {
+  test('dense: x W and its gradients are those of matMul', async () => {
     const x = normal([3, 5, 8], 3);
     const w = normal([8, 6], 4) as tf.Tensor2D;
     const g = normal([3, 5, 6], 5);
     const plain = (a: tf.Tensor, b: tf.Tensor) => tf.matMul(a.reshape([15, 8]), b as tf.Tensor2D).reshape([3, 5, 6]);
-    expect(difference(dense(x, w).dataSync(), plain(x, w).dataSync())).toBeLessThan(8 * EPS);
+    expect(difference(await dense(x, w).data(), await plain(x, w).data())).toBeLessThan(8 * EPS);
     const gradients = (f: (a: tf.Tensor, b: tf.Tensor) => tf.Tensor) => tf.grads((a, b) => tf.sum(tf.mul(f(a, b), g)))([x, w]);
     const [dx, dw] = gradients((a, b) => dense(a, b as tf.Tensor2D));
     const [px, pw] = gradients(plain);
-    expect(difference(dx.dataSync(), px.dataSync())).toBeLessThan(8 * EPS);
-    expect(difference(dw.dataSync(), pw.dataSync())).toBeLessThan(16 * EPS);
+    expect(difference(await dx.data(), await px.data())).toBeLessThan(8 * EPS);
+    expect(difference(await dw.data(), await pw.data())).toBeLessThan(16 * EPS);
   });
 
-  test('embed: rows are picked, and the gradient adds up where a row was picked twice', () => {
+  test('embed: rows are picked, and the gradient adds up where a row was picked twice', async () => {
     const table = normal([7, 3], 6) as tf.Tensor2D;
     const indices = tf.tensor2d([1, 4, 1, 6], [2, 2], 'int32');
-    const values = table.arraySync();
-    expect(embed(table, indices).arraySync()).toEqual([
+    const values = await table.array();
+    expect(await embed(table, indices).array()).toEqual([
       [values[1], values[4]],
       [values[1], values[6]],
     ]);
     const gradient = tf.grad((t) =>
       tf.sum(tf.mul(embed(t as tf.Tensor2D, indices), tf.tensor3d([1, 2, 3, 10, 20, 30, 100, 200, 300, 5, 5, 5], [2, 2, 3]))),
     )(table);
-    expect(gradient.arraySync()).toEqual([
+    expect(await gradient.array()).toEqual([
       [0, 0, 0],
       [101, 202, 303],
       [0, 0, 0],
@@ -89,12 +91,12 @@ onEveryBackend('kernels', (backend) => {
     ]);
   });
 
-  test('squaredNorm: over several tensors, and none', () => {
-    expect(squaredNorm([tf.tensor1d([3, 4]), tf.tensor2d([[1], [2]])]).dataSync()[0]).toBe(30);
-    expect(squaredNorm([]).dataSync()[0]).toBe(0);
+  test('squaredNorm: over several tensors, and none', async () => {
+    expect((await squaredNorm([tf.tensor1d([3, 4]), tf.tensor2d([[1], [2]])]).data())[0]).toBe(30);
+    expect((await squaredNorm([]).data())[0]).toBe(0);
   });
 
-  test('AdamW: one update by hand', () => {
+  test('AdamW: one update by hand', async () => {
     const options = { learningRate: 0.1, beta1: 0.9, beta2: 0.95, epsilon: 1e-8, weightDecay: 0.5, correction1: 0.1, correction2: 0.05 };
     const [p, m, v] = adamWUpdate(
       tf.tensor1d([2, -1]),
@@ -104,10 +106,10 @@ onEveryBackend('kernels', (backend) => {
       tf.scalar(0.5),
       options,
     );
-    expect(difference(m.dataSync(), [0.15, -0.2])).toBeLessThan(4 * EPS);
-    expect(difference(v.dataSync(), [0.05 * 2.25, 0.05 * 4])).toBeLessThan(4 * EPS);
+    expect(difference(await m.data(), [0.15, -0.2])).toBeLessThan(4 * EPS);
+    expect(difference(await v.data(), [0.05 * 2.25, 0.05 * 4])).toBeLessThan(4 * EPS);
     // Bias-corrected m/√v is ±1: p − lr (±1 + decay p)
-    expect(difference(p.dataSync(), [2 - 0.1 * (1 + 1), -1 - 0.1 * (-1 - 0.5)])).toBeLessThan(8 * EPS);
+    expect(difference(await p.data(), [2 - 0.1 * (1 + 1), -1 - 0.1 * (-1 - 0.5)])).toBeLessThan(8 * EPS);
   });
 
   describe('what the probe takes', () => {
@@ -120,6 +122,22 @@ onEveryBackend('kernels', (backend) => {
       gram: new Float32Array(tokens * n * n),
       inputSquares: new Float32Array(tokens),
     });
+
+    /** By the shaders of webgpu, into a buffer that holds another connection before. */
+    async function sampledInBuffer(tensors: ConnectionTensors): Promise<{ sample: ConnectionSample; squares: number }> {
+      const buffer = createStepBuffer(2, n, uniform)!;
+      bufferSample(buffer, 0, { mapping: null, logits: null, input: null, output: null });
+      bufferSample(buffer, 1, tensors);
+      const place = bufferGradient(buffer, 1, 0, tensors.input!, n * channels);
+      const values = await buffer.tensor.data<'float32'>();
+      const [nothing, sample] = [empty(), empty()];
+      splitSample(values, 0, nothing);
+      splitSample(values, sampleSize(tokens, n), sample);
+      expect([...nothing.mapping.slice(0, 6)]).toEqual([1, 0, 0, 0, 0, 1]);
+      for (const part of [nothing.logits, nothing.gram, nothing.inputSquares]) expect(part.every(Number.isNaN)).toBe(true);
+      disposeStepBuffer(buffer);
+      return { sample, squares: values.subarray(place.at, place.at + place.count).reduce((sum, v) => sum + v, 0) };
+    }
 
     test.each([
       ['all there', true, true],
@@ -135,27 +153,31 @@ onEveryBackend('kernels', (backend) => {
       const [host, composed] = [empty(), empty()];
       const flat = sampleTensor(tensors, n, uniform);
       expect(flat.size).toBe(sampleSize(tokens, n));
-      splitSample(flat.dataSync<'float32'>(), 0, composed);
-      const squares = squaresTensor(tensors.input, n * channels, uniform).dataSync()[0];
+      splitSample(await flat.data<'float32'>(), 0, composed);
+      const squares = (await squaresTensor(tensors.input, n * channels, uniform).data())[0];
+      const own = backend === 'webgpu' ? await sampledInBuffer(tensors) : null;
       expect(sampleOnHost(tensors, n, uniform, host)).toBe(ours);
       let { input } = tensors;
       if (!ours) {
         // Where memory cannot be touched there are only the composed ones: compared with a copy on cpu.
         expect(squaresOnHost(input, n * channels, uniform)).toBeNull();
-        const values = Object.entries(tensors).map(([key, t]) => [key, t?.shape, t?.dataSync()] as const);
+        const values = await Promise.all(Object.entries(tensors).map(async ([key, t]) => [key, t?.shape, await t?.data()] as const));
         onTestFinished(async () => void (await tf.setBackend(backend)));
         await tf.setBackend('cpu');
         const copies = Object.fromEntries(values.map(([key, shape, data]) => [key, data === undefined ? null : tf.tensor(data, shape)]));
         input = copies['input']!;
         expect(sampleOnHost({ ...tensors, ...copies }, n, uniform, host)).toBe(true);
       }
-      expect(composed.mapping).toEqual(host.mapping);
-      expect(composed.logits).toEqual(host.logits);
-      expect(difference(composed.gram, host.gram)).toBeLessThan(channels * EPS);
-      expect(difference(composed.inputSquares, host.inputSquares)).toBeLessThan(n * channels * EPS);
+      for (const sample of own === null ? [composed] : [composed, own.sample]) {
+        expect(sample.mapping).toEqual(host.mapping);
+        expect(sample.logits).toEqual(host.logits);
+        expect(difference(sample.gram, host.gram)).toBeLessThan(channels * EPS);
+        expect(difference(sample.inputSquares, host.inputSquares)).toBeLessThan(n * channels * EPS);
+      }
+      if (own !== null) expect(own.squares).toBeCloseTo(squares, 3);
       // and the right tokens: against the tensor itself
       const first = Math.floor(uniform[0] * 14);
-      const x = input.reshape([14, n * channels]).arraySync() as number[][];
+      const x = (await input.reshape([14, n * channels]).array()) as number[][];
       expect(host.inputSquares[0]).toBeCloseTo(
         x[first].reduce((sum, v) => sum + v * v, 0),
         4,

