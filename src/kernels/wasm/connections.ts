@@ -15,7 +15,7 @@ const project = wasmKernel(PROJECT, ({ functions, inputs: [x, w], outputs: [p, s
 });
 
 /** BLOCK of assembly/projectGradient.ts. */
-const ROWS_PER_BLOCK = 32;
+const ROWS_PER_BLOCK = 64;
 
 const projectGradient = wasmKernel(PROJECT_GRADIENT, ({ functions, inputs, outputs, shapes: [all, [k, m]], scratch }) => {
   const [x, w, s, dp, ds, through] = inputs;

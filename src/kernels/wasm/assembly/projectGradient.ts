@@ -5,7 +5,7 @@
  */
 
 /** Rows of a block, and floats of a strip. */
-const BLOCK: i32 = 32;
+const BLOCK: i32 = 64;
 const WIDTH: i32 = 16;
 
 /**
@@ -90,6 +90,8 @@ function copyStrip(from: usize, row: usize, height: i32, width: i32, out: usize)
 }
 
 /** Rows j and j + 1 of a strip of dWᵀ: Σ over the block's rows. Where M is odd, the row beyond it takes what is not wanted. */
+// @ts-ignore: a decorator of AssemblyScript
+@inline
 function addOuter(strip: usize, p: usize, m: i32, j: i32, height: i32, sums: usize): void {
   const out = sums + ((<usize>j * WIDTH) << 2);
   let a0 = v128.load(out);
@@ -133,6 +135,8 @@ function addOuter(strip: usize, p: usize, m: i32, j: i32, height: i32, sums: usi
 }
 
 /** A strip of dx of row r and of the one after it; `next` 0: there is none, and the r-th is written again. */
+// @ts-ignore: a decorator of AssemblyScript
+@inline
 function rowsGradient(
   strip: usize,
   p: usize,

@@ -3,6 +3,7 @@
  * the half-steps again and keeps their results for these four tokens only. Meaning: src/measures/sinkhorn.ts.
  */
 import { exp4 } from './elementary';
+import { halfSteps4, undoHalfSteps4 } from './sinkhorn4';
 
 /** Element (i, j) of the four matrices at `at`, `size` bytes apart; the last one again where there are fewer. */
 function gather(at: usize, size: usize, count: i32, element: usize): v128 {
@@ -48,23 +49,6 @@ function startMatrix(logits: usize, size: usize, count: i32, m: usize, n: i32, d
 function halfStep(from: usize, to: usize, inverses: usize, columns: bool, n: i32, epsilon: f32): void {
   const along = <usize>(columns ? n : 1) << 4;
   const across = <usize>(columns ? 1 : n) << 4;
-  if (n == 4) {
-    for (let line: usize = 0; line < 4; line++) {
-      const at = line * across;
-      const a = v128.load(from + at);
-      const b = v128.load(from + at + along);
-      const c = v128.load(from + at + 2 * along);
-      const d = v128.load(from + at + 3 * along);
-      const sum = f32x4.add(f32x4.add(f32x4.add(a, b), f32x4.add(c, d)), f32x4.splat(epsilon));
-      const inverse = f32x4.div(f32x4.splat(1), sum);
-      v128.store(inverses + (line << 4), inverse);
-      v128.store(to + at, f32x4.mul(a, inverse));
-      v128.store(to + at + along, f32x4.mul(b, inverse));
-      v128.store(to + at + 2 * along, f32x4.mul(c, inverse));
-      v128.store(to + at + 3 * along, f32x4.mul(d, inverse));
-    }
-    return;
-  }
   for (let line = 0; line < n; line++) {
     const at = line * across;
     let sum = f32x4.splat(epsilon);
@@ -99,7 +83,8 @@ export function sinkhorn(
   for (let t = 0; t < tokens; t += 4) {
     const count = min(4, tokens - t);
     startMatrix(logits, size, count, scratch, n, deepseek, epsilon);
-    for (let k = 0; k < steps; k++) halfStep(scratch, scratch, inverses, (k & 1) == 0, n, epsilon);
+    if (n == 4) halfSteps4(scratch, scratch, 0, steps, epsilon);
+    else for (let k = 0; k < steps; k++) halfStep(scratch, scratch, inverses, (k & 1) == 0, n, epsilon);
     for (let i = 0; i < n; i++) {
       for (let j = 0; j < n; j++) {
         scatter(v128.load(scratch + (<usize>(i * n + j) << 4)), out, size, count, oriented(i, j, n, deepseek));
@@ -134,17 +119,21 @@ export function sinkhornGradient(
   for (let t = 0; t < tokens; t += 4) {
     const count = min(4, tokens - t);
     startMatrix(logits, size, count, scratch, n, deepseek, epsilon);
-    let from = scratch;
-    let to = results;
-    for (let k = 0; k < steps; k++) {
-      halfStep(from, to, to + matrix, (k & 1) == 0, n, epsilon);
-      from = to;
-      to += record;
+    if (n == 4) halfSteps4(scratch, results, record, steps, epsilon);
+    else {
+      let from = scratch;
+      let to = results;
+      for (let k = 0; k < steps; k++) {
+        halfStep(from, to, to + matrix, (k & 1) == 0, n, epsilon);
+        from = to;
+        to += record;
+      }
     }
     for (let i = 0; i < n; i++) {
       for (let j = 0; j < n; j++) v128.store(g + (<usize>(i * n + j) << 4), gather(dOut, size, count, oriented(i, j, n, deepseek)));
     }
-    for (let k = steps - 1; k >= 0; k--) undoHalfStep(g, results + k * record, matrix, (k & 1) == 0, n);
+    if (n == 4) undoHalfSteps4(g, results, steps);
+    else for (let k = steps - 1; k >= 0; k--) undoHalfStep(g, results + k * record, matrix, (k & 1) == 0, n);
     for (let i = 0; i < n; i++) {
       let inner = f32x4.splat(0);
       if (deepseek) {
@@ -170,24 +159,6 @@ function undoHalfStep(g: usize, record: usize, matrix: usize, columns: bool, n: 
   const along = <usize>(columns ? n : 1) << 4;
   const across = <usize>(columns ? 1 : n) << 4;
   const inverses = record + matrix;
-  if (n == 4) {
-    for (let line: usize = 0; line < 4; line++) {
-      const at = line * across;
-      const a = v128.load(g + at);
-      const b = v128.load(g + at + along);
-      const c = v128.load(g + at + 2 * along);
-      const d = v128.load(g + at + 3 * along);
-      const left = f32x4.add(f32x4.mul(a, v128.load(record + at)), f32x4.mul(b, v128.load(record + at + along)));
-      const right = f32x4.add(f32x4.mul(c, v128.load(record + at + 2 * along)), f32x4.mul(d, v128.load(record + at + 3 * along)));
-      const inner = f32x4.add(left, right);
-      const inverse = v128.load(inverses + (line << 4));
-      v128.store(g + at, f32x4.mul(f32x4.sub(a, inner), inverse));
-      v128.store(g + at + along, f32x4.mul(f32x4.sub(b, inner), inverse));
-      v128.store(g + at + 2 * along, f32x4.mul(f32x4.sub(c, inner), inverse));
-      v128.store(g + at + 3 * along, f32x4.mul(f32x4.sub(d, inner), inverse));
-    }
-    return;
-  }
   for (let line = 0; line < n; line++) {
     const at = line * across;
     let inner = f32x4.splat(0);

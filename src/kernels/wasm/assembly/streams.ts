@@ -214,7 +214,8 @@ function addOne(a: f32, x: usize, out: usize, row: usize, add: bool): void {
   }
 }
 
-function dot(a: usize, b: usize, row: usize): f32 {
+/** @param row length of both, in bytes */
+export function dot(a: usize, b: usize, row: usize): f32 {
   const whole = row & ~31;
   let left = f32x4.splat(0);
   let right = left;
