@@ -69,6 +69,25 @@ onEveryBackend('kernels', (backend) => {
     expect(difference(await dw.data(), await pw.data())).toBeLessThan(16 * EPS);
   });
 
+  test.each([
+    ['xᵀ y', true],
+    ['x y', false],
+  ])('a product over a long axis, %s, has the same bits each time, and is that of float64', async (_name, transposed) => {
+    const [length, rows, columns] = [2500, 20, 24];
+    const a = normal(transposed ? [length, rows] : [rows, length], 7) as tf.Tensor2D;
+    const b = normal([length, columns], 8) as tf.Tensor2D;
+    const product = async () => tf.matMul(a, b, transposed, false).data();
+    const first = await product();
+    for (let i = 0; i < 5; i++) expect(await product()).toEqual(first);
+    const [x, y] = [await (transposed ? tf.transpose(a) : a).data(), await b.data()];
+    const expected = Float64Array.from({ length: rows * columns }, (_, at) => {
+      let sum = 0;
+      for (let k = 0; k < length; k++) sum += x[Math.floor(at / columns) * length + k] * y[k * columns + (at % columns)];
+      return sum;
+    });
+    expect(difference(first, expected)).toBeLessThan(length * EPS);
+  });
+
   test('embed: rows are picked, and the gradient adds up where a row was picked twice', async () => {
     const table = normal([7, 3], 6) as tf.Tensor2D;
     const indices = tf.tensor2d([1, 4, 1, 6], [2, 2], 'int32');

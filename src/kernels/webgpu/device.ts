@@ -21,6 +21,7 @@ export interface AdapterInfo {
 export interface Device {
   readonly features: ReadonlySet<string>;
   readonly limits: Readonly<Record<string, number>>;
+  addEventListener(type: 'uncapturederror', listener: (event: { error: { message: string } }) => void): void;
 }
 
 const FEATURES = ['shader-f16', 'subgroups', 'timestamp-query'];
