@@ -4,6 +4,7 @@ import { bufferGradient, bufferSample, createStepBuffer, disposeStepBuffer } fro
 import { adamWUpdate } from '../../src/kernels/adamw.ts';
 import { dense } from '../../src/kernels/dense.ts';
 import { embed } from '../../src/kernels/embed.ts';
+import { hyperMaps } from '../../src/kernels/maps.ts';
 import {
   type ConnectionSample,
   type ConnectionTensors,
@@ -108,6 +109,18 @@ onEveryBackend('kernels', (backend) => {
       [0, 0, 0],
       [5, 5, 5],
     ]);
+  });
+
+  test('NaN in one token stays NaN there, and only there', async () => {
+    const p = normal([3, 2, 4], 1).add(
+      tf.tensor3d(
+        Array.from({ length: 24 }, (_, i) => (i === 9 ? Number.NaN : 0)),
+        [3, 2, 4],
+      ),
+    );
+    const { pre, post, res } = hyperMaps(p, tf.ones([3, 2]), tf.ones([3]), tf.zeros([4, 2]));
+    const nan = async (t: tf.Tensor) => [...(await t.data())].flatMap((v, i) => (Number.isNaN(v) ? [i] : []));
+    expect([await nan(pre), await nan(post), await nan(res)]).toEqual([[], [2], []]); // token 1, stream 0, column 1
   });
 
   test('squaredNorm: over several tensors, and none', async () => {
