@@ -22,10 +22,7 @@ export class ExpandStreams extends tf.layers.Layer {
   }
 
   override call(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor {
-    return tf.tidy(() => {
-      const x = oneTensor(inputs);
-      return tf.stack(new Array<tf.Tensor>(this.streams).fill(x), x.rank - 1);
-    });
+    return tf.tidy(() => copies(oneTensor(inputs), this.streams));
   }
 
   override computeOutputShape(inputShape: tf.Shape | tf.Shape[]): tf.Shape {
@@ -36,6 +33,15 @@ export class ExpandStreams extends tf.layers.Layer {
   override getConfig(): tf.serialization.ConfigDict {
     return { ...super.getConfig(), streams: this.streams };
   }
+}
+
+/** n copies of `[..., C]`, `[..., n, C]`. The gradient, their sum, by one operation: stock takes the copies apart first. */
+function copies(x: tf.Tensor, n: number): tf.Tensor {
+  const stack = tf.customGrad((...args: (tf.Tensor | tf.GradSaveFunc)[]) => ({
+    value: tf.stack(new Array<tf.Tensor>(n).fill(args[0] as tf.Tensor), x.rank - 1),
+    gradFunc: (dy: tf.Tensor) => tf.sum(dy, -2),
+  }));
+  return stack(x);
 }
 
 /** `[..., n, C]` → `[..., C]`: the sum of the streams. */

@@ -6,19 +6,21 @@ import type { Attributes } from '../run.ts';
 import { SINKHORN, SINKHORN_GRADIENT } from '../sinkhorn.ts';
 import { READ_STREAMS, READ_STREAMS_GRADIENT, WRITE_STREAMS, WRITE_STREAMS_GRADIENT } from '../streams.ts';
 import { wasmKernel } from './kernel.ts';
-import { MATMUL_SCRATCH } from './matMul.ts';
 
 const size = (shape: readonly number[]) => tf.util.sizeFromShape([...shape]);
-const upTo8 = (count: number) => Math.ceil(count / 8) * 8;
+const upTo = (multiple: number, count: number) => Math.ceil(count / multiple) * multiple;
 
 const project = wasmKernel(PROJECT, ({ functions, inputs: [x, w], outputs: [p, s], shapes: [all, [k, m]], attributes, scratch }) => {
-  functions.project(x, w, p, s, size(all) / k, k, m, attributes['epsilon'] as number, scratch(k * upTo8(m) + 32));
+  functions.project(x, w, p, s, size(all) / k, k, m, attributes['epsilon'] as number, scratch(k * upTo(8, m) + 32));
 });
+
+/** BLOCK of assembly/projectGradient.ts. */
+const ROWS_PER_BLOCK = 32;
 
 const projectGradient = wasmKernel(PROJECT_GRADIENT, ({ functions, inputs, outputs, shapes: [all, [k, m]], scratch }) => {
   const [x, w, s, dp, ds, through] = inputs;
   const [dx, dw] = outputs;
-  const work = scratch(Math.max(MATMUL_SCRATCH / 4, m * upTo8(k)));
+  const work = scratch((2 * upTo(16, k) + ROWS_PER_BLOCK) * (m + 1) + 16 * ROWS_PER_BLOCK);
   functions.projectGradient(x, w, s, dp, ds, through, dx, dw, size(all) / k, k, m, work);
 });
 

@@ -1,9 +1,8 @@
 /**
- * K1, x W and the inverse RMS of each row of x in one pass, and its gradient: AssemblyScript. Four rows of x against panels of 8
+ * K1, x W and the inverse RMS of each row of x in one pass: AssemblyScript. Four rows of x against panels of 8
  * columns of W, so that x is read once from memory; W is repacked into panels at the start of each call.
  */
-import { matMul } from './matMul';
-import { packColumns, packRows } from './pack';
+import { packColumns } from './pack';
 import { sumLanes } from './simd';
 
 /** Floats of a panel's width. */
@@ -98,115 +97,4 @@ function tile48(x0: usize, x1: usize, x2: usize, x3: usize, panel: usize, k: i32
   v128.store(out, c1, 80);
   v128.store(out, d0, 96);
   v128.store(out, d1, 112);
-}
-
-/**
- * dx = dx̂ + dp Wᵀ − ds s³ x / K, dW = xᵀ dp.
- * @param through dx̂ [R, K] @param dx [R, K] @param dw [K, M]
- * @param scratch as large as matMul's, and at least M · (K rounded up to 8) floats
- */
-export function projectGradient(
-  x: usize,
-  w: usize,
-  s: usize,
-  dp: usize,
-  ds: usize,
-  through: usize,
-  dx: usize,
-  dw: usize,
-  rows: i32,
-  k: i32,
-  m: i32,
-  scratch: usize,
-): void {
-  matMul(x, k, true, dp, m, false, dw, m, false, k, m, rows, scratch);
-  packRows(w, <usize>m << 2, k, m, scratch, NR); // panels of eight rows of W: columns of Wᵀ
-  const row = <usize>k << 2;
-  const wide = k & ~7;
-  for (let r = 0; r < rows; r += 4) {
-    const count = min(4, rows - r);
-    const at0 = r * row;
-    const at1 = count > 1 ? at0 + row : at0;
-    const at2 = count > 2 ? at1 + row : at1;
-    const at3 = count > 3 ? at2 + row : at2;
-    const p0 = dp + ((<usize>r * m) << 2);
-    const p1 = count > 1 ? p0 + (<usize>m << 2) : p0;
-    const p2 = count > 2 ? p1 + (<usize>m << 2) : p1;
-    const p3 = count > 3 ? p2 + (<usize>m << 2) : p2;
-    for (let c = 0; c < wide; c += NR) {
-      const panel = scratch + ((<usize>c * m) << 2);
-      const byte = <usize>c << 2;
-      tile84(p0, p1, p2, p3, panel, m, through, at0 + byte, at1 + byte, at2 + byte, at3 + byte, dx);
-    }
-    for (let i = 0; i < count; i++) {
-      const length = x + (r + i) * row;
-      const out = dx + (r + i) * row;
-      const inverse = load<f32>(s + (<usize>(r + i) << 2));
-      const factor = (load<f32>(ds + (<usize>(r + i) << 2)) * inverse * inverse * inverse) / <f32>k;
-      const scale = f32x4.splat(factor);
-      for (let c: usize = 0; c < <usize>wide << 2; c += 16) {
-        v128.store(out + c, f32x4.sub(v128.load(out + c), f32x4.mul(scale, v128.load(length + c))));
-      }
-      for (let c = wide; c < k; c++) {
-        const byte = <usize>c << 2;
-        let sum = load<f32>(through + (r + i) * row + byte) - factor * load<f32>(length + byte);
-        for (let j = 0; j < m; j++) {
-          sum += load<f32>(dp + ((<usize>(r + i) * m + j) << 2)) * load<f32>(w + ((<usize>c * m + j) << 2));
-        }
-        store<f32>(out + byte, sum);
-      }
-    }
-  }
-}
-
-/** Eight columns of four rows of dx̂ + dp Wᵀ. */
-function tile84(
-  p0: usize,
-  p1: usize,
-  p2: usize,
-  p3: usize,
-  panel: usize,
-  m: i32,
-  through: usize,
-  at0: usize,
-  at1: usize,
-  at2: usize,
-  at3: usize,
-  out: usize,
-): void {
-  let a0 = v128.load(through + at0);
-  let a1 = v128.load(through + at0, 16);
-  let b0 = v128.load(through + at1);
-  let b1 = v128.load(through + at1, 16);
-  let c0 = v128.load(through + at2);
-  let c1 = v128.load(through + at2, 16);
-  let d0 = v128.load(through + at3);
-  let d1 = v128.load(through + at3, 16);
-  const end = <usize>m << 2;
-  for (let j: usize = 0; j < end; j += 4) {
-    const left = v128.load(panel);
-    const right = v128.load(panel, 16);
-    let value = v128.load_splat<f32>(p0 + j);
-    a0 = f32x4.add(a0, f32x4.mul(value, left));
-    a1 = f32x4.add(a1, f32x4.mul(value, right));
-    value = v128.load_splat<f32>(p1 + j);
-    b0 = f32x4.add(b0, f32x4.mul(value, left));
-    b1 = f32x4.add(b1, f32x4.mul(value, right));
-    value = v128.load_splat<f32>(p2 + j);
-    c0 = f32x4.add(c0, f32x4.mul(value, left));
-    c1 = f32x4.add(c1, f32x4.mul(value, right));
-    value = v128.load_splat<f32>(p3 + j);
-    d0 = f32x4.add(d0, f32x4.mul(value, left));
-    d1 = f32x4.add(d1, f32x4.mul(value, right));
-    panel += 32;
-  }
-  // Rows that are not there lie on the last one, with its values: written first or again, they are the same.
-  v128.store(out + at3, d0);
-  v128.store(out + at3, d1, 16);
-  v128.store(out + at2, c0);
-  v128.store(out + at2, c1, 16);
-  v128.store(out + at1, b0);
-  v128.store(out + at1, b1, 16);
-  v128.store(out + at0, a0);
-  v128.store(out + at0, a1, 16);
 }
