@@ -56,6 +56,8 @@ async function loadWebGPU(tf: typeof import('@tensorflow/tfjs')): Promise<void> 
   };
   tf.removeBackend('webgpu');
   const { device, info } = await requestDevice(scope.navigator!.gpu!);
+  // Else a shader that does not compile, or a buffer that does not fit, would only give zeros.
+  device.addEventListener('uncapturederror', ({ error }) => console.error(`WebGPU: ${error.message}`));
   tf.registerBackend('webgpu', () => new WebGPUBackend(device, info), 3);
 }
 

@@ -8,7 +8,8 @@ import type { StepSample } from '../../src/telemetry/sample.ts';
 import { createObserver, hookOwn, seeGradients } from './hooks.ts';
 import { sampleMemory, variableBuffers } from './memory.ts';
 import { hookOptimizer } from './optimizer.ts';
-import { createGathering, disposeGathering, gatherLoss, settle, unread } from './sampling.ts';
+import { createGathering, disposeGathering, gatherLoss, unread } from './sampling.ts';
+import { settle } from './settle.ts';
 import { fault, guard, type Probe, type ProbeOptions } from './state.ts';
 
 /** Longest row of reads on the way at the same time. */

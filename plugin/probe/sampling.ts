@@ -10,7 +10,6 @@ import {
   sampleOnHost,
   sampleSize,
   sampleTensor,
-  splitSample,
   squaresOnHost,
   squaresTensor,
 } from '../../src/kernels/sampleConnection.ts';
@@ -31,7 +30,7 @@ import {
 } from './stepBuffer.ts';
 
 /** A number, or where it will be read from. */
-type Later = number | tf.Tensor | Place | null;
+export type Later = number | tf.Tensor | Place | null;
 
 export interface Gathering {
   readonly step: number;
@@ -171,7 +170,7 @@ function disposeLater(value: Later | ArrayLike<number>): void {
   if (value instanceof tf.Tensor) value.dispose();
 }
 
-function laters(gathering: Gathering): Later[] {
+export function laters(gathering: Gathering): Later[] {
   return [gathering.loss, gathering.gradientSquares, ...gathering.gradients.flat()];
 }
 
@@ -191,56 +190,4 @@ export function unread(gathering: Gathering): tf.Tensor1D | null {
   if (gathering.buffer !== null) return gathering.buffer.tensor;
   const list = pending(gathering);
   return list.length === 0 ? null : tf.tidy(() => tf.concat(list.map((t) => t.flatten())) as tf.Tensor1D);
-}
-
-/** Puts what was read where it belongs. @param values of the tensor of `unread`, or null */
-export function settle(
-  gathering: Gathering,
-  values: Float32Array | null,
-): Pick<StepSample, 'mappings' | 'logits' | 'grams' | 'inputSquares' | 'gradientGains' | 'logitGradients' | 'loss' | 'gradientNorm'> {
-  let at = 0;
-  const size = gathering.n! ** 2;
-  gathering.parts.forEach((part, l) => {
-    const tensor = gathering.tensors[l];
-    if (values === null || (tensor === null && gathering.buffer === null)) return;
-    splitSample(values, at, part);
-    at += sampleSize(gathering.uniform.length, gathering.n!);
-  });
-  /** The values it stands for; of tensors in the order of `pending`. */
-  const read = (value: tf.Tensor | Place): Float32Array => {
-    if (!(value instanceof tf.Tensor)) return values!.subarray(value.at, value.at + value.count);
-    at += value.size;
-    return values!.subarray(at - value.size, at);
-  };
-  const numbers = laters(gathering).map((value) => (value === null || typeof value === 'number' ? value : sum(read(value))));
-  const [loss, gradientSquares, ...gradients] = numbers;
-  const logitGradients = gathering.logitGradients.map((value) => {
-    if (value === null) return Number.NaN;
-    return normOfLast(value instanceof tf.Tensor || 'count' in value ? read(value as tf.Tensor | Place) : value, size);
-  });
-  const { mappings, logits, grams, inputSquares } = gathering.arrays!;
-  const asked = gradients.some((g) => g !== null);
-  return {
-    mappings,
-    logits,
-    grams,
-    inputSquares,
-    gradientGains: asked
-      ? Float32Array.from({ length: gathering.layers }, (_, l) =>
-          Math.sqrt((gradients[2 * l] ?? Number.NaN) / (gradients[2 * l + 1] ?? Number.NaN)),
-        )
-      : null,
-    logitGradients: gathering.logitGradients.some((value) => value !== null) ? Float32Array.from(logitGradients) : null,
-    loss,
-    gradientNorm: gradientSquares === null ? null : Math.sqrt(gradientSquares),
-  };
-}
-
-const sum = (values: Float32Array): number => values.reduce((total, v) => total + v, 0);
-
-/** ‖the last `size` values‖ */
-function normOfLast(values: ArrayLike<number>, size: number): number {
-  let squares = 0;
-  for (let k = values.length - size; k < values.length; k++) squares += values[k] ** 2;
-  return Math.sqrt(squares);
 }

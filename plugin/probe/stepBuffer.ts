@@ -5,8 +5,9 @@
 import * as tf from '@tensorflow/tfjs';
 import { type ConnectionTensors, sampleSize, tokenPositions } from '../../src/kernels/sampleConnection.ts';
 import { offTape } from '../../src/kernels/tape.ts';
+import { currentWebGPU, uncounted } from '../../src/kernels/webgpu/aside.ts';
 import type { WebGPUBackend } from '../../src/kernels/webgpu/program.ts';
-import { copyInto, currentWebGPU, sampleInto, squaredNormOf, squaresInto, uncounted } from '../../src/kernels/webgpu/sample.ts';
+import { copyInto, sampleInto, squaredNormOf, squaresInto } from '../../src/kernels/webgpu/sample.ts';
 
 /** Values of the buffer whose sum is meant. */
 export interface Place {

@@ -15,6 +15,7 @@ import { WASM_OPERATIONS } from './wasm/operations.ts';
 import type { Replacement } from './wasm/replacement.ts';
 import { WASM_REPLACEMENTS } from './wasm/stock.ts';
 import { WEBGPU_KERNELS } from './webgpu/kernels.ts';
+import { WEBGPU_REPLACEMENTS } from './webgpu/matMul.ts';
 
 type TensorFlow = Registry & Pick<typeof tfjs, 'engine'>;
 
@@ -44,7 +45,11 @@ export function accelerate(tf: TensorFlow): () => void {
   const wasm: object | undefined = tf.engine().registry['wasm'];
   const usable = wasm !== undefined && canLoad(wasm);
   for (const kernel of KERNELS) if (kernel.backendName !== 'wasm' || usable) place(tf, kernel);
-  if (usable) for (const replacement of WASM_REPLACEMENTS) place(tf, replacing(tf, replacement));
+  if (usable) for (const replacement of WASM_REPLACEMENTS) place(tf, replacing(tf, 'wasm', replacement));
+  // Its kernels come with its package, which is optional.
+  if (tf.getKernel('BatchMatMul', 'webgpu') != null) {
+    for (const replacement of WEBGPU_REPLACEMENTS) place(tf, replacing(tf, 'webgpu', replacement));
+  }
   let done = false;
   return () => {
     if (done) return;
@@ -62,14 +67,14 @@ function place(tf: TensorFlow, kernel: tfjs.KernelConfig): void {
 }
 
 /** Keeps the stock kernel's setupFunc and disposeFunc: it has to be made ready where ours calls it. */
-function replacing(tf: TensorFlow, { kernelName, kernelFunc }: Replacement): tfjs.KernelConfig {
-  const before = tf.getKernel(kernelName, 'wasm') as tfjs.KernelConfig | undefined;
-  const stock: tfjs.KernelFunc = before?.kernelFunc ?? missing(kernelName);
-  return { ...before, kernelName, backendName: 'wasm', kernelFunc: (params) => kernelFunc(params, stock) };
+function replacing(tf: TensorFlow, backendName: string, { kernelName, kernelFunc }: Replacement): tfjs.KernelConfig {
+  const before = tf.getKernel(kernelName, backendName) as tfjs.KernelConfig | undefined;
+  const stock: tfjs.KernelFunc = before?.kernelFunc ?? missing(kernelName, backendName);
+  return { ...before, kernelName, backendName, kernelFunc: (params) => kernelFunc(params, stock) };
 }
 
-function missing(kernelName: string): tfjs.KernelFunc {
+function missing(kernelName: string, backendName: string): tfjs.KernelFunc {
   return () => {
-    throw new Error(`kernel ${kernelName}: the wasm backend has none of its own for these inputs`);
+    throw new Error(`kernel ${kernelName}: the ${backendName} backend has none of its own for these inputs`);
   };
 }

@@ -12,3 +12,4 @@ export { relu } from './relu.ts';
 export { composedSinkhorn, type SinkhornOptions, sinkhorn } from './sinkhorn.ts';
 export { squaredNorm } from './squaredNorm.ts';
 export { readStreams, writeStreams } from './streams.ts';
+export { requestDevice } from './webgpu/device.ts';

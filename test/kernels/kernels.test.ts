@@ -4,6 +4,7 @@ import { bufferGradient, bufferSample, createStepBuffer, disposeStepBuffer } fro
 import { adamWUpdate } from '../../src/kernels/adamw.ts';
 import { dense } from '../../src/kernels/dense.ts';
 import { embed } from '../../src/kernels/embed.ts';
+import { hyperMaps } from '../../src/kernels/maps.ts';
 import {
   type ConnectionSample,
   type ConnectionTensors,
@@ -69,6 +70,25 @@ onEveryBackend('kernels', (backend) => {
     expect(difference(await dw.data(), await pw.data())).toBeLessThan(16 * EPS);
   });
 
+  test.each([
+    ['xᵀ y', true],
+    ['x y', false],
+  ])('a product over a long axis, %s, has the same bits each time, and is that of float64', async (_name, transposed) => {
+    const [length, rows, columns] = [2500, 20, 24];
+    const a = normal(transposed ? [length, rows] : [rows, length], 7) as tf.Tensor2D;
+    const b = normal([length, columns], 8) as tf.Tensor2D;
+    const product = async () => tf.matMul(a, b, transposed, false).data();
+    const first = await product();
+    for (let i = 0; i < 5; i++) expect(await product()).toEqual(first);
+    const [x, y] = [await (transposed ? tf.transpose(a) : a).data(), await b.data()];
+    const expected = Float64Array.from({ length: rows * columns }, (_, at) => {
+      let sum = 0;
+      for (let k = 0; k < length; k++) sum += x[Math.floor(at / columns) * length + k] * y[k * columns + (at % columns)];
+      return sum;
+    });
+    expect(difference(first, expected)).toBeLessThan(length * EPS);
+  });
+
   test('embed: rows are picked, and the gradient adds up where a row was picked twice', async () => {
     const table = normal([7, 3], 6) as tf.Tensor2D;
     const indices = tf.tensor2d([1, 4, 1, 6], [2, 2], 'int32');
@@ -89,6 +109,18 @@ onEveryBackend('kernels', (backend) => {
       [0, 0, 0],
       [5, 5, 5],
     ]);
+  });
+
+  test('NaN in one token stays NaN there, and only there', async () => {
+    const p = normal([3, 2, 4], 1).add(
+      tf.tensor3d(
+        Array.from({ length: 24 }, (_, i) => (i === 9 ? Number.NaN : 0)),
+        [3, 2, 4],
+      ),
+    );
+    const { pre, post, res } = hyperMaps(p, tf.ones([3, 2]), tf.ones([3]), tf.zeros([4, 2]));
+    const nan = async (t: tf.Tensor) => [...(await t.data())].flatMap((v, i) => (Number.isNaN(v) ? [i] : []));
+    expect([await nan(pre), await nan(post), await nan(res)]).toEqual([[], [2], []]); // token 1, stream 0, column 1
   });
 
   test('squaredNorm: over several tensors, and none', async () => {

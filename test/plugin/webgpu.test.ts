@@ -1,14 +1,20 @@
 /** watch() and the demo on WebGPU, where reads are not awaited. Skipped, loudly, where the optional packages or an adapter are missing. */
+import { execFile } from 'node:child_process';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import * as tf from '@tensorflow/tfjs';
 import { type WatchOptions, watch } from 'gainwatch';
 import type { ConnectionName } from 'gainwatch/model';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import { loadBackend } from '../../dist/plugin/cli/backend.js';
 import type { RunResult } from '../../plugin/cli/results.ts';
 import { recordingPath } from '../../plugin/recorder/directory.ts';
 import { closeReader, openReader, readSteps } from '../../plugin/recorder/read.ts';
 import { runCommand } from '../support/demo.ts';
 import { temporaryFolder } from '../support/folders.ts';
+import { readmeBlocks } from '../support/readme.ts';
 import { createTraining } from '../support/training.ts';
 
 const ready = await loadBackend('webgpu').then(
@@ -19,6 +25,7 @@ const ready = await loadBackend('webgpu').then(
   },
 );
 const STEPS = 10;
+const SCRATCH = fileURLToPath(new URL('../artefacts/', import.meta.url)); // inside the package: it finds itself by name
 
 /** How often the process handed work to the device and asked for a result. */
 const calls = { submit: 0, mapAsync: 0 };
@@ -96,6 +103,19 @@ describe.skipIf(!ready)('watch() on webgpu', () => {
     },
     240_000,
   );
+});
+
+test.skipIf(!ready)("the README's lines: the backend loads and computes", async () => {
+  const block = readmeBlocks('js').find((code) => code.includes('tfjs-backend-webgpu'))!;
+  mkdirSync(SCRATCH, { recursive: true });
+  const file = join(SCRATCH, 'webgpu.mjs');
+  onTestFinished(() => rmSync(file));
+  writeFileSync(
+    file,
+    `${block}\nconsole.log(tf.getBackend(), (await tf.topk(tf.tensor1d([3, 9, 4]), 1).values.data())[0]);\nprocess.exit();`,
+  );
+  const { stdout } = await promisify(execFile)(process.execPath, [file]);
+  expect(stdout.trim()).toBe('webgpu 9');
 });
 
 describe.skipIf(!ready)('gainwatch demo --backend webgpu', () => {

@@ -1,4 +1,4 @@
-/** A kernel of ours in the place of a stock one of the wasm backend, or where there is none. */
+/** A kernel of ours in the place of a stock one, or where a backend has none. */
 import type * as tf from '@tensorflow/tfjs';
 
 export interface Replacement {

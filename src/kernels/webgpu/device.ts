@@ -21,6 +21,7 @@ export interface AdapterInfo {
 export interface Device {
   readonly features: ReadonlySet<string>;
   readonly limits: Readonly<Record<string, number>>;
+  addEventListener(type: 'uncapturederror', listener: (event: { error: { message: string } }) => void): void;
 }
 
 const FEATURES = ['shader-f16', 'subgroups', 'timestamp-query'];
@@ -35,8 +36,21 @@ const LIMITS = [
   'maxStorageBuffersPerShaderStage',
 ];
 
-/** @throws where there is no adapter */
-export async function requestDevice(gpu: Gpu): Promise<{ device: Device; info: AdapterInfo }> {
+/** navigator.gpu with whatever types it has, which come out again. */
+interface AnyGpu {
+  requestAdapter: (...options: never[]) => Promise<{ requestDevice: (...options: never[]) => Promise<unknown>; info: unknown } | null>;
+}
+type AdapterOf<G extends AnyGpu> = NonNullable<Awaited<ReturnType<G['requestAdapter']>>>;
+
+/**
+ * @param given navigator.gpu
+ * @returns what TF.js's WebGPUBackend is made of
+ * @throws where there is no adapter
+ */
+export async function requestDevice<G extends AnyGpu>(
+  given: G,
+): Promise<{ device: Awaited<ReturnType<AdapterOf<G>['requestDevice']>>; info: AdapterOf<G>['info'] }> {
+  const gpu = given as unknown as Gpu;
   const adapter = await gpu.requestAdapter({ powerPreference: 'high-performance' });
   if (adapter === null)
     throw new Error('WebGPU: no adapter: a graphics card with a Vulkan, Metal or D3D12 driver is needed, or Mesa 25 lavapipe');
@@ -44,5 +58,5 @@ export async function requestDevice(gpu: Gpu): Promise<{ device: Device; info: A
     requiredFeatures: FEATURES.filter((name) => adapter.features.has(name)),
     requiredLimits: Object.fromEntries(LIMITS.map((name) => [name, adapter.limits[name]])),
   });
-  return { device, info: adapter.info };
+  return { device: device as Awaited<ReturnType<AdapterOf<G>['requestDevice']>>, info: adapter.info };
 }

@@ -23,15 +23,20 @@ fn run(group: u32, lane: u32) {
 }`,
 };
 
+/** @param parts `[Z, ...shape of result]`; given up */
+export function sumInto(backend: WebGPUBackend, parts: tf.TensorInfo, result: tf.TensorInfo): void {
+  const size = sizeOf(result.shape);
+  runShader(backend, SUM, [parts], [result], [parts.shape[0], size], Math.ceil(size / LANES));
+  backend.disposeData(parts.dataId);
+}
+
 /** @param fill writes `[chunks, ...shape of result]` to the tensor it is given: the result itself where there is one chunk */
 export function inChunks(backend: WebGPUBackend, chunks: number, result: tf.TensorInfo, fill: (target: tf.TensorInfo) => void): void {
   if (chunks === 1) {
     fill(result);
     return;
   }
-  const size = sizeOf(result.shape);
-  const parts = makeOutput(backend, [chunks, size]);
+  const parts = makeOutput(backend, [chunks, sizeOf(result.shape)]);
   fill(parts);
-  runShader(backend, SUM, [parts], [result], [chunks, size], Math.ceil(size / LANES));
-  backend.disposeData(parts.dataId);
+  sumInto(backend, parts, result);
 }

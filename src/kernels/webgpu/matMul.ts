@@ -1,0 +1,91 @@
+/**
+ * Stock matMul on WebGPU without its split of long sums: that adds the parts up by atomic additions, in no fixed order, so that
+ * two runs from one seed differ. Here the parts of xᵀ y, the gradient of a weight, are the batch of a batched product, and are
+ * added up in order; other long products take small tiles.
+ */
+import * as tf from '@tensorflow/tfjs';
+import type { Replacement } from '../wasm/replacement.ts';
+import { makeOutput, sizeOf, type WebGPUBackend } from './program.ts';
+import { sumInto } from './sum.ts';
+
+const FLAG = 'WEBGPU_MATMUL_PROGRAM_TYPE';
+/** TF.js's own choice; MatMulSmallOutputSizeProgram, of its MatMulProgramType. */
+const [ANY, SMALL_TILES] = [-1, 2];
+/** It splits sums of 2000 terms and more where a product has few tiles of 32 × 32: how few depends on the device, 32 at most. */
+const [LONG, FEW] = [2000, 32];
+/** Smaller products it never splits. */
+const TINY = 128;
+/** Terms of a part of ours, at least, and parts at most. */
+const [PART, PARTS] = [128, 64];
+
+interface Product {
+  a: tf.TensorInfo;
+  b: tf.TensorInfo;
+  transposeA: boolean;
+  transposeB: boolean;
+  /** [m, k] × [k, n] */
+  m: number;
+  k: number;
+  n: number;
+}
+
+function productOf({ inputs, attrs }: Parameters<tf.KernelFunc>[0]): Product {
+  const { a, b } = inputs as { a: tf.TensorInfo; b: tf.TensorInfo };
+  const { transposeA, transposeB } = attrs as unknown as { transposeA: boolean; transposeB: boolean };
+  const [rowsA, columnsA] = a.shape.slice(-2);
+  const [rowsB, columnsB] = b.shape.slice(-2);
+  const [m, k] = transposeA ? [columnsA, rowsA] : [rowsA, columnsA];
+  return { a, b, transposeA, transposeB, m, k, n: transposeB ? rowsB : columnsB };
+}
+
+const batchesOf = ({ a, b }: Product) => [a, b].map(({ shape }) => shape.slice(0, -2));
+
+function mayBeSplit(product: Product): boolean {
+  const { m, k, n } = product;
+  if (batchesOf(product).some((batch) => sizeOf(batch) !== 1)) return false;
+  return k >= LONG && m * n > TINY && Math.ceil(m / 32) * Math.ceil(n / 32) <= FEW;
+}
+
+/** How many equal parts a sum of `k` terms has; 1 where it has none. */
+function partsOf(k: number): number {
+  for (let parts = Math.min(PARTS, Math.floor(k / PART)); parts > 1; parts--) if (k % parts === 0) return parts;
+  return 1;
+}
+
+/** Runs the stock kernel with the one program type that has no split. */
+function inSmallTiles(params: Parameters<tf.KernelFunc>[0], stock: tf.KernelFunc): ReturnType<tf.KernelFunc> {
+  tf.env().set(FLAG, SMALL_TILES);
+  try {
+    return stock(params);
+  } finally {
+    tf.env().set(FLAG, ANY);
+  }
+}
+
+const isStocksChoice = () => tf.env().getNumber(FLAG) === ANY;
+
+const matMul: Replacement = {
+  kernelName: tf.BatchMatMul,
+  kernelFunc: (params, stock) => {
+    const product = productOf(params);
+    if (!isStocksChoice() || !mayBeSplit(product)) return stock(params);
+    const { a, b, transposeA, transposeB, m, k, n } = product;
+    const parts = transposeA && !transposeB && a.dtype === 'float32' && b.dtype === 'float32' ? partsOf(k) : 1;
+    if (parts === 1) return inSmallTiles(params, stock);
+    const backend = params.backend as WebGPUBackend;
+    const inParts = (tensor: tf.TensorInfo, width: number) => ({ ...tensor, shape: [parts, k / parts, width] });
+    const products = stock({ ...params, inputs: { a: inParts(a, m), b: inParts(b, n) } }) as tf.TensorInfo;
+    const [batchA, batchB] = batchesOf(product);
+    const result = makeOutput(backend, [...tf.broadcast_util.assertAndGetBroadcastShape(batchA, batchB), m, n]);
+    sumInto(backend, products, result);
+    return result;
+  },
+};
+
+/** With a bias or an activation. */
+const fusedMatMul: Replacement = {
+  kernelName: tf._FusedMatMul,
+  kernelFunc: (params, stock) => (isStocksChoice() && mayBeSplit(productOf(params)) ? inSmallTiles(params, stock) : stock(params)),
+};
+
+export const WEBGPU_REPLACEMENTS: readonly Replacement[] = [matMul, fusedMatMul];
