@@ -4,6 +4,7 @@
  * elsewhere as one composed tensor. Nothing here is differentiated.
  */
 import * as tf from '@tensorflow/tfjs';
+import { dotOf } from './dot.ts';
 import { hostValues } from './host.ts';
 
 export interface ConnectionTensors {
@@ -61,24 +62,19 @@ export function sampleOnHost(tensors: ConnectionTensors, n: number, uniform: Flo
   const channels = (output as tf.Tensor).shape.at(-1) as number;
   const row = n * channels;
   const count = y.length / row;
+  const [inner, outer] = [dotOf(x), dotOf(y)];
   for (let s = 0; s < tokens; s++) {
     const at = position(uniform, s, count) * row;
     for (let i = 0; i < n; i++) {
       for (let j = i; j < n; j++) {
-        const dot = dotProduct(y, at + i * channels, at + j * channels, channels);
+        const dot = outer(at + i * channels, at + j * channels, channels);
         out.gram[(s * n + i) * n + j] = dot;
         out.gram[(s * n + j) * n + i] = dot;
       }
     }
-    out.inputSquares[s] = dotProduct(x, at, at, row);
+    out.inputSquares[s] = inner(at, at, row);
   }
   return true;
-}
-
-function dotProduct(values: ArrayLike<number>, a: number, b: number, length: number): number {
-  let sum = 0;
-  for (let c = 0; c < length; c++) sum += values[a + c] * values[b + c];
-  return sum;
 }
 
 function copyMatrices(values: ArrayLike<number>, n: number, uniform: Float64Array, out: Float32Array): void {
@@ -138,10 +134,11 @@ export function splitSample(values: Float32Array, offset: number, out: Connectio
 export function squaresOnHost(streams: tf.Tensor, row: number, uniform: Float64Array): number | null {
   const values = hostValues(streams);
   if (values === null) return null;
+  const dot = dotOf(values);
   let sum = 0;
   for (let s = 0; s < uniform.length; s++) {
     const at = position(uniform, s, values.length / row) * row;
-    sum += dotProduct(values, at, at, row);
+    sum += dot(at, at, row);
   }
   return sum;
 }

@@ -161,6 +161,7 @@ export interface Functions {
     epsilon: number,
     scratch: Pointer,
   ): void;
+  dot(a: Pointer, b: Pointer, bytes: number): number;
   readStreams(pre: Pointer, x: Pointer, u: Pointer, tokens: number, n: number, channels: number): void;
   readStreamsGradient(
     pre: Pointer,
