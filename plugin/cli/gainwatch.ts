@@ -3,7 +3,7 @@
 import { Command, Option } from 'commander';
 import type { RecomputeMode } from '../../src/connections/recompute.ts';
 import { packageVersion } from '../service.ts';
-import { BACKENDS, type BackendName, loadBackend } from './backend.ts';
+import { BACKENDS, type BackendName, loadBackend, startBackend } from './backend.ts';
 import type { DemoOptions } from './demo.ts';
 import { exportCsv } from './export.ts';
 import { notify } from './notify.ts';
@@ -31,6 +31,7 @@ interface DemoFlags extends ServerFlags {
   streams: number;
   lr: number;
   seed: number;
+  kernels: 'fused' | 'composed';
   recompute: RecomputeMode;
   text?: string;
   runs: string;
@@ -54,6 +55,11 @@ withServer(
     .option('--lr <rate>', 'learning rate', positive, 6e-3)
     .option('--seed <number>', 'of weights and order of the text', wholeNumber(0), 1)
     .addOption(
+      new Option('--kernels <kind>', "'composed': stock TF.js operations only, to compare with")
+        .choices(['fused', 'composed'])
+        .default('fused'),
+    )
+    .addOption(
       new Option(
         '--recompute <mode>',
         "computed again in the backward pass instead of kept: 'connections' only the mixing of the streams, 'blocks' whole blocks",
@@ -67,7 +73,7 @@ withServer(
     .addOption(notifyFlag().env('GAINWATCH_NOTIFY'))
     .addOption(runsFlag()),
 ).action(async (flags: DemoFlags) => {
-  await loadBackend(flags.backend);
+  await (flags.kernels === 'fused' ? loadBackend : startBackend)(flags.backend);
   const { demo } = await import('./demo.ts');
   const { host, token, allowHost, basePath, notify = [], port } = flags;
   const options: DemoOptions = {

@@ -9,9 +9,9 @@ import { PROJECT_GRADIENT, project } from '../../src/kernels/project.ts';
 import { runKernel } from '../../src/kernels/run.ts';
 import { SINKHORN_GRADIENT, sinkhorn } from '../../src/kernels/sinkhorn.ts';
 import { READ_STREAMS_GRADIENT, readStreams, WRITE_STREAMS_GRADIENT, writeStreams } from '../../src/kernels/streams.ts';
-import { quantile } from '../eval/score.ts';
+import { median, type Result } from './table.ts';
 
-export interface KernelCase {
+interface KernelCase {
   name: string;
   /** Floats read and written that do not fit a cache, per token. */
   floats: number;
@@ -20,23 +20,10 @@ export interface KernelCase {
   composed: () => tf.Tensor | tf.Tensor[];
 }
 
-export interface KernelResult {
-  name: string;
-  tokens: number;
-  bytes: number;
-  /** Medians, ms. */
-  milliseconds: number;
-  copyMilliseconds: number;
-  composedMilliseconds: number;
-  /** Medians of the rounds' ratios: bandwidth over that of the copy, and how many times as fast as composed. */
-  ofCopy: number;
-  timesComposed: number;
-}
-
 const OPTIONS = { iterations: 20, convention: 'paper', epsilon: 0 } as const;
 
 /** All with random inputs of `tokens` tokens, n streams of C channels. The inputs stay until the process ends. */
-export function kernelCases(tokens: number, n: number, channels: number): KernelCase[] {
+function kernelCases(tokens: number, n: number, channels: number): KernelCase[] {
   const normal = (...shape: number[]) => tf.randomNormal(shape);
   const width = n * n + 2 * n;
   const x = normal(tokens, n, channels);
@@ -175,36 +162,40 @@ function copyOf(floats: number): () => Promise<number> {
   return () => timed(() => tf.add(from, 0));
 }
 
-export async function measureKernels(
-  cases: readonly KernelCase[],
+export async function kernelBandwidth(
   tokens: number,
+  n: number,
+  channels: number,
   rounds: number,
   onCase: (name: string) => void,
-): Promise<KernelResult[]> {
-  const results: KernelResult[] = [];
-  for (const { name, floats, run, composed } of cases) {
-    onCase(name);
+): Promise<Result> {
+  const rows: string[][] = [];
+  for (const { name, floats, run, composed } of kernelCases(tokens, n, channels)) {
+    onCase(`  ${name}`);
+    const bytes = 4 * floats * tokens;
     const copy = copyOf(floats * tokens);
-    const times: [number, number, number][] = [];
+    const times: { fused: number; copy: number; composed: number }[] = [];
     for (let round = -1; round < rounds; round++) {
-      const copying = await copy();
       const undo = accelerate(tf);
-      const running = await timed(run);
+      const fused = await timed(run);
       undo();
-      const composing = await timed(composed);
-      if (round >= 0) times.push([running, copying, composing]);
+      const taken = { fused, copy: await copy(), composed: await timed(composed) };
+      if (round >= 0) times.push(taken);
     }
-    const median = (of: (round: [number, number, number]) => number) => quantile(times.map(of), 0.5);
-    results.push({
+    const of = (key: 'fused' | 'copy' | 'composed') => median(times.map((round) => round[key]));
+    rows.push([
       name,
-      tokens,
-      bytes: 4 * floats * tokens,
-      milliseconds: median(([a]) => a),
-      copyMilliseconds: median(([, c]) => c),
-      composedMilliseconds: median(([, , c]) => c),
-      ofCopy: median(([a, c]) => c / a),
-      timesComposed: median(([a, , c]) => c / a),
-    });
+      (bytes / 2 ** 20).toFixed(0),
+      of('fused').toFixed(2),
+      (bytes / of('fused') / 1e6).toFixed(1),
+      `${(100 * median(times.map((t) => t.copy / t.fused))).toFixed(0)} %`,
+      `× ${median(times.map((t) => t.composed / t.fused)).toFixed(1)}`,
+    ]);
   }
-  return results;
+  return {
+    title: 'Single kernels',
+    note: `${tokens} tokens, n = ${n}, C = ${channels}; ${rounds} rounds, in each the kernel, a copy of as many bytes (read + written) and the same composed of stock operations (a gradient: with its forward pass). Medians.`,
+    head: ['', 'MiB moved', 'ms', 'GB/s', 'of a copy', 'composed / fused'],
+    rows,
+  };
 }

@@ -1,36 +1,19 @@
 /**
  * What selective recompute saves and costs: peak memory and time of whole training steps without and in both modes, in turns
- * within one run, and the streams kept against the formula. Prints a Markdown table.
- * `npm run bench:recompute [-- --rounds 10 --width 64 --depth 12 --backend wasm]`.
+ * within one run, and the streams kept against the formula.
  */
-import { cpus } from 'node:os';
-import { parseArgs } from 'node:util';
 import * as tf from '@tensorflow/tfjs';
-import '@tensorflow/tfjs-backend-wasm';
 import { RECOMPUTE_MODES, type RecomputeMode, recomputeBlock } from 'gainwatch/connections';
 import { accelerate } from 'gainwatch/kernels';
 import { AdamW, createTransformer, crossEntropy, seededRandom } from 'gainwatch/model';
-import { quantile } from '../eval/score.ts';
-import { countAllocated } from './allocated.ts';
+import { type Allocated, countAllocated } from './allocated.ts';
+import type { StepsOptions } from './steps.ts';
+import { milliseconds, type Result, ratio } from './table.ts';
 
-const { values } = parseArgs({
-  options: {
-    rounds: { type: 'string', default: '10' },
-    width: { type: 'string', default: '64' },
-    depth: { type: 'string', default: '12' },
-    backend: { type: 'string', default: 'wasm' },
-  },
-});
-const [ROUNDS, WIDTH, DEPTH] = [values.rounds, values.width, values.depth].map(Number);
 const CONTEXT = 64;
 const BATCH = 8;
 const STREAMS = 4;
 const WARM = 2;
-
-await tf.setBackend(values.backend);
-accelerate(tf);
-const allocated = countAllocated();
-const median = (list: number[]) => quantile(list, 0.5);
 
 interface Runner {
   mode: RecomputeMode;
@@ -43,9 +26,14 @@ interface Runner {
   step: () => number;
 }
 
-function createRunner(connection: 'residual' | 'hc' | 'mhc', mode: RecomputeMode): Runner {
+function createRunner(
+  allocated: Allocated,
+  { width, depth }: StepsOptions,
+  connection: 'residual' | 'hc' | 'mhc',
+  mode: RecomputeMode,
+): Runner {
   const before = allocated.bytes;
-  const size = { depth: DEPTH, width: WIDTH, context: CONTEXT, heads: 4, streams: STREAMS, seed: 1 };
+  const size = { depth, width, context: CONTEXT, heads: 4, streams: STREAMS, seed: 1 };
   const model = createTransformer({ connection, ...size, recompute: mode });
   const optimizer = new AdamW({ learningRate: 1e-4, clipNorm: 1 });
   const random = seededRandom(1);
@@ -88,7 +76,7 @@ function createRunner(connection: 'residual' | 'hc' | 'mhc', mode: RecomputeMode
     for (const node of tf.engine().state.activeTape) {
       if (node.kernelName === tf.Sum) continue; // the layer after the connections keeps the last streams, in every mode
       for (const { dataId, shape } of node.saved ?? []) {
-        if (one > 1 && shape.length === 4 && shape[2] === STREAMS && shape[3] === WIDTH) buffers.add(dataId);
+        if (one > 1 && shape.length === 4 && shape[2] === STREAMS && shape[3] === width) buffers.add(dataId);
       }
     }
     runner.streams = buffers.size * STREAMS;
@@ -96,30 +84,38 @@ function createRunner(connection: 'residual' | 'hc' | 'mhc', mode: RecomputeMode
   return runner;
 }
 
-const connections = 2 * DEPTH;
-console.log(`${cpus()[0].model}, ${cpus().length} cores, Node ${process.version}, backend ${tf.getBackend()}`);
-console.log(
-  `${DEPTH} blocks, C = ${WIDTH}, T = ${CONTEXT}, B = ${BATCH}, n = ${STREAMS}; median of ${ROUNDS} rounds, every runner once per round`,
-);
-const length = recomputeBlock(STREAMS, connections);
-console.log(
-  `Formula: L_r = ${length}, ${STREAMS * Math.ceil(connections / length)}C of streams kept instead of ${STREAMS * connections}C\n`,
-);
-console.log('| | recompute | ms per step | time | peak, MiB | peak | streams kept |\n| --- | --- | ---: | ---: | ---: | ---: | ---: |');
-for (const kind of ['residual', 'hc', 'mhc'] as const) {
-  const modes = RECOMPUTE_MODES.filter((mode) => kind !== 'residual' || mode !== 'connections');
-  const runners = modes.map((mode) => createRunner(kind, mode));
-  for (let round = 0; round < WARM + ROUNDS; round++) {
-    for (const runner of round % 2 === 0 ? runners : [...runners].reverse()) {
-      const time = runner.step();
-      if (round >= WARM) runner.times.push(time);
+/** On cpu and wasm: where memory can be looked into. */
+export async function recomputeMemory(options: StepsOptions): Promise<Result> {
+  const { width, depth, rounds, onRound } = options;
+  const undo = accelerate(tf);
+  const allocated = countAllocated();
+  const rows: string[][] = [];
+  for (const kind of ['residual', 'hc', 'mhc'] as const) {
+    const modes = RECOMPUTE_MODES.filter((mode) => kind !== 'residual' || mode !== 'connections');
+    const runners = modes.map((mode) => createRunner(allocated, options, kind, mode));
+    for (let round = -WARM; round < rounds; round++) {
+      for (const runner of round % 2 === 0 ? runners : [...runners].reverse()) {
+        const time = runner.step();
+        if (round >= 0) runner.times.push(time);
+      }
+      onRound(round);
     }
+    for (const { mode, times, peak, streams } of runners) {
+      const kept = kind === 'residual' ? '–' : `${streams}C`;
+      const share = `${((100 * peak) / runners[0].peak).toFixed(0)} %`;
+      rows.push([kind, mode, milliseconds(times), ratio(times, runners[0].times, 2), (peak / 2 ** 20).toFixed(1), share, kept]);
+    }
+    tf.disposeVariables();
   }
-  for (const { mode, times, peak, streams } of runners) {
-    const ratio = median(times.map((time, i) => time / runners[0].times[i])).toFixed(2);
-    const kept = kind === 'residual' ? '–' : `${streams}C`;
-    const share = `${((100 * peak) / runners[0].peak).toFixed(0)} %`;
-    console.log(`| ${kind} | ${mode} | ${median(times).toFixed(0)} | × ${ratio} | ${(peak / 2 ** 20).toFixed(1)} | ${share} | ${kept} |`);
-  }
-  tf.disposeVariables();
+  allocated.end();
+  undo();
+  const connections = 2 * depth;
+  const length = recomputeBlock(STREAMS, connections);
+  const formula = `${STREAMS * Math.ceil(connections / length)}C of streams kept instead of ${STREAMS * connections}C`;
+  return {
+    title: 'Selective recompute',
+    note: `${depth} blocks, C = ${width}, T = ${CONTEXT}, B = ${BATCH}, n = ${STREAMS}; ${rounds} rounds. Peak: the most that is allocated during a step, weights and optimizer included. Formula: L_r = ${length}, ${formula}.`,
+    head: ['', 'recompute', 'ms per step', 'time', 'peak, MiB', 'peak', 'streams kept'],
+    rows,
+  };
 }

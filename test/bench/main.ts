@@ -1,0 +1,87 @@
+/**
+ * `npm run bench`: what the kernels, recompute and the watching give and cost here, as ratios of things measured in turns.
+ * Prints Markdown as it comes; `--json` prints everything as JSON at the end. See --help.
+ */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import * as tf from '@tensorflow/tfjs';
+import { type BackendName, startBackend } from '../../plugin/cli/backend.ts';
+import { kernelBandwidth } from './kernels.ts';
+import { recomputeMemory } from './recompute.ts';
+import { composedSteps, connectionSteps, demoSteps, type StepsOptions, watchedSteps } from './steps.ts';
+import { machine, markdown, type Result } from './table.ts';
+
+const SECTIONS = ['steps', 'stock', 'kernels', 'watch', 'recompute', 'demo'] as const;
+
+const { values } = parseArgs({
+  options: {
+    backend: { type: 'string', default: 'wasm' },
+    only: { type: 'string', default: SECTIONS.join() },
+    rounds: { type: 'string', default: '10' },
+    widths: { type: 'string', default: '64,256' },
+    depth: { type: 'string', default: '12' },
+    tokens: { type: 'string', default: '16384' },
+    json: { type: 'boolean', default: false },
+    help: { type: 'boolean', default: false },
+  },
+});
+if (values.help) {
+  console.log(`npm run bench -- [options]
+  --backend NAME     wasm (default), webgpu, cpu, tensorflow
+  --only LIST        of ${SECTIONS.join(', ')}; all unless given
+  --rounds N         rounds of each measurement; 10
+  --widths LIST      C of the steps; 64,256
+  --depth N          blocks; 12
+  --tokens N         of the single kernels, at n = 4 and C = 256; 16384 (K4 and K5 then move 80 and 145 MiB)
+  --json             one JSON document instead of Markdown
+Progress is told on standard error. About 20 minutes on 2 cores, most of it stock TF.js at C = 256.`);
+  process.exit(0);
+}
+const asked = values.only.split(',');
+const unknown = asked.find((name) => !SECTIONS.some((section) => section === name));
+if (unknown !== undefined) throw new Error(`--only must name some of ${SECTIONS.join(', ')}, got ${unknown}`);
+const number = (name: 'rounds' | 'depth' | 'tokens') => {
+  const value = Number(values[name]);
+  if (!Number.isInteger(value) || value < 1) throw new Error(`--${name} must be a whole number from 1, got ${values[name]}`);
+  return value;
+};
+const [rounds, depth, tokens] = [number('rounds'), number('depth'), number('tokens')];
+
+await startBackend(values.backend as BackendName);
+const runs = mkdtempSync(join(tmpdir(), 'gainwatch-bench-'));
+const results: Result[] = [];
+const say = (line: string) => process.stderr.write(`${line}\n`);
+const show = (result: Result) => {
+  results.push(result);
+  if (!values.json) console.log(markdown(result));
+  tf.disposeVariables();
+};
+if (!values.json) console.log(`${machine()}, ${new Date().toISOString().slice(0, 10)}\n`);
+const wanted = (section: (typeof SECTIONS)[number]) => {
+  if (asked.includes(section)) say(`${section} …`);
+  return asked.includes(section);
+};
+const options = (width: number, of = rounds): StepsOptions => ({ width, depth, rounds: of, runs, onRound: (r) => say(`  round ${r + 1}`) });
+const widths = values.widths.split(',').map(Number);
+
+if (wanted('steps')) for (const width of widths) show(await connectionSteps(options(width)));
+if (wanted('watch')) for (const width of widths) show(await watchedSteps(options(width)));
+if (wanted('recompute')) show(await recomputeMemory(options(64)));
+if (wanted('demo')) show(await demoSteps(options(32)));
+if (wanted('stock')) {
+  // Stock steps take a minute each at C = 256.
+  for (const width of widths) {
+    show(
+      await composedSteps(
+        options(width, width > 64 ? Math.min(3, rounds) : Math.min(6, rounds)),
+        width > 64 ? ['residual'] : ['residual', 'hc', 'mhc'],
+      ),
+    );
+  }
+}
+// Last: its inputs stay.
+if (wanted('kernels')) show(await kernelBandwidth(tokens, 4, 256, rounds, say));
+if (values.json) console.log(JSON.stringify({ machine: machine(), date: new Date().toISOString(), results }, null, 2));
+rmSync(runs, { recursive: true, force: true });

@@ -1,0 +1,73 @@
+/** A model in training as a benchmark takes it: one call is one step, and each round takes one step of every runner. */
+import * as tf from '@tensorflow/tfjs';
+import { type Monitor, watch } from 'gainwatch';
+import type { RecomputeMode } from 'gainwatch/connections';
+import { accelerate } from 'gainwatch/kernels';
+import { AdamW, type ConnectionName, createTransformer, crossEntropy, seededRandom } from 'gainwatch/model';
+
+export interface Setting {
+  connection: ConnectionName;
+  width: number;
+  depth: number;
+  batch: number;
+  context: number;
+  /** Stock operations only. */
+  composed?: boolean;
+  recompute?: RecomputeMode;
+  /** Watched at every so many steps; null: not watched. */
+  every?: number | null;
+}
+
+export interface Runner {
+  readonly times: number[];
+  readonly monitor: Monitor | null;
+  step(): Promise<number>;
+}
+
+export const STREAMS = 4;
+
+/** Where the recordings of watched runners go. */
+export async function createRunner(setting: Setting, runs: string): Promise<Runner> {
+  const { connection, width, depth, batch, context, composed = false, recompute = 'none', every = null } = setting;
+  const model = createTransformer({ connection, depth, width, context, heads: 4, streams: STREAMS, seed: 1, recompute });
+  const optimizer = new AdamW({ learningRate: 1e-4, clipNorm: 1 });
+  const random = seededRandom(1);
+  const bytes = () =>
+    tf.tensor2d(
+      Int32Array.from({ length: batch * context }, () => 256 * random()),
+      [batch, context],
+      'int32',
+    );
+  const [x, y] = [bytes(), bytes()];
+  const run = `${connection}-${width}-${every}`;
+  const monitor = every === null ? null : await watch(model, { run, optimizer, runs, every, port: 0, log: () => {} });
+  const train = () => optimizer.minimize(() => crossEntropy(y, model.apply(x, { training: true }) as tf.Tensor), true) as tf.Scalar;
+  return {
+    monitor,
+    times: [],
+    step: async () => {
+      const undo = composed ? () => {} : accelerate(tf);
+      const start = performance.now();
+      const loss = monitor === null ? train() : monitor.step(train);
+      // data() lets go of the thread: only where the values have to be waited for.
+      if (tf.getBackend() === 'webgpu') await loss.data();
+      else loss.dataSync();
+      const time = performance.now() - start;
+      loss.dispose();
+      undo();
+      return time;
+    },
+  };
+}
+
+/** Every runner once per round, in changing order; the first rounds warm up. */
+export async function takeTurns(runners: readonly Runner[], rounds: number, warm: number, onRound: (round: number) => void): Promise<void> {
+  for (let round = -warm; round < rounds; round++) {
+    for (const runner of round % 2 === 0 ? runners : [...runners].reverse()) {
+      const time = await runner.step();
+      if (round >= 0) runner.times.push(time);
+    }
+    onRound(round);
+    await new Promise((resolve) => setImmediate(resolve)); // what the workers say is heard
+  }
+}
