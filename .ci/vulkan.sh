@@ -14,9 +14,13 @@ if dpkg --compare-versions "${candidate:-0}" lt 25; then
   release="$codename-backports"
   # From the mirror that this machine has its packages from.
   mirror="$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Label: Debian' "Codename: $codename" | head -n 1)"
+  if [ -z "$mirror" ]; then
+    echo "no mirror of $codename is configured in apt: Mesa 25 or newer cannot be installed"
+    exit 1
+  fi
   list=/etc/apt/sources.list.d/gainwatch-backports.list
   trap 'rm -f "$list"' EXIT
-  echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] ${mirror:-http://deb.debian.org/debian} $release main" > "$list"
+  echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $mirror $release main" > "$list"
   apt-get update -q
 fi
 echo "installing: $packages${release:+ from $release}"

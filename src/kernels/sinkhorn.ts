@@ -30,7 +30,10 @@ export function sinkhorn(logits: tf.Tensor, options: SinkhornOptions): tf.Tensor
 
 /** The same of stock operations. */
 export function composedSinkhorn(logits: tf.Tensor, { iterations, convention, epsilon }: SinkhornOptions): tf.Tensor {
-  const over = (m: tf.Tensor, axis: number, eps: number) => tf.div(m, tf.add(tf.sum(m, axis, true), eps));
+  const over = (m: tf.Tensor, axis: number, eps: number) => {
+    const sums = tf.sum(m, axis, true);
+    return tf.div(m, eps === 0 ? sums : tf.add(sums, eps));
+  };
   if (convention === 'paper') {
     let m = tf.exp(tf.sub(logits, tf.max(logits, -2, true)));
     for (let t = 0; t < iterations; t++) m = over(over(m, -2, 0), -1, 0);

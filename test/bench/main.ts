@@ -22,6 +22,7 @@ const { values } = parseArgs({
     rounds: { type: 'string', default: '10' },
     widths: { type: 'string', default: '64,256' },
     depth: { type: 'string', default: '12' },
+    batch: { type: 'string', default: '8' },
     tokens: { type: 'string', default: '16384' },
     json: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
@@ -34,6 +35,7 @@ if (values.help) {
   --rounds N         rounds of each measurement; 10
   --widths LIST      C of the steps; 64,256
   --depth N          blocks; 12
+  --batch N          sequences of 64 bytes per step; 8
   --tokens N         of the single kernels, at n = 4 and C = 256; 16384 (K4 and K5 then move 80 and 145 MiB)
   --json             one JSON document instead of Markdown
 Progress is told on standard error. About 20 minutes on 2 cores, most of it stock TF.js at C = 256.`);
@@ -42,12 +44,12 @@ Progress is told on standard error. About 20 minutes on 2 cores, most of it stoc
 const asked = values.only.split(',');
 const unknown = asked.find((name) => !SECTIONS.some((section) => section === name));
 if (unknown !== undefined) throw new Error(`--only must name some of ${SECTIONS.join(', ')}, got ${unknown}`);
-const number = (name: 'rounds' | 'depth' | 'tokens') => {
+const number = (name: 'rounds' | 'depth' | 'batch' | 'tokens') => {
   const value = Number(values[name]);
   if (!Number.isInteger(value) || value < 1) throw new Error(`--${name} must be a whole number from 1, got ${values[name]}`);
   return value;
 };
-const [rounds, depth, tokens] = [number('rounds'), number('depth'), number('tokens')];
+const [rounds, depth, batch, tokens] = [number('rounds'), number('depth'), number('batch'), number('tokens')];
 
 await startBackend(values.backend as BackendName);
 const runs = mkdtempSync(join(tmpdir(), 'gainwatch-bench-'));
@@ -63,12 +65,20 @@ const wanted = (section: (typeof SECTIONS)[number]) => {
   if (asked.includes(section)) say(`${section} …`);
   return asked.includes(section);
 };
-const options = (width: number, of = rounds): StepsOptions => ({ width, depth, rounds: of, runs, onRound: (r) => say(`  round ${r + 1}`) });
+const options = (width: number, of = rounds): StepsOptions => ({
+  width,
+  depth,
+  batch,
+  rounds: of,
+  runs,
+  onRound: (r) => say(`  round ${r + 1}`),
+});
 const widths = values.widths.split(',').map(Number);
 
 if (wanted('steps')) for (const width of widths) show(await connectionSteps(options(width)));
 if (wanted('watch')) for (const width of widths) show(await watchedSteps(options(width)));
-if (wanted('recompute')) show(await recomputeMemory(options(64)));
+// Only there can memory be looked into.
+if (['cpu', 'wasm'].includes(values.backend) && wanted('recompute')) show(await recomputeMemory(options(64)));
 if (wanted('demo')) show(await demoSteps(options(32)));
 if (wanted('stock')) {
   // Stock steps take a minute each at C = 256.

@@ -39,7 +39,7 @@ export async function createRunner(setting: Setting, runs: string): Promise<Runn
       'int32',
     );
   const [x, y] = [bytes(), bytes()];
-  const run = `${connection}-${width}-${every}`;
+  const run = `${connection}-${width}-${every}-${composed ? 'composed' : 'fused'}`;
   const monitor = every === null ? null : await watch(model, { run, optimizer, runs, every, port: 0, log: () => {} });
   const train = () => optimizer.minimize(() => crossEntropy(y, model.apply(x, { training: true }) as tf.Tensor), true) as tf.Scalar;
   return {

@@ -6,18 +6,19 @@ import { milliseconds, type Result, ratio } from './table.ts';
 export interface StepsOptions {
   width: number;
   depth: number;
+  /** B; T is 64. */
+  batch: number;
   rounds: number;
   runs: string;
   onRound: (round: number) => void;
 }
 
-const BATCH = 8;
 const CONTEXT = 64;
 const KINDS: ConnectionName[] = ['residual', 'hc', 'mhc'];
 const PAPER = 1.067;
-const base = ({ width, depth }: StepsOptions) => ({ width, depth, batch: BATCH, context: CONTEXT });
-const sizes = ({ width, depth, rounds }: StepsOptions) =>
-  `${depth} blocks, C = ${width}, T = ${CONTEXT}, B = ${BATCH}, n = ${STREAMS}; ${rounds} rounds, each runs all rows once, in changing order. Median of the rounds' ratios (quartiles).`;
+const base = ({ width, depth, batch }: StepsOptions) => ({ width, depth, batch, context: CONTEXT });
+const sizes = ({ width, depth, batch, rounds }: StepsOptions) =>
+  `${depth} blocks, C = ${width}, T = ${CONTEXT}, B = ${batch}, n = ${STREAMS}; ${rounds} rounds, each runs all rows once, in changing order. Median of the rounds' ratios (quartiles).`;
 
 async function measure(options: StepsOptions, settings: readonly Setting[], warm: number) {
   const runners = [];

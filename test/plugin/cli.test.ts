@@ -61,6 +61,19 @@ describe('demo', () => {
     }
   });
 
+  test('--kernels composed trains the same of stock operations', async () => {
+    const losses = await Promise.all(
+      ['fused', 'composed'].map(async (kernels) => {
+        const { stdout } = await runCommand(['demo', ...SMALL, '--kernels', kernels, '--exit', '--json', '--runs', temporaryFolder()]);
+        return (JSON.parse(stdout) as RunResult[]).map((r) => r.lastLoss);
+      }),
+    );
+    losses[1].forEach((loss, i) => {
+      expect(loss).toBeCloseTo(losses[0][i], 3);
+    });
+    expect(losses[1]).not.toEqual(losses[0]); // sums in another order: it was other kernels
+  });
+
   test('keeps serving until Ctrl-C, and then ends well', async () => {
     const demo = await startCommand(['demo', ...SMALL, '--runs', temporaryFolder()]);
     onTestFinished(() => void demo.stop());

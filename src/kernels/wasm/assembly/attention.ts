@@ -3,7 +3,8 @@
  * are kept for the gradient. In blocks of rows, so that what the mask hides is mostly not computed.
  */
 import { matMul } from './matMul';
-import { exp4, maxLanes, sumLanes } from './simd';
+import { exp4 } from './elementary';
+import { maxLanes, sumLanes } from './simd';
 
 const BLOCK: i32 = 32;
 

@@ -1,5 +1,6 @@
 /** Cross-entropy of logits against one right column per row, and its gradient: AssemblyScript. */
-import { exp4, logarithm, maxLanes, sumLanes } from './simd';
+import { exp4 } from './elementary';
+import { logarithm, maxLanes, sumLanes } from './simd';
 
 /**
  * @param logits [rows, size]  @param targets int32 [rows]; one outside 0 … size − 1 makes the loss NaN
