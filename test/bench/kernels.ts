@@ -22,7 +22,7 @@ interface KernelCase {
 
 const OPTIONS = { iterations: 20, convention: 'paper', epsilon: 0 } as const;
 
-/** All with random inputs of `tokens` tokens, n streams of C channels. The inputs stay until the process ends. */
+/** All with random inputs of `tokens` tokens, n streams of C channels. */
 function kernelCases(tokens: number, n: number, channels: number): KernelCase[] {
   const normal = (...shape: number[]) => tf.randomNormal(shape);
   const width = n * n + 2 * n;
@@ -135,15 +135,17 @@ function kernelCases(tokens: number, n: number, channels: number): KernelCase[] 
   ];
 }
 
-/** Values that lie on the device are waited for by reading one. */
+/** Where values lie on a device they are waited for, by reading one. */
 async function timed(run: () => tf.Tensor | tf.Tensor[]): Promise<number> {
   const start = performance.now();
   const result = tf.tidy(run);
-  const first = Array.isArray(result) ? result[0] : result;
-  const probe = tf.slice(first.flatten(), [0], [1]);
-  await probe.data();
+  if (tf.getBackend() === 'webgpu') {
+    const one = tf.tidy(() => tf.slice((Array.isArray(result) ? result[0] : result).flatten(), [0], [1]));
+    await one.data();
+    one.dispose();
+  }
   const time = performance.now() - start;
-  tf.dispose([result, probe]);
+  tf.dispose(result);
   return time;
 }
 
@@ -170,6 +172,7 @@ export async function kernelBandwidth(
   onCase: (name: string) => void,
 ): Promise<Result> {
   const rows: string[][] = [];
+  tf.engine().startScope();
   for (const { name, floats, run, composed } of kernelCases(tokens, n, channels)) {
     onCase(`  ${name}`);
     const bytes = 4 * floats * tokens;
@@ -192,6 +195,7 @@ export async function kernelBandwidth(
       `× ${median(times.map((t) => t.composed / t.fused)).toFixed(1)}`,
     ]);
   }
+  tf.engine().endScope();
   return {
     title: 'Single kernels',
     note: `${tokens} tokens, n = ${n}, C = ${channels}; ${rounds} rounds, in each the kernel, a copy of as many bytes (read + written) and the same composed of stock operations (a gradient: with its forward pass). Medians.`,

@@ -75,6 +75,8 @@ const options = (width: number, of = rounds): StepsOptions => ({
 });
 const widths = values.widths.split(',').map(Number);
 
+// First: what comes later leaves wasm's heap, 2 GiB at most, in pieces.
+if (wanted('kernels')) show(await kernelBandwidth(tokens, 4, 256, rounds, say));
 if (wanted('steps')) for (const width of widths) show(await connectionSteps(options(width)));
 if (wanted('watch')) for (const width of widths) show(await watchedSteps(options(width)));
 // Only there can memory be looked into.
@@ -91,7 +93,5 @@ if (wanted('stock')) {
     );
   }
 }
-// Last: its inputs stay.
-if (wanted('kernels')) show(await kernelBandwidth(tokens, 4, 256, rounds, say));
 if (values.json) console.log(JSON.stringify({ machine: machine(), date: new Date().toISOString(), results }, null, 2));
 rmSync(runs, { recursive: true, force: true });
