@@ -44,7 +44,7 @@ withServer(
   program
     .command('demo')
     .description(
-      'Train HC, mHC and residual models on the same real text, watched, with dashboard and /metrics. About 2 minutes on 2 cores.',
+      'Train HC, mHC and residual models on the same real text, watched, with dashboard and /metrics. About half a minute on 2 cores.',
     )
     .option('--exit', 'end after the training instead of serving on', false)
     .addOption(new Option('--backend <name>', 'where TF.js computes').choices(BACKENDS).default('wasm'))
