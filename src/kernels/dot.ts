@@ -1,6 +1,6 @@
 /** Products of stretches of one tensor's values, without an operation: in SIMD where they lie on wasm's heap and our kernels are in place. */
 import * as tf from '@tensorflow/tfjs';
-import type { HostArray } from './host.ts';
+import { dotProduct, type HostArray } from './host.ts';
 import { hasKernel } from './run.ts';
 import { SQUARED_NORM } from './squaredNorm.ts';
 import { wasmFunctions } from './wasm/module.ts';
@@ -15,9 +15,5 @@ export function dotOf(values: HostArray): Dot {
     const start = values.byteOffset;
     return (a, b, length) => dot(start + 4 * a, start + 4 * b, 4 * length);
   }
-  return (a, b, length) => {
-    let sum = 0;
-    for (let c = 0; c < length; c++) sum += values[a + c] * values[b + c];
-    return sum;
-  };
+  return (a, b, length) => dotProduct(values, a, values, b, length);
 }

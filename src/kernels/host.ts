@@ -69,3 +69,10 @@ export function hostKernel(backendName: 'cpu' | 'wasm', operation: Operation, co
 export function hostValues(tensor: tf.TensorInfo): HostArray | null {
   return HOSTS[tf.getBackend()]?.values(tf.backend(), tensor) ?? null;
 }
+
+/** Σ_i a[fromA + i] · b[fromB + i], i from 0 to length − 1, in float64. */
+export function dotProduct(a: ArrayLike<number>, fromA: number, b: ArrayLike<number>, fromB: number, length: number): number {
+  let sum = 0;
+  for (let i = 0; i < length; i++) sum += a[fromA + i] * b[fromB + i];
+  return sum;
+}

@@ -17,7 +17,7 @@ const { values } = parseArgs({
 if (values.help) {
   console.log(`npm run pictures [-- --runs F --out F --chromium PATH]
 
-Where F has no run hc, the demo is trained into it first: about 2 minutes.`);
+Where F has no run hc, the demo is trained into it first: about half a minute.`);
   process.exit(0);
 }
 

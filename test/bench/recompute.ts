@@ -7,22 +7,21 @@ import { RECOMPUTE_MODES, type RecomputeMode, recomputeBlock } from 'gainwatch/c
 import { accelerate } from 'gainwatch/kernels';
 import { AdamW, createTransformer, crossEntropy, seededRandom } from 'gainwatch/model';
 import { type Allocated, countAllocated } from './allocated.ts';
+import { STREAMS, type Turn, takeTurns } from './runner.ts';
 import type { StepsOptions } from './steps.ts';
 import { milliseconds, type Result, ratio } from './table.ts';
 
 const CONTEXT = 64;
 const BATCH = 8;
-const STREAMS = 4;
 const WARM = 2;
 
-interface Runner {
+interface Runner extends Turn {
   mode: RecomputeMode;
   /** Bytes of weights and slots, and those of a step at its peak with them. */
   rest: number;
   peak: number;
   /** Streams kept from the forward pass on, in units of C elements per token. */
   streams: number;
-  times: number[];
   step: () => number;
 }
 
@@ -93,13 +92,7 @@ export async function recomputeMemory(options: StepsOptions): Promise<Result> {
   for (const kind of ['residual', 'hc', 'mhc'] as const) {
     const modes = RECOMPUTE_MODES.filter((mode) => kind !== 'residual' || mode !== 'connections');
     const runners = modes.map((mode) => createRunner(allocated, options, kind, mode));
-    for (let round = -WARM; round < rounds; round++) {
-      for (const runner of round % 2 === 0 ? runners : [...runners].reverse()) {
-        const time = runner.step();
-        if (round >= 0) runner.times.push(time);
-      }
-      onRound(round);
-    }
+    await takeTurns(runners, rounds, WARM, onRound);
     for (const { mode, times, peak, streams } of runners) {
       const kept = kind === 'residual' ? '–' : `${streams}C`;
       const share = `${((100 * peak) / runners[0].peak).toFixed(0)} %`;

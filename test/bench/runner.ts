@@ -18,15 +18,21 @@ export interface Setting {
   every?: number | null;
 }
 
-export interface Runner {
+/** What takes turns. */
+export interface Turn {
+  /** Of its steps, ms. */
   readonly times: number[];
+  /** @returns how long it took, ms */
+  step(): number | Promise<number>;
+}
+
+export interface Runner extends Turn {
   readonly monitor: Monitor | null;
-  step(): Promise<number>;
 }
 
 export const STREAMS = 4;
 
-/** Where the recordings of watched runners go. */
+/** @param runs where the recordings of watched runners go */
 export async function createRunner(setting: Setting, runs: string): Promise<Runner> {
   const { connection, width, depth, batch, context, composed = false, recompute = 'none', every = null } = setting;
   const model = createTransformer({ connection, depth, width, context, heads: 4, streams: STREAMS, seed: 1, recompute });
@@ -61,7 +67,7 @@ export async function createRunner(setting: Setting, runs: string): Promise<Runn
 }
 
 /** Every runner once per round, in changing order; the first rounds warm up. */
-export async function takeTurns(runners: readonly Runner[], rounds: number, warm: number, onRound: (round: number) => void): Promise<void> {
+export async function takeTurns(runners: readonly Turn[], rounds: number, warm: number, onRound: (round: number) => void): Promise<void> {
   for (let round = -warm; round < rounds; round++) {
     for (const runner of round % 2 === 0 ? runners : [...runners].reverse()) {
       const time = await runner.step();

@@ -1,6 +1,6 @@
 /** Causal attention and its gradient on cpu, in plain TypeScript and float64, row by row: what the mask hides is not computed. */
 import { ATTENTION, ATTENTION_GRADIENT } from '../attention.ts';
-import { type HostArray, hostKernel } from '../host.ts';
+import { dotProduct, type HostArray, hostKernel } from '../host.ts';
 
 /** Calls `visit` for each head of each batch element, with where its queries, its output and its probabilities begin. */
 function eachHead(
@@ -17,12 +17,6 @@ function eachHead(
   }
 }
 
-function dot(a: HostArray, fromA: number, b: HostArray, fromB: number, size: number): number {
-  let sum = 0;
-  for (let i = 0; i < size; i++) sum += a[fromA + i] * b[fromB + i];
-  return sum;
-}
-
 /** to += factor · from */
 function addScaled(to: Float32Array, at: number, from: HostArray, start: number, factor: number, size: number): void {
   for (let i = 0; i < size; i++) to[at + i] += factor * from[start + i];
@@ -34,7 +28,7 @@ export const attention = hostKernel('cpu', ATTENTION, ([qkv], [out, probabilitie
   probabilities.fill(0);
   eachHead(shape, heads as number, (q, o, p, channels, size) => {
     for (let t = 0; t < time; t++) {
-      const scores = Array.from({ length: t + 1 }, (_, s) => dot(qkv, q + t * width, qkv, q + channels + s * width, size));
+      const scores = Array.from({ length: t + 1 }, (_, s) => dotProduct(qkv, q + t * width, qkv, q + channels + s * width, size));
       const highest = scores.reduce((a, b) => Math.max(a, b));
       const exps = scores.map((score) => Math.exp((score - highest) / Math.sqrt(size)));
       const total = exps.reduce((a, b) => a + b);
@@ -54,7 +48,7 @@ export const attentionGradient = hostKernel('cpu', ATTENTION_GRADIENT, ([qkv, pr
       const row = p + t * time;
       const dOut = o + t * channels;
       const [queries, keys, values] = [q + t * width, q + channels, q + 2 * channels];
-      const d = Array.from({ length: t + 1 }, (_, s) => dot(dy, dOut, qkv, values + s * width, size));
+      const d = Array.from({ length: t + 1 }, (_, s) => dotProduct(dy, dOut, qkv, values + s * width, size));
       const mean = d.reduce((sum, ds, s) => sum + probabilities[row + s] * ds, 0);
       d.forEach((ds, s) => {
         const dScore = (probabilities[row + s] * (ds - mean)) / Math.sqrt(size);

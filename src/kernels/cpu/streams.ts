@@ -1,12 +1,6 @@
 /** K4 and K5 in plain TypeScript, sums in float64. */
-import { type HostArray, hostKernel } from '../host.ts';
+import { dotProduct, hostKernel } from '../host.ts';
 import { READ_STREAMS, READ_STREAMS_GRADIENT, WRITE_STREAMS, WRITE_STREAMS_GRADIENT } from '../streams.ts';
-
-function dot(a: HostArray, atA: number, b: HostArray, atB: number, length: number): number {
-  let sum = 0;
-  for (let c = 0; c < length; c++) sum += a[atA + c] * b[atB + c];
-  return sum;
-}
 
 /** [n, C] of streams `[..., n, C]`. */
 const sizes = (shape: readonly number[]) => shape.slice(-2) as [number, number];
@@ -27,7 +21,7 @@ const readGradient = hostKernel('cpu', READ_STREAMS_GRADIENT, ([pre, x, du, thro
   for (let row = 0; row < pre.length; row++) {
     const from = Math.floor(row / n) * channels;
     const at = row * channels;
-    dPre[row] = dot(du, from, x, at, channels);
+    dPre[row] = dotProduct(du, from, x, at, channels);
     for (let c = 0; c < channels; c++) dx[at + c] = through[at + c] + pre[row] * du[from + c];
   }
 });
@@ -49,8 +43,8 @@ const writeGradient = hostKernel('cpu', WRITE_STREAMS_GRADIENT, ([res, x, post, 
   for (let t = 0; t < post.length / n; t++) {
     for (let i = 0; i < n; i++) {
       const row = t * n + i;
-      dPost[row] = dot(dOut, row * channels, branch, t * channels, channels);
-      for (let j = 0; j < n; j++) dRes[row * n + j] = dot(dOut, row * channels, x, (t * n + j) * channels, channels);
+      dPost[row] = dotProduct(dOut, row * channels, branch, t * channels, channels);
+      for (let j = 0; j < n; j++) dRes[row * n + j] = dotProduct(dOut, row * channels, x, (t * n + j) * channels, channels);
     }
     for (let c = 0; c < channels; c++) {
       let sum = 0;
