@@ -1,0 +1,145 @@
+/** Checks what came in against plugin/openapi.yaml, and says which field breaks which rule. Reads no body (decode.ts does). */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Ajv2020, type ErrorObject, type ValidateFunction } from 'ajv/dist/2020.js';
+import { parse } from 'yaml';
+import type { MeasureKey } from '../../src/telemetry/catalogue.ts';
+import type { Outcome } from '../../src/telemetry/report.ts';
+import type { ConnectionKind, Convention } from '../../src/telemetry/sample.ts';
+import { FieldError } from '../fieldError.ts';
+
+/** NaN and the infinities are text in JSON. */
+export type WireNumber = number | 'NaN' | 'Infinity' | '-Infinity';
+
+/** Where in the world a rank stands. */
+export interface Place {
+  attempt?: string;
+  rank?: number;
+  world_size?: number;
+  stage?: number;
+  stages?: number;
+  replica?: number;
+}
+
+/** What a rank says of its connections. */
+export interface Listing {
+  order: string[];
+  kinds?: ConnectionKind[];
+  conventions?: (Convention | null)[];
+}
+
+export interface StepMetadata extends Place, Listing {
+  step: number;
+  time?: number;
+  step_seconds?: WireNumber;
+  loss?: WireNumber;
+  gradient_norm?: WireNumber;
+  learning_rate?: WireNumber;
+  tokens?: number[];
+  orientation?: 'H' | 'comb';
+  memory?: Record<string, number>;
+  overhead_seconds?: number;
+  samples_dropped?: number;
+  errors?: number;
+}
+
+export interface StepJson extends StepMetadata {
+  composite_gain?: WireNumber;
+  measures?: Partial<Record<MeasureKey, (WireNumber | null)[]>>;
+}
+
+export interface OpenState extends Place, Listing {
+  state: 'open';
+  streams: number;
+  tokens?: number;
+}
+export interface CloseState extends Place {
+  state: 'closed';
+  outcome?: Outcome;
+}
+export type RunState = OpenState | CloseState;
+
+export interface Schemas {
+  readonly step: (value: unknown) => StepMetadata;
+  readonly stepsJson: (value: unknown) => StepJson[];
+  readonly runState: (value: unknown) => RunState;
+}
+
+/** The description lies beside the sources, in the package too. */
+const FILE = join(import.meta.dirname, '../../../plugin/openapi.yaml');
+
+export function readDescription(): Record<string, unknown> {
+  return parse(readFileSync(FILE, 'utf8')) as Record<string, unknown>;
+}
+
+export function compileSchemas(): Schemas {
+  const ajv = new Ajv2020({ verbose: true, strict: false, allowUnionTypes: true });
+  ajv.addSchema(readDescription(), 'api');
+  const checkOf = <T>(name: string): ((value: unknown) => T) => {
+    const validate = ajv.getSchema(`api#/components/schemas/${name}`) as ValidateFunction<T>;
+    return (value) => {
+      if (!validate(value)) throw toFieldError(validate.errors ?? []);
+      checkRelations(value as Partial<Place & Listing>);
+      return value;
+    };
+  };
+  const stepJson = checkOf<StepJson>('StepJson');
+  const most = 1024;
+  return {
+    step: checkOf<StepMetadata>('StepBody'),
+    stepsJson: (value) => {
+      // One by one: of a "one or many" the library would say what breaks either.
+      const steps: unknown[] = Array.isArray(value) ? value : [value];
+      if (steps.length < 1 || steps.length > most) throw new FieldError('body', `must have 1 to ${most} steps`, steps.length);
+      return steps.map(stepJson);
+    },
+    runState: checkOf<RunState>('RunState'),
+  };
+}
+
+/** The first thing that is wrong, the deepest of those in alternatives. */
+function toFieldError(errors: readonly ErrorObject[]): FieldError {
+  const [first] = [...errors].sort((a, b) => depth(b) - depth(a));
+  if (first === undefined) return new FieldError('body', 'does not follow openapi.yaml', null);
+  const path = first.instancePath.slice(1).replaceAll('/', '.');
+  const { missingProperty, unevaluatedProperty, additionalProperty, allowedValues } = first.params as Record<string, unknown>;
+  const property = missingProperty ?? unevaluatedProperty ?? additionalProperty;
+  const field = [path, property].filter((part) => part !== undefined && part !== '').join('.');
+  const rule =
+    missingProperty !== undefined
+      ? 'must be given'
+      : property !== undefined
+        ? 'is not known here'
+        : Array.isArray(allowedValues)
+          ? `must be one of ${allowedValues.map(String).join(', ')}`
+          : (first.message ?? 'does not follow openapi.yaml');
+  return new FieldError(short(field === '' ? 'body' : field), rule, missingProperty === undefined ? shown(first.data) : null);
+}
+
+const depth = ({ instancePath, keyword }: ErrorObject): number => instancePath.split('/').length - (/Of$|if/.test(keyword) ? 0.5 : 0);
+
+const LONGEST = 200;
+const short = (text: string): string => (text.length > LONGEST ? `${text.slice(0, LONGEST)}…` : text);
+
+/** As an answer may repeat it: no book in a refusal. */
+export function shown(value: unknown): unknown {
+  if (typeof value === 'string') return short(value);
+  if (typeof value !== 'object' || value === null) return value;
+  return Array.isArray(value) ? `a list of ${value.length}` : 'an object';
+}
+
+/** What a schema cannot say: one field against another. */
+function checkRelations({ rank, world_size, stage, stages, order, kinds, conventions }: Partial<Place & Listing>): void {
+  const below = (field: string, value: number | undefined, above: string, limit: number | undefined) => {
+    if (value !== undefined && limit !== undefined && value >= limit) throw new FieldError(field, `must be below ${above} (${limit})`, value);
+  };
+  below('rank', rank, 'world_size', world_size);
+  below('stage', stage, 'stages', stages);
+  if ((stage ?? 0) > 0 && stages === undefined) throw new FieldError('stages', 'must be given with stage', null);
+  if (order === undefined) return;
+  for (const [field, list] of Object.entries({ kinds, conventions })) {
+    if (list !== undefined && list.length !== order.length) {
+      throw new FieldError(field, `must have one entry per connection of order (${order.length})`, list.length);
+    }
+  }
+}
