@@ -44,6 +44,7 @@ export interface StepMetadata extends Place, Listing {
 }
 
 export interface StepJson extends StepMetadata {
+  streams?: number;
   composite_gain?: WireNumber;
   measures?: Partial<Record<MeasureKey, (WireNumber | null)[]>>;
 }

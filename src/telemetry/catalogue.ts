@@ -67,5 +67,16 @@ export const MEASURES = [
 
 export type MeasureKey = (typeof MEASURES)[number]['key'];
 
+/** Those that are the largest over the sampled tokens and not a mean. */
+export const LARGEST_OVER_TOKENS: readonly MeasureKey[] = ['negativity', 'logitRange'];
+/** Those of products over the depth: only known where all connections up to here (or from here on) are. */
+export const OVER_DEPTH: readonly MeasureKey[] = [
+  'compositeForwardGain',
+  'compositeBackwardGain',
+  'compositeRowDeviation',
+  'compositeColumnDeviation',
+  'separation',
+];
+
 /** Position of a measure in `StepReport.measures`. */
 export const MEASURE_INDEX = Object.fromEntries(MEASURES.map((m, i) => [m.key, i])) as Record<MeasureKey, number>;

@@ -22,6 +22,20 @@ export interface StepReport {
   nonfinite: Float64Array;
   memory: MemorySample | null;
   monitor: MonitorCounters;
+  /** Of a step put together from several data-parallel ranks; not recorded. */
+  ranks?: RankReport;
+}
+
+/** What the mean over R data-parallel ranks hides. A rank of several pipeline stages goes by the number of its first. */
+export interface RankReport {
+  /** Numbers of the ranks, [R]. */
+  ranks: number[];
+  /** G and loss of each, [R]; NaN where not known. */
+  compositeGain: Float64Array;
+  loss: Float64Array;
+  /** Largest value of each measure and connection over the ranks, [MEASURES.length, L], and the rank that had it (−1: none). */
+  largest: Float32Array;
+  largestRank: Int32Array;
 }
 
 /** How a run ended: by close(), by a signal, by an error of the training, or not known (the process vanished). */
