@@ -62,6 +62,8 @@ export interface LiveRun {
 export interface Sink {
   opened?(run: LiveRun): void;
   step?(run: LiveRun, attempt: number, report: StepReport): void;
+  /** The report will not be lost: it is committed, or nothing is recorded. */
+  kept?(run: LiveRun, report: StepReport): void;
   /** A warning was raised, has ended, or somebody said that it is known. */
   warned?(run: LiveRun, record: WarningRecord, what: WarningChange): void;
   closed?(run: LiveRun): void;
@@ -105,8 +107,11 @@ function tell(pipeline: Pipeline, run: LiveRun, act: (sink: Sink) => void): void
   }
 }
 
-/** @throws if a run of this name goes on in this process */
-export function openRun(pipeline: Pipeline, header: RunHeader): LiveRun {
+/**
+ * @param source name of the attempt where a sender gives one: it is gone on with
+ * @throws if a run of this name goes on in this process
+ */
+export function openRun(pipeline: Pipeline, header: RunHeader, source: string | null = null): LiveRun {
   if (pipeline.live.get(header.run)?.outcome === null) {
     throw new Error(`run ${header.run} is being watched in this process already: give each run a name of its own`);
   }
@@ -115,7 +120,7 @@ export function openRun(pipeline: Pipeline, header: RunHeader): LiveRun {
   let recording: Recording | null = null;
   let errors = 0;
   try {
-    recording = recorder?.openRecording(pipeline.directory, header, startedAt) ?? null;
+    recording = recorder?.openRecording(pipeline.directory, header, startedAt, source) ?? null;
   } catch (error) {
     errors++;
     sayOnce(pipeline, `open ${header.run}`, `run ${header.run} is not recorded: ${(error as Error).message}`);
@@ -132,7 +137,7 @@ export function openRun(pipeline: Pipeline, header: RunHeader): LiveRun {
     outcome: null,
     last: null,
     forecast: [],
-    maxCompositeGain: null,
+    maxCompositeGain: recording?.maxCompositeGain ?? null,
     watch: createWatch(detectors, header, recorded, startedAt),
     monitor: { overheadSeconds: 0, samplesDropped: 0, errors: 0 },
     errors,
@@ -170,6 +175,7 @@ export function takeReport(pipeline: Pipeline, run: LiveRun, report: StepReport)
   if (run.recording === null) {
     show(pipeline, run);
     markSaved(run.watch, null, report.time);
+    tell(pipeline, run, (sink) => sink.kept?.(run, report));
     run.waiting = [];
     run.shown = 0;
     return;
@@ -229,6 +235,7 @@ function commit(pipeline: Pipeline, run: LiveRun, last = false): void {
     run.shown = 0;
     run.retryAfter = COMMIT_AFTER;
     for (let i = from; i < reports.length; i++) showOne(pipeline, run, attempts[i], reports[i]);
+    for (const report of reports) tell(pipeline, run, (sink) => sink.kept?.(run, report));
   } catch (error) {
     run.errors++;
     sayOnce(pipeline, `commit ${run.header.run}`, `${run.recording.path} could not be written, trying again: ${(error as Error).message}`);
@@ -245,7 +252,8 @@ function show(pipeline: Pipeline, run: LiveRun): void {
 function showOne(pipeline: Pipeline, run: LiveRun, attempt: number, report: StepReport): void {
   const fresh = attempt !== run.attempt;
   run.attempt = attempt;
-  run.maxCompositeGain = largest(fresh ? null : run.maxCompositeGain, report.compositeGain);
+  if (fresh) run.maxCompositeGain = null;
+  if (report.compositeGain !== null) run.maxCompositeGain = largest(run.maxCompositeGain, report.compositeGain);
   run.last = report;
   run.forecast = run.watch.detectors.step === report.step ? run.watch.detectors.forecast : [];
   run.monitor = report.monitor;

@@ -79,6 +79,7 @@ export function findGain(
 ): { findings: { found: Finding; confirm: number }[]; forecasts: GainForecast[] } {
   const transform = isBounded(header) ? (gain: number) => Math.log(Math.max(gain - 1, LEAST_EXCESS)) : Math.log;
   const { compositeGain: value } = report;
+  if (value === null) return { findings: limitsOf(header).map(({ confirm }) => ({ found: null, confirm })), forecasts: [] };
   addToTrend(state.trend, report.step, transform(value));
   const rise = rateRise(state.rate, report.step, report.learningRate);
   const forecasts: GainForecast[] = [];

@@ -101,7 +101,7 @@ function sideBySide(header: RunHeader, reports: readonly StepReport[], starts: r
   });
   const memory = reports.length === 1 ? null : chainMemory(reports.map((report) => report.memory));
   const known = memory?.connections.length === MEMORY_KINDS.length * layers ? memory : null;
-  return { ...scalarsOf(reports), memory: known, compositeGain: Number.NaN, measures, mapping, nonfinite };
+  return { ...scalarsOf(reports), memory: known, compositeGain: null, measures, mapping, nonfinite };
 }
 
 interface Scalars {
@@ -183,7 +183,7 @@ function reduce(header: RunHeader, ranks: readonly number[], reports: readonly S
     if (count > 0) measures[i] = LARGEST.has(Math.floor(i / layers)) ? largest[i] : sum / count;
   }
   const nonfinite = new Float64Array(layers);
-  for (const report of reports) report.nonfinite.forEach((count, l) => (nonfinite[l] += count));
+  for (let l = 0; l < layers; l++) nonfinite[l] = reports.reduce((sum, report) => sum + report.nonfinite[l], 0);
   const mapping = new Float32Array(layers * header.streams ** 2);
   for (let i = 0; i < mapping.length; i++) mapping[i] = reports.reduce((sum, report) => sum + report.mapping[i], 0) / reports.length;
   return {
@@ -195,7 +195,7 @@ function reduce(header: RunHeader, ranks: readonly number[], reports: readonly S
     nonfinite,
     ranks: {
       ranks: [...ranks],
-      compositeGain: Float64Array.from(reports, (report) => report.compositeGain),
+      compositeGain: Float64Array.from(reports, (report) => report.compositeGain ?? Number.NaN),
       loss: Float64Array.from(reports, (report) => report.loss ?? Number.NaN),
       largest,
       largestRank,
@@ -203,18 +203,17 @@ function reduce(header: RunHeader, ranks: readonly number[], reports: readonly S
   };
 }
 
-/** G of the reduced composite gains; the mean of the ranks' own where only those are known. A NaN of any rank is not hidden. */
-function largestComposite(measures: Float32Array, layers: number, reports: readonly StepReport[]): number {
-  const own = reports.reduce((sum, report) => sum + report.compositeGain, 0) / reports.length;
-  if (!Number.isFinite(own)) return own;
-  let largest = Number.NaN;
-  for (const key of ['compositeForwardGain', 'compositeBackwardGain'] as const) {
-    for (let l = 0; l < layers; l++) {
-      const value = measures[MEASURE_INDEX[key] * layers + l];
-      if (!Number.isNaN(value) && !(value <= largest)) largest = value;
-    }
-  }
-  return Number.isNaN(largest) ? own : largest;
+/** G of the reduced composite gains, or the mean of the ranks' own where only those are known. What is not finite is not hidden. */
+function largestComposite(measures: Float32Array, layers: number, reports: readonly StepReport[]): number | null {
+  const own = reports.map((report) => report.compositeGain).filter((value) => value !== null);
+  if (own.length === 0) return null;
+  const mean = own.reduce((sum, value) => sum + value, 0) / own.length;
+  if (!Number.isFinite(mean)) return mean;
+  const all = (['compositeForwardGain', 'compositeBackwardGain'] as const).flatMap((key) => {
+    const m = MEASURE_INDEX[key];
+    return [...measures.subarray(m * layers, (m + 1) * layers)].filter((value) => !Number.isNaN(value));
+  });
+  return all.length === 0 ? mean : Math.max(...all);
 }
 
 function fullest(parts: readonly (MemorySample | null)[]): MemorySample | null {

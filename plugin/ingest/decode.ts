@@ -66,7 +66,8 @@ function splitBatch(body: Buffer): Buffer[] {
   const bodies: Buffer[] = [];
   let at = 0;
   while (at < body.length) {
-    if (bodies.length === BATCH_AT_MOST) throw new FieldError('body', `must have at most ${BATCH_AT_MOST} steps`, `more, ${body.length} bytes`);
+    if (bodies.length === BATCH_AT_MOST)
+      throw new FieldError('body', `must have at most ${BATCH_AT_MOST} steps`, `more, ${body.length} bytes`);
     const left = body.length - at - 8;
     const length = left < 0 ? -1n : body.readBigUInt64LE(at);
     if (length < 0n || length > left) {
@@ -154,7 +155,8 @@ function commonShape(order: readonly string[], tensors: ReadonlyMap<string, Wire
       throw new FieldError(`${name}.shape`, `must be [tokens, n, n] or [n, n] with n from 1 to ${STREAMS_AT_MOST}`, JSON.stringify(shape));
     }
     streams ??= rows;
-    if (rows !== streams) throw new FieldError(`${name}.shape`, `must have the n of the first connection (${streams})`, JSON.stringify(shape));
+    if (rows !== streams)
+      throw new FieldError(`${name}.shape`, `must have the n of the first connection (${streams})`, JSON.stringify(shape));
     if (shape.length === 2) continue;
     tokens ??= shape[0];
     if (shape[0] !== tokens || tokens < 1 || tokens > TOKENS_AT_MOST) {
@@ -194,7 +196,7 @@ function decodeJson(step: StepJson, now: number): Part {
     });
   }
   const given = COMPOSITES.flatMap((key) => step.measures?.[key] ?? []).filter((value) => value !== null);
-  const largest = given.length === 0 ? Number.NaN : Math.max(...given.map(Number));
+  const largest = given.length === 0 ? null : Math.max(...given.map(Number));
   const report: StepReport = {
     ...scalarsOf(step, now),
     memory: memoryOf(step, null, layers),

@@ -53,7 +53,8 @@ export function readSafetensors(body: Buffer): SafeTensors {
     }
     // Tensors that share bytes would let a small body become a large one.
     used += to - from;
-    if (used > data.length) throw new FieldError(`${name}.data_offsets`, 'must not overlap those of another tensor', JSON.stringify(offsets));
+    if (used > data.length)
+      throw new FieldError(`${name}.data_offsets`, 'must not overlap those of another tensor', JSON.stringify(offsets));
     tensors.set(name, { shape, values: toFloat32(data.subarray(from, to), dtype, size) });
   }
   return { metadata, tensors };

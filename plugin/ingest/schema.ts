@@ -132,7 +132,8 @@ export function shown(value: unknown): unknown {
 /** What a schema cannot say: one field against another. */
 function checkRelations({ rank, world_size, stage, stages, order, kinds, conventions }: Partial<Place & Listing>): void {
   const below = (field: string, value: number | undefined, above: string, limit: number | undefined) => {
-    if (value !== undefined && limit !== undefined && value >= limit) throw new FieldError(field, `must be below ${above} (${limit})`, value);
+    if (value !== undefined && limit !== undefined && value >= limit)
+      throw new FieldError(field, `must be below ${above} (${limit})`, value);
   };
   below('rank', rank, 'world_size', world_size);
   below('stage', stage, 'stages', stages);

@@ -25,8 +25,8 @@ export function createMetrics(version: string): Metrics {
   const histograms = [text.stepSeconds, openMetrics.stepSeconds];
   const sink: Sink = {
     opened: (run) => {
-      if (state.get(run.header.run)?.run === run) return;
-      state.set(run.header.run, createRunMetrics(run));
+      const before = state.get(run.header.run);
+      if (before?.run !== run) state.set(run.header.run, createRunMetrics(run, before));
     },
     step: (run, _attempt, report) => {
       const metrics = state.get(run.header.run);

@@ -18,11 +18,18 @@ export interface RunMetrics {
 /** By the name of the run. */
 export type MetricsState = Map<string, RunMetrics>;
 
-export function createRunMetrics(run: LiveRun): RunMetrics {
-  const warningsTotal = Object.entries(RULE_SEVERITIES).flatMap(([rule, severities]) =>
+/** @param before of the same name, opened earlier: what counts goes on from there */
+export function createRunMetrics(run: LiveRun, before?: RunMetrics): RunMetrics {
+  const counts = Object.entries(RULE_SEVERITIES).flatMap(([rule, severities]) =>
     severities.map((severity) => ({ rule, severity, count: 0 })),
   );
-  return { run, stepsTotal: 0, nonfiniteTotal: new Float64Array(run.header.connections.length), last: null, warningsTotal, gone: false };
+  const { connections } = run.header;
+  const nonfiniteTotal = Float64Array.from(connections, ({ name }) => {
+    const l = before?.run.header.connections.findIndex((connection) => connection.name === name) ?? -1;
+    return l < 0 ? 0 : (before?.nonfiniteTotal[l] ?? 0);
+  });
+  const { stepsTotal = 0, warningsTotal = counts } = before ?? {};
+  return { run, stepsTotal, nonfiniteTotal, last: null, warningsTotal, gone: false };
 }
 
 export function addWarning({ warningsTotal }: RunMetrics, { rule, severity }: Warning): void {
@@ -32,7 +39,8 @@ export function addWarning({ warningsTotal }: RunMetrics, { rule, severity }: Wa
 
 /** Counters never go down: a step back (a new attempt) is one more step done. */
 export function addStep(metrics: RunMetrics, report: StepReport): void {
-  const before = metrics.last?.step ?? 0;
+  // The first of a run that was known before goes on from an unknown step: it counts as one.
+  const before = metrics.last?.step ?? (metrics.stepsTotal > 0 ? report.step - 1 : 0);
   metrics.stepsTotal += report.step > before ? report.step - before : 1;
   metrics.last = report;
   report.nonfinite.forEach((count, l) => {

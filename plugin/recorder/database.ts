@@ -2,10 +2,12 @@
  * A recording is one SQLite file per run, `<run>.sqlite`, in WAL mode: readable with `sqlite3` while the run goes on.
  * This file opens it and owns its schema; write.ts fills it, read.ts asks it. The only importer of libsql.
  *
- * Schema version 3 (PRAGMA user_version; application_id 'gwat'). Earlier ones are read, and brought up when they are written:
- * version 1 has neither warnings nor detectors, version 2 no time of acknowledgement.
+ * Schema version 4 (PRAGMA user_version; application_id 'gwat'). Earlier ones are read, and brought up when they are written:
+ * version 1 has neither warnings nor detectors, version 2 no time of acknowledgement,
+ * version 3 no source.
  * - attempts: one row per opening of the run, or per step back: when, which process, how it ended, first and last step,
- *   the connections (JSON) and the order of the measures (JSON); largest composite gain so far.
+ *   the connections (JSON) and the order of the measures (JSON); largest composite gain so far;
+ *   source: by what name a sender knows it (NULL: written by the training process itself), to go on in it after a restart.
  * - steps: one row per step and attempt. Scalars as columns (NULL: not known; NaN is the text 'NaN').
  *   measures: float32 [measure, connection]; mapping: float32 [connection, n, n], the token-mean H_res;
  *   nonfinite: float64 [connection]; memory: float64 [kind, connection], bytes. All little-endian.
@@ -94,6 +96,7 @@ CREATE TABLE detectors (
 );
 `,
   'ALTER TABLE warnings ADD COLUMN acknowledged_time INTEGER;',
+  'ALTER TABLE attempts ADD COLUMN source TEXT;',
 ];
 const SCHEMA_VERSION = STEPS.length;
 

@@ -70,13 +70,24 @@ const COLUMNS: Record<string, Record<string, Kind>> = {
 };
 const OF_WARNINGS = { cleared_step: orNull(COUNT), cleared_time: orNull(TIME) };
 
+const SOURCE: Kind = {
+  rule: 'a text of at most 64 characters or NULL',
+  holds: (column) => `${column} IS NULL OR (typeof(${column}) = 'text' AND length(${column}) <= 64)`,
+};
+/** Columns of later versions, where the file has them. */
+const ADDED: Record<string, Record<string, Kind>> = {
+  attempts: { source: SOURCE },
+  warnings: { acknowledged_time: orNull(TIME) },
+};
+
 /** @throws FieldError with the rule and the first value that breaks it */
 export function checkColumns(db: Db): void {
-  for (const [table, columns] of Object.entries(COLUMNS)) checkTable(db, table, columns);
-  if (!hasWarnings(db)) return;
-  const names = db.prepare('PRAGMA table_info(warnings)').all() as { name: string }[];
-  const isAcknowledged = names.some(({ name }) => name === 'acknowledged_time');
-  checkTable(db, 'warnings', isAcknowledged ? { ...OF_WARNINGS, acknowledged_time: orNull(TIME) } : OF_WARNINGS);
+  const tables = hasWarnings(db) ? { ...COLUMNS, warnings: OF_WARNINGS } : COLUMNS;
+  for (const [table, columns] of Object.entries(tables)) {
+    const names = (db.prepare(`PRAGMA table_info(${table})`).all() as { name: string }[]).map(({ name }) => name);
+    const added = Object.entries(ADDED[table] ?? {}).filter(([column]) => names.includes(column));
+    checkTable(db, table, { ...columns, ...Object.fromEntries(added) });
+  }
 }
 
 /** One pass over the table; only where something is wrong is it looked for what. */

@@ -6,8 +6,8 @@ import { type ConnectionInfo, MEMORY_KINDS, type RunHeader } from '../../src/tel
 import { toWire, type WireNumber } from '../../src/telemetry/wire.ts';
 import { doubles, floats, fromSql, type SqlBlob, type SqlNumber } from './blobs.ts';
 import { type Db, openForReading } from './database.ts';
+import { isAlive } from './process.ts';
 import { countActiveIn } from './warnings.ts';
-import { isAlive } from './write.ts';
 
 export interface Reader {
   readonly path: string;
@@ -155,7 +155,7 @@ function reportOf(row: StepRow, attempt: AttemptRow): StepReport {
     loss: fromSql(row.loss),
     gradientNorm: fromSql(row.gradient_norm),
     learningRate: fromSql(row.learning_rate),
-    compositeGain: fromSql(row.composite_gain) ?? Number.NaN,
+    compositeGain: fromSql(row.composite_gain),
     measures: aligned(floats(row.measures), measuresOf(attempt), headerOf(attempt).connections.length),
     mapping: floats(row.mapping),
     nonfinite: doubles(row.nonfinite),

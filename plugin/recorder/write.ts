@@ -8,11 +8,15 @@ import { blob, toSql } from './blobs.ts';
 import { addToBuckets, type Bucket, largest } from './buckets.ts';
 import { type Db, openForWriting } from './database.ts';
 import { makeWay, recordingPath } from './directory.ts';
+import { isAlive } from './process.ts';
+import { resumeAttempt, type Written } from './resume.ts';
 import { readWarningRows, writeWarnings } from './warnings.ts';
 
 export interface Recording {
   readonly header: RunHeader;
   readonly path: string;
+  /** By what name a sender knows the attempt; null: written by the training process itself. */
+  readonly source: string | null;
   /** Number of the attempt that is written now, from 1. */
   attempt: number;
   lastStep: number | null;
@@ -25,9 +29,10 @@ export interface Recording {
 
 /**
  * Opens or creates `DIR/<run>.sqlite` and starts a new attempt. Two processes may open the same run: each gets an attempt.
+ * @param source of what a sender sends: where the newest attempt has this one and the same connections, it goes on
  * @throws if the folder cannot be made, the name is none, or the file is not a recording of a known version
  */
-export function openRecording(directory: string, header: RunHeader, time: number): Recording {
+export function openRecording(directory: string, header: RunHeader, time: number, source: string | null = null): Recording {
   const path = recordingPath(directory, header.run);
   mkdirSync(directory, { recursive: true });
   makeWay(directory, header.run);
@@ -35,20 +40,26 @@ export function openRecording(directory: string, header: RunHeader, time: number
   try {
     db.exec('BEGIN IMMEDIATE');
     endVanished(db, time);
-    const attempt = insertAttempt(db, header, time);
+    const resumed = source === null ? null : resumeAttempt(db, header, source);
+    const written: Written = resumed ?? {
+      attempt: insertAttempt(db, header, time, source),
+      lastStep: null,
+      maxCompositeGain: null,
+      open: [],
+    };
     db.exec('COMMIT');
-    return { header, path, db, attempt, lastStep: null, maxCompositeGain: null, open: [], warnings: readWarningRows(db) };
+    return { header, path, db, source, ...written, warnings: readWarningRows(db) };
   } catch (error) {
     db.close();
     throw error;
   }
 }
 
-function insertAttempt(db: Db, header: RunHeader, time: number): number {
+function insertAttempt(db: Db, header: RunHeader, time: number, source: string | null): number {
   const { attempt } = db.prepare('SELECT coalesce(max(attempt), 0) + 1 AS attempt FROM attempts').get() as { attempt: number };
   db.prepare(
-    `INSERT INTO attempts (attempt, run, pid, started_at, streams, tokens, connections, measures, memory_kinds)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    `INSERT INTO attempts (attempt, run, pid, started_at, streams, tokens, connections, measures, memory_kinds, source)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
   ).run(
     attempt,
     header.run,
@@ -59,6 +70,7 @@ function insertAttempt(db: Db, header: RunHeader, time: number): number {
     JSON.stringify(header.connections),
     JSON.stringify(MEASURES.map((m) => m.key)),
     JSON.stringify(MEMORY_KINDS),
+    source,
   );
   return attempt;
 }
@@ -68,16 +80,6 @@ function endVanished(db: Db, time: number): void {
   const rows = db.prepare('SELECT attempt, pid FROM attempts WHERE outcome IS NULL').all() as { attempt: number; pid: number }[];
   for (const { attempt, pid } of rows) {
     if (!isAlive(pid)) db.prepare("UPDATE attempts SET outcome = 'unknown', ended_at = ? WHERE attempt = ?").run(time, attempt);
-  }
-}
-
-/** Does a process of this number run on this machine? */
-export function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
   }
 }
 
@@ -110,7 +112,7 @@ export function commitReports(
       if (staged.lastStep !== null && report.step <= staged.lastStep) {
         flush();
         db.prepare("UPDATE attempts SET ended_at = ?, outcome = 'unknown' WHERE attempt = ?").run(report.time, staged.attempt);
-        staged.attempt = insertAttempt(db, recording.header, report.time);
+        staged.attempt = insertAttempt(db, recording.header, report.time, recording.source);
         staged.lastStep = null;
         staged.max = null;
         staged.open = [];
@@ -119,7 +121,7 @@ export function commitReports(
       insertStep(db, staged.attempt, report);
       staged.open = addToBuckets(staged.open, report, changed);
       staged.lastStep = report.step;
-      staged.max = largest(staged.max, report.compositeGain);
+      if (report.compositeGain !== null) staged.max = largest(staged.max, report.compositeGain);
       attempts.push(staged.attempt);
     }
     flush();

@@ -21,7 +21,7 @@ try {
   pipeline.sinks.add({
     step: (run, _attempt, { compositeGain }) => {
       const id = ids.get(run);
-      if (id !== undefined) say({ type: 'reported', id, compositeGain });
+      if (id !== undefined && compositeGain !== null) say({ type: 'reported', id, compositeGain });
     },
     warned: (run, record, what) => {
       const id = ids.get(run);

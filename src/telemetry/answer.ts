@@ -43,7 +43,7 @@ export function toStepAnswer(
     loss: orNull(report.loss),
     gradientNorm: orNull(report.gradientNorm),
     learningRate: orNull(report.learningRate),
-    compositeGain: toWire(report.compositeGain),
+    compositeGain: orNull(report.compositeGain),
     measures: keyed(
       MEASURES.map((m) => m.key),
       report.measures,

@@ -84,7 +84,7 @@ export interface StepAnswer {
   loss: WireNumber | null;
   gradientNorm: WireNumber | null;
   learningRate: WireNumber | null;
-  compositeGain: WireNumber;
+  compositeGain: WireNumber | null;
   /** By key of the catalogue, one value per connection. */
   measures: Record<string, WireNumber[]>;
   /** Token-mean H_res per connection, n·n values, row-major. */

@@ -160,7 +160,7 @@ describe('a recording', () => {
       const report = reportAt(reduced, i);
       expect(report.step).toBe(step);
       expect(report.nonfinite).toEqual(nonfinite);
-      expect(report.compositeGain / Math.max(100, 50 * i)).toBeCloseTo(1, 2);
+      expect(report.compositeGain! / Math.max(100, 50 * i)).toBeCloseTo(1, 2);
     });
   });
 

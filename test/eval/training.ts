@@ -138,7 +138,7 @@ export function trainRun(
     tf.dispose([x, y]);
     onStep(header!, report!);
     const { compositeGain, loss } = report!;
-    if (compositeGain < 1000 && Number.isFinite(loss)) ended = 0;
+    if (compositeGain! < 1000 && Number.isFinite(loss)) ended = 0;
     else ended++;
   }
   probe.detach();
