@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
+import { createIngest, sweep } from './ingest/runs.ts';
 import { createMetrics } from './metrics/exposition.ts';
 import { createNotifier } from './notify/notifier.ts';
 import { parseTarget } from './notify/target.ts';
@@ -20,6 +21,8 @@ export interface ServiceOptions extends Door {
   portGiven: boolean;
   /** Addresses that warnings are sent to. */
   notify: readonly string[];
+  /** Metrics of each rank of the runs that are sent here. */
+  rankLabel?: boolean;
   now: () => number;
   /** Told of what the user should know, once each. */
   onProblem: (message: string) => void;
@@ -53,13 +56,14 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   checkDoor(options);
   const targets = options.notify.map(parseTarget);
   const pipeline = createPipeline({ directory, recorder: await loadRecorder(onProblem), now, onProblem });
-  const metrics = createMetrics(packageVersion());
+  const ingest = createIngest(pipeline);
+  const metrics = createMetrics(packageVersion(), ingest, options.rankLabel);
   const stream = createStream(pipeline);
   pipeline.sinks.add(metrics.sink);
   pipeline.sinks.add(stream.sink);
   const notifier = createNotifier(targets, { fetch, random: Math.random, onProblem });
   pipeline.sinks.add(notifier.sink);
-  const server = createServer(createApp({ door: options, pipeline, metrics, stream, assets: join(DIST, 'dashboard') }));
+  const server = createServer(createApp({ door: options, pipeline, metrics, stream, ingest, assets: join(DIST, 'dashboard') }));
   server.requestTimeout = REQUEST_AT_MOST;
   // Only an upload is read before it is answered: all others have a few seconds instead of the hour.
   server.on('request', (request, response) => {
@@ -70,6 +74,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   const port = await listen(server, host, options.port, options.portGiven);
   const clock = setInterval(() => {
     for (const run of pipeline.live.values()) if (run.outcome === null) takeTime(pipeline, run);
+    sweep(ingest);
   }, CLOCK);
   const shown = host === '0.0.0.0' || host === '::' ? 'localhost' : host.includes(':') ? `[${host}]` : host;
   return {

@@ -2,7 +2,7 @@
  * The runs of other processes: which ranks and stages they have, their attempts, what waits for its other ranks, and what is known
  * already. Puts a step together when all its ranks are there, or have been waited for long enough. No HTTP here (routes.ts).
  */
-import type { Outcome } from '../../src/telemetry/report.ts';
+import type { Outcome, StepReport } from '../../src/telemetry/report.ts';
 import { type ConnectionInfo, type RunHeader, sameConnections } from '../../src/telemetry/sample.ts';
 import { FieldError } from '../fieldError.ts';
 import { closeRun, forgetRun, type LiveRun, openRun, type Pipeline, takeReport } from '../pipeline.ts';
@@ -94,11 +94,13 @@ export interface Ingest {
   readonly runs: Map<string, IngestRun>;
   /** Bytes that wait. */
   waiting: number;
-  readonly keepers: WeakMap<object, (kept: boolean) => void>;
+  readonly keepers: WeakMap<StepReport, (kept: boolean) => void>;
+  /** Requests that were refused, by the status of the answer. */
+  readonly refused: Map<number, number>;
 }
 
 export function createIngest(pipeline: Pipeline, limits: Limits = LIMITS): Ingest {
-  const ingest: Ingest = { pipeline, limits, runs: new Map(), waiting: 0, keepers: new WeakMap() };
+  const ingest: Ingest = { pipeline, limits, runs: new Map(), waiting: 0, keepers: new WeakMap(), refused: new Map() };
   pipeline.sinks.add({ kept: (_run, report) => ingest.keepers.get(report)?.(true) });
   return ingest;
 }
@@ -194,7 +196,10 @@ export function sweep(ingest: Ingest): void {
     if (run.ended === null) {
       if (now - run.heard > (some ? LEFT_AT_MOST : IDLE_AT_MOST)) endRun(ingest, run);
     } else if (now - run.ended > LINGER) {
-      if (run.live !== null) forgetRun(ingest.pipeline, run.live);
+      const { pipeline } = ingest;
+      if (run.live !== null) forgetRun(pipeline, run.live);
+      // What is recorded is read from the recording from now on.
+      if (pipeline.recorder !== null && pipeline.live.get(run.name) === run.live) pipeline.live.delete(run.name);
       ingest.runs.delete(run.name);
     }
   }
@@ -303,7 +308,8 @@ function list(
   }
   const others = [...run.listings.values()].flat();
   const all = others.length + connections.length;
-  if (all > ingest.limits.connections) throw new FieldError('order', `must leave the run at most ${ingest.limits.connections} connections`, all, 429);
+  if (all > ingest.limits.connections)
+    throw new FieldError('order', `must leave the run at most ${ingest.limits.connections} connections`, all, 429);
   const names = new Set(others.map((one) => one.name));
   const twice = connections.find((one) => names.has(one.name));
   if (twice !== undefined) throw new FieldError('order', 'must have names that no other stage has', twice.name, 409);

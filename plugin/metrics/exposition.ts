@@ -6,7 +6,9 @@
 import { Counter, Gauge, Histogram, type OpenMetricsContentType, type PrometheusContentType, Registry } from 'prom-client';
 import { MEASURES } from '../../src/telemetry/catalogue.ts';
 import { MEMORY_KINDS } from '../../src/telemetry/sample.ts';
+import type { Ingest } from '../ingest/runs.ts';
 import type { Sink } from '../pipeline.ts';
+import { addIngestMetrics, type IngestFamilies } from './ingest.ts';
 import { addStep, addWarning, createRunMetrics, type MetricsState, type RunMetrics } from './state.ts';
 
 export interface Metrics {
@@ -18,10 +20,17 @@ export interface Metrics {
 /** Upper bounds, seconds. */
 const STEP_SECONDS = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
 
-export function createMetrics(version: string): Metrics {
+/** Runs that are gone of which the outcome is kept: a sender of ever new runs fills nothing. */
+const GONE_AT_MOST = 256;
+
+/**
+ * @param ingest null: this process takes no runs of others
+ * @param rankLabel series of each rank too
+ */
+export function createMetrics(version: string, ingest: Ingest | null = null, rankLabel = false): Metrics {
   const state: MetricsState = new Map();
-  const text = createExposition(state, Registry.PROMETHEUS_CONTENT_TYPE, version);
-  const openMetrics = createExposition(state, Registry.OPENMETRICS_CONTENT_TYPE, version);
+  const text = createExposition(state, Registry.PROMETHEUS_CONTENT_TYPE, version, { ingest, rankLabel });
+  const openMetrics = createExposition(state, Registry.OPENMETRICS_CONTENT_TYPE, version, { ingest, rankLabel });
   const histograms = [text.stepSeconds, openMetrics.stepSeconds];
   const sink: Sink = {
     opened: (run) => {
@@ -43,6 +52,8 @@ export function createMetrics(version: string): Metrics {
       if (metrics?.run !== run) return;
       metrics.gone = true;
       for (const histogram of histograms) histogram.remove({ run: run.header.run });
+      const gone = [...state.values()].filter((one) => one.gone);
+      for (const { run: old } of gone.slice(0, -GONE_AT_MOST)) state.delete(old.header.run);
     },
   };
   return {
@@ -58,7 +69,12 @@ type Labels = Record<string, string>;
 type SetValue = (labels: Labels, value: number) => void;
 type ContentType = PrometheusContentType | OpenMetricsContentType;
 
-function createExposition(state: MetricsState, contentType: ContentType, version: string) {
+function createExposition(
+  state: MetricsState,
+  contentType: ContentType,
+  version: string,
+  ofIngest: Pick<IngestFamilies, 'ingest' | 'rankLabel'>,
+) {
   const registry: Registry<ContentType> = new Registry();
   registry.setContentType(contentType);
   const registers = [registry];
@@ -66,8 +82,8 @@ function createExposition(state: MetricsState, contentType: ContentType, version
     for (const metrics of state.values()) if (!metrics.gone) yield metrics;
   };
 
-  /** Of every run that goes on or lingers. */
-  const gauge = (name: string, help: string, labelNames: string[], fill: (metrics: RunMetrics, set: SetValue) => void) =>
+  /** Filled at each scrape, so that nothing of a run stays behind. */
+  const plainGauge = (name: string, help: string, labelNames: string[], fill: (of: void, set: SetValue) => void) => {
     new Gauge({
       name,
       help,
@@ -75,10 +91,11 @@ function createExposition(state: MetricsState, contentType: ContentType, version
       registers,
       collect() {
         this.reset();
-        for (const metrics of present()) fill(metrics, (labels, value) => this.set(labels, value));
+        fill(undefined, (labels, value) => this.set(labels, value));
       },
     });
-  const counter = (name: string, help: string, labelNames: string[], fill: (metrics: RunMetrics, set: SetValue) => void) =>
+  };
+  const plainCounter = (name: string, help: string, labelNames: string[], fill: (of: void, set: SetValue) => void) => {
     new Counter({
       name: contentType === Registry.OPENMETRICS_CONTENT_TYPE ? name.replace(/_total$/, '') : name,
       help,
@@ -86,9 +103,17 @@ function createExposition(state: MetricsState, contentType: ContentType, version
       registers,
       collect() {
         this.reset();
-        for (const metrics of present()) fill(metrics, (labels, value) => this.inc(labels, value));
+        fill(undefined, (labels, value) => this.inc(labels, value));
       },
     });
+  };
+  type Fill = (metrics: RunMetrics, set: SetValue) => void;
+  /** Of every run that goes on or lingers. */
+  const ofRuns = (fill: Fill) => (_: void, set: SetValue) => {
+    for (const metrics of present()) fill(metrics, set);
+  };
+  const gauge = (name: string, help: string, labelNames: string[], fill: Fill) => plainGauge(name, help, labelNames, ofRuns(fill));
+  const counter = (name: string, help: string, labelNames: string[], fill: Fill) => plainCounter(name, help, labelNames, ofRuns(fill));
   /** A number of the run that is absent where it is not known. */
   const runGauge = (name: string, help: string, value: (metrics: RunMetrics) => number | null | undefined) =>
     gauge(name, help, ['run'], (metrics, set) => {
@@ -216,6 +241,7 @@ function createExposition(state: MetricsState, contentType: ContentType, version
     'Faults of gainwatch itself; none touches the training.',
     (m) => m.run.monitor.errors + m.run.errors,
   );
+  addIngestMetrics({ gauge, plainGauge, plainCounter, ...ofIngest });
   new Gauge({ name: 'mhc_build_info', help: 'The version of gainwatch; always 1.', labelNames: ['version'], registers }).set(
     { version },
     1,

@@ -70,7 +70,7 @@ export function createApi(pipeline: Pipeline, stream: Stream): Router {
   router.use((request) => {
     throw new FieldError(
       'path',
-      'is not known here: GET /runs, /runs/RUN, /runs/RUN/series, /runs/RUN/steps/latest, /runs/RUN/warnings, /stream, POST /runs/RUN/warnings/ID/acknowledge, /recordings',
+      'is not known here: GET /runs, /runs/RUN, /runs/RUN/series, /runs/RUN/steps/latest, /runs/RUN/warnings, /stream, POST /runs/RUN/warnings/ID/acknowledge, /runs/RUN/steps, /recordings, PUT /runs/RUN',
       request.path,
       404,
     );

@@ -1,12 +1,14 @@
-/** The express application: headers, door, dashboard, `/metrics`, `/healthz` and `/api/v1`. Listens to no port (listen.ts). */
+/** The express application: headers, door, dashboard, `/metrics`, `/sd`, `/healthz` and `/api/v1`. Listens to no port (listen.ts). */
 import compression from 'compression';
 import express, { type ErrorRequestHandler, type Express } from 'express';
 import helmet from 'helmet';
 import { FieldError } from '../fieldError.ts';
+import type { Ingest } from '../ingest/runs.ts';
 import type { Metrics } from '../metrics/exposition.ts';
 import type { Pipeline } from '../pipeline.ts';
 import { createApi } from './api.ts';
 import { checkHost, checkSite, checkToken, type Door, refuse } from './door.ts';
+import { createIngestRoutes } from './ingest.ts';
 import type { Stream } from './stream.ts';
 
 export interface AppOptions {
@@ -14,11 +16,12 @@ export interface AppOptions {
   pipeline: Pipeline;
   metrics: Metrics;
   stream: Stream;
+  ingest: Ingest;
   /** Folder of the built dashboard. */
   assets: string;
 }
 
-export function createApp({ door, pipeline, metrics, stream, assets }: AppOptions): Express {
+export function createApp({ door, pipeline, metrics, stream, ingest, assets }: AppOptions): Express {
   const app = express();
   app.disable('x-powered-by');
   app.set('query parser', 'simple');
@@ -59,6 +62,12 @@ export function createApp({ door, pipeline, metrics, stream, assets }: AppOption
     const { contentType, body } = await metrics.scrape(request.headers.accept);
     response.set({ 'Content-Type': contentType, 'Cache-Control': 'no-store', Vary: 'Accept' }).send(Buffer.from(body));
   });
+  routes.get('/sd', (request, response) => {
+    const scheme = request.headers['x-forwarded-proto'] === 'https' ? 'https' : 'http';
+    const labels = { __scheme__: scheme, __metrics_path__: `${door.basePath}/metrics` };
+    response.json([{ targets: [request.headers.host ?? ''], labels }]);
+  });
+  routes.use('/api/v1', createIngestRoutes(ingest));
   routes.use('/api/v1', createApi(pipeline, stream));
   routes.use(
     express.static(assets, {

@@ -1,0 +1,121 @@
+/** The routes by which other processes send their runs: `PUT /runs/RUN` and `POST /runs/RUN/steps`, as openapi.yaml has them. */
+import express, { type ErrorRequestHandler, type Request, type RequestHandler, Router } from 'express';
+import { FieldError } from '../fieldError.ts';
+import { connectionsOf, decodeSteps, parseJson, placeOf } from '../ingest/decode.ts';
+import { closeRank, type Ingest, openRank, type Taken, takePart } from '../ingest/runs.ts';
+import { compileSchemas, type RunState } from '../ingest/schema.ts';
+import { isRunName } from '../recorder/directory.ts';
+import { onlyFields } from './query.ts';
+
+/** Bytes of one body, unpacked. */
+const BODY_AT_MOST = 16 * 2 ** 20;
+/** Bodies that come at the same time. */
+const BODIES_AT_MOST = 64;
+/** How long an answer waits for the other ranks and for the disk, ms. */
+const ANSWER_AFTER = 20_000;
+/** After which a sender should try again, seconds. */
+const RETRY_AFTER = 2;
+
+export function createIngestRoutes(ingest: Ingest): Router {
+  const schemas = compileSchemas();
+  const router = Router();
+  router.put('/runs/:run', checkVersion, bounded(), (request, response) => {
+    const run = runIn(request);
+    const state = schemas.runState(parseJson(bodyOf(request)));
+    const attempt = state.state === 'open' ? open(ingest, run, state) : close(ingest, run, state);
+    response.json({ run, attempt });
+  });
+  router.post('/runs/:run/steps', checkVersion, bounded(), async (request, response) => {
+    const run = runIn(request);
+    const contentType = (request.headers['content-type'] ?? '').split(';')[0].trim().toLowerCase();
+    const parts = decodeSteps(schemas, contentType, bodyOf(request), ingest.pipeline.now());
+    const counts: Record<Taken, number> = { accepted: 0, duplicates: 0, late: 0 };
+    const kept = parts.map((part) => {
+      const one = takePart(ingest, run, part);
+      counts[one.taken]++;
+      return one.kept;
+    });
+    await allKept(run, kept);
+    response.json({ ...counts, warnings: warningsOf(ingest, run) });
+  });
+  router.use(((error: unknown, _request, response, next) => {
+    const refused = toFieldError(error);
+    if (refused !== null) {
+      ingest.refused.set(refused.status, (ingest.refused.get(refused.status) ?? 0) + 1);
+      if (refused.status === 429 || refused.status === 503) response.set('Retry-After', String(RETRY_AFTER));
+    }
+    next(refused ?? error);
+  }) satisfies ErrorRequestHandler);
+  return router;
+}
+
+function open(ingest: Ingest, run: string, state: Extract<RunState, { state: 'open' }>): number | null {
+  return openRank(ingest, run, placeOf(state), state, connectionsOf(state)).live?.attempt ?? null;
+}
+
+function close(ingest: Ingest, run: string, state: Extract<RunState, { state: 'closed' }>): number | null {
+  return closeRank(ingest, run, placeOf(state), state.outcome ?? 'unknown')?.live?.attempt ?? null;
+}
+
+const checkVersion: RequestHandler = (request, _response, next) => {
+  const version = request.headers['gainwatch-version'];
+  if (version !== undefined && version !== '1') throw new FieldError('Gainwatch-Version', 'must be 1', version);
+  next();
+};
+
+function runIn(request: Request): string {
+  onlyFields(request, []);
+  const { run } = request.params;
+  if (typeof run !== 'string' || !isRunName(run)) {
+    throw new FieldError('run', 'must be 1 to 64 of A–Z a–z 0–9 . _ - and begin with a letter or digit', run);
+  }
+  return run;
+}
+
+const bodyOf = (request: Request): Buffer => (Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0));
+
+/** Reads the body, unpacked, and no more of them at once than memory has place for. */
+function bounded(): RequestHandler {
+  const read = express.raw({ type: () => true, limit: BODY_AT_MOST });
+  let reading = 0;
+  return (request, response, next) => {
+    if (reading >= BODIES_AT_MOST) throw new FieldError('body', `must wait: ${BODIES_AT_MOST} bodies come at the same time`, null, 503);
+    reading++;
+    read(request, response, (error?: unknown) => {
+      reading--;
+      next(error);
+    });
+  };
+}
+
+/** @throws FieldError 503 where a step could not be committed in time: the sender keeps it */
+async function allKept(run: string, kept: readonly Promise<boolean>[]): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<boolean[]>((resolve) => {
+    timer = setTimeout(() => resolve([false]), ANSWER_AFTER);
+  });
+  const done = await Promise.race([Promise.all(kept), late]);
+  clearTimeout(timer);
+  if (!done.every(Boolean)) {
+    const rule = 'could not be committed yet (stages that nothing is heard of, a disk that refuses): send it again';
+    throw new FieldError('body', rule, run, 503);
+  }
+}
+
+function warningsOf(ingest: Ingest, name: string) {
+  const records = ingest.runs.get(name)?.live?.watch.warnings ?? [];
+  return records
+    .filter(({ clearedTime }) => clearedTime === null)
+    .map(({ id, warning: { rule, severity, connection, step, message } }) => ({ id, rule, severity, connection, step, message }));
+}
+
+/** What express says of a body, in our own words; null: none of the client's. */
+function toFieldError(error: unknown): FieldError | null {
+  if (error instanceof FieldError) return error;
+  const { status, type, message } = error as { status?: number; type?: string; message?: string };
+  if (status === undefined || status < 400 || status >= 500) return null;
+  if (type === 'entity.too.large') return new FieldError('body', `must have at most ${BODY_AT_MOST} bytes, unpacked`, null, 413);
+  if (type === 'encoding.unsupported')
+    return new FieldError('Content-Encoding', `must be gzip, deflate, br or none: ${message}`, null, 415);
+  return new FieldError('body', `must be readable: ${message}`, null, status);
+}
