@@ -1,103 +1,22 @@
 /**
- * The runs of other processes: which ranks and stages they have, their attempts, what waits for its other ranks, and what is known
- * already. Puts a step together when all its ranks are there, or have been waited for long enough. No HTTP here (routes.ts).
+ * The runs of other processes: their ranks and stages, their attempts, their end, and what is known already. Waiting for ranks is
+ * join.ts's; no HTTP here (server/ingest.ts).
  */
-import type { Outcome, StepReport } from '../../src/telemetry/report.ts';
+import type { Outcome } from '../../src/telemetry/report.ts';
 import { type ConnectionInfo, type RunHeader, sameConnections } from '../../src/telemetry/sample.ts';
 import { FieldError } from '../fieldError.ts';
-import { closeRun, forgetRun, type LiveRun, openRun, type Pipeline, takeReport } from '../pipeline.ts';
-import { combine } from './combine.ts';
+import { closeRun, forgetRun, openRun, type Pipeline } from '../pipeline.ts';
 import type { Part, RankPlace } from './decode.ts';
+import { flush, giveUp, putTogether, waitFor } from './join.ts';
+import { type Ingest, type IngestRun, LIMITS, type Limits, type Rank, stagesOf } from './run.ts';
 import type { OpenState } from './schema.ts';
 
-export interface Limits {
-  /** Runs that go on or linger. */
-  runs: number;
-  /** Ranks and connections of a run. */
-  ranks: number;
-  connections: number;
-  /** Bytes of parts that wait for others, of all runs. */
-  waiting: number;
-}
-export const LIMITS: Limits = { runs: 64, ranks: 4096, connections: 8192, waiting: 512 * 2 ** 20 };
-
-/** How long a rank is waited for, ms, and so at the start, when not all have been heard of. */
-const RANK_AT_MOST = 3000;
-const START_AT_MOST = 15_000;
-/** Steps that a rank may miss in a row before it is no longer waited for. */
-const MISSES = 3;
-/** The last steps of a run of which it is known which ranks they have. */
-const REMEMBERED = 2048;
 /** How long a run that has ended stays to be scraped, ms; and when one of which nothing is heard is taken to have ended. */
 const LINGER = 60_000;
 const IDLE_AT_MOST = 3_600_000;
 /** The same, where some of its ranks have said that they ended. */
 const LEFT_AT_MOST = 60_000;
 const ATTEMPTS_REMEMBERED = 1000;
-
-interface Rank {
-  stage: number;
-  replica: number | null;
-  lastStep: number;
-  misses: number;
-  /** How it said that it ended. */
-  ended: Outcome | null;
-}
-
-interface Pending {
-  parts: Map<number, Part>;
-  since: number;
-  /** Resolves when the step is kept; null: it was given up. */
-  kept: Promise<boolean>;
-  settle: (kept: boolean) => void;
-}
-
-export interface IngestCounts {
-  accepted: number;
-  duplicates: number;
-  late: number;
-  /** Ranks that a step was put together without. */
-  stragglers: number;
-  /** Steps whose stages sampled different tokens. */
-  tokensDiffer: number;
-}
-
-export interface IngestRun {
-  readonly name: string;
-  /** Its current attempt; null: not named. */
-  attempt: string | null;
-  readonly past: Set<string>;
-  live: LiveRun | null;
-  stages: number;
-  /** Of each stage heard of. */
-  readonly listings: Map<number, ConnectionInfo[]>;
-  streams: number;
-  tokens: number;
-  worldSize: number;
-  readonly ranks: Map<number, Rank>;
-  readonly pending: Map<number, Pending>;
-  /** Ranks of the last steps that were put together. */
-  readonly done: Map<number, { ranks: Set<number>; kept: Promise<boolean> }>;
-  lastDone: number;
-  /** When the attempt began and when the last part came, ms. */
-  began: number;
-  heard: number;
-  /** null: it goes on. */
-  ended: number | null;
-  timer: NodeJS.Timeout | null;
-  readonly counts: IngestCounts;
-}
-
-export interface Ingest {
-  readonly pipeline: Pipeline;
-  readonly limits: Limits;
-  readonly runs: Map<string, IngestRun>;
-  /** Bytes that wait. */
-  waiting: number;
-  readonly keepers: WeakMap<StepReport, (kept: boolean) => void>;
-  /** Requests that were refused, by the status of the answer. */
-  readonly refused: Map<number, number>;
-}
 
 export function createIngest(pipeline: Pipeline, limits: Limits = LIMITS): Ingest {
   const ingest: Ingest = { pipeline, limits, runs: new Map(), waiting: 0, keepers: new WeakMap(), refused: new Map() };
@@ -113,7 +32,20 @@ export type Taken = 'accepted' | 'duplicates' | 'late';
  * @throws FieldError 429 where a limit is reached, 409 where it does not fit what the run has said before
  */
 export function takePart(ingest: Ingest, name: string, part: Part): { taken: Taken; kept: Promise<boolean> } {
+  return withRun(ingest, name, (run) => takeIn(ingest, run, part));
+}
+
+/** A run that its first request does not make stays unknown. */
+function withRun<T>(ingest: Ingest, name: string, act: (run: IngestRun) => T): T {
   const run = runOf(ingest, name);
+  try {
+    return act(run);
+  } finally {
+    if (run.listings.size === 0 && run.past.size === 0) ingest.runs.delete(name);
+  }
+}
+
+function takeIn(ingest: Ingest, run: IngestRun, part: Part): { taken: Taken; kept: Promise<boolean> } {
   const already = Promise.resolve(true);
   const count = (taken: Taken, kept: Promise<boolean>) => {
     run.counts[taken]++;
@@ -149,19 +81,12 @@ export function takePart(ingest: Ingest, name: string, part: Part): { taken: Tak
   return count('accepted', pending.kept);
 }
 
-function waitFor(run: IngestRun, step: number, since: number): Pending {
-  let settle: (kept: boolean) => void = () => {};
-  const kept = new Promise<boolean>((resolve) => {
-    settle = resolve;
-  });
-  const pending: Pending = { parts: new Map(), since, kept, settle };
-  run.pending.set(step, pending);
-  return pending;
-}
-
 /** Before the first step of a rank. */
 export function openRank(ingest: Ingest, name: string, place: RankPlace, state: OpenState, connections: ConnectionInfo[]): IngestRun {
-  const run = runOf(ingest, name);
+  return withRun(ingest, name, (run) => openIn(ingest, run, place, state, connections));
+}
+
+function openIn(ingest: Ingest, run: IngestRun, place: RankPlace, state: OpenState, connections: ConnectionInfo[]): IngestRun {
   const known = run.ranks.get(place.rank);
   const again = place.attempt === null && known !== undefined;
   if (place.attempt !== run.attempt || again || run.ended !== null) {
@@ -318,9 +243,6 @@ function list(
   if (tokens !== null) run.tokens = tokens;
 }
 
-const stagesOf = (run: IngestRun): ConnectionInfo[][] =>
-  Array.from({ length: run.stages }, (_, stage) => run.listings.get(stage)).filter((listing) => listing !== undefined);
-
 /** The run begins when the connections of all stages are known. */
 function openIfKnown(ingest: Ingest, run: IngestRun): void {
   const stages = stagesOf(run);
@@ -328,93 +250,4 @@ function openIfKnown(ingest: Ingest, run: IngestRun): void {
   const header: RunHeader = { run: run.name, streams: run.streams, tokens: Math.max(1, run.tokens), connections: stages.flat() };
   run.live = openRun(ingest.pipeline, header, run.attempt);
   run.lastDone = run.live.recording?.lastStep ?? -1;
-}
-
-/** Every step that has all its ranks, in order; those before it have had their time. */
-function putTogether(ingest: Ingest, run: IngestRun): void {
-  if (run.live === null) return rest(ingest, run);
-  const steps = [...run.pending.keys()].sort((a, b) => a - b);
-  const now = ingest.pipeline.now();
-  const starting = run.ranks.size < run.worldSize && now - run.began < START_AT_MOST;
-  const expected = [...run.ranks].filter(([, { ended, misses }]) => ended === null && misses < MISSES).map(([rank]) => rank);
-  const ready = (step: number) => {
-    const { parts, since } = run.pending.get(step)!;
-    return (!starting && expected.every((rank) => parts.has(rank))) || (!starting && now - since >= RANK_AT_MOST);
-  };
-  const last = steps.findLast(ready);
-  if (last !== undefined) flush(ingest, run, last);
-  rest(ingest, run);
-}
-
-/** Looks again when the first that waits has had its time. */
-function rest(ingest: Ingest, run: IngestRun): void {
-  if (run.timer !== null) clearTimeout(run.timer);
-  run.timer = run.pending.size === 0 ? null : setTimeout(() => putTogether(ingest, run), RANK_AT_MOST / 4).unref();
-}
-
-function flush(ingest: Ingest, run: IngestRun, upTo: number): void {
-  const { live, pending, ranks, counts } = run;
-  if (live === null) return;
-  const starts = stageStarts(run);
-  for (const step of [...pending.keys()].filter((one) => one <= upTo).sort((a, b) => a - b)) {
-    const { parts, settle, kept } = pending.get(step)!;
-    pending.delete(step);
-    for (const part of parts.values()) ingest.waiting -= part.size;
-    for (const [number, rank] of ranks) {
-      if (rank.ended !== null && !parts.has(number)) continue;
-      if (!parts.has(number)) counts.stragglers += rank.misses < MISSES ? 1 : 0;
-      rank.misses = parts.has(number) ? 0 : rank.misses + 1;
-    }
-    run.done.set(step, { ranks: new Set(parts.keys()), kept });
-    if (run.done.size > REMEMBERED) run.done.delete(run.done.keys().next().value!);
-    run.lastDone = step;
-    try {
-      const { report, tokensDiffer } = combine(live.header, starts, pipelinesOf(run, [...parts.values()]));
-      if (tokensDiffer) counts.tokensDiffer++;
-      ingest.keepers.set(report, settle);
-      takeReport(ingest.pipeline, live, report);
-    } catch (error) {
-      live.errors++;
-      settle(true); // sent again it would fail again
-      ingest.pipeline.onProblem(`step ${step} of ${run.name} could not be put together: ${(error as Error).message}`);
-    }
-  }
-}
-
-function stageStarts(run: IngestRun): number[] {
-  let at = 0;
-  return stagesOf(run).map((listing) => {
-    at += listing.length;
-    return at - listing.length;
-  });
-}
-
-/** The parts of a step by data-parallel pipeline, each by stage. Without a number, a rank's place among those of its stage. */
-function pipelinesOf(run: IngestRun, parts: readonly Part[]): Part[][] {
-  const places = new Map<number, number>();
-  const seen = new Map<number, number>();
-  for (const [number, { stage, replica }] of [...run.ranks].sort(([a], [b]) => a - b)) {
-    const place = seen.get(stage) ?? 0;
-    seen.set(stage, place + 1);
-    places.set(number, replica ?? place);
-  }
-  const pipelines = new Map<number, Part[]>();
-  for (const part of [...parts].sort((a, b) => a.stage - b.stage || a.rank - b.rank)) {
-    // Two ranks of one stage that say the same number (tensor parallel): the first speaks for both.
-    const pipeline = pipelines.get(places.get(part.rank)!) ?? [];
-    if (pipeline.at(-1)?.stage !== part.stage) pipeline.push(part);
-    pipelines.set(places.get(part.rank)!, pipeline);
-  }
-  return [...pipelines.entries()].sort(([a], [b]) => a - b).map(([, pipeline]) => pipeline);
-}
-
-/** Parts of steps that will not be put together: their senders keep them. */
-function giveUp(ingest: Ingest, run: IngestRun): void {
-  for (const { parts, settle } of run.pending.values()) {
-    for (const part of parts.values()) ingest.waiting -= part.size;
-    settle(false);
-  }
-  run.pending.clear();
-  if (run.timer !== null) clearTimeout(run.timer);
-  run.timer = null;
 }

@@ -114,7 +114,8 @@ function toFieldError(errors: readonly ErrorObject[]): FieldError {
         : Array.isArray(allowedValues)
           ? `must be one of ${allowedValues.map(String).join(', ')}`
           : (first.message ?? 'does not follow openapi.yaml');
-  return new FieldError(short(field === '' ? 'body' : field), rule, missingProperty === undefined ? shown(first.data) : null);
+  const data = property === undefined ? first.data : (first.data as Record<string, unknown>)[String(property)];
+  return new FieldError(short(field === '' ? 'body' : field), rule, shown(data ?? null));
 }
 
 const depth = ({ instancePath, keyword }: ErrorObject): number => instancePath.split('/').length - (/Of$|if/.test(keyword) ? 0.5 : 0);

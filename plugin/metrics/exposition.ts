@@ -6,7 +6,7 @@
 import { Counter, Gauge, Histogram, type OpenMetricsContentType, type PrometheusContentType, Registry } from 'prom-client';
 import { MEASURES } from '../../src/telemetry/catalogue.ts';
 import { MEMORY_KINDS } from '../../src/telemetry/sample.ts';
-import type { Ingest } from '../ingest/runs.ts';
+import type { Ingest } from '../ingest/run.ts';
 import type { Sink } from '../pipeline.ts';
 import { addIngestMetrics, type IngestFamilies } from './ingest.ts';
 import { addStep, addWarning, createRunMetrics, type MetricsState, type RunMetrics } from './state.ts';
@@ -83,7 +83,7 @@ function createExposition(
   };
 
   /** Filled at each scrape, so that nothing of a run stays behind. */
-  const plainGauge = (name: string, help: string, labelNames: string[], fill: (of: void, set: SetValue) => void) => {
+  const plainGauge = (name: string, help: string, labelNames: string[], fill: (set: SetValue) => void) => {
     new Gauge({
       name,
       help,
@@ -91,11 +91,11 @@ function createExposition(
       registers,
       collect() {
         this.reset();
-        fill(undefined, (labels, value) => this.set(labels, value));
+        fill((labels, value) => this.set(labels, value));
       },
     });
   };
-  const plainCounter = (name: string, help: string, labelNames: string[], fill: (of: void, set: SetValue) => void) => {
+  const plainCounter = (name: string, help: string, labelNames: string[], fill: (set: SetValue) => void) => {
     new Counter({
       name: contentType === Registry.OPENMETRICS_CONTENT_TYPE ? name.replace(/_total$/, '') : name,
       help,
@@ -103,13 +103,13 @@ function createExposition(
       registers,
       collect() {
         this.reset();
-        fill(undefined, (labels, value) => this.inc(labels, value));
+        fill((labels, value) => this.inc(labels, value));
       },
     });
   };
   type Fill = (metrics: RunMetrics, set: SetValue) => void;
   /** Of every run that goes on or lingers. */
-  const ofRuns = (fill: Fill) => (_: void, set: SetValue) => {
+  const ofRuns = (fill: Fill) => (set: SetValue) => {
     for (const metrics of present()) fill(metrics, set);
   };
   const gauge = (name: string, help: string, labelNames: string[], fill: Fill) => plainGauge(name, help, labelNames, ofRuns(fill));

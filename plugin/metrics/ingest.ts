@@ -1,18 +1,19 @@
 /** The metrics of runs that other processes send: what came, what was refused, and what the mean over the ranks hides. */
 import { MEASURE_INDEX, MEASURES, type MeasureKey } from '../../src/telemetry/catalogue.ts';
 import type { RankReport } from '../../src/telemetry/report.ts';
-import type { Ingest, IngestCounts } from '../ingest/runs.ts';
+import type { Ingest, IngestCounts } from '../ingest/run.ts';
 import type { RunMetrics } from './state.ts';
 
 type SetValue = (labels: Record<string, string>, value: number) => void;
-type Family<T> = (name: string, help: string, labelNames: string[], fill: (of: T, set: SetValue) => void) => void;
+type Family<Fill> = (name: string, help: string, labelNames: string[], fill: Fill) => void;
+type PlainFamily = Family<(set: SetValue) => void>;
 
 export interface IngestFamilies {
   /** Filled from every run that is present. */
-  gauge: Family<RunMetrics>;
+  gauge: Family<(metrics: RunMetrics, set: SetValue) => void>;
   /** Filled once per scrape. */
-  plainGauge: Family<void>;
-  plainCounter: Family<void>;
+  plainGauge: PlainFamily;
+  plainCounter: PlainFamily;
   ingest: Ingest | null;
   /** Series of each rank too. */
   rankLabel: boolean;
@@ -23,10 +24,10 @@ const OVER_RANKS: readonly MeasureKey[] = ['forwardGain', 'backwardGain', 'compo
 export function addIngestMetrics({ gauge, plainGauge, plainCounter, ingest, rankLabel }: IngestFamilies): void {
   const runs = () => [...(ingest?.runs.values() ?? [])];
   const perRun = (name: string, help: string, of: (counts: IngestCounts) => number) =>
-    plainCounter(name, help, ['run'], (_, set) => {
+    plainCounter(name, help, ['run'], (set) => {
       for (const run of runs()) set({ run: run.name }, of(run.counts));
     });
-  plainCounter('mhc_ingest_records_total', 'Steps of ranks that came in over HTTP.', ['run', 'result'], (_, set) => {
+  plainCounter('mhc_ingest_records_total', 'Steps of ranks that came in over HTTP.', ['run', 'result'], (set) => {
     for (const { name, counts } of runs()) {
       for (const result of ['accepted', 'duplicates', 'late'] as const) set({ run: name, result }, counts[result]);
     }
@@ -37,13 +38,13 @@ export function addIngestMetrics({ gauge, plainGauge, plainCounter, ingest, rank
     'Steps whose pipeline stages sampled different tokens, so that no composite gain is known.',
     (counts) => counts.tokensDiffer,
   );
-  plainGauge('mhc_ingest_ranks', 'Ranks that send.', ['run'], (_, set) => {
+  plainGauge('mhc_ingest_ranks', 'Ranks that send.', ['run'], (set) => {
     for (const run of runs()) set({ run: run.name }, [...run.ranks.values()].filter(({ ended }) => ended === null).length);
   });
-  plainGauge('mhc_ingest_waiting_bytes', 'Held for steps that wait for other ranks.', [], (_, set) => {
+  plainGauge('mhc_ingest_waiting_bytes', 'Held for steps that wait for other ranks.', [], (set) => {
     if (ingest !== null) set({}, ingest.waiting);
   });
-  plainCounter('mhc_ingest_refused_total', 'Requests of senders that were refused, by the status of the answer.', ['status'], (_, set) => {
+  plainCounter('mhc_ingest_refused_total', 'Requests of senders that were refused, by the status of the answer.', ['status'], (set) => {
     for (const [status, count] of ingest?.refused ?? []) set({ status: String(status) }, count);
   });
 

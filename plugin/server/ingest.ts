@@ -2,7 +2,8 @@
 import express, { type ErrorRequestHandler, type Request, type RequestHandler, Router } from 'express';
 import { FieldError } from '../fieldError.ts';
 import { connectionsOf, decodeSteps, parseJson, placeOf } from '../ingest/decode.ts';
-import { closeRank, type Ingest, openRank, type Taken, takePart } from '../ingest/runs.ts';
+import type { Ingest } from '../ingest/run.ts';
+import { closeRank, openRank, type Taken, takePart } from '../ingest/runs.ts';
 import { compileSchemas, type RunState } from '../ingest/schema.ts';
 import { isRunName } from '../recorder/directory.ts';
 import { onlyFields } from './query.ts';
