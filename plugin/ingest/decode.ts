@@ -4,7 +4,7 @@ import type { StepReport } from '../../src/telemetry/report.ts';
 import { type ConnectionInfo, MEMORY_KINDS, type MemorySample, type StepSample } from '../../src/telemetry/sample.ts';
 import { FieldError } from '../fieldError.ts';
 import { readSafetensors, type WireTensor } from './safetensors.ts';
-import { type Listing, type Place, type Schemas, type StepJson, type StepMetadata, shown, type WireNumber } from './schema.ts';
+import { type Listing, type Place, type Schemas, type SentNumber, type StepJson, type StepMetadata, shown } from './schema.ts';
 
 /** Where a rank stands, with the defaults of a run that has one. */
 export interface RankPlace {
@@ -83,7 +83,7 @@ function splitBatch(body: Buffer): Buffer[] {
 
 /** Those that are texts as they are; all others are JSON, or NaN and the infinities. */
 const TEXTS = ['attempt', 'orientation'];
-const NUMBERS = ['NaN', 'Infinity', '-Infinity'];
+const NUMBERS = ['NaN', '+Inf', '-Inf', 'Infinity', '-Infinity'];
 
 function fromText(metadata: Record<string, string>): Record<string, unknown> {
   return Object.fromEntries(
@@ -192,11 +192,11 @@ function decodeJson(step: StepJson, now: number): Part {
       throw new FieldError(`measures.${key}`, `must have one value per connection of order (${layers})`, values.length);
     }
     values.forEach((value, l) => {
-      measures[MEASURE_INDEX[key as keyof typeof MEASURE_INDEX] * layers + l] = value === null ? Number.NaN : Number(value);
+      measures[MEASURE_INDEX[key as keyof typeof MEASURE_INDEX] * layers + l] = value === null ? Number.NaN : toNumber(value);
     });
   }
   const given = COMPOSITES.flatMap((key) => step.measures?.[key] ?? []).filter((value) => value !== null);
-  const largest = given.length === 0 ? null : Math.max(...given.map(Number));
+  const largest = given.length === 0 ? null : Math.max(...given.map(toNumber));
   const report: StepReport = {
     ...scalarsOf(step, now),
     memory: memoryOf(step, null, layers),
@@ -215,7 +215,8 @@ function decodeJson(step: StepJson, now: number): Part {
   };
 }
 
-const numberOf = (value: WireNumber | undefined): number | null => (value === undefined ? null : Number(value));
+const toNumber = (value: SentNumber): number => Number(typeof value === 'string' ? value.replace(/Inf$/, 'Infinity') : value);
+const numberOf = (value: SentNumber | undefined): number | null => (value === undefined ? null : toNumber(value));
 
 export function placeOf({ attempt, rank, world_size, stage, stages, replica }: Place): RankPlace {
   return {

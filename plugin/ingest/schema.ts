@@ -8,8 +8,8 @@ import type { Outcome } from '../../src/telemetry/report.ts';
 import type { ConnectionKind, Convention } from '../../src/telemetry/sample.ts';
 import { FieldError } from '../fieldError.ts';
 
-/** NaN and the infinities are text in JSON. */
-export type WireNumber = number | 'NaN' | 'Infinity' | '-Infinity';
+/** NaN and the infinities are text in JSON, as we or as other languages write them. */
+export type SentNumber = number | 'NaN' | '+Inf' | '-Inf' | 'Infinity' | '-Infinity';
 
 /** Where in the world a rank stands. */
 export interface Place {
@@ -31,10 +31,10 @@ export interface Listing {
 export interface StepMetadata extends Place, Listing {
   step: number;
   time?: number;
-  step_seconds?: WireNumber;
-  loss?: WireNumber;
-  gradient_norm?: WireNumber;
-  learning_rate?: WireNumber;
+  step_seconds?: SentNumber;
+  loss?: SentNumber;
+  gradient_norm?: SentNumber;
+  learning_rate?: SentNumber;
   tokens?: number[];
   orientation?: 'H' | 'comb';
   memory?: Record<string, number>;
@@ -45,8 +45,8 @@ export interface StepMetadata extends Place, Listing {
 
 export interface StepJson extends StepMetadata {
   streams?: number;
-  composite_gain?: WireNumber;
-  measures?: Partial<Record<MeasureKey, (WireNumber | null)[]>>;
+  composite_gain?: SentNumber;
+  measures?: Partial<Record<MeasureKey, (SentNumber | null)[]>>;
 }
 
 export interface OpenState extends Place, Listing {

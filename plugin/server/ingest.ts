@@ -1,10 +1,14 @@
 /** The routes by which other processes send their runs: `PUT /runs/RUN` and `POST /runs/RUN/steps`, as openapi.yaml has them. */
 import express, { type ErrorRequestHandler, type Request, type RequestHandler, Router } from 'express';
+import { toWarningAnswer } from '../../src/telemetry/answer.ts';
+import type { StepsAnswer, WarningAnswer } from '../../src/telemetry/api.ts';
+import { toWire } from '../../src/telemetry/wire.ts';
 import { FieldError } from '../fieldError.ts';
 import { connectionsOf, decodeSteps, parseJson, placeOf } from '../ingest/decode.ts';
 import type { Ingest } from '../ingest/run.ts';
 import { closeRank, openRank, type Taken, takePart } from '../ingest/runs.ts';
 import { compileSchemas, type RunState } from '../ingest/schema.ts';
+import type { LiveRun } from '../pipeline.ts';
 import { isRunName } from '../recorder/directory.ts';
 import { onlyFields } from './query.ts';
 
@@ -37,7 +41,9 @@ export function createIngestRoutes(ingest: Ingest): Router {
       return one.kept;
     });
     await allKept(run, kept);
-    response.json({ ...counts, warnings: warningsOf(ingest, run) });
+    const live = ingest.runs.get(run)?.live ?? null;
+    const gain = live?.last?.compositeGain ?? null;
+    response.json({ ...counts, composite_gain: gain === null ? null : toWire(gain), warnings: warningsOf(live) } satisfies StepsAnswer);
   });
   router.use(((error: unknown, _request, response, next) => {
     const refused = toFieldError(error);
@@ -103,11 +109,8 @@ async function allKept(run: string, kept: readonly Promise<boolean>[]): Promise<
   }
 }
 
-function warningsOf(ingest: Ingest, name: string) {
-  const records = ingest.runs.get(name)?.live?.watch.warnings ?? [];
-  return records
-    .filter(({ clearedTime }) => clearedTime === null)
-    .map(({ id, warning: { rule, severity, connection, step, message } }) => ({ id, rule, severity, connection, step, message }));
+function warningsOf(live: LiveRun | null): WarningAnswer[] {
+  return (live?.watch.warnings ?? []).filter(({ clearedTime }) => clearedTime === null).map(toWarningAnswer);
 }
 
 /** What express says of a body, in our own words; null: none of the client's. */

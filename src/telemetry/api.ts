@@ -120,6 +120,19 @@ export interface WarningAnswer extends Omit<Warning, 'value'> {
   acknowledgedTime: number | null;
 }
 
+/** `POST /api/v1/runs/{run}/steps` (plugin/openapi.yaml): what became of the steps of a sender, and how its run stands. */
+export interface StepsAnswer {
+  accepted: number;
+  /** Known already. */
+  duplicates: number;
+  /** Their step was put together without them, or their attempt is over. */
+  late: number;
+  /** G of the newest step; null: not known. */
+  composite_gain: WireNumber | null;
+  /** Those that hold. */
+  warnings: WarningAnswer[];
+}
+
 /** `POST /api/v1/recordings`, the body being a recording file: it is checked, kept under `run` and opened read-only. */
 export interface UploadAnswer {
   run: string;
