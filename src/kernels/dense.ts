@@ -11,5 +11,15 @@ export function dense(x: tf.Tensor, w: tf.Tensor): tf.Tensor {
   if (w.rank !== 2 || x.shape.at(-1) !== inner) {
     throw new Error(`dense: the last axis of x must equal the first of w, got x [${x.shape}] and w [${w.shape}]`);
   }
-  return tf.matMul(x.reshape([-1, inner]) as tf.Tensor2D, w as tf.Tensor2D).reshape([...x.shape.slice(0, -1), outer]);
+  return reshape(tf.matMul(x.reshape([-1, inner]) as tf.Tensor2D, w as tf.Tensor2D), [...x.shape.slice(0, -1), outer]);
+}
+
+/** Stock reshape keeps its input until the backward pass, for its shape alone: with it the values, which nobody else may need. */
+function reshape(x: tf.Tensor, shape: number[]): tf.Tensor {
+  const before = x.shape;
+  const run = tf.customGrad((...args: (tf.Tensor | tf.GradSaveFunc)[]) => ({
+    value: tf.reshape(args[0] as tf.Tensor, shape),
+    gradFunc: (dy: tf.Tensor) => tf.reshape(dy, before),
+  }));
+  return run(x);
 }
