@@ -1,17 +1,21 @@
 /** Loads a TF.js backend by name and makes it fast; a package that is missing gets an error with the command that installs it. */
 import { createRequire } from 'node:module';
 import util from 'node:util';
+import type { Storage } from '../../src/kernels/accelerate.ts';
 import { type AdapterInfo, type Device, type Gpu, requestDevice } from '../../src/kernels/webgpu/device.ts';
 
 export const BACKENDS = ['wasm', 'cpu', 'webgpu', 'tensorflow'] as const;
 export type BackendName = (typeof BACKENDS)[number];
 
-/** @throws where a package is missing, or the machine has nothing to run it on */
-export async function loadBackend(name: BackendName): Promise<void> {
+/**
+ * @param storage of the streams; 'float16' on webgpu only
+ * @throws where a package is missing, or the machine has nothing to run it on
+ */
+export async function loadBackend(name: BackendName, storage: Storage = 'float32'): Promise<void> {
   const tf = await startBackend(name);
   // Not imported above: it needs TF.js, which `serve` runs without.
   const { accelerate } = await import('../../src/kernels/accelerate.ts');
-  accelerate(tf);
+  accelerate(tf, { storage });
 }
 
 /** The backend as it is, with no kernel of gainwatch. @throws as loadBackend */

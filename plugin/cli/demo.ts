@@ -4,6 +4,7 @@
  */
 import { setImmediate as turn } from 'node:timers/promises';
 import type { RecomputeMode } from '../../src/connections/recompute.ts';
+import type { Storage } from '../../src/kernels/accelerate.ts';
 import { createBatches } from '../../src/model/text.ts';
 import type { ConnectionName } from '../../src/model/transformer.ts';
 import { createProgress } from './progress.ts';
@@ -20,6 +21,8 @@ export interface DemoOptions {
   lr: number;
   seed: number;
   recompute: RecomputeMode;
+  /** Of the streams. */
+  storage: Storage;
   text: string | undefined;
   /** Until the composite gain of HC has passed this, but no longer than `steps`; null: all steps. */
   untilGain: number | null;
@@ -37,7 +40,7 @@ const LINGER_SECONDS = 2e6;
 
 /** @returns false where the demo's promise did not hold (a gain was not reached) */
 export async function demo(options: DemoOptions): Promise<boolean> {
-  const { steps, depth, width, streams, seed, recompute, untilGain, runs, server } = options;
+  const { steps, depth, width, streams, seed, recompute, storage, untilGain, runs, server } = options;
   const say = (line: string) => process.stderr.write(`${line}\n`);
   const text = loadText(options.text);
   const trainees: Trainee[] = [];
@@ -53,7 +56,7 @@ export async function demo(options: DemoOptions): Promise<boolean> {
       const { url } = trainee.monitor;
       say(`Dashboard  ${url}${server.token === undefined ? '' : '?token=…'}\nMetrics    ${url}metrics\n`);
       say(
-        `Training ${TRAINED.join(', ')}: ${depth} blocks, C = ${width}, n = ${streams}, lr ${options.lr}, seed ${seed}, recompute ${recompute}`,
+        `Training ${TRAINED.join(', ')}: ${depth} blocks, C = ${width}, n = ${streams}, lr ${options.lr}, seed ${seed}, recompute ${recompute}, storage ${storage}`,
       );
       say(`Text: ${(text.bytes.length / 2 ** 20).toFixed(1)} MiB, ${text.source}\n`);
     }

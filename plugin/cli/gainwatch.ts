@@ -2,6 +2,7 @@
 /** The command line: reads the arguments and calls the command. TF.js is loaded only where a model is trained. */
 import { Command, Option } from 'commander';
 import type { RecomputeMode } from '../../src/connections/recompute.ts';
+import type { Storage } from '../../src/kernels/accelerate.ts';
 import { packageVersion } from '../service.ts';
 import { BACKENDS, type BackendName, loadBackend, startBackend } from './backend.ts';
 import type { DemoOptions } from './demo.ts';
@@ -20,8 +21,9 @@ const withServer = (command: Command): Command => {
   return command;
 };
 
-/** Not those of src/connections: that loads TF.js. */
+/** Not those of src: that loads TF.js. */
 const RECOMPUTE = ['none', 'connections', 'blocks'] as const satisfies readonly RecomputeMode[];
+const STORAGE = ['float32', 'float16'] as const satisfies readonly Storage[];
 
 interface DemoFlags extends ServerFlags {
   backend: BackendName;
@@ -33,6 +35,7 @@ interface DemoFlags extends ServerFlags {
   seed: number;
   kernels: 'fused' | 'composed';
   recompute: RecomputeMode;
+  storage: Storage;
   text?: string;
   runs: string;
   long: boolean;
@@ -67,13 +70,23 @@ withServer(
         .choices(RECOMPUTE)
         .default('none'),
     )
+    .addOption(
+      new Option('--storage <format>', "of the streams on webgpu: 'float16' halves their bytes (with --backend webgpu only)")
+        .choices(STORAGE)
+        .default('float32'),
+    )
     .option('--text <path>', 'file or folder to train on (default: Markdown and type declarations in node_modules)')
     .option('--long', 'train a deeper, narrower model until the composite gain of HC has passed 1000', false)
     .option('--json', 'print the results as JSON', false)
     .addOption(notifyFlag().env('GAINWATCH_NOTIFY'))
     .addOption(runsFlag()),
 ).action(async (flags: DemoFlags) => {
-  await (flags.kernels === 'fused' ? loadBackend : startBackend)(flags.backend);
+  const { backend, kernels, storage } = flags;
+  if (storage === 'float16') {
+    if (backend !== 'webgpu') throw new Error(`--storage float16 is for --backend webgpu only, got --backend ${backend}`);
+    if (kernels !== 'fused') throw new Error(`--storage float16 is for --kernels fused only, got --kernels ${kernels}`);
+  }
+  await (kernels === 'fused' ? loadBackend(backend, storage) : startBackend(backend));
   const { demo } = await import('./demo.ts');
   const { host, token, allowHost, basePath, notify = [], port } = flags;
   const options: DemoOptions = {
@@ -84,6 +97,7 @@ withServer(
     lr: flags.lr,
     seed: flags.seed,
     recompute: flags.recompute,
+    storage,
     text: flags.text,
     untilGain: flags.long ? 1000 : null,
     exit: flags.exit,

@@ -1,5 +1,6 @@
 /** Memory by connection and kind: what is kept for the backward pass is read off the engine's tape. Runs no operation. */
 import * as tf from '@tensorflow/tfjs';
+import { storedBytes } from '../../src/kernels/webgpu/packed.ts';
 import { MEMORY_KINDS, type MemorySample } from '../../src/telemetry/sample.ts';
 import { slotBytes } from './optimizer.ts';
 import type { Probe } from './state.ts';
@@ -13,8 +14,6 @@ export function markTape(): TapeMark {
   const { state } = tf.engine();
   return { length: state.gradientDepth > 0 ? state.activeTape.length : -1 };
 }
-
-const bytesOf = (tensor: tf.Tensor): number => tensor.size * tf.util.bytesPerElement(tensor.dtype);
 
 /**
  * Bytes of the buffers that the tape's nodes of this stretch saved, and that none before saved: each buffer is counted
@@ -33,7 +32,7 @@ export function savedBytes(from: TapeMark, to: TapeMark, known: Set<object>, wei
 export function firstBytes(tensor: tf.Tensor, known: Set<object>, weights: Set<object>): number {
   if (known.has(tensor.dataId) || weights.has(tensor.dataId)) return 0;
   known.add(tensor.dataId);
-  return bytesOf(tensor);
+  return storedBytes(tf.backend(), tensor);
 }
 
 /** Buffers of all variables the engine knows. */

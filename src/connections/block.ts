@@ -4,7 +4,7 @@
  * first gradient that is asked of the block reruns its connections, on tapes of their own, which are then walked back.
  */
 import * as tf from '@tensorflow/tfjs';
-import { writeStreams } from '../kernels/streams.ts';
+import { writeStreams, writeStreamsKeeping } from '../kernels/streams.ts';
 import { addNode, alias, hold, keepAll, offTape, type Recording, record, walk } from '../kernels/tape.ts';
 import type { Open, Opened } from './connect.ts';
 
@@ -68,8 +68,9 @@ export function openInBlock(block: RecomputeBlock, x: tf.Tensor, open: Open, par
 /** The connection after its branch, as one node on the tape. */
 export function closeInBlock(block: RecomputeBlock, { res, x, post }: Opened, output: tf.Tensor): tf.Tensor {
   const k = block.entries.length - 1;
-  const written = offTape(() => writeStreams(res, x, post, output));
-  const saved = keepAll([output]);
+  const { streams: written, kept } = offTape(() => writeStreamsKeeping(res, x, post, output));
+  const saved = keepAll([kept]);
+  if (kept !== output) kept.dispose();
   block.entries[k].branch = saved[0];
   const frees = k < block.length - 1 || !block.outward;
   addNode('connection after its branch', [res, x, post, output], [written], saved, ([dy]) => {

@@ -1,5 +1,7 @@
 /** y = x W over the last axis of x. Stock operations: on wasm, accelerate makes their gradient fast. */
 import * as tf from '@tensorflow/tfjs';
+import { hasKernel } from './run.ts';
+import { WRITE_STREAMS_KEEPING } from './streams.ts';
 
 /**
  * @param x `[..., K]`
@@ -11,5 +13,19 @@ export function dense(x: tf.Tensor, w: tf.Tensor): tf.Tensor {
   if (w.rank !== 2 || x.shape.at(-1) !== inner) {
     throw new Error(`dense: the last axis of x must equal the first of w, got x [${x.shape}] and w [${w.shape}]`);
   }
-  return tf.matMul(x.reshape([-1, inner]) as tf.Tensor2D, w as tf.Tensor2D).reshape([...x.shape.slice(0, -1), outer]);
+  return reshape(tf.matMul(x.reshape([-1, inner]) as tf.Tensor2D, w as tf.Tensor2D), [...x.shape.slice(0, -1), outer]);
+}
+
+/**
+ * Stock reshape keeps its input until the backward pass, for its shape alone. Where a connection keeps F in halves, that would
+ * be the same values a second time, in float32.
+ */
+function reshape(x: tf.Tensor, shape: number[]): tf.Tensor {
+  if (!hasKernel(WRITE_STREAMS_KEEPING)) return tf.reshape(x, shape);
+  const before = x.shape;
+  const run = tf.customGrad((...args: (tf.Tensor | tf.GradSaveFunc)[]) => ({
+    value: tf.reshape(args[0] as tf.Tensor, shape),
+    gradFunc: (dy: tf.Tensor) => tf.reshape(dy, before),
+  }));
+  return run(x);
 }

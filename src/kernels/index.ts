@@ -1,5 +1,5 @@
 /** `gainwatch/kernels`: the custom operations, for connections and optimizers of one's own. */
-export { accelerate } from './accelerate.ts';
+export { type AccelerateOptions, accelerate, type Storage } from './accelerate.ts';
 export { adamWUpdate } from './adamw.ts';
 export { causalAttention } from './attention.ts';
 export { sparseCrossEntropy } from './crossEntropy.ts';

@@ -2,7 +2,7 @@
 import * as tf from '@tensorflow/tfjs';
 import { type Monitor, watch } from 'gainwatch';
 import type { RecomputeMode } from 'gainwatch/connections';
-import { accelerate } from 'gainwatch/kernels';
+import { accelerate, type Storage } from 'gainwatch/kernels';
 import { AdamW, type ConnectionName, createTransformer, crossEntropy, seededRandom } from 'gainwatch/model';
 
 export interface Setting {
@@ -14,6 +14,8 @@ export interface Setting {
   /** Stock operations only. */
   composed?: boolean;
   recompute?: RecomputeMode;
+  /** Of the streams, on webgpu. */
+  storage?: Storage;
   /** Watched at every so many steps; null: not watched. */
   every?: number | null;
 }
@@ -34,7 +36,7 @@ export const STREAMS = 4;
 
 /** @param runs where the recordings of watched runners go */
 export async function createRunner(setting: Setting, runs: string): Promise<Runner> {
-  const { connection, width, depth, batch, context, composed = false, recompute = 'none', every = null } = setting;
+  const { connection, width, depth, batch, context, composed = false, recompute = 'none', storage = 'float32', every = null } = setting;
   const model = createTransformer({ connection, depth, width, context, heads: 4, streams: STREAMS, seed: 1, recompute });
   const optimizer = new AdamW({ learningRate: 1e-4, clipNorm: 1 });
   const random = seededRandom(1);
@@ -52,7 +54,7 @@ export async function createRunner(setting: Setting, runs: string): Promise<Runn
     monitor,
     times: [],
     step: async () => {
-      const undo = composed ? () => {} : accelerate(tf);
+      const undo = composed ? () => {} : accelerate(tf, { storage });
       const start = performance.now();
       const loss = monitor === null ? train() : monitor.step(train);
       // data() lets go of the thread: only where the values have to be waited for.

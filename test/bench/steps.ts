@@ -1,4 +1,5 @@
 /** Whole training steps: connections beside each other, kernels against stock operations, watched against unwatched. */
+import * as tf from '@tensorflow/tfjs';
 import type { ConnectionName } from 'gainwatch/model';
 import { createRunner, type Setting, STREAMS, takeTurns } from './runner.ts';
 import { milliseconds, type Result, ratio } from './table.ts';
@@ -37,9 +38,11 @@ export async function connectionSteps(options: StepsOptions): Promise<Result> {
     ...KINDS.map((connection) => ({ ...base(options), connection })),
     { ...base(options), connection: 'mhc', recompute: 'connections' },
     { ...base(options), connection: 'mhc', recompute: 'blocks' },
+    ...(tf.getBackend() === 'webgpu' ? [{ ...base(options), connection: 'mhc', storage: 'float16' } as const] : []),
   ];
   const runners = await measure(options, settings, 3);
-  const name = ({ connection, recompute }: Setting) => (recompute === undefined ? connection : `${connection}, recompute ${recompute}`);
+  const name = ({ connection, recompute, storage }: Setting) =>
+    [connection, recompute && `recompute ${recompute}`, storage && `storage ${storage}`].filter(Boolean).join(', ');
   return {
     title: `A training step by connection, C = ${width}`,
     note: `${sizes(options)} Arithmetic floor of mHC / residual: ${arithmeticFloor(STREAMS, width).toFixed(3)}; the paper's 27B model: ${PAPER}.`,

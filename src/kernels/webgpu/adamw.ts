@@ -1,6 +1,7 @@
 /** One AdamW update on WebGPU: one thread per four elements. */
 import { ADAMW, type AdamWStep } from '../adamw.ts';
-import { elementOf, runShader, type Shader, sizeOf, webgpuKernel } from './program.ts';
+import { elementOf } from './elements.ts';
+import { runShader, type Shader, sizeOf, webgpuKernel } from './program.ts';
 
 const LANES = 64;
 

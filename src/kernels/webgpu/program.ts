@@ -6,6 +6,7 @@
 import type * as tf from '@tensorflow/tfjs';
 import { type Attributes, type Operation, withThrough } from '../run.ts';
 import type { Device } from './device.ts';
+import { type Binding, PACKED } from './elements.ts';
 
 /** What we use of the backend beyond the public KernelBackend. */
 export interface WebGPUBackend extends tf.KernelBackend {
@@ -14,7 +15,11 @@ export interface WebGPUBackend extends tf.KernelBackend {
     createComputePipeline(descriptor: { compute: { module: object; entryPoint: string }; label: string; layout: 'auto' }): object;
   };
   makeTensorInfo(shape: number[], dtype: tf.DataType, values?: tf.BackendValues): tf.TensorInfo;
-  tensorMap: { get(dataId: object): { values: tf.BackendValues | null; resource?: object | null } };
+  tensorMap: {
+    has(dataId: object): boolean;
+    /** `packed` is ours: see packed.ts. */
+    get(dataId: object): { values: tf.BackendValues | null; resource?: object | null; packed?: readonly number[] };
+  };
   /** Gives a tensor its buffer, with its values if they are on the host. */
   uploadToGPU(dataId: object): void;
   runWebGPUProgram(
@@ -25,9 +30,6 @@ export interface WebGPUBackend extends tf.KernelBackend {
     output: tf.TensorInfo,
   ): tf.TensorInfo;
 }
-
-/** Name and WGSL type of the elements. */
-export type Binding = readonly [name: string, element: string];
 
 export interface Shader {
   /** Name and all constants that change the code. */
@@ -40,11 +42,6 @@ export interface Shader {
   lanes: number;
   /** Declares `fn run(group: u32, lane: u32)`. With subgroups, `subgroupLanes: u32` says how large they are. */
   code: (subgroups: boolean) => string;
-}
-
-/** A vector of four where the channels allow it: 16 bytes in one access. */
-export function elementOf(channels: number): { element: string; components: number; count: number } {
-  return channels % 4 === 0 ? { element: 'vec4f', components: 4, count: channels / 4 } : { element: 'f32', components: 1, count: channels };
 }
 
 export const hasSubgroups = (backend: WebGPUBackend): boolean => backend.device.features.has('subgroups');
@@ -104,12 +101,15 @@ class Program {
   readonly outputShape: number[];
   readonly variableNames: string[];
   readonly workgroupSize = [1, 1, 1];
+  /** Which of the tensors after the first it takes in half precision. */
+  readonly packed: readonly boolean[];
   readonly #pipeline: object;
 
-  constructor(groups: number, output: tf.TensorInfo, inputs: number, pipeline: object) {
+  constructor(groups: number, output: tf.TensorInfo, packed: readonly boolean[], pipeline: object) {
     this.dispatch = [groups, 1, 1];
     this.outputShape = output.shape;
-    this.variableNames = Array.from({ length: inputs }, (_, i) => `input${i}`);
+    this.variableNames = packed.map((_, i) => `input${i}`);
+    this.packed = packed;
     this.#pipeline = pipeline;
   }
   // TF.js sets both before it reads them.
@@ -142,7 +142,8 @@ export function runShader(
   if (groups === 0) return;
   const [first, ...more] = [...outputs].map(flat);
   const bound = [...inputs.map(flat), ...more];
-  const program = new Program(groups, first, bound.length, pipelineOf(backend, shader));
+  const packed = [...shader.inputs, ...shader.outputs.slice(1)].map(([, element]) => element === PACKED);
+  const program = new Program(groups, first, packed, pipelineOf(backend, shader));
   const typed = uniforms.map((value, i) => ({ type: shader.uniforms[i][1] === 'f32' ? 'float32' : 'uint32', data: [value] }));
   backend.runWebGPUProgram(program, bound, 'float32', typed, first);
 }
@@ -157,6 +158,8 @@ export function makeOutput(backend: WebGPUBackend, shape: readonly number[]): tf
   return backend.makeTensorInfo([...shape], 'float32');
 }
 
+const makeOutputs = (backend: WebGPUBackend, shapes: readonly number[][]) => shapes.map((shape) => makeOutput(backend, shape));
+
 export interface Call {
   backend: WebGPUBackend;
   inputs: tf.TensorInfo[];
@@ -165,8 +168,15 @@ export interface Call {
   attributes: Attributes;
 }
 
-/** @param run fills the outputs */
-export function webgpuKernel(operation: Operation, run: (call: Call) => void): tf.KernelConfig {
+/**
+ * @param run fills the outputs
+ * @param make makes them, from the shapes and the inputs; float32 unless given
+ */
+export function webgpuKernel(
+  operation: Operation,
+  run: (call: Call) => void,
+  make: (backend: WebGPUBackend, shapes: readonly number[][], inputs: readonly tf.TensorInfo[]) => tf.TensorInfo[] = makeOutputs,
+): tf.KernelConfig {
   return {
     kernelName: operation.name,
     backendName: 'webgpu',
@@ -175,7 +185,7 @@ export function webgpuKernel(operation: Operation, run: (call: Call) => void): t
       const inputs = Object.values(params.inputs) as tf.TensorInfo[];
       const attributes = params.attrs as unknown as Attributes;
       const shapes = inputs.map((t) => t.shape);
-      const outputs = operation.shapes(shapes, attributes).map((shape) => makeOutput(backend, shape));
+      const outputs = make(backend, operation.shapes(shapes, attributes), inputs);
       run({ backend, inputs, outputs, attributes });
       return withThrough(operation, inputs, outputs, backend);
     },
@@ -183,3 +193,9 @@ export function webgpuKernel(operation: Operation, run: (call: Call) => void): t
 }
 
 export const sizeOf = (shape: readonly number[]): number => shape.reduce((product, axis) => product * axis, 1);
+
+/** Tokens, n and C of streams `[..., n, C]`. */
+export function sizesOf(shape: readonly number[]): { tokens: number; n: number; channels: number } {
+  const [n, channels] = shape.slice(-2);
+  return { tokens: sizeOf(shape.slice(0, -2)), n, channels };
+}

@@ -3,8 +3,9 @@
  * rows and then over the chunks, in a fixed order: TF.js's matMul takes atomic additions there, whose order is not.
  */
 import { PROJECT, PROJECT_GRADIENT } from '../project.ts';
-import { elementOf, runShader, type Shader, sizeOf, webgpuKernel } from './program.ts';
-import { innerCode } from './reduce.ts';
+import { build, elementOf, innerCode, PACK, pick, stored } from './elements.ts';
+import { isReadable } from './packed.ts';
+import { runShader, type Shader, sizeOf, webgpuKernel } from './program.ts';
 import { inChunks } from './sum.ts';
 
 /** Rows of x a thread works on. */
@@ -14,10 +15,6 @@ const ROW_THREADS = 4;
 const LANES = 64;
 
 const four = Array.from({ length: 4 }, (_, i) => i);
-const component = ['x', 'y', 'z', 'w'];
-
-/** Element `i` of the `components` of a variable. */
-const pick = (variable: string, i: number, components: number) => (components === 1 ? variable : `${variable}.${component[i]}`);
 
 /** Columns of W (or dp) in fours: one access where M allows it. Columns past M hold what follows them; they are not used. */
 const columns = (width: number) => ({
@@ -29,8 +26,9 @@ const columns = (width: number) => ({
       : `vec4f(${four.map((c) => `${name}[(${row}) * ${width}u + ${group} * 4u + ${c}u]`).join(', ')})`,
 });
 
-function forwardShader(length: number, width: number, epsilon: number): Shader {
-  const { element, components, count } = elementOf(length);
+function forwardShader(length: number, width: number, epsilon: number, packed: boolean): Shader {
+  const { element, components, count } = elementOf(length, packed);
+  const x = stored('x', element, packed);
   const w = columns(width);
   // The threads that share rows and columns split K between them.
   let splits = 1;
@@ -39,11 +37,8 @@ function forwardShader(length: number, width: number, epsilon: number): Shader {
   const half = Math.max(1, splits / 2);
   const parts = Array.from({ length: components }, (_, q) => q);
   return {
-    key: `project ${length} ${width} ${epsilon}`,
-    inputs: [
-      ['x', element],
-      ['w', w.element],
-    ],
+    key: `project ${length} ${width} ${epsilon} ${packed}`,
+    inputs: [x.binding, ['w', w.element]],
     outputs: [
       ['p', 'f32'],
       ['s', 'f32'],
@@ -51,6 +46,7 @@ function forwardShader(length: number, width: number, epsilon: number): Shader {
     uniforms: [['rows', 'u32']],
     lanes: blocks * splits,
     code: () => `
+${packed ? PACK : ''}
 ${innerCode(element)}
 var<workgroup> sums: array<vec4f, ${half * blocks * ROWS}>;
 var<workgroup> squares: array<vec4f, ${half * ROW_THREADS}>;
@@ -65,7 +61,7 @@ fn run(group: u32, lane: u32) {
     ${parts.map((q) => `let w${q} = ${w.load('w', `k * ${components}u + ${q}u`, 'columns')};`).join('\n    ')}
     ${four
       .map(
-        (r) => `let x${r} = x[min(first + ${r}u, uniforms.rows - 1u) * ${count}u + k];
+        (r) => `let x${r} = ${x.at(`min(first + ${r}u, uniforms.rows - 1u) * ${count}u + k`)};
     sum[${r}] += ${parts.map((q) => `${pick(`x${r}`, q, components)} * w${q}`).join(' + ')};
     square[${r}] += inner(x${r}, x${r});`,
       )
@@ -93,30 +89,24 @@ fn run(group: u32, lane: u32) {
   };
 }
 
-function inputGradientShader(length: number, width: number): Shader {
-  const { element, components, count } = elementOf(length);
+function inputGradientShader(length: number, width: number, packed: boolean): Shader {
+  const { element, components, count } = elementOf(length, packed);
+  const x = stored('x', element, packed);
   const w = columns(width);
   const whole = width % 4 === 0;
   const parts = Array.from({ length: components }, (_, q) => q);
-  const vector = (values: string[]) => (components === 1 ? values[0] : `vec4f(${values.join(', ')})`);
   const add = whole
-    ? (r: number) => vector(parts.map((q) => `dot(d${r}, w${q})`))
-    : (r: number) => `d${r} * ${vector(parts.map((q) => `w${q}`))}`;
+    ? (r: number) => build(parts.map((q) => `dot(d${r}, w${q})`))
+    : (r: number) => `d${r} * ${build(parts.map((q) => `w${q}`))}`;
   const steps = whole ? width / 4 : width;
   return {
-    key: `project dx ${length} ${width}`,
-    inputs: [
-      ['x', element],
-      ['w', w.element],
-      ['s', 'f32'],
-      ['dp', w.element],
-      ['ds', 'f32'],
-      ['through', element],
-    ],
+    key: `project dx ${length} ${width} ${packed}`,
+    inputs: [x.binding, ['w', w.element], ['s', 'f32'], ['dp', w.element], ['ds', 'f32'], ['through', element]],
     outputs: [['dx', element]],
     uniforms: [['rows', 'u32']],
     lanes: LANES,
     code: () => `
+${packed ? PACK : ''}
 fn run(group: u32, lane: u32) {
   let index = group * ${LANES}u + lane;
   let k = index % ${count}u;
@@ -130,22 +120,20 @@ fn run(group: u32, lane: u32) {
   }
   for (var r = first; r < min(first + ${ROWS}u, uniforms.rows); r++) {
     let at = r * ${count}u + k;
-    dx[at] = through[at] + sum[r - first] - (ds[r] * s[r] * s[r] * s[r] / ${length}f) * x[at];
+    dx[at] = through[at] + sum[r - first] - (ds[r] * s[r] * s[r] * s[r] / ${length}f) * ${x.at('at')};
   }
 }`,
   };
 }
 
-function weightGradientShader(length: number, width: number): Shader {
-  const { element, components, count } = elementOf(length);
+function weightGradientShader(length: number, width: number, packed: boolean): Shader {
+  const { element, components, count } = elementOf(length, packed);
+  const x = stored('x', element, packed);
   const d = columns(width);
   const parts = Array.from({ length: components }, (_, q) => q);
   return {
-    key: `project dw ${length} ${width}`,
-    inputs: [
-      ['x', element],
-      ['dp', d.element],
-    ],
+    key: `project dw ${length} ${width} ${packed}`,
+    inputs: [x.binding, ['dp', d.element]],
     outputs: [['dw', 'f32']],
     uniforms: [
       ['rows', 'u32'],
@@ -154,6 +142,7 @@ function weightGradientShader(length: number, width: number): Shader {
     ],
     lanes: LANES,
     code: () => `
+${packed ? PACK : ''}
 fn run(group: u32, lane: u32) {
   let index = group * ${LANES}u + lane;
   let k = index % ${count}u;
@@ -162,7 +151,7 @@ fn run(group: u32, lane: u32) {
   if (z >= uniforms.chunks) { return; }
   var sum: array<vec4f, ${components}>;
   for (var r = z * uniforms.chunk; r < min((z + 1u) * uniforms.chunk, uniforms.rows); r++) {
-    let value = x[r * ${count}u + k];
+    let value = ${x.at(`r * ${count}u + k`)};
     let d = ${d.load('dp', 'r', 'columns')};
     ${parts.map((q) => `sum[${q}] += ${pick('value', q, components)} * d;`).join('\n    ')}
   }
@@ -177,7 +166,7 @@ fn run(group: u32, lane: u32) {
 const forward = webgpuKernel(PROJECT, ({ backend, inputs, outputs, attributes }) => {
   const [length, width] = inputs[1].shape;
   const rows = sizeOf(outputs[1].shape);
-  const shader = forwardShader(length, width, attributes['epsilon'] as number);
+  const shader = forwardShader(length, width, attributes['epsilon'] as number, isReadable(backend, inputs[0]));
   runShader(backend, shader, inputs, outputs, [rows], Math.ceil(rows / (ROWS * ROW_THREADS)));
 });
 
@@ -185,14 +174,16 @@ const gradient = webgpuKernel(PROJECT_GRADIENT, ({ backend, inputs, outputs: [dx
   const [x, w, s, dp] = inputs;
   const [length, width] = w.shape;
   const rows = sizeOf(s.shape);
-  const { count } = elementOf(length);
-  runShader(backend, inputGradientShader(length, width), inputs, [dx], [rows], Math.ceil((Math.ceil(rows / ROWS) * count) / LANES));
+  const packed = isReadable(backend, x);
+  const { count } = elementOf(length, packed);
+  const shader = inputGradientShader(length, width, packed);
+  runShader(backend, shader, inputs, [dx], [rows], Math.ceil((Math.ceil(rows / ROWS) * count) / LANES));
   // Enough threads to fill a card, with no fewer than 32 rows each.
   const blocks = count * Math.ceil(width / 4);
   const chunks = Math.max(1, Math.min(Math.ceil(32768 / blocks), Math.ceil(rows / 32)));
   inChunks(backend, chunks, dw, (target) => {
     const sizes = [rows, Math.ceil(rows / chunks), chunks];
-    runShader(backend, weightGradientShader(length, width), [x, dp], [target], sizes, Math.ceil((blocks * chunks) / LANES));
+    runShader(backend, weightGradientShader(length, width, packed), [x, dp], [target], sizes, Math.ceil((blocks * chunks) / LANES));
   });
 });
 

@@ -54,9 +54,3 @@ fn reduce(values: ptr<function, array<f32, ${values}>>, lane: u32) {
   workgroupBarrier();
 }`;
 }
-
-/** Declares `inner`, the dot product of two elements. */
-export const innerCode = (element: string): string =>
-  element === 'f32'
-    ? 'fn inner(a: f32, b: f32) -> f32 { return a * b; }'
-    : `fn inner(a: ${element}, b: ${element}) -> f32 { return dot(a, b); }`;

@@ -5,8 +5,10 @@
 import type * as tf from '@tensorflow/tfjs';
 import type { ConnectionTensors } from '../sampleConnection.ts';
 import { onDevice } from './aside.ts';
-import { type Binding, elementOf, hasSubgroups, runShader, type Shader, sizeOf, type WebGPUBackend } from './program.ts';
-import { innerCode, lanesFor, reduceCode } from './reduce.ts';
+import { type Binding, elementOf, innerCode, PACK, stored } from './elements.ts';
+import { isReadable } from './packed.ts';
+import { hasSubgroups, runShader, type Shader, sizeOf, type WebGPUBackend } from './program.ts';
+import { lanesFor, reduceCode } from './reduce.ts';
 import { squaredNormInto } from './squaredNorm.ts';
 
 /** squaredNorm of tensors of the training, to `result[to]`. */
@@ -18,15 +20,18 @@ function sampleShader(
   n: number,
   channels: number,
   has: { mapping: boolean; logits: boolean; streams: boolean },
+  packed: { input: boolean; output: boolean },
   subgroups: boolean,
 ): Shader {
-  const { element, count } = elementOf(channels);
+  const wide = packed.input || packed.output;
+  const { element, count } = elementOf(channels, wide);
+  const [x, y] = [stored('input', element, packed.input), stored('output', element, packed.output)];
   const pairs = (n * (n + 1)) / 2;
   const lanes = has.streams ? lanesFor(count, pairs + 1, subgroups, 128) : 32;
   const inputs: Binding[] = [];
   if (has.mapping) inputs.push(['mapping', 'f32'], ['mappingPositions', 'i32']);
   if (has.logits) inputs.push(['logits', 'f32']);
-  if (has.streams) inputs.push(['input', element], ['output', element]);
+  if (has.streams) inputs.push(x.binding, y.binding);
   if (has.logits || has.streams) inputs.push(['positions', 'i32']);
   const size = n * n;
   const gram = has.streams
@@ -36,8 +41,8 @@ function sampleShader(
   for (var c = lane; c < ${count}u; c += ${lanes}u) {
     var y: array<${element}, ${n}>;
     for (var i = 0u; i < ${n}u; i++) {
-      y[i] = output[base + i * ${count}u + c];
-      let x = input[base + i * ${count}u + c];
+      y[i] = ${y.at(`base + i * ${count}u + c`)};
+      let x = ${x.at(`base + i * ${count}u + c`)};
       sums[${pairs}] += inner(x, x);
     }
     var k = 0u;
@@ -59,7 +64,7 @@ function sampleShader(
   for (var k = lane; k < ${size}u; k += ${lanes}u) { result[uniforms.at + (2u * uniforms.tokens + s) * ${size}u + k] = uniforms.nan; }
   if (lane == 0u) { result[uniforms.at + uniforms.tokens * ${3 * size}u + s] = uniforms.nan; }`;
   return {
-    key: `sample ${n} ${channels} ${has.mapping} ${has.logits} ${has.streams}`,
+    key: `sample ${n} ${channels} ${Object.values(has)} ${Object.values(packed)}`,
     inputs,
     outputs: [['result', 'f32']],
     uniforms: [
@@ -68,6 +73,7 @@ function sampleShader(
     ],
     lanes,
     code: () => `
+${wide ? PACK : ''}
 ${has.streams ? `${innerCode(element)}\n${reduceCode(pairs + 1, lanes, subgroups)}` : ''}
 fn run(s: u32, lane: u32) {
   if (s >= uniforms.tokens) { return; }
@@ -103,7 +109,8 @@ export function sampleInto(
   if (streams) inputs.push(positions(output.size / (n * channels)));
   else if (logits !== null) inputs.push(positions(logits.size / (n * n)));
   const has = { mapping: mapping !== null, logits: logits !== null, streams };
-  const shader = sampleShader(n, channels, has, hasSubgroups(backend));
+  const packed = { input: streams && isReadable(backend, input), output: streams && isReadable(backend, output) };
+  const shader = sampleShader(n, channels, has, packed, hasSubgroups(backend));
   onDevice(backend, inputs, (there) => runShader(backend, shader, there, [result], [at, tokens], tokens));
 }
 
