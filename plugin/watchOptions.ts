@@ -14,6 +14,11 @@ export interface WatchOptions {
   firstStep?: number;
   /** Where learning rate, gradient norm, gradient and optimizer bytes are read. A compiled model brings its own. */
   optimizer?: tf.Optimizer;
+  /**
+   * Address of a `gainwatch serve` that runs already, like http://127.0.0.1:9464: the run is sent there, and no dashboard is served
+   * here (`port`, `host`, `allowHost`, `basePath`, `runs` and `notify` mean nothing then). GAINWATCH_URL unless given.
+   */
+  url?: string;
   /** Port of dashboard and /metrics. Given: this one or an error; by default GAINWATCH_PORT, or 9464 or the next free one. */
   port?: number;
   /** Address to listen on; 127.0.0.1 unless given. Others than loopback need a token. */
@@ -50,6 +55,16 @@ export function wholeNumber(name: string, value: number, low: number, high: numb
   return value;
 }
 
+/** With a slash at its end. @throws where it is none of http or https */
+function monitorUrl(text: string | null): string | null {
+  if (text === null || text === '') return null;
+  const url = URL.canParse(text) ? new URL(text) : null;
+  if (url === null || !/^https?:$/.test(url.protocol) || url.search !== '' || url.hash !== '') {
+    throw new Error(`watch: url (GAINWATCH_URL) must be an http or https address of a gainwatch serve, got ${JSON.stringify(text)}`);
+  }
+  return url.href.replace(/\/*$/, '/');
+}
+
 /** What the worker is started with. @throws on a port or a target that is none */
 export function serverOptions(options: WatchOptions): ServerOptions {
   const { env } = process;
@@ -65,5 +80,6 @@ export function serverOptions(options: WatchOptions): ServerOptions {
     allowHost: [...(options.allowHost ?? [])],
     basePath: options.basePath ?? '',
     notify,
+    url: monitorUrl(options.url ?? env['GAINWATCH_URL'] ?? null),
   };
 }

@@ -28,7 +28,7 @@ export interface DemoOptions {
   untilGain: number | null;
   exit: boolean;
   json: boolean;
-  server: { port?: number; host: string; token?: string; allowHost: string[]; basePath: string; notify: string[] };
+  server: { url: string; port?: number; host: string; token?: string; allowHost: string[]; basePath: string; notify: string[] };
   runs: string;
 }
 

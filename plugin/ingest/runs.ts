@@ -235,19 +235,23 @@ function list(
   const all = others.length + connections.length;
   if (all > ingest.limits.connections)
     throw new FieldError('order', `must leave the run at most ${ingest.limits.connections} connections`, all, 429);
-  const names = new Set(others.map((one) => one.name));
-  const twice = connections.find((one) => names.has(one.name));
-  if (twice !== undefined) throw new FieldError('order', 'must have names that no other stage has', twice.name, 409);
   run.listings.set(stage, connections);
   run.streams = streams;
   if (tokens !== null) run.tokens = tokens;
+}
+
+/** Stages may number their layers anew: then each name says its stage. */
+function namedApart(stages: readonly ConnectionInfo[][]): ConnectionInfo[] {
+  const all = stages.flat();
+  if (new Set(all.map(({ name }) => name)).size === all.length) return all;
+  return stages.flatMap((connections, stage) => connections.map((one) => ({ ...one, name: `stage${stage}.${one.name}` })));
 }
 
 /** The run begins when the connections of all stages are known. */
 function openIfKnown(ingest: Ingest, run: IngestRun): void {
   const stages = stagesOf(run);
   if (run.live !== null || stages.length < run.stages) return;
-  const header: RunHeader = { run: run.name, streams: run.streams, tokens: Math.max(1, run.tokens), connections: stages.flat() };
+  const header: RunHeader = { run: run.name, streams: run.streams, tokens: Math.max(1, run.tokens), connections: namedApart(stages) };
   run.live = openRun(ingest.pipeline, header, run.attempt);
   run.lastDone = run.live.recording?.lastStep ?? -1;
 }

@@ -1,6 +1,6 @@
 /** Checks what came in against plugin/openapi.yaml, and says which field breaks which rule. Reads no body (decode.ts does). */
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { Ajv2020, type ErrorObject, type ValidateFunction } from 'ajv/dist/2020.js';
 import { parse } from 'yaml';
 import type { MeasureKey } from '../../src/telemetry/catalogue.ts';
@@ -66,11 +66,11 @@ export interface Schemas {
   readonly runState: (value: unknown) => RunState;
 }
 
-/** The description lies beside the sources, in the package too. */
-const FILE = join(import.meta.dirname, '../../../plugin/openapi.yaml');
-
+/** It lies beside the sources, in the package too, of which this file may be a built copy. */
 export function readDescription(): Record<string, unknown> {
-  return parse(readFileSync(FILE, 'utf8')) as Record<string, unknown>;
+  let folder = import.meta.dirname;
+  while (!existsSync(join(folder, 'plugin/openapi.yaml')) && folder !== dirname(folder)) folder = dirname(folder);
+  return parse(readFileSync(join(folder, 'plugin/openapi.yaml'), 'utf8')) as Record<string, unknown>;
 }
 
 export function compileSchemas(): Schemas {

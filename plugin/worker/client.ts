@@ -48,7 +48,7 @@ export async function workerFor(options: ServerOptions): Promise<WorkerClient> {
 }
 
 function start(key: string, options: ServerOptions): Promise<WorkerClient> {
-  const script = new URL('./worker.js', import.meta.url);
+  const script = new URL(options.url === null ? './worker.js' : '../sender/sender.js', import.meta.url);
   if (!existsSync(script)) return Promise.reject(new Error(`gainwatch is not built: ${script.pathname} is missing (npm run build)`));
   const progress = new SharedArrayBuffer(4);
   const { port1, port2 } = new MessageChannel();

@@ -18,6 +18,8 @@ export interface WorkerOptions {
   basePath: string;
   /** Where warnings are sent to. */
   notify: string[];
+  /** Of a monitor in another process, with a slash at its end: sent there instead of served here; null: served here. */
+  url: string | null;
   /** Shared with the training thread: [0] samples taken in so far. */
   progress: SharedArrayBuffer;
   /** The worker's end of the way to the training thread. */

@@ -1,0 +1,193 @@
+import { Ajv2020 } from 'ajv/dist/2020.js';
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { decodeSteps, type Matrices } from '../../plugin/ingest/decode.ts';
+import { readSafetensors, writeSafetensors } from '../../plugin/ingest/safetensors.ts';
+import { compileSchemas, readDescription } from '../../plugin/ingest/schema.ts';
+import { encodeBatch, encodeStep } from '../../plugin/sender/encode.ts';
+import { MEASURES } from '../../src/telemetry/catalogue.ts';
+import { mutate } from '../support/mutate.ts';
+import { testHeader, testSample } from '../support/samples.ts';
+import { json, start } from '../support/service.ts';
+import { bodyOf, send, sendJson, sendSteps } from '../support/wire.ts';
+
+const header = testHeader('sent', 4, 4, 8);
+const schemas = compileSchemas();
+const BATCH = 'application/vnd.gainwatch.batch';
+
+describe('a body', () => {
+  test('law: what is written is read again, to the bit', () => {
+    const tensor = fc.array(fc.nat(5), { maxLength: 3 }).chain((shape) => {
+      const size = shape.reduce((a, b) => a * b, 1);
+      return fc.float32Array({ minLength: size, maxLength: size }).map((values) => ({ shape, values }));
+    });
+    const names = fc.string({ minLength: 1 }).filter((name) => !['__metadata__', '__proto__'].includes(name) && !/^\d+$/.test(name));
+    const tensors = fc.uniqueArray(fc.tuple(names, tensor), { selector: ([name]) => name, maxLength: 6 });
+    const metadata = fc.dictionary(names, fc.string());
+    fc.assert(
+      fc.property(metadata, tensors, (texts, list) => {
+        const read = readSafetensors(writeSafetensors({ metadata: texts, tensors: new Map(list) }));
+        expect({ ...read.metadata }).toEqual({ ...texts });
+        expect([...read.tensors]).toEqual(list);
+      }),
+    );
+  });
+
+  test.each([
+    ['F16', [0x3c00, 0xc000, 0x3555, 0x7c00, 0x0001], [1, -2, 0.333251953125, Number.POSITIVE_INFINITY, 2 ** -24]],
+    ['BF16', [0x3f80, 0xc000, 0x3eab, 0x7f80, 0x7fc0], [1, -2, 0.333984375, Number.POSITIVE_INFINITY, Number.NaN]],
+  ])('%s is read', (dtype, bits, values) => {
+    const head = Buffer.from(JSON.stringify({ a: { dtype, shape: [5], data_offsets: [0, 10] } }));
+    const length = Buffer.alloc(8);
+    length.writeBigUInt64LE(BigInt(head.length));
+    const body = Buffer.concat([length, head, Buffer.from(Uint16Array.from(bits).buffer)]);
+    expect([...readSafetensors(body).tensors.get('a')!.values]).toEqual(values);
+  });
+
+  test('a sample that is sent is the sample that comes in', () => {
+    const sample = testSample(header, 7, { loss: Number.NaN, gradientNorm: null });
+    const [part] = decodeSteps(schemas, BATCH, encodeBatch([encodeStep(header, 'a', sample)]), 0);
+    expect((part.content as Matrices).sample).toEqual(sample);
+    expect(part).toMatchObject({ attempt: 'a', rank: 0, stage: 0, stages: 1, step: 7, connections: header.connections, streams: 4 });
+  });
+
+  test('a matrix without tokens holds for all of them', () => {
+    const one = { shape: [2, 2], values: Float32Array.of(1, 2, 3, 4) };
+    const many = { shape: [3, 2, 2], values: Float32Array.from({ length: 12 }, (_, k) => k) };
+    const metadata = { version: '1', step: '1', order: '["a","b"]' };
+    const body = writeSafetensors({
+      metadata,
+      tensors: new Map([
+        ['a', one],
+        ['b', many],
+      ]),
+    });
+    const [part] = decodeSteps(schemas, 'application/vnd.gainwatch.step', body, 0);
+    expect([...(part.content as Matrices).sample.mappings.subarray(0, 12)]).toEqual([1, 2, 3, 4, 1, 2, 3, 4, 1, 2, 3, 4]);
+  });
+});
+
+describe('what does not fit is refused with the field, the rule and the value', () => {
+  const order = header.connections.map((connection) => connection.name);
+  test.each([
+    ['step', 'must be integer', { step: '1.5' }],
+    ['step', 'must be given', { step: undefined }],
+    ['version', 'must be given', { version: undefined }],
+    ['version', 'must be equal to constant', { version: '2' }],
+    ['rank', 'must be below world_size (2)', { rank: '2', world_size: '2' }],
+    ['stage', 'must be below stages (1)', { stage: '1', stages: '1' }],
+    ['kinds', 'must have one entry per connection of order (4)', { kinds: '["hc"]' }],
+    ['tokens', 'must name as many positions as the tensors have (8)', { tokens: '[1,2]' }],
+    ['order.0', 'must match pattern', { order: '["@a"]' }],
+    [
+      'more',
+      'is in order and must be among the tensors',
+      { order: JSON.stringify([...order, 'more']), kinds: undefined, conventions: undefined },
+    ],
+    [order[3], 'must be one of order', { order: JSON.stringify(order.slice(0, 3)), kinds: undefined, conventions: undefined }],
+    ['colour', 'is not known here', { colour: '"red"' }],
+    ['loss', 'must be', { loss: 'low' }],
+  ])('%s %s', async (field, rule, metadata) => {
+    const service = await start();
+    const { status, answer } = await sendSteps(service, 'sent', [bodyOf(header, testSample(header, 1), metadata)]);
+    expect(status).toBe(400);
+    expect(answer.error?.field).toBe(field);
+    expect(answer.error?.rule).toContain(rule);
+    expect(await json(service, 'api/v1/runs')).toEqual([]);
+  });
+
+  test.each([
+    ['name of the run', 400, 'run', () => ['runs/-x/steps', '{}', { 'Content-Type': 'application/json' }]],
+    ['content type', 415, 'Content-Type', () => ['runs/a/steps', 'x', { 'Content-Type': 'text/plain' }]],
+    ['JSON', 400, 'body', () => ['runs/a/steps', '{', { 'Content-Type': 'application/json' }]],
+    ['gzip', 400, 'body', () => ['runs/a/steps', 'nothing packed', { 'Content-Encoding': 'gzip', 'Content-Type': BATCH }]],
+    ['encoding', 415, 'Content-Encoding', () => ['runs/a/steps', 'x', { 'Content-Encoding': 'zstd', 'Content-Type': BATCH }]],
+    ['size', 413, 'body', () => ['runs/a/steps', Buffer.alloc(2 ** 24 + 1), { 'Content-Type': BATCH }]],
+    ['version', 400, 'Gainwatch-Version', () => ['runs/a/steps', '{}', { 'Gainwatch-Version': '2', 'Content-Type': 'application/json' }]],
+    ['empty batch', 400, 'body', () => ['runs/a/steps', '', { 'Content-Type': BATCH }]],
+  ] as [string, number, string, () => [string, string | Buffer, Record<string, string>]][])('%s: %i', async (_, status, field, of) => {
+    const service = await start();
+    const sent = await send(service, ...of());
+    expect(sent.status).toBe(status);
+    expect(sent.answer.error).toMatchObject({ field, rule: expect.any(String) });
+  });
+
+  test('a packed bomb costs its limit and no more', async () => {
+    const service = await start();
+    const { gzipSync } = await import('node:zlib');
+    const sent = await send(service, 'runs/a/steps', gzipSync(Buffer.alloc(2 ** 28)), {
+      'Content-Encoding': 'gzip',
+      'Content-Type': BATCH,
+    });
+    expect(sent.status).toBe(413);
+  });
+
+  test('other connections in the same attempt, and more runs than there is place for', async () => {
+    const service = await start();
+    await sendJson(service, 'a', { step: 1, attempt: 'x', order: ['a'] });
+    expect((await sendJson(service, 'a', { step: 2, attempt: 'x', order: ['b'] })).status).toBe(409);
+    for (let i = 0; i < 63; i++) await sendJson(service, `run${i}`, { step: 1, order: ['a'] });
+    const { status, answer } = await sendJson(service, 'more', { step: 1, order: ['a'] });
+    expect(status).toBe(429);
+    expect(answer.error?.rule).toContain('64');
+    const metrics = await (await fetch(`${service.url}metrics`)).text();
+    expect(metrics).toContain('mhc_ingest_refused_total{status="429"} 1');
+    expect(metrics).toContain('mhc_ingest_refused_total{status="409"} 1');
+  });
+});
+
+describe('openapi.yaml', () => {
+  const ajv = new Ajv2020({ strict: false, allowUnionTypes: true });
+  ajv.addSchema(readDescription(), 'api');
+  const valid = (name: string, value: unknown) => {
+    const validate = ajv.getSchema(`api#/components/schemas/${name}`)!;
+    expect(validate(value), JSON.stringify(validate.errors)).toBe(true);
+  };
+
+  test('has the measures of the catalogue', () => {
+    const { components } = readDescription() as { components: { schemas: { Measure: { enum: string[] } } } };
+    expect(components.schemas.Measure.enum).toEqual(MEASURES.map(({ key }) => key));
+  });
+
+  test('its own example is taken', async () => {
+    const { paths } = readDescription() as {
+      paths: Record<string, { post: { requestBody: { content: Record<string, { examples?: { one: { value: unknown } } }> } } }>;
+    };
+    const example = paths['/api/v1/runs/{run}/steps'].post.requestBody.content['application/json'].examples!.one.value;
+    const service = await start();
+    expect((await sendJson(service, 'example', example)).status).toBe(200);
+  });
+
+  test('describes every answer', async () => {
+    const service = await start();
+    const taken = await sendSteps(service, 'sent', [bodyOf(header, testSample(header, 1))]);
+    valid('StepsAnswer', taken.answer);
+    for (let step = 2; step < 40; step++) {
+      const { answer } = await sendJson(service, 'warned', { step, order: ['a'], measures: { compositeForwardGain: [1.4 ** step] } });
+      valid('StepsAnswer', answer);
+      if ((answer['warnings'] as unknown[]).length > 0) break;
+      expect(step).toBeLessThan(39);
+    }
+    valid('RunAnswer', (await send(service, 'runs/sent', '{"state":"closed"}', {}, 'PUT')).answer);
+    valid('Refusal', (await send(service, 'runs/sent', '{}', {}, 'PUT')).answer);
+    valid('Targets', await json(service, 'sd'));
+  });
+});
+
+test('thousands of malformed requests: each has its answer with a reason, and nothing stays', async () => {
+  const service = await start();
+  const bodies = [bodyOf(header, testSample(header, 1)), bodyOf(testHeader('small', 1, 1, 1), testSample(testHeader('small', 1, 1, 1), 1))];
+  await fc.assert(
+    fc.asyncProperty(fc.constantFrom(...bodies), fc.infiniteStream(fc.nat()), async (body, numbers) => {
+      const random = (below: number) => numbers.next().value % below;
+      const { status, answer } = await send(service, 'runs/fuzzed/steps', mutate(body, random), {
+        'Content-Type': 'application/vnd.gainwatch.step',
+      });
+      if (status === 200) return; // it still was a step
+      expect([400, 409, 413, 415, 429]).toContain(status);
+      expect(answer.error).toEqual({ field: expect.any(String), rule: expect.stringMatching(/./), value: expect.anything() });
+    }),
+    { numRuns: 2000 },
+  );
+  expect(service.problems).toEqual([]);
+}, 60_000);

@@ -1,0 +1,67 @@
+/** A sender for tests: steps of a header's connections, whole or in parts, as bodies of the wire. */
+import { gzipSync } from 'node:zlib';
+import type { Service } from '../../dist/plugin/service.js';
+import { readSafetensors, writeSafetensors } from '../../plugin/ingest/safetensors.ts';
+import { encodeBatch, encodeStep } from '../../plugin/sender/encode.ts';
+import type { RunHeader, StepSample } from '../../src/telemetry/sample.ts';
+
+/** The body of a step, with some of its metadata changed or taken away. */
+export function bodyOf(
+  header: RunHeader,
+  sample: StepSample,
+  metadata: Record<string, string | undefined> = {},
+  attempt = 'first',
+): Buffer {
+  const { metadata: own, tensors } = readSafetensors(encodeStep(header, attempt, sample));
+  const all = Object.entries({ ...own, ...metadata }).filter((entry): entry is [string, string] => entry[1] !== undefined);
+  return writeSafetensors({ metadata: Object.fromEntries(all), tensors });
+}
+
+/** Only connections from `from` to `to`. */
+export function partOf(header: RunHeader, sample: StepSample, from: number, to: number): { header: RunHeader; sample: StepSample } {
+  const layers = header.connections.length;
+  const cut = (values: Float32Array | null) =>
+    values === null ? null : values.slice((from * values.length) / layers, (to * values.length) / layers);
+  return {
+    header: { ...header, connections: header.connections.slice(from, to) },
+    sample: {
+      ...sample,
+      mappings: cut(sample.mappings)!,
+      logits: cut(sample.logits),
+      grams: cut(sample.grams),
+      inputSquares: cut(sample.inputSquares),
+      gradientGains: cut(sample.gradientGains),
+      logitGradients: cut(sample.logitGradients),
+      memory: null,
+    },
+  };
+}
+
+export interface Sent {
+  status: number;
+  answer: Record<string, unknown> & { error?: { field: string; rule: string; value: unknown } };
+}
+
+export async function send(
+  service: Pick<Service, 'url'>,
+  path: string,
+  body: Buffer | string,
+  headers: Record<string, string> = {},
+  method = 'POST',
+): Promise<Sent> {
+  const response = await fetch(`${service.url}api/v1/${path}`, {
+    method,
+    body: typeof body === 'string' ? body : new Uint8Array(body),
+    headers,
+  });
+  return { status: response.status, answer: (await response.json()) as Sent['answer'] };
+}
+
+export const sendSteps = (service: Pick<Service, 'url'>, run: string, bodies: readonly Buffer[]): Promise<Sent> =>
+  send(service, `runs/${run}/steps`, gzipSync(encodeBatch(bodies)), {
+    'Content-Type': 'application/vnd.gainwatch.batch',
+    'Content-Encoding': 'gzip',
+  });
+
+export const sendJson = (service: Pick<Service, 'url'>, run: string, body: unknown): Promise<Sent> =>
+  send(service, `runs/${run}/steps`, JSON.stringify(body), { 'Content-Type': 'application/json' });
