@@ -629,7 +629,7 @@ class Monitor:
         streams = [c.streams for c in seen]
         record["streams"] = streams if any(x is not None for x in streams) else None
         names = [key for key, value in scalars.items() if hasattr(value, "detach") and value.device.type != "cpu"]
-        record["scalars"] = {key: float(value) for key, value in scalars.items() if value is not None and key not in names}
+        record["scalars"] = {key: float(value.detach() if hasattr(value, "detach") else value) for key, value in scalars.items() if value is not None and key not in names}
         record["late"] = names
         parts = [c.sample for c in seen] + [scalars[key].detach().float().reshape(1) for key in names]
         record["parts"] = parts
@@ -933,11 +933,11 @@ class _Sender(threading.Thread):
                 self._refill()
             if not self._memory:
                 break
-            if not self._open_run(self._memory[0]):
+            batch, size, attempt = [], 0, _attempt_of(self._memory[0])
+            if not self._open_run(attempt):
                 return False
-            batch, size = [], 0
             for body in self._memory:
-                if batch and (len(batch) == BATCH_BODIES or size + len(body) > BATCH_BYTES):
+                if batch and (len(batch) == BATCH_BODIES or size + len(body) > BATCH_BYTES or _attempt_of(body) != attempt):
                     break
                 batch.append(body)
                 size += len(body)
@@ -954,9 +954,7 @@ class _Sender(threading.Thread):
         self._failed = False
         return True
 
-    def _open_run(self, body: bytes) -> bool:
-        (length,) = struct.unpack_from("<Q", body)
-        attempt = json.loads(body[8 : 8 + length])["__metadata__"]["attempt"]
+    def _open_run(self, attempt: str) -> bool:
         if self._opened == attempt or self._opening is None:
             return True
         status = self._request("PUT", self._url, json.dumps({**self._opening, "attempt": attempt}).encode(), "application/json")
@@ -1018,6 +1016,11 @@ class _Sender(threading.Thread):
         if key not in self._said:
             self._said.add(key)
             log.warning("%s", what)
+
+
+def _attempt_of(body: bytes) -> str:
+    (length,) = struct.unpack_from("<Q", body)
+    return json.loads(body[8 : 8 + length])["__metadata__"]["attempt"]
 
 
 def _number(value: Any) -> str:

@@ -140,7 +140,7 @@ def tokens_of(step: int = 0) -> torch.Tensor:
 
 
 def train(model: nn.Module, monitor: Any, steps: int = 1, optimizer: Any = None, forward: Any = None) -> list:
-    forward = forward or model
+    forward = model if forward is None else forward
     losses = []
     for step in range(steps):
         x = tokens_of(step)

@@ -112,7 +112,7 @@ def copy_share(whole: torch.nn.Module, part: torch.nn.Module, offset: int) -> No
 def alone(model: torch.nn.Module, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
     loss = F.cross_entropy(model(x).flatten(0, 1), y.flatten())
     loss.backward()
-    return loss
+    return loss.detach()
 
 
 def pipeline(model: torch.nn.Module, x: torch.Tensor, y: torch.Tensor, rank: int, world: int, given: argparse.Namespace) -> torch.Tensor:
