@@ -7,8 +7,9 @@ set -eu
 root="${1:-${GAINWATCH_CI_CACHE:-$HOME/.cache/gainwatch-ci}/torch-venv}"
 torch="${GAINWATCH_TORCH_VERSION:-2.15.0}"
 python="$root/bin/python"
-# Versions of lucidrains/hyper-connections that the tests run against: HC before mHC was added, the first with mHC, and the newest.
-versions="0.1.15 0.3.0 0.4.11"
+# Versions of lucidrains/hyper-connections that the tests run against: HC alone, the first with mHC (both pass the streams on unmixed), the
+# first that mixes them in both, the newest.
+versions="0.1.15 0.3.0 0.3.12 0.4.11"
 
 skip() { echo "PyTorch is not installed: $1. The tests of the Python sender are SKIPPED"; exit 1; }
 command -v python3 >/dev/null || skip "there is no python3"

@@ -171,7 +171,7 @@ class _Connection:
 
     def __init__(self, name: str, kind: str, orientation: str, convention: Optional[str] = None, n: int = 0, parameters: tuple = ()) -> None:
         self.name, self.kind, self.orientation, self.convention, self.n = name, kind, orientation, convention, n
-        self.parameters = parameters
+        self.parameters, self.unmixed = parameters, False
         self.seen = -1  # the step of the newest sample: what comes again in the same step (recomputation, micro-batches) is ignored
         self.sample: Any = None  # [S, n, n]
         self.tokens: tuple = ()
@@ -291,9 +291,12 @@ class _Sampler:
 
     def fault(self, what: str, error: Any) -> None:
         self.errors += 1
-        if what not in self._said:
-            self._said.add(what)
-            log.warning("%s: %s: %s", what, type(error).__name__, error)
+        self.say(what, f"{what}: {type(error).__name__}: {error}")
+
+    def say(self, key: str, what: str) -> None:
+        if key not in self._said:
+            self._said.add(key)
+            log.warning("%s", what)
 
     def replace(self, target: Any, name: str, value: Any) -> None:
         """Sets an attribute until `restore`."""
@@ -385,6 +388,11 @@ def _lucidrains(name: str, module: Any, sampler: _Sampler) -> list[_Connection]:
             x = x.movedim(2, -1)
         return x.movedim(1, -2).flatten(0, -3)
 
+    def unmixed() -> None:
+        if not connection.unmixed and not _compiling(sys.modules["torch"]):
+            connection.unmixed = True
+            sampler.say("unmixed", "this version of hyper-connections does not apply H_res (the streams go on unmixed; mended in 0.3.12): the identity is sent")
+
     def width_connection(residuals: Any, *args: Any, **kwargs: Any) -> Any:
         tap.armed = True
         try:
@@ -396,7 +404,8 @@ def _lucidrains(name: str, module: Any, sampler: _Sampler) -> list[_Connection]:
             alpha = alpha.movedim((1, 2), (-2, -1)) if tap.pattern.startswith("b s t") else alpha
             views = alpha.numel() // (residuals.numel() // residuals.shape[1 if channels else -1]) - n if not tap.pattern.startswith("b s t") else 1
             mapping = alpha.reshape(-1, n, views + n)[..., views:]
-            if out[1] is residuals:  # 0.1.x with this fault: H_res is made, and then the streams go on unmixed
+            if out[1] is residuals:  # versions before 0.3.12: H_res is worked out, and then the streams go on unmixed
+                unmixed()
                 mapping = (mapping * 0).nan_to_num() + _eye(n, mapping)
             sampler.see(connection, module, mapping, lambda: streams(residuals))
         return out

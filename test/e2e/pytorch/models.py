@@ -168,7 +168,7 @@ def deepseek_mapping(module: DeepSeekBlock, part: str, x: torch.Tensor) -> Any:
 
 
 def lucidrains_mapping(module: nn.Module, x: torch.Tensor) -> Any:
-    """Which version made it is seen from its width_connection: 0.1.4 to 0.2.x give the streams on unmixed, 0.3.0's mHC mixes by ones."""
+    """Versions before 0.3.12 work H_res out and then pass the streams on unmixed: there it is the identity."""
     import numpy as np
 
     def array(parameter: torch.Tensor) -> Any:
@@ -176,17 +176,15 @@ def lucidrains_mapping(module: nn.Module, x: torch.Tensor) -> Any:
 
     n = STREAMS
     x = x.double().unflatten(0, (-1, n)).movedim(1, -2).flatten(0, 1).numpy()
+    if UNMIXED:
+        return np.broadcast_to(np.eye(n), (x.shape[0], n, n))
     gamma, fn, static = array(module.norm.gamma), array(module.dynamic_alpha_fn), array(module.static_alpha)
     normed = x / np.maximum(np.sqrt((x * x).sum(-1, keepdims=True)), 1e-12) * math.sqrt(x.shape[-1]) * (gamma + 1)
     fn = fn[0] if fn.ndim == 3 else fn
     if hasattr(module, "dynamic_alpha_scale"):
         alpha = np.tanh(normed @ fn) * array(module.dynamic_alpha_scale) + static
-        if UNMIXED:
-            return np.broadcast_to(np.eye(n), (x.shape[0], n, n))
         return alpha[..., 1:].transpose(0, 2, 1)
     alpha = (normed @ fn)[..., 1:] * array(module.residual_scale) + static[:, 1:]
-    if not hasattr(module, "residual_mix_constraint_fn"):
-        return np.ones((x.shape[0], n, n))
     m = np.exp(alpha - alpha.max(-2, keepdims=True))
     for _ in range(20):
         m = m / np.maximum(m.sum(-2, keepdims=True), 1e-12)
