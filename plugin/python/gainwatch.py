@@ -37,7 +37,7 @@ from typing import Any, Callable, Optional
 from urllib.parse import urlsplit
 
 __version__ = "0.1.0"
-__all__ = ["watch", "Monitor"]
+__all__ = ["Monitor", "watch"]
 log = logging.getLogger("gainwatch")
 
 FLUSH_SECONDS, BACKOFF_SECONDS, TIMEOUT_SECONDS = 0.5, 30.0, 5.0

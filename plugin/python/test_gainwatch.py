@@ -10,7 +10,6 @@ import json
 import logging
 import os
 import pathlib
-import shutil
 import struct
 import subprocess
 import sys
@@ -19,7 +18,7 @@ import time
 import unittest
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import SimpleNamespace
-from typing import Any, Optional
+from typing import Any
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parents[1] / "test" / "e2e" / "pytorch")]
