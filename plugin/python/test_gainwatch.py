@@ -284,7 +284,7 @@ class Adapters(Case):
 
         module = nn.ModuleDict({"attn_hc": Connection(), "ffn_hc": Connection()})
         with self.watch(module) as monitor:
-            post, comb, y = module["attn_hc"](torch.randn(2, 3, 4, 16))
+            _, comb, y = module["attn_hc"](torch.randn(2, 3, 4, 16))
             module["ffn_hc"](torch.randn(2, 3, 4, 16))
             monitor.step(y.sum())
         got = self.server.steps[0]
@@ -549,7 +549,7 @@ class Monitors(Case):
         self.assertTrue(all(h["Authorization"] == "Bearer secret" for h in self.server.headers))
 
     def test_it_drains_at_exit(self) -> None:
-        code = "import sys; sys.path[:0] = %r\nimport test_gainwatch as t, gainwatch\nm = t.model_of('deepseek', 'hc', 1)\nmon = gainwatch.watch(m, url=%r)\nt.train(m, mon, 7)\n" % ([str(HERE)], self.server.url)
+        code = f"import sys; sys.path[:0] = [{str(HERE)!r}]\nimport test_gainwatch as t, gainwatch\nm = t.model_of('deepseek', 'hc', 1)\nmon = gainwatch.watch(m, url={self.server.url!r})\nt.train(m, mon, 7)\n"
         subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
         self.assertEqual([s.step for s in self.server.steps], list(range(1, 8)))
         self.assertEqual(self.server.puts[-1]["outcome"], "unknown")

@@ -1,14 +1,15 @@
-"""What watching costs a training step on the processor: one training, its steps alternately unwatched, watched with a monitor that answers, with
-a dead one and with one that hangs. Prints ratios to the unwatched step (median, quartiles). --url: a running `gainwatch serve`; else a
+"""What watching costs a training step on the processor: alike trainings in turns, unwatched, watched with a monitor that answers, with a dead
+one and with one that hangs. Prints ratios to the unwatched steps of the same turn (quartiles), of time and of the process's processor time. --url: a running `gainwatch serve`; else a
 small server in another process takes what comes.
 
-    python test/bench/python.py [--url http://127.0.0.1:9464] [--rounds 40] [--layers 8] [--dim 64] [--kind mhc]
+    python test/bench/python.py [--url http://127.0.0.1:9464] [--rounds 30] [--layers 8] [--dim 64] [--kind mhc]
 """
 from __future__ import annotations
 
 import argparse
 import json
 import pathlib
+import random
 import socket
 import statistics
 import subprocess
@@ -32,26 +33,22 @@ server = ThreadingHTTPServer(("127.0.0.1", 0), Handler); print(server.server_add
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--url")
-    parser.add_argument("--rounds", type=int, default=40)
+    parser.add_argument("--rounds", type=int, default=30)
     parser.add_argument("--layers", type=int, default=8)
     parser.add_argument("--dim", type=int, default=64)
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--package", default="deepseek")
     parser.add_argument("--kind", default="hc")
-    parser.add_argument("--steps", type=int, default=6, help="steps in a row before the next way has its turn")
+    parser.add_argument("--steps", type=int, default=10, help="steps in a row before the next way has its turn")
     given = parser.parse_args()
 
+    import gainwatch
     import models
     import torch
     import torch.nn.functional as F
     from train import batch, text
 
-    import gainwatch
-
     torch.set_num_threads(1)
-    torch.manual_seed(0)
-    model = models.LanguageModel(given.package, given.kind, given.dim, given.layers, 64)
-    optimizer = torch.optim.SGD(model.parameters(), lr=1e-3)
     data = text(None)
     server = None
     url = given.url
@@ -61,39 +58,59 @@ def main() -> None:
     hanging = socket.create_server(("127.0.0.1", 0))  # takes connections and never answers
     ways = {"unwatched": None, "alive": url, "dead": "http://127.0.0.1:9", "hanging": f"http://127.0.0.1:{hanging.getsockname()[1]}"}
 
-    def steps(url: str | None, count: int, number: int) -> list[float]:
-        monitor = gainwatch.watch(model, url=url, run="bench", optimizer=optimizer, drain_seconds=0.0 if url != ways["alive"] else 5.0) if url else None
-        seconds = []
-        for i in range(count):
-            x, y = batch(data, number + i, given.batch, 64)
-            started = time.perf_counter()
-            optimizer.zero_grad()
-            loss = F.cross_entropy(model(x).flatten(0, 1), y.flatten())
-            loss.backward()
-            optimizer.step()
-            if monitor:
-                monitor.step(loss)
-            seconds.append(time.perf_counter() - started)
-        if monitor:
-            overhead.setdefault(url, []).append(monitor.counters["overhead_seconds"] / count)
-            monitor.close()
-        return seconds[2:]  # the first ones hold the self-check, and the hooks' first time
+    class Training:
+        """A model of its own for each way, all alike: the monitors stay as they are in a long run."""
 
-    overhead: dict = {}
+        def __init__(self, url: str | None) -> None:
+            torch.manual_seed(0)
+            self.model = models.LanguageModel(given.package, given.kind, given.dim, given.layers, 64)
+            self.optimizer = torch.optim.SGD(self.model.parameters(), lr=1e-3)
+            self.monitor = gainwatch.watch(self.model, url=url, run="bench", optimizer=self.optimizer, drain_seconds=1) if url else None
+            self.number, self.own = 0, 0.0
+
+        def steps(self, count: int) -> tuple[float, float]:
+            """Median seconds of a step, and processor seconds of the process (all threads) per step."""
+            seconds, cpu = [], time.process_time()
+            for _ in range(count):
+                self.number += 1
+                x, y = batch(data, self.number, given.batch, 64)
+                started = time.perf_counter()
+                self.optimizer.zero_grad()
+                loss = F.cross_entropy(self.model(x).flatten(0, 1), y.flatten())
+                loss.backward()
+                self.optimizer.step()
+                if self.monitor:
+                    self.monitor.step(loss)
+                seconds.append(time.perf_counter() - started)
+            return statistics.median(seconds), (time.process_time() - cpu) / count
+
+    trainings = {way: Training(url) for way, url in ways.items()}
+    for training in trainings.values():
+        training.steps(20)  # most of the self-check is in these
+        training.own = training.monitor.counters["overhead_seconds"] if training.monitor else 0.0
     times: dict = {way: [] for way in ways}
-    steps(None, 5, 0)
+    order = list(ways)
     for turn in range(given.rounds):
-        for way in sorted(ways, key=lambda w: hash((turn, w))):
-            times[way].append(statistics.median(steps(ways[way], given.steps, turn * given.steps)))
+        random.Random(turn).shuffle(order)
+        for way in order:
+            times[way].append(trainings[way].steps(given.steps))
+    base = times["unwatched"]
+    result = {"unwatched_ms": round(1000 * statistics.median(wall for wall, _ in base), 2), "rounds": given.rounds, "steps": given.steps, "connections": 2 * given.layers}
+    for way, found in times.items():
+        training = trainings[way]
+        if training.monitor:
+            own = 1000 * (training.monitor.counters["overhead_seconds"] - training.own) / (given.rounds * given.steps)
+            walls, cpus = [a / b for (a, _), (b, _) in zip(found, base)], [a / b for (_, a), (_, b) in zip(found, base)]
+            result[way] = {"wall": quartiles(walls), "processor": quartiles(cpus), "own_ms": round(own, 3)}
+            training.monitor.close()
     if server:
         server.kill()
-    base = times["unwatched"]
-    result = {"unwatched_ms": round(1000 * statistics.median(base), 2), "rounds": given.rounds, "connections": 2 * given.layers}
-    for way, seconds in times.items():
-        if way != "unwatched":
-            low, middle, high = statistics.quantiles([a / b for a, b in zip(seconds, base)], n=4)
-            result[way] = {"ratio": round(middle, 4), "quartiles": [round(low, 4), round(high, 4)], "own_ms": round(1000 * statistics.median(overhead[ways[way]]), 3)}
-    print(json.dumps(result, indent=2))
+    print(json.dumps(result, indent=1))
+
+
+def quartiles(values: list[float]) -> list[float]:
+    """Lower quartile, median, upper quartile."""
+    return [round(v, 4) for v in statistics.quantiles(values, n=4)]
 
 
 if __name__ == "__main__":
