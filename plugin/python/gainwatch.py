@@ -180,8 +180,31 @@ class _Connection:
         self.buffer: Any = None
         self.count: Any = None
 
-    def parameter_bytes(self) -> float:
-        return float(sum(p.numel() * p.element_size() for p in self.parameters))
+
+class _Facts:
+    """What holds for many steps of the same connections, made once."""
+
+    def __init__(self, connections: list[_Connection]) -> None:
+        self.order = [c.name for c in connections]
+        self.comb = [c.orientation == "comb" for c in connections]
+        lists = {"order": self.order, "kinds": [c.kind for c in connections], "conventions": [c.convention for c in connections]}
+        self.metadata = {"orientation": "H", **{key: json.dumps(value, separators=(",", ":")) for key, value in lists.items()}}
+        parameters = [float(sum(p.numel() * p.element_size() for p in c.parameters)) for c in connections]
+        self.memory = struct.pack(f"<{5 * len(parameters)}f", *parameters, *[math.nan] * (4 * len(parameters)))
+        self._shapes: Any = None
+        self._tensors = ""
+
+    def tensors(self, shapes: list) -> str:
+        """The header's entries, without the braces."""
+        if shapes != self._shapes:
+            entries, at = {}, 0
+            for name, shape in zip(self.order, shapes):
+                size = 4 * math.prod(shape)
+                entries[name] = {"dtype": "F32", "shape": list(shape), "data_offsets": [at, at + size]}
+                at += size
+            entries["@memory"] = {"dtype": "F32", "shape": [5, len(self.order)], "data_offsets": [at, at + len(self.memory)]}
+            self._shapes, self._tensors = shapes, json.dumps(entries, separators=(",", ":"))[1:-1]
+        return self._tensors
 
 
 class _Sampler:
@@ -192,8 +215,9 @@ class _Sampler:
         self.step = 1  # the step in progress
         self.watched = 0
         self.order: list[_Connection] = []  # as they ran in this step
+        self.checking = True
         self.seconds, self.errors = 0.0, 0
-        self.active, self.closed = True, False
+        self.active, self.closed, self.compiled = True, False, False
         self.uniform: dict = {}  # device -> [S] float64 in [0, 1), what compiled graphs read
         self._indices: dict = {}
         self._said: set = set()
@@ -201,10 +225,10 @@ class _Sampler:
 
     def next(self, step: int) -> None:
         self.step, self.active = step, step % self.every == 0 or step == 1
-        self.order = []
-        self._indices.clear()
-        for device, uniform in self.uniform.items():
-            uniform.copy_(self._draw(device), non_blocking=True)
+        self.order, self._indices, self.checking = [], {}, _checks(self.watched)
+        if self.compiled:
+            for device, uniform in self.uniform.items():
+                uniform.copy_(self._draw(device), non_blocking=True)
 
     def positions(self, count: int) -> tuple:
         """Tokens of this step among `count`, rising, one in each of equal strata: the same in all connections and ranks."""
@@ -243,22 +267,17 @@ class _Sampler:
         """Keeps the sampled tokens of `mapping` [..., n, n]; `streams` makes its input [tokens, n, d], or None."""
         if not self.active or self.closed or connection.seen == self.step:
             return
-        import torch
-
         started = time.perf_counter()
         try:
-            with torch.no_grad():
-                mapping = mapping.to_local() if hasattr(mapping, "to_local") else mapping
-                n = mapping.shape[-1]
-                flat = mapping.detach().reshape(-1, n, n)
-                connection.n = n
-                connection.tokens, index = self.index(flat.shape[0], flat.device)
-                connection.sample = flat.index_select(0, index).float()
-                connection.streams = None
-                if _checks(self.watched):
-                    x = streams()
-                    if x is not None and (flat.shape[0] == 1 or x.shape[0] == flat.shape[0]):
-                        connection.streams = x.detach()[index[:CHECK_TOKENS]] if flat.shape[0] > 1 else x.detach()[:CHECK_TOKENS].clone()
+            mapping = mapping.to_local() if hasattr(mapping, "to_local") else mapping
+            n = connection.n = mapping.shape[-1]
+            flat = mapping.detach().reshape(-1, n, n)
+            connection.tokens, index = self.index(flat.shape[0], flat.device)
+            connection.sample = flat.index_select(0, index).float()
+            if self.checking:
+                x = streams()
+                if x is not None and (flat.shape[0] == 1 or x.shape[0] == flat.shape[0]):
+                    connection.streams = x.detach()[index[:CHECK_TOKENS]] if flat.shape[0] > 1 else x.detach()[:CHECK_TOKENS].clone()
             connection.seen = self.step
             self.order.append(connection)
         except Exception as error:
@@ -560,6 +579,7 @@ class Monitor:
         self._base, self._attempt, self._attempts = attempt, attempt, 0
         self._last, self._stepped, self._drain, self._pid = 0, time.perf_counter(), drain_seconds, os.getpid()
         self._stream: Any = None
+        self._described: list = []
         self._check = sender.check
         sender.counters = lambda: {"overhead_seconds": sampler.seconds, "samples_dropped": sender.dropped, "errors": sampler.errors + sender.errors}
         sender.fault = sampler.fault
@@ -616,6 +636,7 @@ class Monitor:
             seen = [c for c in self._connections if c.buffer is not None]
             for connection in seen:
                 connection.tokens, connection.sample = (), connection.buffer.clone()
+            sampler.compiled = True
         if not seen:
             sampler.fault("no connection ran in this step", RuntimeError("is the model in training mode, and is it the model that was given?"))
             return
@@ -623,11 +644,11 @@ class Monitor:
         first = seen[0].sample
         if sampler.watched == 0:
             self._sender.describe([c.name for c in seen], [c.kind for c in seen], [c.convention for c in seen], seen[0].n, sampler.tokens)
+        if seen != self._described:
+            self._described, self._facts = seen, _Facts(seen)
         record: dict = {
             "step": number, "attempt": self._attempt, "time": int(time.time() * 1000), "step_seconds": seconds,
-            "order": [c.name for c in seen], "kinds": [c.kind for c in seen], "conventions": [c.convention for c in seen],
-            "orientations": [c.orientation for c in seen], "tokens": seen[0].tokens, "shapes": [tuple(c.sample.shape) for c in seen],
-            "parameters": [c.parameter_bytes() for c in seen],
+            "facts": self._facts, "tokens": seen[0].tokens, "shapes": [c.sample.shape for c in seen],
         }  # fmt: skip
         if compiled:
             record["counts"] = [c.count.clone() for c in seen]
@@ -635,8 +656,7 @@ class Monitor:
                 connection.count.zero_()
         if any(c.tokens != seen[0].tokens for c in seen):
             record["tokens"] = ()
-        streams = [c.streams for c in seen]
-        record["streams"] = streams if any(x is not None for x in streams) else None
+        record["streams"] = [c.streams for c in seen] if sampler.checking else None
         names = [key for key, value in scalars.items() if hasattr(value, "detach") and value.device.type != "cpu"]
         record["scalars"] = {key: float(value.detach() if hasattr(value, "detach") else value) for key, value in scalars.items() if value is not None and key not in names}
         record["late"] = names
@@ -795,7 +815,6 @@ class _Sender(threading.Thread):
         self._ending = {"state": "closed", "attempt": attempt, "rank": self._identity["rank"], "outcome": outcome}
         self._deadline = time.monotonic() + seconds
         self._stop.set()
-        self._records.put(None)
         self._done.wait(seconds + 1)
         left = len(self._memory) + self._spilled + self._records.qsize()
         if left:
@@ -827,27 +846,24 @@ class _Sender(threading.Thread):
             self._done.set()
 
     def _take(self, until: float) -> None:
-        """Takes in records until then, or until the end is near."""
+        """Takes in records until then, some at a time: each wake-up takes the interpreter from the training thread."""
         while True:
             ending = self._stop.is_set()
-            seconds = until - time.monotonic()
-            try:
-                if ending:
-                    record = self._records.get_nowait()
-                    if record is None:
-                        continue
-                elif seconds <= 0:
-                    return
-                else:
-                    record = self._records.get(timeout=seconds)
-                    if record is None:
-                        continue
-            except queue.Empty:
-                if ending and seconds > 0 and self._stop.is_set() and until < self._deadline and self._memory and self._failed:
-                    time.sleep(min(seconds, 0.2))
+            if ending and self._failed:
+                time.sleep(min(0.2, max(0.0, until - time.monotonic())))
+            else:
+                self._stop.wait(min(FLUSH_SECONDS, max(0.0, until - time.monotonic())))
+            self._take_waiting()
+            if ending or self._stop.is_set() or time.monotonic() >= until:
                 return
+
+    def _take_waiting(self) -> None:
+        while not self._records.empty():
+            record = self._records.get_nowait()
             try:
-                self._keep(self._body(record))
+                body = self._body(record)
+                if body is not None:
+                    self._keep(record["attempt"], body)
             except Exception as error:
                 self.dropped += 1
                 self.fault("a sample could not be made", error)
@@ -861,74 +877,67 @@ class _Sender(threading.Thread):
         """One safetensors body."""
         import torch
 
-        order, shapes = record["order"], record["shapes"]
+        facts, shapes = record["facts"], record["shapes"]
         if "event" in record:
             record["event"].synchronize()
             flat = record["pinned"].clone()
             self._pins.append(record["pinned"])
         else:
-            flat = torch.cat([p.reshape(-1) for p in record["parts"]])
-        flat = flat.cpu()
+            flat = torch.cat([p.reshape(-1) for p in record["parts"]]).cpu()
         if "counts" in record and not all(int(c) for c in record["counts"]):
             self.dropped += 1  # no compiled graph ran in this step
             return None
-        sizes = [math.prod(shape) for shape in shapes]
-        scalars = dict(record["scalars"], **dict(zip(record["late"], flat[sum(sizes):].tolist())))
-        mappings = [m.reshape(shape) for m, shape in zip(flat.split([*sizes, len(record["late"])]), shapes)]
-        as_h = [m.transpose(1, 2) if o == "comb" else m for m, o in zip(mappings, record["orientations"])]
+        late = flat[flat.numel() - len(record["late"]) :].tolist()
+        flat = flat[: flat.numel() - len(late)]
+        check = self.check
         if record["streams"] is not None:
-            self.check.look(as_h, [x if x is None else x.cpu() for x in record["streams"]], record["step"])
-        if self.check.flip:
-            as_h = [m.transpose(1, 2) for m in as_h]
-        flat = torch.cat([m.reshape(-1) for m in as_h]).contiguous()
-        header: dict = {"__metadata__": self._metadata(record, scalars)}
-        at = 0
-        for name, shape, size in zip(order, shapes, sizes):
-            header[name] = {"dtype": "F32", "shape": list(shape), "data_offsets": [at, at + 4 * size]}
-            at += 4 * size
-        memory = struct.pack(f"<{5 * len(order)}f", *record["parameters"], *[math.nan] * (4 * len(order)))
-        header["@memory"] = {"dtype": "F32", "shape": [5, len(order)], "data_offsets": [at, at + len(memory)]}
-        text = json.dumps(header, separators=(",", ":")).encode()
+            check.look(self._as_h(flat, shapes, facts), [x if x is None else x.cpu() for x in record["streams"]], record["step"])
+        if len({*shapes}) == 1 and len({*facts.comb}) == 1:  # as one
+            flat = flat.view(-1, *shapes[0][1:])
+            flat = (flat.transpose(1, 2) if facts.comb[0] != check.flip else flat).contiguous()
+        else:
+            flat = torch.cat([(m.transpose(1, 2) if check.flip else m).reshape(-1) for m in self._as_h(flat, shapes, facts)])
+        metadata = json.dumps(self._metadata(record, {**record["scalars"], **dict(zip(record["late"], late))}), separators=(",", ":"))
+        text = f'{{"__metadata__":{metadata},{facts.tensors(shapes)}}}'.encode()
         text += b" " * (-len(text) % 8)
-        return struct.pack("<Q", len(text)) + text + ctypes.string_at(flat.data_ptr(), 4 * flat.numel()) + memory
+        return struct.pack("<Q", len(text)) + text + ctypes.string_at(flat.data_ptr(), 4 * flat.numel()) + facts.memory
+
+    @staticmethod
+    def _as_h(flat: Any, shapes: list, facts: _Facts) -> list:
+        mappings = (m.view(shape) for m, shape in zip(flat.split([math.prod(shape) for shape in shapes]), shapes))
+        return [m.transpose(1, 2) if comb else m for m, comb in zip(mappings, facts.comb)]
 
     def _metadata(self, record: dict, scalars: dict) -> dict:
-        fields = {"version": 1, "step": record["step"], "attempt": record["attempt"], "time": record["time"], "step_seconds": record["step_seconds"], **self._identity, **scalars, **self.counters()}  # fmt: skip
-        lists = {"order": record["order"], "kinds": record["kinds"], "conventions": record["conventions"]}
-        if record["tokens"]:
-            lists["tokens"] = record["tokens"]
-        if "memory" in record:
-            lists["memory"] = record["memory"]
-        return {**{k: _number(v) for k, v in fields.items()}, "orientation": "H", **{k: json.dumps(v, separators=(",", ":")) for k, v in lists.items()}}
+        fields = {"version": 1, **{key: record[key] for key in ("step", "attempt", "time", "step_seconds")}, **self._identity, **scalars, **self.counters()}
+        lists = {key: json.dumps(record[key]) for key in ("tokens", "memory") if record.get(key)}
+        return {**{key: _number(value) for key, value in fields.items()}, **record["facts"].metadata, **lists}
 
-    def _keep(self, body: Optional[bytes]) -> None:
-        if body is None:
-            return
+    def _keep(self, attempt: str, body: bytes) -> None:
         if not self._spilled and self._memory_bytes + len(body) <= self._memory_limit:
-            self._memory.append(body)
+            self._memory.append((attempt, body))
             self._memory_bytes += len(body)
-        elif self._spill_end - self._spill_read + len(body) + 8 <= self._disk_limit:
-            self._write(body)
+        elif self._spill_end - self._spill_read + len(body) + 128 <= self._disk_limit:
+            self._write(attempt.encode(), body)
         else:
             self.dropped += 1
 
-    def _write(self, body: bytes) -> None:
+    def _write(self, attempt: bytes, body: bytes) -> None:
         if self._spill is None:
             self._spill_dir = tempfile.mkdtemp(prefix="gainwatch-")
             self._spill = open(os.path.join(self._spill_dir, "spill"), "w+b")  # noqa: SIM115
         self._spill.seek(self._spill_end)
-        self._spill.write(struct.pack("<Q", len(body)) + body)
-        self._spill_end += 8 + len(body)
+        self._spill.write(struct.pack("<QB", len(body), len(attempt)) + attempt + body)
+        self._spill_end = self._spill.tell()
         self._spilled += 1
 
     def _refill(self) -> None:
         """From disk to memory, when memory is empty; the file is emptied when all of it is read."""
         while self._spilled and self._memory_bytes < BATCH_BYTES and len(self._memory) < BATCH_BODIES:
             self._spill.seek(self._spill_read)
-            (size,) = struct.unpack("<Q", self._spill.read(8))
-            self._memory.append(self._spill.read(size))
+            size, length = struct.unpack("<QB", self._spill.read(9))
+            self._memory.append((self._spill.read(length).decode(), self._spill.read(size)))
             self._memory_bytes += size
-            self._spill_read += 8 + size
+            self._spill_read = self._spill.tell()
             self._spilled -= 1
         if self._spill is not None and not self._spilled and self._spill_end:
             self._spill.truncate(0)
@@ -942,11 +951,11 @@ class _Sender(threading.Thread):
                 self._refill()
             if not self._memory:
                 break
-            batch, size, attempt = [], 0, _attempt_of(self._memory[0])
+            batch, size, attempt = [], 0, self._memory[0][0]
             if not self._open_run(attempt):
                 return False
-            for body in self._memory:
-                if batch and (len(batch) == BATCH_BODIES or size + len(body) > BATCH_BYTES or _attempt_of(body) != attempt):
+            for its, body in self._memory:
+                if its != attempt or (batch and (len(batch) == BATCH_BODIES or size + len(body) > BATCH_BYTES)):
                     break
                 batch.append(body)
                 size += len(body)
@@ -1025,11 +1034,6 @@ class _Sender(threading.Thread):
         if key not in self._said:
             self._said.add(key)
             log.warning("%s", what)
-
-
-def _attempt_of(body: bytes) -> str:
-    (length,) = struct.unpack_from("<Q", body)
-    return json.loads(body[8 : 8 + length])["__metadata__"]["attempt"]
 
 
 def _number(value: Any) -> str:
