@@ -13,6 +13,7 @@ import pathlib
 import struct
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import unittest
@@ -216,16 +217,16 @@ class Package(Case):
 
     def test_the_package_is_left_as_it_was(self) -> None:
         model = model_of("lucidrains", "hc")
-        package = sys.modules[type(model.layers[0]).__module__]
-        before = package.einsum, dict(vars(model.layers[0]))
+        package = sys.modules[type(model.layers["0"]).__module__]
+        before = package.einsum, dict(vars(model.layers["0"]))
         with self.watch(model) as monitor:
             train(model, monitor)
             self.assertIsNot(package.einsum, before[0])
-        self.assertEqual((package.einsum, dict(vars(model.layers[0]))), before)
+        self.assertEqual((package.einsum, dict(vars(model.layers["0"]))), before)
 
     def test_streams_reduced_between_layers_are_seen(self) -> None:
         model = model_of("lucidrains", "hc", 3)
-        for layer in model.layers:
+        for layer in model.layers.values():
             layer.register_forward_pre_hook(lambda m, args: (args[0].unflatten(0, (-1, 4)).sum(1).repeat_interleave(4, 0),))
         with self.watch(model) as monitor:
             train(model, monitor, 10, torch.optim.Adam(model.parameters(), 1e-3))
@@ -275,7 +276,7 @@ class Adapters(Case):
         class Connection(nn.Module):
             def __init__(self) -> None:
                 super().__init__()
-                self.hc_mult, self.block = 4, model_of("deepseek", "mhc", 1).layers[0]
+                self.hc_mult, self.block = 4, model_of("deepseek", "mhc", 1).layers["0"]
                 self.fn, self.base, self.scale = self.block.hc_attn_fn, self.block.hc_attn_base, self.block.hc_attn_scale
 
             def forward(self, x: torch.Tensor) -> Any:
@@ -387,7 +388,7 @@ class Loops(Case):
 
         for reentrant in (False, True):
             model = model_of("deepseek", "hc")
-            for layer in model.layers:
+            for layer in model.layers.values():
                 layer.forward = lambda x, f=layer.forward: checkpoint(f, x, use_reentrant=reentrant)
             self.server.steps.clear()
             with self.watch(model, run=f"c{reentrant}") as monitor:
@@ -442,18 +443,42 @@ class Loops(Case):
         self.assertEqual([(s.step, s.metadata["attempt"]) for s in self.server.steps], [(5, "abc"), (6, "abc"), (3, "abc.1"), (4, "abc.1")])
         self.assertEqual([(p["state"], p["attempt"]) for p in self.server.puts], [("open", "abc"), ("open", "abc.1"), ("closed", "abc.1")])
 
-    def test_data_parallel_on_two_ranks(self) -> None:
+    def test_two_ranks_send_what_one_process_does(self) -> None:
         script = str(HERE.parents[1] / "test" / "e2e" / "pytorch" / "train.py")
-        for mode in ([], ["--stage-parallel"]):
+        torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port"]
+        runs = {}
+        for name, command in (("one", [sys.executable, script]), ("data", [*torchrun, str(29500 + os.getpid() % 400), script]), ("stages", [*torchrun, str(29900 + os.getpid() % 400), script, "--stage-parallel"])):
             self.server.steps.clear()
-            self.server.puts.clear()
-            command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", str(29500 + os.getpid() % 400 + len(mode)), script]
-            done = subprocess.run([*command, "--package", "deepseek", "--steps", "3", "--layers", "2", "--tokens", "128", "--url", self.server.url, *mode], capture_output=True, text=True, timeout=120)
+            done = subprocess.run([*command, "--package", "deepseek", "--steps", "3", "--layers", "2", "--tokens", "128", "--url", self.server.url], capture_output=True, text=True, timeout=120)
             self.assertEqual(done.returncode, 0, done.stderr[-2000:])
-            self.assertEqual(sorted((s.step, s.metadata["rank"]) for s in self.server.steps), [(n, r) for n in (1, 2, 3) for r in "01"])
             self.assertEqual(len({s.metadata["attempt"] for s in self.server.steps}), 1)
-            self.assertEqual({len(s.order) for s in self.server.steps}, {2 if mode else 4})
-            self.assertTrue(all(s.order[0].startswith("layers.") for s in self.server.steps))
+            runs[name] = {(s.step, s.metadata["rank"]): s for s in self.server.steps}
+        self.assertEqual(sorted(runs["data"]), [(n, r) for n in (1, 2, 3) for r in "01"])
+        self.assertEqual([runs["stages"][(1, r)].metadata["stage"] for r in "01"], ["0", "1"])
+        for step in (1, 2, 3):
+            one = runs["one"][(step, "0")]
+            a, b = (runs["data"][(step, r)] for r in "01")
+            c, d = (runs["stages"][(step, r)] for r in "01")
+            self.assertEqual(c.order + d.order, one.order)
+            self.assertEqual(float(c.metadata["loss"]), float(d.metadata["loss"]))
+            self.assertAlmostEqual((float(a.metadata["loss"]) + float(b.metadata["loss"])) / 2, float(one.metadata["loss"]), places=4)
+            for name in one.order:
+                np.testing.assert_allclose(np.concatenate([a.tensors[name], b.tensors[name]]), one.tensors[name], atol=2e-4)
+                np.testing.assert_allclose((c if name in c.order else d).tensors[name], one.tensors[name], atol=1e-5)
+
+    def test_what_is_sent_is_what_the_training_dumped(self) -> None:
+        script = str(HERE.parents[1] / "test" / "e2e" / "pytorch" / "train.py")
+        for package, kind in (("lucidrains", "hc"), ("lucidrains", "mhc"), ("deepseek", "hc"), ("deepseek", "mhc")):
+            with self.subTest(package=package, kind=kind), tempfile.TemporaryDirectory() as folder:
+                self.server.steps.clear()
+                path = os.pathsep.join(p for p in sys.path if "hyper-connections" in p)
+                command = [sys.executable, script, "--package", package, "--kind", kind, "--steps", "4", "--layers", "3", "--lr", "0.03", "--url", self.server.url, "--dump", folder]
+                done = subprocess.run(command, capture_output=True, text=True, timeout=120, env={**os.environ, "PYTHONPATH": path})
+                self.assertEqual(done.returncode, 0, done.stderr[-2000:])
+                for step in self.server.steps:
+                    dumped = np.load(pathlib.Path(folder) / f"step-{step.step}.rank0.npy")
+                    np.testing.assert_allclose(np.stack([step.tensors[name] for name in step.order]), dumped, atol=5e-5)
+                self.assertEqual(len(self.server.steps), 4)
 
 
 class Monitors(Case):

@@ -1,5 +1,5 @@
 """What watching costs a training step on the processor: alike trainings in turns, unwatched, watched with a monitor that answers, with a dead
-one and with one that hangs. Prints ratios to the unwatched steps of the same turn (quartiles), of time and of the process's processor time. --url: a running `gainwatch serve`; else a
+one and with one that hangs; and unwatched again, which shows the noise. Prints ratios to the unwatched steps of the same turn (quartiles), of time and of the process's processor time. --url: a running `gainwatch serve`; else a
 small server in another process takes what comes.
 
     python test/bench/python.py [--url http://127.0.0.1:9464] [--rounds 30] [--layers 8] [--dim 64] [--kind mhc]
@@ -56,7 +56,7 @@ def main() -> None:
         server = subprocess.Popen([sys.executable, "-c", SERVER], stdout=subprocess.PIPE, text=True)
         url = f"http://127.0.0.1:{server.stdout.readline().strip()}"
     hanging = socket.create_server(("127.0.0.1", 0))  # takes connections and never answers
-    ways = {"unwatched": None, "alive": url, "dead": "http://127.0.0.1:9", "hanging": f"http://127.0.0.1:{hanging.getsockname()[1]}"}
+    ways = {"unwatched": None, "again": None, "alive": url, "dead": "http://127.0.0.1:9", "hanging": f"http://127.0.0.1:{hanging.getsockname()[1]}"}
 
     class Training:
         """A model of its own for each way, all alike: the monitors stay as they are in a long run."""
@@ -96,12 +96,13 @@ def main() -> None:
             times[way].append(trainings[way].steps(given.steps))
     base = times["unwatched"]
     result = {"unwatched_ms": round(1000 * statistics.median(wall for wall, _ in base), 2), "rounds": given.rounds, "steps": given.steps, "connections": 2 * given.layers}
-    for way, found in times.items():
+    for way, found in list(times.items())[1:]:
         training = trainings[way]
+        walls, cpus = [a / b for (a, _), (b, _) in zip(found, base)], [a / b for (_, a), (_, b) in zip(found, base)]
+        result[way] = {"wall": quartiles(walls), "processor": quartiles(cpus)}
         if training.monitor:
             own = 1000 * (training.monitor.counters["overhead_seconds"] - training.own) / (given.rounds * given.steps)
-            walls, cpus = [a / b for (a, _), (b, _) in zip(found, base)], [a / b for (_, a), (_, b) in zip(found, base)]
-            result[way] = {"wall": quartiles(walls), "processor": quartiles(cpus), "own_ms": round(own, 3)}
+            result[way]["own_ms"] = round(own, 3)
             training.monitor.close()
     if server:
         server.kill()

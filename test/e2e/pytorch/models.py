@@ -81,14 +81,14 @@ class LanguageModel(nn.Module):
         self.package, self.first, self.last = package, begin == 0, end == layers
         if self.first:
             self.embed, self.place = nn.Embedding(256, dim), nn.Parameter(torch.randn(length, dim) * 0.02)
-        self.layers = nn.ModuleList()
+        self.layers = nn.ModuleDict()  # named by their place in the whole model
         for layer in range(layers):  # all are made, so that a stage has the weights that the whole model has
             if package == "deepseek":
                 made = [DeepSeekBlock(dim, kind)]
             else:
                 made = [lucidrains(kind, dim, branch, 2 * layer + i) for i, branch in enumerate((Attention(dim), MLP(dim)))]
             if begin <= layer < end:
-                self.layers.extend(made)
+                self.layers.update({str(len(made) * layer + i): module for i, module in enumerate(made)})
         if self.last:
             self.norm, self.head = nn.LayerNorm(dim), nn.Linear(dim, 256, bias=False)
 
@@ -96,7 +96,7 @@ class LanguageModel(nn.Module):
         if self.first:
             x = self.embed(x) + self.place[: x.shape[1]]
             x = x.unsqueeze(2).repeat(1, 1, STREAMS, 1) if self.package == "deepseek" else x.repeat_interleave(STREAMS, 0)
-        for layer in self.layers:
+        for layer in self.layers.values():
             x = layer(x)
         if self.last:
             x = self.head(self.norm(x.sum(2) if self.package == "deepseek" else x.unflatten(0, (-1, STREAMS)).sum(1)))

@@ -70,7 +70,8 @@ def main() -> None:
     whole = models.LanguageModel(given.package, given.kind, given.dim, given.layers, given.length)
     torch.manual_seed(0)
     model = models.LanguageModel(given.package, given.kind, given.dim, given.layers, given.length, *share)
-    copy_share(whole, model, share[0] * (1 if given.package == "deepseek" else 2))
+    source = whole.state_dict()
+    model.load_state_dict({key: source[key] for key in model.state_dict()})  # stages begin as the whole model does
     trained = torch.nn.parallel.DistributedDataParallel(model) if world > 1 and not staged else model
     optimizer = torch.optim.Adam(model.parameters(), lr=given.lr)
     data = text(given.text)
@@ -101,12 +102,6 @@ def main() -> None:
             print(f"monitor: {monitor.counters}, orientation {monitor.orientation}, streams {monitor.streams}", flush=True)
     if world > 1:
         dist.destroy_process_group()
-
-
-def copy_share(whole: torch.nn.Module, part: torch.nn.Module, offset: int) -> None:
-    """The weights of the whole model, so that stages and the single process begin alike."""
-    source = whole.state_dict()
-    part.load_state_dict({k: source[k if not k.startswith("layers.") else ".".join(["layers", str(int(k.split(".")[1]) + offset), *k.split(".")[2:]])] for k in part.state_dict()})
 
 
 def alone(model: torch.nn.Module, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
