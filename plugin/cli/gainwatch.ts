@@ -102,7 +102,15 @@ withServer(
     untilGain: flags.long ? 1000 : null,
     exit: flags.exit,
     json: flags.json,
-    server: { url: '', host, allowHost, basePath, notify, ...(token === undefined ? {} : { token }), ...(port === undefined ? {} : { port }) },
+    server: {
+      url: '',
+      host,
+      allowHost,
+      basePath,
+      notify,
+      ...(token === undefined ? {} : { token }),
+      ...(port === undefined ? {} : { port }),
+    },
     runs: flags.runs,
   };
   if (!(await demo(options))) process.exitCode = 1;

@@ -42,9 +42,9 @@ export function readSafetensors(body: Buffer): SafeTensors {
     }
     const { dtype, shape, data_offsets: offsets } = asObject(name, entry);
     if (!isDType(dtype)) throw new FieldError(`${name}.dtype`, `must be one of ${Object.keys(BYTES).join(', ')}`, shown(dtype));
-    if (!isCounts(shape)) throw new FieldError(`${name}.shape`, 'must be a list of whole numbers from 0', JSON.stringify(shape));
+    if (!isCounts(shape)) throw new FieldError(`${name}.shape`, 'must be a list of whole numbers from 0', shown(shape));
     if (!isCounts(offsets) || offsets.length !== 2 || offsets[0] > offsets[1] || offsets[1] > data.length) {
-      throw new FieldError(`${name}.data_offsets`, `must be two rising places within the ${data.length} bytes`, JSON.stringify(offsets));
+      throw new FieldError(`${name}.data_offsets`, `must be two rising places within the ${data.length} bytes`, shown(offsets));
     }
     const size = shape.reduce((product, side) => product * side, 1);
     const [from, to] = offsets;

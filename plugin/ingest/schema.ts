@@ -115,7 +115,7 @@ function toFieldError(errors: readonly ErrorObject[]): FieldError {
           ? `must be one of ${allowedValues.map(String).join(', ')}`
           : (first.message ?? 'does not follow openapi.yaml');
   const data = property === undefined ? first.data : (first.data as Record<string, unknown>)[String(property)];
-  return new FieldError(short(field === '' ? 'body' : field), rule, shown(data ?? null));
+  return new FieldError(short(field === '' ? 'body' : field), rule, shown(data));
 }
 
 const depth = ({ instancePath, keyword }: ErrorObject): number => instancePath.split('/').length - (/Of$|if/.test(keyword) ? 0.5 : 0);
@@ -125,6 +125,7 @@ const short = (text: string): string => (text.length > LONGEST ? `${text.slice(0
 
 /** As an answer may repeat it: no book in a refusal. */
 export function shown(value: unknown): unknown {
+  if (value === undefined) return null;
   if (typeof value === 'string') return short(value);
   if (typeof value !== 'object' || value === null) return value;
   return Array.isArray(value) ? `a list of ${value.length}` : 'an object';

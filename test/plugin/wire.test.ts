@@ -178,14 +178,15 @@ test('thousands of malformed requests: each has its answer with a reason, and no
   const service = await start();
   const bodies = [bodyOf(header, testSample(header, 1)), bodyOf(testHeader('small', 1, 1, 1), testSample(testHeader('small', 1, 1, 1), 1))];
   await fc.assert(
-    fc.asyncProperty(fc.constantFrom(...bodies), fc.infiniteStream(fc.nat()), async (body, numbers) => {
+    fc.asyncProperty(fc.nat(bodies.length - 1), fc.infiniteStream(fc.nat()), async (which, numbers) => {
       const random = (below: number) => numbers.next().value % below;
-      const { status, answer } = await send(service, 'runs/fuzzed/steps', mutate(body, random), {
+      const { status, answer } = await send(service, 'runs/fuzzed/steps', mutate(bodies[which], random), {
         'Content-Type': 'application/vnd.gainwatch.step',
       });
       if (status === 200) return; // it still was a step
       expect([400, 409, 413, 415, 429]).toContain(status);
-      expect(answer.error).toEqual({ field: expect.any(String), rule: expect.stringMatching(/./), value: expect.anything() });
+      expect(answer.error).toMatchObject({ field: expect.any(String), rule: expect.stringMatching(/./) });
+      expect(answer.error).toHaveProperty('value');
     }),
     { numRuns: 2000 },
   );
