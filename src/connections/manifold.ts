@@ -1,6 +1,7 @@
 /** Manifold-Constrained Hyper-Connections (mHC, arXiv 2512.24880) as a function over tensors; the layer is in layers.ts. */
 import type { Tensor } from '@tensorflow/tfjs';
 import { manifoldMaps } from '../kernels/maps.ts';
+import { openManifold } from '../kernels/openManifold.ts';
 import { project } from '../kernels/project.ts';
 import { sinkhorn } from '../kernels/sinkhorn.ts';
 import { readStreams } from '../kernels/streams.ts';
@@ -52,6 +53,8 @@ export function manifoldConnection(x: Tensor, branch: Branch, parameters: Manifo
   checkShape('manifoldConnection', 'alpha', parameters.alpha, [3]);
   checkShape('manifoldConnection', 'b', parameters.b, [n * n + 2 * n]);
   const open: Open = (streams, [phi, alpha, b]) => {
+    const whole = openManifold(streams, [phi, alpha, b], { iterations, convention, epsilon, normEps });
+    if (whole !== null) return whole;
     const projected = project(streams, phi, 2, normEps);
     const { pre, post, res: logits } = manifoldMaps(projected.p, projected.s, alpha, b, epsilon);
     const res = sinkhorn(logits, { iterations, convention, epsilon });

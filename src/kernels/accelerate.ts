@@ -11,6 +11,7 @@ import { streamsOnHost } from './cpu/streams.ts';
 import { type Registry, replaceKernel } from './replace.ts';
 import { WASM_CONNECTIONS } from './wasm/connections.ts';
 import { canLoad } from './wasm/module.ts';
+import { WASM_OPEN } from './wasm/openManifold.ts';
 import { WASM_OPERATIONS } from './wasm/operations.ts';
 import type { Replacement } from './wasm/replacement.ts';
 import { WASM_REPLACEMENTS } from './wasm/stock.ts';
@@ -41,6 +42,7 @@ const KERNELS: readonly tfjs.KernelConfig[] = [
   ...sinkhornOnHost,
   ...streamsOnHost,
   ...WASM_CONNECTIONS,
+  ...WASM_OPEN,
   ...CPU_OPERATIONS,
   ...WASM_OPERATIONS,
 ];

@@ -5,6 +5,7 @@
 import * as tf from '@tensorflow/tfjs';
 import type { Convention } from '../telemetry/sample.ts';
 import { hasKernel, type Operation, registerGradientKernel, runKernel } from './run.ts';
+import { isTapeOn } from './tape.ts';
 
 export const SINKHORN: Operation = { name: 'GainwatchSinkhorn', shapes: ([logits]) => [logits] };
 export const SINKHORN_GRADIENT: Operation = { name: 'GainwatchSinkhornGradient', shapes: ([logits]) => [logits] };
@@ -28,19 +29,52 @@ export function sinkhorn(logits: tf.Tensor, options: SinkhornOptions): tf.Tensor
   return runKernel(SINKHORN, [logits], { iterations, epsilon, deepseek: convention === 'deepseek' })[0];
 }
 
-/** The same of stock operations. */
-export function composedSinkhorn(logits: tf.Tensor, { iterations, convention, epsilon }: SinkhornOptions): tf.Tensor {
-  const over = (m: tf.Tensor, axis: number, eps: number) => {
-    const sums = tf.sum(m, axis, true);
-    return tf.div(m, eps === 0 ? sums : tf.add(sums, eps));
-  };
-  if (convention === 'paper') {
-    let m = tf.exp(tf.sub(logits, tf.max(logits, -2, true)));
-    for (let t = 0; t < iterations; t++) m = over(over(m, -2, 0), -1, 0);
-    return m;
+/**
+ * The same of stock operations, as one step of the tape with a gradient by hand: half as many operations as TF.js's own
+ * gradient of them. Every half-step's result is kept, and its sums; a gradient of the gradient walks the path once more.
+ */
+export function composedSinkhorn(logits: tf.Tensor, options: SinkhornOptions): tf.Tensor {
+  const whole = tf.customGrad((...args: (tf.Tensor | tf.GradSaveFunc)[]) => {
+    const [x, save] = args as [tf.Tensor, tf.GradSaveFunc];
+    const path = walkForward(x, options);
+    save([x, ...path]);
+    // Derived once more, it must be seen to depend on the logits.
+    const gradFunc = (dy: tf.Tensor, [again, ...kept]: tf.Tensor[]) =>
+      walkBack(dy, isTapeOn() ? walkForward(again, options) : kept, options);
+    return { value: mappingOf(path[path.length - 1], options), gradFunc };
+  });
+  return whole(logits);
+}
+
+/** Half-step k divides by the sums of columns, then of rows, in turn. */
+const axisOf = (k: number) => (k % 2 === 0 ? -2 : -1);
+
+/** @returns exp, or softmax, of the logits; then each half-step's sums and its result */
+function walkForward(logits: tf.Tensor, { iterations, convention, epsilon }: SinkhornOptions): tf.Tensor[] {
+  const paper = convention === 'paper';
+  const plus = (m: tf.Tensor) => (paper || epsilon === 0 ? m : tf.add(m, epsilon));
+  const start = paper ? tf.exp(tf.sub(logits, tf.max(logits, -2, true))) : tf.softmax(logits, -1);
+  const path = [start];
+  let m = plus(start);
+  for (let k = 0; k < 2 * iterations - (paper ? 0 : 1); k++) {
+    const sums = plus(tf.sum(m, axisOf(k), true));
+    m = tf.div(m, sums);
+    path.push(sums, m);
   }
-  let m = over(tf.add(tf.softmax(logits, -1), epsilon), -2, epsilon);
-  for (let t = 1; t < iterations; t++) m = over(over(m, -1, epsilon), -2, epsilon);
+  return path;
+}
+
+/** Of y = a / Σ a: da = (dy − Σ dy y) / Σ a. The first half-step has no gradient for the maxima that were taken off. */
+function walkBack(dy: tf.Tensor, [start, ...steps]: tf.Tensor[], options: SinkhornOptions): tf.Tensor {
+  const centred = (g: tf.Tensor, y: tf.Tensor, axis: number) => tf.sub(g, tf.sum(tf.mul(g, y), axis, true));
+  let g = mappingOf(dy, options);
+  for (let k = steps.length / 2 - 1; k >= 0; k--) g = tf.div(centred(g, steps[2 * k + 1], axisOf(k)), steps[2 * k]);
+  return tf.mul(start, options.convention === 'paper' ? g : centred(g, start, -1));
+}
+
+/** H_res from the last half-step's result, and back. */
+function mappingOf(m: tf.Tensor, { convention }: SinkhornOptions): tf.Tensor {
+  if (convention === 'paper') return m;
   const axes = m.shape.map((_, i) => i);
   return tf.transpose(m, [...axes.slice(0, -2), axes.length - 1, axes.length - 2]);
 }

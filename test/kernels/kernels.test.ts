@@ -57,6 +57,23 @@ onEveryBackend('kernels', (backend) => {
     },
   );
 
+  test.each(['paper', 'deepseek'] as const)(
+    'composed sinkhorn (%s): the gradient of its gradient is that of differences in float64',
+    async (convention) => {
+      const options = { iterations: 3, convention, epsilon: convention === 'deepseek' ? 1e-2 : 0 };
+      const [logits, weights] = [normal([5, 3, 3], 1), normal([5, 3, 3], 2)];
+      const gradient = tf.grad((x) => tf.sum(tf.mul(composedSinkhorn(x, options), weights)));
+      const second = await tf
+        .grad((x) => tf.sum(tf.square(gradient(x))))(logits)
+        .data();
+      const [values, dOut] = [Float64Array.from(await logits.data()), Float64Array.from(await weights.data())];
+      const squares = (k: number, by: number) =>
+        sinkhornGradient64(values.with(k, values[k] + by), dOut, 3, options).reduce((sum, g) => sum + g * g, 0);
+      const expected = values.map((_, k) => (squares(k, 1e-5) - squares(k, -1e-5)) / 2e-5);
+      expect(difference(second, expected)).toBeLessThan(400 * EPS);
+    },
+  );
+
   test('dense: x W and its gradients are those of matMul', async () => {
     const x = normal([3, 5, 8], 3);
     const w = normal([8, 6], 4) as tf.Tensor2D;

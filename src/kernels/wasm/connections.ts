@@ -6,22 +6,18 @@ import type { Attributes } from '../run.ts';
 import { SINKHORN, SINKHORN_GRADIENT } from '../sinkhorn.ts';
 import { READ_STREAMS, READ_STREAMS_GRADIENT, WRITE_STREAMS, WRITE_STREAMS_GRADIENT } from '../streams.ts';
 import { wasmKernel } from './kernel.ts';
+import { projectFloats, projectGradientFloats, sinkhornFloats, sinkhornGradientFloats } from './scratch.ts';
 
 const size = (shape: readonly number[]) => tf.util.sizeFromShape([...shape]);
-const upTo = (multiple: number, count: number) => Math.ceil(count / multiple) * multiple;
 
 const project = wasmKernel(PROJECT, ({ functions, inputs: [x, w], outputs: [p, s], shapes: [all, [k, m]], attributes, scratch }) => {
-  functions.project(x, w, p, s, size(all) / k, k, m, attributes['epsilon'] as number, scratch(k * upTo(8, m) + 32));
+  functions.project(x, w, p, s, size(all) / k, k, m, attributes['epsilon'] as number, scratch(projectFloats(k, m)));
 });
-
-/** BLOCK of assembly/projectGradient.ts. */
-const ROWS_PER_BLOCK = 64;
 
 const projectGradient = wasmKernel(PROJECT_GRADIENT, ({ functions, inputs, outputs, shapes: [all, [k, m]], scratch }) => {
   const [x, w, s, dp, ds, through] = inputs;
   const [dx, dw] = outputs;
-  const work = scratch((2 * upTo(16, k) + ROWS_PER_BLOCK) * (m + 1) + 16 * ROWS_PER_BLOCK);
-  functions.projectGradient(x, w, s, dp, ds, through, dx, dw, size(all) / k, k, m, work);
+  functions.projectGradient(x, w, s, dp, ds, through, dx, dw, size(all) / k, k, m, scratch(projectGradientFloats(k, m)), 0, 0, 1);
 });
 
 const manifoldMaps = wasmKernel(MANIFOLD_MAPS, ({ functions, inputs: [p, s, alpha, b], outputs, shapes, attributes }) => {
@@ -55,27 +51,25 @@ interface SinkhornCall {
   iterations: number;
   deepseek: boolean;
   epsilon: number;
-  halfSteps: number;
 }
 
 function sinkhornCall([shape]: number[][], attributes: Attributes): SinkhornCall {
   const n = shape.at(-1) as number;
   const iterations = attributes['iterations'] as number;
   const deepseek = attributes['deepseek'] as boolean;
-  const halfSteps = 2 * iterations - (deepseek ? 1 : 0);
-  return { tokens: size(shape) / (n * n), n, iterations, deepseek, epsilon: attributes['epsilon'] as number, halfSteps };
+  return { tokens: size(shape) / (n * n), n, iterations, deepseek, epsilon: attributes['epsilon'] as number };
 }
 
 const sinkhorn = wasmKernel(SINKHORN, ({ functions, inputs: [logits], outputs: [out], shapes, attributes, scratch }) => {
   const { tokens, n, iterations, deepseek, epsilon } = sinkhornCall(shapes, attributes);
-  functions.sinkhorn(logits, out, tokens, n, iterations, deepseek, epsilon, scratch(4 * (n * n + n)));
+  functions.sinkhorn(logits, out, tokens, n, iterations, deepseek, epsilon, scratch(sinkhornFloats(n)));
 });
 
 const sinkhornGradient = wasmKernel(
   SINKHORN_GRADIENT,
   ({ functions, inputs: [logits, dOut], outputs: [out], shapes, attributes, scratch }) => {
-    const { tokens, n, iterations, deepseek, epsilon, halfSteps } = sinkhornCall(shapes, attributes);
-    const work = scratch(4 * (2 * n * n + halfSteps * (n * n + n)));
+    const { tokens, n, iterations, deepseek, epsilon } = sinkhornCall(shapes, attributes);
+    const work = scratch(sinkhornGradientFloats(n, iterations, deepseek));
     functions.sinkhornGradient(logits, dOut, out, tokens, n, iterations, deepseek, epsilon, work);
   },
 );

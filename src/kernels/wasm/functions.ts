@@ -139,6 +139,9 @@ export interface Functions {
     k: number,
     m: number,
     scratch: Pointer,
+    pre: Pointer,
+    du: Pointer,
+    streams: number,
   ): void;
   sinkhorn(
     logits: Pointer,
@@ -162,6 +165,7 @@ export interface Functions {
     scratch: Pointer,
   ): void;
   dot(a: Pointer, b: Pointer, bytes: number): number;
+  streamDots(x: Pointer, du: Pointer, dPre: Pointer, tokens: number, n: number, channels: number): void;
   readStreams(pre: Pointer, x: Pointer, u: Pointer, tokens: number, n: number, channels: number): void;
   readStreamsGradient(
     pre: Pointer,

@@ -10,7 +10,7 @@ export { hyperMaps, hyperMapsGradient, manifoldMaps, manifoldMapsGradient } from
 export { project } from './project';
 export { projectGradient } from './projectGradient';
 export { sinkhorn, sinkhornGradient } from './sinkhorn';
-export { dot, readStreams, readStreamsGradient, writeStreams, writeStreamsGradient } from './streams';
+export { dot, readStreams, readStreamsGradient, streamDots, writeStreams, writeStreamsGradient } from './streams';
 export { adamW, squaredNorm, storeFloat } from './optimizer';
 export { reluGradient } from './relu';
 export { rmsNormalise, rmsNormaliseGradient } from './rmsNormalise';

@@ -12,6 +12,8 @@ const WIDTH: i32 = 16;
  * dx = dx̂ + dp Wᵀ − ds s³ x / K, dW = xᵀ dp.
  * @param x [R, K] @param w [K, M] @param s [R] @param dp [R, M] @param ds [R]
  * @param through dx̂ [R, K] @param dx [R, K] @param dw [K, M]
+ * With `pre` and `du`, those of K4 come to dx̂ too: pre_j du, for K made up of streams of a multiple of 16 each.
+ * @param pre [R, streams] @param du [R, K / streams]; 0 for none
  * @param scratch of (2 · (K rounded up to 16) + BLOCK) · (M + 1) + 16 · BLOCK floats
  */
 export function projectGradient(
@@ -27,7 +29,11 @@ export function projectGradient(
   k: i32,
   m: i32,
   scratch: usize,
+  pre: usize,
+  du: usize,
+  streams: i32,
 ): void {
+  const channels = k / streams;
   const strips = (k + WIDTH - 1) / WIDTH;
   const stripBytes = (<usize>WIDTH * (m + 1)) << 2;
   const sums = scratch + strips * stripBytes;
@@ -50,9 +56,12 @@ export function projectGradient(
       copyStrip(x + from, row, height, width, strip);
       for (let j = 0; j < m; j += 2) addOuter(strip, p, m, j, height, sums + i * stripBytes);
       const weights = scratch + i * stripBytes;
+      const stream = (i * WIDTH) / channels;
+      const share = pre + (<usize>(block * streams + stream) << 2);
+      const read = du == 0 ? du : du + (<usize>(block * channels + i * WIDTH - stream * channels) << 2);
       for (let r = 0; r < height; r += 2) {
         const next = r + 1 < height ? 1 : 0;
-        if (width == WIDTH) rowsGradient(strip, p, m, factors, weights, through + from, dx + from, row, r, next);
+        if (width == WIDTH) rowsGradient(strip, p, m, factors, weights, through + from, dx + from, row, r, next, share, streams, read, channels);
         else for (let l = r; l <= r + next; l++) rowGradientPart(strip, p, m, factors, weights, through + from, dx + from, row, l, width);
       }
     }
@@ -148,6 +157,10 @@ function rowsGradient(
   row: usize,
   r: i32,
   next: i32,
+  pre: usize,
+  streams: i32,
+  du: usize,
+  channels: i32,
 ): void {
   const x0 = strip + ((<usize>r * WIDTH) << 2);
   const x1 = x0 + ((<usize>next * WIDTH) << 2);
@@ -163,6 +176,20 @@ function rowsGradient(
   let b1 = f32x4.sub(v128.load(through + at1, 16), f32x4.mul(f1, v128.load(x1, 16)));
   let b2 = f32x4.sub(v128.load(through + at1, 32), f32x4.mul(f1, v128.load(x1, 32)));
   let b3 = f32x4.sub(v128.load(through + at1, 48), f32x4.mul(f1, v128.load(x1, 48)));
+  if (du != 0) {
+    const h0 = v128.load_splat<f32>(pre + (<usize>(r * streams) << 2));
+    const h1 = v128.load_splat<f32>(pre + (<usize>((r + next) * streams) << 2));
+    const u0 = du + (<usize>(r * channels) << 2);
+    const u1 = du + (<usize>((r + next) * channels) << 2);
+    a0 = f32x4.add(a0, f32x4.mul(h0, v128.load(u0)));
+    a1 = f32x4.add(a1, f32x4.mul(h0, v128.load(u0, 16)));
+    a2 = f32x4.add(a2, f32x4.mul(h0, v128.load(u0, 32)));
+    a3 = f32x4.add(a3, f32x4.mul(h0, v128.load(u0, 48)));
+    b0 = f32x4.add(b0, f32x4.mul(h1, v128.load(u1)));
+    b1 = f32x4.add(b1, f32x4.mul(h1, v128.load(u1, 16)));
+    b2 = f32x4.add(b2, f32x4.mul(h1, v128.load(u1, 32)));
+    b3 = f32x4.add(b3, f32x4.mul(h1, v128.load(u1, 48)));
+  }
   let p0 = p + ((<usize>r * m) << 2);
   const step = (<usize>next * m) << 2;
   const end = p0 + (<usize>m << 2);

@@ -58,6 +58,19 @@ export function readStreamsGradient(
   }
 }
 
+/** ∂L/∂H_pre alone. @param x [T, n, C] @param du [T, C] @param dPre [T, n] */
+export function streamDots(x: usize, du: usize, dPre: usize, tokens: i32, n: i32, channels: i32): void {
+  const row = <usize>channels << 2;
+  for (let t = 0; t < tokens; t++) {
+    for (let j = 0; j < n; j++) {
+      store<f32>(dPre, dot(du, x, row));
+      dPre += 4;
+      x += row;
+    }
+    du += row;
+  }
+}
+
 /** @param res [T, n, n] @param x [T, n, C] @param post [T, n] @param branch [T, C] @param out [T, n, C] */
 export function writeStreams(res: usize, x: usize, post: usize, branch: usize, out: usize, tokens: i32, n: i32, channels: i32): void {
   const row = <usize>channels << 2;
