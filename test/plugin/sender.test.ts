@@ -1,0 +1,111 @@
+import { createServer } from 'node:http';
+import * as tf from '@tensorflow/tfjs';
+import { type WatchOptions, watch } from 'gainwatch';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import type { RunDetail, StepAnswer } from '../../src/telemetry/api.ts';
+import { MEASURES } from '../../src/telemetry/catalogue.ts';
+import { temporaryFolder } from '../support/folders.ts';
+import { json, start } from '../support/service.ts';
+import { createTraining, lossesOf } from '../support/training.ts';
+
+const STEPS = 6;
+
+async function train(options: WatchOptions): Promise<{ losses: number[]; monitor: Awaited<ReturnType<typeof watch>> }> {
+  await tf.setBackend('wasm');
+  const training = createTraining('mhc');
+  const monitor = await watch(training.model, { run: 'sent', optimizer: training.optimizer, tokens: 16, log: () => {}, ...options });
+  const losses = lossesOf(training, STEPS, (run) => monitor.step(run));
+  training.dispose();
+  return { losses, monitor };
+}
+
+describe('watch(model, { url })', () => {
+  test('losses, measures, memory and outcome are those that a monitor in the process has', async () => {
+    const service = await start();
+    const answers: StepAnswer[] = [];
+    const losses: number[][] = [];
+    for (const options of [{ url: service.url }, { url: '', port: 0, runs: temporaryFolder() }]) {
+      const { losses: mine, monitor } = await train(options);
+      losses.push(mine);
+      expect(monitor.url).toBe(options.url || monitor.url);
+      const there = { ...service, url: monitor.url };
+      await expect.poll(async () => (await fetch(`${monitor.url}api/v1/runs/sent`)).status, { timeout: 10_000 }).toBe(200);
+      await expect.poll(async () => (await json<RunDetail>(there, 'api/v1/runs/sent')).lastStep, { timeout: 10_000 }).toBe(STEPS);
+      answers.push(await json<StepAnswer>(there, 'api/v1/runs/sent/steps/latest'));
+      await monitor.close();
+    }
+    expect(losses[0]).toEqual(losses[1]);
+    const [sent, own] = answers;
+    for (const { key } of MEASURES) expect(sent.measures[key], key).toEqual(own.measures[key]);
+    expect(sent.mapping).toEqual(own.mapping);
+    expect(sent.compositeGain).toBe(own.compositeGain);
+    expect(sent.memory?.connections.parameters).toEqual(own.memory?.connections.parameters);
+    expect(await json<RunDetail>(service, 'api/v1/runs/sent')).toMatchObject({ outcome: 'completed', live: false });
+  }, 30_000);
+
+  test('a monitor that comes late gets all steps; one that never comes costs the training nothing and is said', async () => {
+    const lines: string[] = [];
+    const { port } = await new Promise<{ port: number }>((resolve) => {
+      const holder = createServer().listen(0, '127.0.0.1', () => {
+        const address = holder.address() as { port: number };
+        holder.close(() => resolve(address));
+      });
+    });
+    const { monitor } = await train({ url: `http://127.0.0.1:${port}`, log: (line) => lines.push(line) });
+    await expect.poll(() => lines.join('\n'), { timeout: 5000 }).toContain('cannot be reached');
+    const service = await start({ port });
+    await expect
+      .poll(async () => (await json<RunDetail[]>(service, 'api/v1/runs')).map((run) => [run.run, run.lastStep]), { timeout: 15_000 })
+      .toEqual([['sent', STEPS]]);
+    await monitor.close();
+
+    await service.close();
+    const alone = await train({ url: `http://127.0.0.1:${port}`, log: (line) => lines.push(line) });
+    await alone.monitor.close();
+    expect(lines.join('\n')).toContain(`${STEPS} steps did not reach`);
+  }, 40_000);
+
+  test('warnings of the monitor come back with its answers', async () => {
+    const answer = (id: number[]) => {
+      const warning = {
+        run: 'sent',
+        rule: 'collapse',
+        severity: 'critical',
+        connection: 'a',
+        suspects: [],
+        step: 3,
+        time: 1,
+        measure: 'separation',
+        value: 0,
+      };
+      const rest = { threshold: 0, stepsLeft: null, interval: null, message: 'it collapses', runbook: '', active: true };
+      const open = { clearedStep: null, clearedTime: null, acknowledgedTime: null };
+      const warnings = id.map((one) => ({ id: one, ...warning, ...rest, ...open }));
+      return JSON.stringify({ accepted: 1, duplicates: 0, late: 0, composite_gain: 3.5, warnings });
+    };
+    let asked = 0;
+    const server = createServer((request, response) => {
+      request.resume().on('end', () => {
+        asked++;
+        response.setHeader('Content-Type', 'application/json').end(answer(asked === 1 ? [0] : []));
+      });
+    });
+    await new Promise<void>((resolve) => {
+      server.listen(0, '127.0.0.1', resolve);
+    });
+    onTestFinished(() => void server.close());
+    const told: string[] = [];
+    const url = `http://127.0.0.1:${(server.address() as { port: number }).port}`;
+    const { monitor } = await train({ url, onWarning: (warning) => void told.push(warning.message) });
+    await expect.poll(() => told, { timeout: 5000 }).toEqual(['it collapses']);
+    expect(monitor.compositeGain).toBe(3.5);
+    await monitor.close();
+    expect(monitor.warnings()).toMatchObject([{ id: 0, clearedTime: null }]);
+  }, 20_000);
+
+  test.each(['ftp://x', 'nowhere', 'http://x/?a=1'])('%s is refused', async (url) => {
+    const training = createTraining('hc');
+    await expect(watch(training.model, { url })).rejects.toThrow(/url \(GAINWATCH_URL\) must be an http or https address/);
+    training.dispose();
+  });
+});
