@@ -6,7 +6,7 @@ import { readSafetensors, writeSafetensors } from '../../plugin/ingest/safetenso
 import { compileSchemas, readDescription } from '../../plugin/ingest/schema.ts';
 import { encodeBatch, encodeStep } from '../../plugin/sender/encode.ts';
 import { MEASURES } from '../../src/telemetry/catalogue.ts';
-import { mutate } from '../support/mutate.ts';
+import { mutate } from '../bench/mutate.ts';
 import { testHeader, testSample } from '../support/samples.ts';
 import { json, start } from '../support/service.ts';
 import { bodyOf, send, sendJson, sendSteps } from '../support/wire.ts';

@@ -1,0 +1,143 @@
+/**
+ * Malformed requests by the hundred thousand: `npm run fuzz -- --requests 100000 [--seed N]`. A `gainwatch serve` of its own process gets valid
+ * bodies that were spoilt; each must be answered with 4xx and a reason, and memory must not grow. Prints what was answered.
+ */
+import { spawn } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { Agent, request } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { gzipSync } from 'node:zlib';
+import { encodeBatch, encodeStep } from '../../plugin/sender/encode.ts';
+import { seededRandom } from '../../src/model/random.ts';
+import type { RunHeader, StepSample } from '../../src/telemetry/sample.ts';
+import { mutate } from './mutate.ts';
+
+const { values } = parseArgs({ options: { requests: { type: 'string', default: '100000' }, seed: { type: 'string', default: '1' } } });
+const requests = Number(values.requests);
+const uniform = seededRandom(Number(values.seed));
+const random = (below: number) => Math.floor(uniform() * below);
+
+const folder = mkdtempSync(join(tmpdir(), 'gainwatch-fuzz-'));
+const cli = join(import.meta.dirname, '../../plugin/cli/gainwatch.js');
+const server = spawn(process.execPath, [cli, 'serve', '--runs', folder, '--port', '0'], { stdio: ['ignore', 'inherit', 'pipe'] });
+let ended: number | null = null;
+server.once('exit', (code) => {
+  ended = code ?? -1;
+});
+const port = await new Promise<number>((resolve) => {
+  server.stderr.on('data', (text: Buffer) => {
+    const found = /http:\/\/127\.0\.0\.1:(\d+)\//.exec(String(text));
+    if (found !== null) resolve(Number(found[1]));
+    else process.stderr.write(text);
+  });
+});
+const agent = new Agent({ keepAlive: true });
+
+function body(layers: number, streams: number, tokens: number): Buffer {
+  const connections = Array.from({ length: layers }, (_, l) => ({ name: `block${l}`, kind: 'hc' as const, convention: null }));
+  const header: RunHeader = { run: 'fuzzed', streams, tokens, connections };
+  const sample: StepSample = {
+    step: 1,
+    time: Date.now(),
+    stepSeconds: 0.1,
+    loss: 1,
+    gradientNorm: 1,
+    learningRate: 1e-3,
+    mappings: Float32Array.from({ length: layers * tokens * streams ** 2 }, uniform),
+    logits: null,
+    grams: null,
+    inputSquares: Float32Array.from({ length: layers * tokens }, uniform),
+    gradientGains: null,
+    logitGradients: null,
+    memory: null,
+    monitor: { overheadSeconds: 0, samplesDropped: 0, errors: 0 },
+  };
+  return encodeStep(header, 'a', sample);
+}
+const bodies = [body(4, 4, 8), body(1, 1, 1)];
+const json = Buffer.from(JSON.stringify({ step: 1, attempt: 'a', rank: 0, loss: 1, order: ['x', 'y'], measures: { forwardGain: [1, 2] } }));
+const state = Buffer.from(JSON.stringify({ state: 'open', streams: 4, order: ['x', 'y'], attempt: 'b', rank: 0, world_size: 2 }));
+
+interface Spoilt {
+  method: string;
+  path: string;
+  body: Buffer;
+  headers: Record<string, string>;
+}
+const STEP = 'application/vnd.gainwatch.step';
+const KINDS: readonly (() => Spoilt)[] = [
+  () => ({ method: 'POST', path: 'runs/fuzzed/steps', body: mutate(bodies[random(2)], random), headers: { 'Content-Type': STEP } }),
+  () => ({
+    method: 'POST',
+    path: 'runs/fuzzed/steps',
+    body: mutate(encodeBatch([bodies[0], mutate(bodies[1], random)]), random),
+    headers: { 'Content-Type': 'application/vnd.gainwatch.batch' },
+  }),
+  () => ({ method: 'POST', path: 'runs/fuzzed/steps', body: mutate(json, random), headers: { 'Content-Type': 'application/json' } }),
+  () => ({ method: 'PUT', path: 'runs/fuzzed', body: mutate(state, random), headers: {} }),
+  () => ({
+    method: 'POST',
+    path: 'runs/fuzzed/steps',
+    body: mutate(gzipSync(bodies[0], { level: 1 }), random),
+    headers: { 'Content-Type': STEP, 'Content-Encoding': 'gzip' },
+  }),
+  () => ({
+    method: 'POST',
+    path: `runs/${encodeURIComponent(String(mutate(Buffer.from('fuzzed'), random)))}/steps`,
+    body: json,
+    headers: {},
+  }),
+];
+
+function send({ method, path, body, headers }: Spoilt): Promise<{ status: number; text: string }> {
+  return new Promise((resolve, reject) => {
+    const outgoing = request({ agent, host: '127.0.0.1', port, method, path: `/api/v1/${path}`, headers }, (response) => {
+      let text = '';
+      response.on('data', (part: Buffer) => {
+        text += String(part);
+      });
+      response.on('end', () => resolve({ status: response.statusCode ?? 0, text }));
+    });
+    outgoing.on('error', reject).end(body);
+  });
+}
+
+const memory = () => Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${server.pid}/status`, 'utf8'))?.[1]) / 1024;
+const answers = new Map<number, number>();
+const wrong: string[] = [];
+const sizes: number[] = [];
+const WORKERS = 8;
+let done = 0;
+
+async function work(): Promise<void> {
+  while (done < requests) {
+    const number = done++;
+    const spoilt = KINDS[random(KINDS.length)]();
+    const { status, text } = await send(spoilt);
+    answers.set(status, (answers.get(status) ?? 0) + 1);
+    const reason = /"error":\{"field":"[^"].*"rule":"[^"]/s.test(text);
+    // What was spoilt may still be valid: 2xx. 503 says that its other rank is missing.
+    const fine = status === 200 || status === 503 || (status >= 400 && status < 500 && reason);
+    if (!fine && wrong.length < 20) wrong.push(`${spoilt.method} ${spoilt.path}: ${status} ${text.slice(0, 200)}`);
+    if (number % Math.ceil(requests / 20) === 0) {
+      sizes.push(memory());
+      process.stderr.write(`${number} of ${requests}, ${sizes.at(-1)?.toFixed(0)} MiB\n`);
+    }
+  }
+}
+
+try {
+  await Promise.all(Array.from({ length: WORKERS }, work));
+  for (const [status, count] of [...answers].sort(([a], [b]) => a - b)) process.stdout.write(`${status}: ${count}\n`);
+  process.stdout.write(
+    `MiB after the first twentieth, in the middle, at the end: ${[1, 10, 19].map((i) => sizes[i]?.toFixed(0)).join(', ')}\n`,
+  );
+  for (const line of wrong) process.stdout.write(`wrong: ${line}\n`);
+  if (wrong.length > 0 || ended !== null) process.exitCode = 1;
+} finally {
+  server.kill('SIGTERM');
+  agent.destroy();
+  rmSync(folder, { recursive: true, force: true });
+}
