@@ -2,6 +2,7 @@
 import * as tf from '@tensorflow/tfjs';
 import { accelerate } from '../../src/kernels/accelerate.ts';
 import { hostKernel } from '../../src/kernels/host.ts';
+import { OPEN_MANIFOLD } from '../../src/kernels/openManifold.ts';
 import { replaceKernel } from '../../src/kernels/replace.ts';
 import { SINKHORN } from '../../src/kernels/sinkhorn.ts';
 
@@ -51,5 +52,7 @@ export function useHalfSinkhorn(): void {
       out.set(halfSinkhorn(logits, shape.at(-1) as number, attributes['iterations'] as number));
     });
     replaceKernel(tf, kernel);
+    // It has the exact one within.
+    if (tf.getKernel(OPEN_MANIFOLD.name, backend) != null) tf.unregisterKernel(OPEN_MANIFOLD.name, backend);
   }
 }

@@ -165,7 +165,7 @@ test('a recording of schema version 2 is read as it is, and brought up when some
   };
   // As version 2 wrote it: what became of a warning stood beside it too.
   older(`UPDATE warnings SET warning = json_set(warning, '$.active', json('true'), '$.clearedStep', NULL, '$.clearedTime', NULL);
-    ALTER TABLE warnings DROP COLUMN acknowledged_time; PRAGMA user_version = 2;`);
+    ALTER TABLE attempts DROP COLUMN source; ALTER TABLE warnings DROP COLUMN acknowledged_time; PRAGMA user_version = 2;`);
   const before = await asked(service);
   expect(before.map((w) => [w.id, w.clearedStep, w.active, w.acknowledgedTime])).toEqual([
     [0, 31, false, null],
@@ -173,12 +173,12 @@ test('a recording of schema version 2 is read as it is, and brought up when some
   ]);
   expect(older('')).toBe(2);
   expect((await acknowledge(service, 1)).body).toEqual({ ...before[1], acknowledgedTime: 1000 });
-  expect(older('')).toBe(3);
+  expect(older('')).toBe(4);
   expect((await asked(service)).map((w) => w.acknowledgedTime)).toEqual([null, 1000]);
-  older('ALTER TABLE warnings DROP COLUMN acknowledged_time; PRAGMA user_version = 2;');
+  older('ALTER TABLE attempts DROP COLUMN source; ALTER TABLE warnings DROP COLUMN acknowledged_time; PRAGMA user_version = 2;');
   const again = openRun(service.pipeline, header);
   expect(again.recording).not.toBeNull();
   expect((await asked(service)).map((w) => w.acknowledgedTime)).toEqual([null, null]);
   closeRun(service.pipeline, again, 'completed');
-  expect(older('')).toBe(3);
+  expect(older('')).toBe(4);
 });

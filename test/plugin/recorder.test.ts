@@ -197,7 +197,7 @@ test('the summary counts warnings that hold and are more than information', () =
   };
   expect(count()).toBe(2);
   const db = new Database(recording.path);
-  db.exec('ALTER TABLE warnings DROP COLUMN acknowledged_time; PRAGMA user_version = 2;');
+  db.exec('ALTER TABLE attempts DROP COLUMN source; ALTER TABLE warnings DROP COLUMN acknowledged_time; PRAGMA user_version = 2;');
   expect(count()).toBe(2);
   db.exec('DROP TABLE warnings; DROP TABLE detectors; PRAGMA user_version = 1;');
   db.close();

@@ -83,8 +83,12 @@ describe('an uploaded recording', () => {
       return text;
     });
     await new Promise((resolve) => setTimeout(resolve, 100));
-    const older = recording({ sql: 'DROP TABLE warnings; DROP TABLE detectors; PRAGMA user_version = 1;' });
-    const v2 = recording({ sql: 'ALTER TABLE warnings DROP COLUMN acknowledged_time; PRAGMA user_version = 2;' });
+    const older = recording({
+      sql: 'ALTER TABLE attempts DROP COLUMN source; DROP TABLE warnings; DROP TABLE detectors; PRAGMA user_version = 1;',
+    });
+    const v2 = recording({
+      sql: 'ALTER TABLE attempts DROP COLUMN source; ALTER TABLE warnings DROP COLUMN acknowledged_time; PRAGMA user_version = 2;',
+    });
     const names: unknown[] = [];
     for (const body of [older, v2, older]) names.push((await upload(service, body)).body.run);
     expect(names).toEqual(['hc', 'hc-2', 'hc-3']);

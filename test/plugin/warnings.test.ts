@@ -256,7 +256,7 @@ test('a recording of schema version 1 with fewer measures is read as it is, and 
   db.prepare('UPDATE attempts SET measures = ?').run(kept);
   db.exec(`UPDATE steps SET measures = substr(measures, ${cut});
     UPDATE buckets SET measures_min = substr(measures_min, ${cut}), measures_max = substr(measures_max, ${cut});
-    DROP TABLE warnings; DROP TABLE detectors; PRAGMA user_version = 1;`);
+    ALTER TABLE attempts DROP COLUMN source; DROP TABLE warnings; DROP TABLE detectors; PRAGMA user_version = 1;`);
   db.close();
 
   const recorder = pipeline.recorder!;
