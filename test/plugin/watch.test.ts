@@ -8,6 +8,7 @@ import { Worker } from 'node:worker_threads';
 import * as tf from '@tensorflow/tfjs';
 import { type Monitor, type WatchOptions, watch } from 'gainwatch';
 import { HyperConnection } from 'gainwatch/connections';
+import { accelerate } from 'gainwatch/kernels';
 import { crossEntropy } from 'gainwatch/model';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { recordingPath } from '../../plugin/recorder/directory.ts';
@@ -300,7 +301,8 @@ describe('faults leave the training as it is', () => {
   });
 
   test('a worker that stops answering: the queue is bounded, nothing waits, close() comes back', async () => {
-    await tf.setBackend('cpu');
+    await tf.setBackend('wasm');
+    onTestFinished(accelerate(tf)); // many steps, before a commit of the worker gives up waiting
     const steps = 200;
     const plain = createTraining('hc', 1);
     const losses = lossesOf(plain, steps);
