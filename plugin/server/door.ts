@@ -25,7 +25,9 @@ export const isToken = (text: string): boolean => /^[\x21-\x7e]{8,}$/.test(text)
 export function checkDoor({ host, token, allowHost, basePath }: Door): void {
   if (token !== null && !isToken(token)) throw new Error(`token (--token, GAINWATCH_TOKEN) must be ${TOKEN_RULE}`);
   if (!isLoopback(host) && token === null) {
-    throw new Error(`host ${host} can be reached from other machines: give a token (--token, --token-file, GAINWATCH_TOKEN) or stay on 127.0.0.1`);
+    throw new Error(
+      `host ${host} can be reached from other machines: give a token (--token, --token-file, GAINWATCH_TOKEN) or stay on 127.0.0.1`,
+    );
   }
   if (allowHost.includes('*') && token === null) throw new Error("allow-host '*' needs a token (--token, --token-file, GAINWATCH_TOKEN)");
   if (basePath !== '' && !/^(\/[\w.~-]+)+$/.test(basePath)) {
