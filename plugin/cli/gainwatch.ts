@@ -8,7 +8,7 @@ import { BACKENDS, type BackendName, loadBackend, startBackend } from './backend
 import type { DemoOptions } from './demo.ts';
 import { exportCsv } from './export.ts';
 import { notify } from './notify.ts';
-import { notifyFlag, positive, runsFlag, type ServerFlags, serverFlags, wholeNumber } from './options.ts';
+import { notifyFlag, positive, runsFlag, type ServerFlags, serverFlags, tokenOf, wholeNumber } from './options.ts';
 import { type ReplayFlags, replay, serve } from './serve.ts';
 
 const program = new Command('gainwatch')
@@ -88,7 +88,8 @@ withServer(
   }
   await (kernels === 'fused' ? loadBackend(backend, storage) : startBackend(backend));
   const { demo } = await import('./demo.ts');
-  const { host, token, allowHost, basePath, notify = [], port } = flags;
+  const token = tokenOf(flags);
+  const { host, allowHost, basePath, notify = [], port } = flags;
   const options: DemoOptions = {
     steps: flags.steps ?? (flags.long ? 3000 : 240),
     depth: flags.depth ?? (flags.long ? 16 : 12),
@@ -108,7 +109,7 @@ withServer(
       allowHost,
       basePath,
       notify,
-      ...(token === undefined ? {} : { token }),
+      ...(token === null ? {} : { token }),
       ...(port === undefined ? {} : { port }),
     },
     runs: flags.runs,
@@ -117,7 +118,12 @@ withServer(
 });
 
 withServer(
-  program.command('serve').description('Dashboard, /metrics and the HTTP interface over a folder of recordings.').addOption(runsFlag()),
+  program
+    .command('serve')
+    .description('Dashboard, /metrics and the HTTP interface over a folder of recordings and the runs that are sent to it.')
+    .option('--rank-label', 'metrics of each data-parallel rank too: more series', false)
+    .addOption(notifyFlag().env('GAINWATCH_NOTIFY'))
+    .addOption(runsFlag()),
 ).action((flags: ServerFlags & { runs: string }) => serve(flags));
 
 withServer(

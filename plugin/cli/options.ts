@@ -1,5 +1,7 @@
 /** Options that several commands share, and how their values are read. */
+import { readFileSync } from 'node:fs';
 import { InvalidArgumentError, Option } from 'commander';
+import { isToken, TOKEN_RULE } from '../server/door.ts';
 import { DEFAULT_PORT } from '../server/listen.ts';
 import type { ServiceOptions } from '../service.ts';
 import { numberOf, wholeNumberRule } from '../wholeNumber.ts';
@@ -25,10 +27,12 @@ export interface ServerFlags {
   port?: number;
   host: string;
   token?: string;
+  tokenFile?: string;
   allowHost: string[];
   basePath: string;
   /** Where the command raises warnings. */
   notify?: string[];
+  rankLabel?: boolean;
 }
 
 /** Fresh objects for each command: commander keeps state in them. */
@@ -38,6 +42,7 @@ export const serverFlags = (): Option[] => [
     .argParser(wholeNumber(0, 65535)),
   new Option('--host <address>', 'address to listen on; others than loopback need a token').default('127.0.0.1'),
   new Option('--token <token>', 'asked of everyone who connects: as Bearer, or once in the browser as /?token=…').env('GAINWATCH_TOKEN'),
+  new Option('--token-file <file>', 'file with the token, instead of --token').env('GAINWATCH_TOKEN_FILE'),
   new Option('--allow-host <name>', "further name in the Host header, repeatable; '*' for all (needs a token)")
     .argParser(collect)
     .default([], 'none'),
@@ -49,7 +54,23 @@ export const notifyFlag = (): Option =>
     .argParser(collect)
     .default([], 'none');
 
-export const runsFlag = (): Option => new Option('--runs <folder>', 'folder of the recordings').default('gainwatch-runs');
+export const runsFlag = (): Option =>
+  new Option('--runs <folder>', 'folder of the recordings, created where it is missing').default('gainwatch-runs');
+
+/** @throws Error where two tokens are given, or the file has none */
+export function tokenOf({ token, tokenFile }: Pick<ServerFlags, 'token' | 'tokenFile'>): string | null {
+  if (tokenFile === undefined) return token ?? null;
+  const options = '(--token-file, GAINWATCH_TOKEN_FILE)';
+  if (token !== undefined) throw new Error(`token-file ${options} and token (--token, GAINWATCH_TOKEN) are both given: give one`);
+  let text: string;
+  try {
+    text = readFileSync(tokenFile, 'utf8').trim();
+  } catch (error) {
+    throw new Error(`token-file ${tokenFile} cannot be read ${options}: ${(error as Error).message}`);
+  }
+  if (!isToken(text)) throw new Error(`token-file ${tokenFile} ${options} must hold ${TOKEN_RULE}`);
+  return text;
+}
 
 export function serviceOptions(flags: ServerFlags, directory: string): ServiceOptions {
   return {
@@ -57,10 +78,11 @@ export function serviceOptions(flags: ServerFlags, directory: string): ServiceOp
     host: flags.host,
     port: flags.port ?? DEFAULT_PORT,
     portGiven: flags.port !== undefined,
-    token: flags.token ?? null,
+    token: tokenOf(flags),
     allowHost: flags.allowHost,
     basePath: flags.basePath,
     notify: flags.notify ?? [],
+    rankLabel: flags.rankLabel ?? false,
     now: Date.now,
     onProblem: (message) => process.stderr.write(`gainwatch: ${message}\n`),
   };

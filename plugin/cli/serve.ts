@@ -1,5 +1,5 @@
-/** `gainwatch serve` and `gainwatch replay`: the service in this process, over recordings. Loads no TF.js. */
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+/** `gainwatch serve` and `gainwatch replay`: the service in this process, over recordings and runs that are sent. Loads no TF.js. */
+import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -19,10 +19,16 @@ function stopped(): Promise<void> {
 }
 
 export async function serve(flags: ServerFlags & { runs: string }): Promise<void> {
-  if (!existsSync(flags.runs)) throw new Error(`runs: the folder ${flags.runs} does not exist (--runs)`);
-  const service = await startService(serviceOptions(flags, flags.runs));
+  const options = serviceOptions(flags, flags.runs);
+  const fresh = !existsSync(flags.runs);
+  try {
+    mkdirSync(flags.runs, { recursive: true });
+  } catch (error) {
+    throw new Error(`runs: the folder ${flags.runs} cannot be created (--runs): ${(error as Error).message}`);
+  }
+  const service = await startService(options);
   if (service.note !== null) say(service.note);
-  say(`Dashboard  ${service.url}\nMetrics    ${service.url}metrics\nRecordings ${flags.runs}`);
+  say(`Dashboard  ${service.url}\nMetrics    ${service.url}metrics\nRecordings ${flags.runs}${fresh ? ' (new)' : ''}`);
   await stopped();
   await service.close();
 }

@@ -18,15 +18,18 @@ export interface Door {
 
 const isLoopback = (host: string): boolean => host === 'localhost' || host === '::1' || /^127\./.test(host);
 
+export const TOKEN_RULE = 'at least 8 printable characters without spaces';
+export const isToken = (text: string): boolean => /^[\x21-\x7e]{8,}$/.test(text);
+
 /** @throws Error naming the option, the rule and the value */
 export function checkDoor({ host, token, allowHost, basePath }: Door): void {
-  if (token !== null && !/^[\x21-\x7e]{8,}$/.test(token)) {
-    throw new Error('token (--token, GAINWATCH_TOKEN) must be at least 8 printable characters without spaces');
-  }
+  if (token !== null && !isToken(token)) throw new Error(`token (--token, GAINWATCH_TOKEN) must be ${TOKEN_RULE}`);
   if (!isLoopback(host) && token === null) {
-    throw new Error(`host ${host} can be reached from other machines: give a token (--token, GAINWATCH_TOKEN) or stay on 127.0.0.1`);
+    throw new Error(
+      `host ${host} can be reached from other machines: give a token (--token, --token-file, GAINWATCH_TOKEN) or stay on 127.0.0.1`,
+    );
   }
-  if (allowHost.includes('*') && token === null) throw new Error("allow-host '*' needs a token (--token, GAINWATCH_TOKEN)");
+  if (allowHost.includes('*') && token === null) throw new Error("allow-host '*' needs a token (--token, --token-file, GAINWATCH_TOKEN)");
   if (basePath !== '' && !/^(\/[\w.~-]+)+$/.test(basePath)) {
     throw new Error(`base-path must look like /gainwatch, without a slash at its end, got ${basePath}`);
   }

@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs';
+import { existsSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
@@ -110,7 +110,13 @@ describe('demo', () => {
     [['demo', '--backend', 'cuda'], /Allowed choices are wasm, cpu, webgpu, tensorflow/],
     [['demo', '--text', '/no/such'], /text \/no\/such does not exist/],
     [['demo', '--host', '0.0.0.0', '--port', '0'], /give a token/],
-    [['serve', '--runs', '/no/such'], /the folder \/no\/such does not exist/],
+    [['serve', '--runs', '/dev/null/runs'], /the folder \/dev\/null\/runs cannot be created \(--runs\)/],
+    [['serve', '--runs', '/dev/null'], /the folder \/dev\/null cannot be created \(--runs\)/],
+    [['serve', '--host', '0.0.0.0', '--port', '0'], /give a token \(--token, --token-file, GAINWATCH_TOKEN\)/],
+    [['serve', '--token-file', '/no/such'], /token-file \/no\/such cannot be read \(--token-file, GAINWATCH_TOKEN_FILE\): ENOENT/],
+    [['serve', '--token-file', '/dev/null'], /token-file \/dev\/null \(.*\) must hold at least 8 printable characters/],
+    [['serve', '--token-file', '/no/such', '--token', '12345678'], /token-file .* and token .* are both given: give one/],
+    [['serve', '--notify', 'ftp://example.org'], /must be an http or https address/],
     [['replay', '/no/such'], /\/no\/such cannot be opened/],
     [['export', '/no/such'], /\/no\/such cannot be opened/],
     [['notify', 'ftp://example.org'], /must be an http or https address/],
@@ -160,6 +166,57 @@ test('notify tries again, tells what came of each address, and fails where one f
   expect(code).toBe(1);
   expect(asked.sort()).toEqual(['/gone', '/late', '/late']);
   expect((await runCommand(['notify', `${url}/late`])).code).toBe(0);
+});
+
+describe('serve', () => {
+  const post = (url: string, run: string, step: object, token?: string) =>
+    fetch(`${url}api/v1/runs/${run}/steps`, {
+      method: 'POST',
+      headers: { 'Content-Type': 'application/json', ...(token === undefined ? {} : { Authorization: `Bearer ${token}` }) },
+      body: JSON.stringify({ step: 1, order: ['block0'], ...step }),
+    });
+
+  test('begins with a folder that is not there yet, and asks for the token of a file', async () => {
+    const folder = temporaryFolder();
+    const runs = join(folder, 'deep', 'runs');
+    const file = join(folder, 'token');
+    writeFileSync(file, 'of-a-file-1\n');
+    const args = ['serve', '--runs', runs, '--port', '0', '--host', '0.0.0.0', '--token-file', file];
+    const serve = await startCommand(args);
+    onTestFinished(() => void serve.stop());
+    expect(serve.stderr()).toContain(`Recordings ${runs} (new)`);
+    const step = { measures: { compositeForwardGain: [1.5] } };
+    expect((await post(serve.url, 'a', step)).status).toBe(401);
+    expect((await post(serve.url, 'a', step, 'of-a-file-1')).status).toBe(200);
+    expect(existsSync(join(runs, 'a.sqlite'))).toBe(true);
+    expect((await fetch(`${serve.url}healthz`)).status).toBe(200);
+    await serve.stop();
+    const again = await startCommand(args);
+    onTestFinished(() => void again.stop());
+    expect(again.stderr()).not.toContain('(new)');
+  });
+
+  test('--rank-label shows each rank, --notify posts the warnings of runs that are sent', async () => {
+    const notices: string[] = [];
+    const receiver = createServer(async (request, response) => {
+      for await (const part of request) notices.push(String(part));
+      response.end();
+    }).listen(0, '127.0.0.1');
+    await new Promise((resolve) => receiver.once('listening', resolve));
+    onTestFinished(() => void receiver.close());
+    const address = `http://127.0.0.1:${(receiver.address() as { port: number }).port}/`;
+    const serve = await startCommand(['serve', '--runs', temporaryFolder(), '--port', '0', '--rank-label', '--notify', address]);
+    onTestFinished(() => void serve.stop());
+    const gains = { compositeForwardGain: ['NaN'], compositeBackwardGain: [1], forwardGain: [1], backwardGain: [1] };
+    const answers = await Promise.all(
+      [0, 1].map((rank) => post(serve.url, 'dp', { rank, world_size: 2, loss: 2 + rank, composite_gain: 'NaN', measures: gains })),
+    );
+    expect(answers.map(({ status }) => status)).toEqual([200, 200]);
+    const metrics = await (await fetch(`${serve.url}metrics`)).text();
+    expect(metrics).toContain('mhc_rank_training_loss{run="dp",rank="0"} 2');
+    expect(metrics).toContain('mhc_rank_training_loss{run="dp",rank="1"} 3');
+    await expect.poll(() => notices.join('')).toContain('"run":"dp"');
+  });
 });
 
 describe('a recording afterwards', () => {

@@ -33,16 +33,19 @@ export interface Prometheus {
  * @param target address of a dashboard; @param alertmanager host and port
  */
 export async function startPrometheus(program: string, folder: string, target: string, alertmanager?: string): Promise<Prometheus> {
-  const port = await freePort();
-  const config = join(folder, 'prometheus.yml');
   const alerting = alertmanager === undefined ? '' : `alerting: {alertmanagers: [{static_configs: [{targets: ['${alertmanager}']}]}]}\n`;
-  writeFileSync(
-    config,
-    `global: {scrape_interval: 1s, evaluation_interval: 1s}
+  const config = `global: {scrape_interval: 1s, evaluation_interval: 1s}
 rule_files: [${RULES}]
 ${alerting}scrape_configs: [{job_name: gainwatch, static_configs: [{targets: ['${new URL(target).host}']}]}]
-`,
-  );
+`;
+  return runPrometheus(program, folder, config);
+}
+
+/** With a configuration of one's own. */
+export async function runPrometheus(program: string, folder: string, text: string): Promise<Prometheus> {
+  const port = await freePort();
+  const config = join(folder, 'prometheus.yml');
+  writeFileSync(config, text);
   start(program, [
     `--config.file=${config}`,
     `--storage.tsdb.path=${join(folder, 'tsdb')}`,
