@@ -1027,7 +1027,7 @@ class _Sender(threading.Thread):
         except (ValueError, AttributeError):
             return
         for w in warnings:
-            key = (w.get("rule"), w.get("connection"))
+            key = (w.get("rule"), w.get("connection"), w.get("severity"))  # one that grows worse is said again
             self._say(key, f"{w.get('severity')} {w.get('rule')} at step {w.get('step')}, {w.get('connection') or 'the run'}: {w.get('message')}")
 
     def _say(self, key: Any, what: str) -> None:
