@@ -42,7 +42,7 @@ export interface TrainingOptions {
 }
 
 export function startTraining(python: string, args: readonly string[], { version = NEWEST, ranks = 1 }: TrainingOptions = {}): Training {
-  const torchrun = ['-m', 'torch.distributed.run', '--standalone', '--nproc-per-node', String(ranks)];
+  const torchrun = ['-m', 'torch.distributed.run', '--standalone', '--nproc-per-node', String(ranks), '--']; // else it takes --run for its --run-path
   const env = { ...process.env, PYTHONPATH: join(packagesOf(python), version), OMP_NUM_THREADS: '1', PYTHONUNBUFFERED: '1' };
   const child = spawn(python, [...(ranks > 1 ? torchrun : []), join(FOLDER, 'train.py'), ...args], { env });
   let said = '';
