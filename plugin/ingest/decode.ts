@@ -114,7 +114,8 @@ function decodeBody(schemas: Schemas, body: Buffer, now: number): Part {
   const matrix = [layers, tokens, n, n];
   const known = new Set(['@logits', '@grams', '@inputSquares', '@gradientGains', '@logitGradients', '@memory', ...step.order]);
   for (const name of tensors.keys()) {
-    if (!known.has(name)) throw new FieldError(name, 'must be one of order, or begin with @ and be known here', null);
+    if (!known.has(name))
+      throw new FieldError(name === '' ? 'a tensor without a name' : name, 'must be one of order, or begin with @ and be known here', null);
   }
   const extra = (name: string, shape: number[]): Float32Array | null => {
     const tensor = tensors.get(name);

@@ -1,26 +1,13 @@
-/**
- * Σ x² over any number of tensors as one scalar: for gradient norms. One kernel on cpu and wasm, composed elsewhere. No gradient.
- */
+/** Σ x² over any number of tensors as one scalar: for gradient norms. One kernel on cpu and wasm, composed elsewhere. No gradient. */
 import * as tf from '@tensorflow/tfjs';
-import { hostValues } from './host.ts';
 import { hasKernel, type Operation, runKernel } from './run.ts';
 
 export const SQUARED_NORM: Operation = { name: 'GainwatchSquaredNorm', shapes: () => [[]] };
 
-/** What was asked last, where values can be had at once: a monitor and the optimizer's clipping ask the same. */
-let last: { of: readonly tf.DataId[]; sum: number } | null = null;
-
 /** Σ over all tensors of the squares of their elements; a scalar. Summed in float64 where there is a kernel. */
 export function squaredNorm(tensors: readonly tf.Tensor[]): tf.Scalar {
   if (tensors.length === 0) return tf.scalar(0);
-  if (hasKernel(SQUARED_NORM)) {
-    const of = tensors.map(({ dataId }) => dataId); // the values of one never change
-    if (last?.of.length === of.length && of.every((dataId, i) => dataId === last?.of[i])) return tf.scalar(last.sum);
-    const norm = runKernel(SQUARED_NORM, tensors)[0] as tf.Scalar;
-    const values = hostValues(norm);
-    last = values === null ? null : { of, sum: values[0] };
-    return norm;
-  }
+  if (hasKernel(SQUARED_NORM)) return runKernel(SQUARED_NORM, tensors)[0] as tf.Scalar;
   // Not addN: on webgpu it binds all its inputs at once, and a device has few bindings.
   return tf.tidy(() => tf.sum(tf.concat(tensors.map((t) => tf.sum(tf.square(t)).reshape([1])))) as tf.Scalar);
 }
