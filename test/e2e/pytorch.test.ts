@@ -89,8 +89,8 @@ describe.skipIf(python === null)('PyTorch', () => {
     const said = await train(monitor, 'hc', ['--kind', 'hc', ...hot]);
     const warnings = await ask<WarningAnswer[]>(monitor, 'hc', '/warnings');
     expect(warnings.filter(({ rule }) => rule === 'gain-forecast').map(({ severity }) => severity)).toContain('critical');
-    expect(said).toMatch(/^warning gain-forecast at step \d+, layers\.\d: The composite gain of run hc is/m);
-    expect(said).toMatch(/^critical gain-forecast at step \d+, layers\.\d: The composite gain of run hc is/m);
+    expect(said).toMatch(/^warning gain-forecast at step \d+, layers\.\d+: The composite gain of run hc is/m);
+    expect(said).toMatch(/^critical gain-forecast at step \d+, layers\.\d+: The composite gain of run hc is/m);
 
     await train(monitor, 'mhc', ['--kind', 'mhc', ...hot]);
     const others = await ask<WarningAnswer[]>(monitor, 'mhc', '/warnings');
