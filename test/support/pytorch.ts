@@ -7,6 +7,8 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const FOLDER = fileURLToPath(new URL('../e2e/pytorch/', import.meta.url));
+/** What is learnt: a text that stays as it is, so that the trainings do. */
+const TEXT = fileURLToPath(new URL('../fixtures/mhc.json', import.meta.url));
 /** Versions of lucidrains' package that mix the streams: the first, and the newest that was tried. */
 export const FIRST = '0.3.12';
 export const NEWEST = '0.4.11';
@@ -44,7 +46,7 @@ export interface TrainingOptions {
 export function startTraining(python: string, args: readonly string[], { version = NEWEST, ranks = 1 }: TrainingOptions = {}): Training {
   const torchrun = ['-m', 'torch.distributed.run', '--standalone', '--nproc-per-node', String(ranks), '--']; // else it takes --run for its --run-path
   const env = { ...process.env, PYTHONPATH: join(packagesOf(python), version), OMP_NUM_THREADS: '1', PYTHONUNBUFFERED: '1' };
-  const child = spawn(python, [...(ranks > 1 ? torchrun : []), join(FOLDER, 'train.py'), ...args], { env });
+  const child = spawn(python, [...(ranks > 1 ? torchrun : []), join(FOLDER, 'train.py'), '--text', TEXT, ...args], { env });
   let said = '';
   for (const stream of [child.stdout, child.stderr]) {
     stream.on('data', (data: Buffer) => {
