@@ -185,6 +185,7 @@ class _Facts:
     """What holds for many steps of the same connections, made once."""
 
     def __init__(self, connections: list[_Connection]) -> None:
+        self.connections, self.looked = connections, False
         self.order = [c.name for c in connections]
         self.comb = [c.orientation == "comb" for c in connections]
         lists = {"order": self.order, "kinds": [c.kind for c in connections], "conventions": [c.convention for c in connections]}
@@ -193,6 +194,14 @@ class _Facts:
         self.memory = struct.pack(f"<{5 * len(parameters)}f", *parameters, *[math.nan] * (4 * len(parameters)))
         self._shapes: Any = None
         self._tensors = ""
+
+    def look(self, mappings: list) -> None:
+        """A block written as DeepSeek's need not have its Sinkhorn: what has entries below 0 is no mHC."""
+        self.looked = True
+        for connection, mapping in zip(self.connections, mappings):
+            if connection.kind == "mhc" and bool((mapping < -1e-3).any()):
+                connection.kind = "hc"
+        self.metadata["kinds"] = json.dumps([c.kind for c in self.connections], separators=(",", ":"))
 
     def tensors(self, shapes: list) -> str:
         """The header's entries, without the braces."""
@@ -890,6 +899,10 @@ class _Sender(threading.Thread):
         late = flat[flat.numel() - len(record["late"]) :].tolist()
         flat = flat[: flat.numel() - len(late)]
         check = self.check
+        if not facts.looked:
+            facts.look(self._as_h(flat, shapes, facts))
+            if self._opening is not None and self._opening["order"] == facts.order:
+                self._opening["kinds"] = json.loads(facts.metadata["kinds"])
         if record["streams"] is not None:
             check.look(self._as_h(flat, shapes, facts), [x if x is None else x.cpu() for x in record["streams"]], record["step"])
         if len({*shapes}) == 1 and len({*facts.comb}) == 1:  # as one
@@ -1027,7 +1040,7 @@ class _Sender(threading.Thread):
         except (ValueError, AttributeError):
             return
         for w in warnings:
-            key = (w.get("rule"), w.get("connection"))
+            key = (w.get("rule"), w.get("connection"), w.get("severity"))  # one that grows worse is said again
             self._say(key, f"{w.get('severity')} {w.get('rule')} at step {w.get('step')}, {w.get('connection') or 'the run'}: {w.get('message')}")
 
     def _say(self, key: Any, what: str) -> None:
