@@ -13,3 +13,15 @@ export class FieldError extends RangeError {
     this.status = status;
   }
 }
+
+const LONGEST = 200;
+/** Of a text that somebody sent, what an answer repeats. */
+export const short = (text: string): string => (text.length > LONGEST ? `${text.slice(0, LONGEST)}…` : text);
+
+/** As an answer may repeat it: no book in a refusal. */
+export function shown(value: unknown): unknown {
+  if (value === undefined) return null;
+  if (typeof value === 'string') return short(value);
+  if (typeof value !== 'object' || value === null) return value;
+  return Array.isArray(value) ? `a list of ${value.length}` : 'an object';
+}

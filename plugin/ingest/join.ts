@@ -4,7 +4,7 @@
  */
 import { takeReport } from '../pipeline.ts';
 import { combine } from './combine.ts';
-import type { Part } from './decode.ts';
+import type { Part } from './part.ts';
 import { type Ingest, type IngestRun, type Pending, stagesOf } from './run.ts';
 
 /** How long a rank is waited for, ms, and so at the start, when not all have been heard of. */

@@ -2,7 +2,7 @@
 import type { Outcome, StepReport } from '../../src/telemetry/report.ts';
 import type { ConnectionInfo } from '../../src/telemetry/sample.ts';
 import type { LiveRun, Pipeline } from '../pipeline.ts';
-import type { Part } from './decode.ts';
+import type { Part } from './part.ts';
 
 export interface Limits {
   /** Runs that go on or linger. */

@@ -2,8 +2,7 @@
  * The safetensors format: a length, a JSON header, the bytes of the tensors. Read with every length checked before it is believed;
  * written in float32. Knows nothing of steps.
  */
-import { FieldError } from '../fieldError.ts';
-import { shown } from './schema.ts';
+import { FieldError, shown } from '../fieldError.ts';
 
 export interface WireTensor {
   shape: readonly number[];

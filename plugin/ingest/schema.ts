@@ -6,7 +6,7 @@ import { parse } from 'yaml';
 import type { MeasureKey } from '../../src/telemetry/catalogue.ts';
 import type { Outcome } from '../../src/telemetry/report.ts';
 import type { ConnectionKind, Convention } from '../../src/telemetry/sample.ts';
-import { FieldError } from '../fieldError.ts';
+import { FieldError, short, shown } from '../fieldError.ts';
 
 /** NaN and the infinities are text in JSON, as we or as other languages write them. */
 export type SentNumber = number | 'NaN' | '+Inf' | '-Inf' | 'Infinity' | '-Infinity';
@@ -119,17 +119,6 @@ function toFieldError(errors: readonly ErrorObject[]): FieldError {
 }
 
 const depth = ({ instancePath, keyword }: ErrorObject): number => instancePath.split('/').length - (/Of$|if/.test(keyword) ? 0.5 : 0);
-
-const LONGEST = 200;
-const short = (text: string): string => (text.length > LONGEST ? `${text.slice(0, LONGEST)}…` : text);
-
-/** As an answer may repeat it: no book in a refusal. */
-export function shown(value: unknown): unknown {
-  if (value === undefined) return null;
-  if (typeof value === 'string') return short(value);
-  if (typeof value !== 'object' || value === null) return value;
-  return Array.isArray(value) ? `a list of ${value.length}` : 'an object';
-}
 
 /** What a schema cannot say: one field against another. */
 function checkRelations({ rank, world_size, stage, stages, order, kinds, conventions }: Partial<Place & Listing>): void {

@@ -9,7 +9,7 @@ import { MEMORY_KINDS } from '../../src/telemetry/sample.ts';
 import type { Ingest } from '../ingest/run.ts';
 import type { Sink } from '../pipeline.ts';
 import { addIngestMetrics, type IngestFamilies } from './ingest.ts';
-import { addStep, addWarning, createRunMetrics, type MetricsState, type RunMetrics } from './state.ts';
+import { addStep, addWarning, createRunMetrics, type MetricsState, type RunMetrics, type SetValue } from './state.ts';
 
 export interface Metrics {
   readonly sink: Sink;
@@ -65,8 +65,6 @@ export function createMetrics(version: string, ingest: Ingest | null = null, ran
   };
 }
 
-type Labels = Record<string, string>;
-type SetValue = (labels: Labels, value: number) => void;
 type ContentType = PrometheusContentType | OpenMetricsContentType;
 
 function createExposition(
@@ -196,16 +194,14 @@ function createExposition(
     const { header, attempt } = run;
     set({ run: header.run, attempt: String(attempt), streams: String(header.streams), tokens: String(header.tokens) }, 1);
   });
-  new Gauge({
-    name: 'mhc_run_outcome',
-    help: 'How a run ended (completed, interrupted, failed, unknown); always 1. Absent while it goes on.',
-    labelNames: ['run', 'outcome'],
-    registers,
-    collect() {
-      this.reset();
-      for (const { run } of state.values()) if (run.outcome !== null) this.set({ run: run.header.run, outcome: run.outcome }, 1);
+  plainGauge(
+    'mhc_run_outcome',
+    'How a run ended (completed, interrupted, failed, unknown); always 1. Absent while it goes on.',
+    ['run', 'outcome'],
+    (set) => {
+      for (const { run } of state.values()) if (run.outcome !== null) set({ run: run.header.run, outcome: run.outcome }, 1);
     },
-  });
+  );
 
   gauge(
     'mhc_gain_forecast_steps',

@@ -15,6 +15,9 @@ export interface RunMetrics {
   gone: boolean;
 }
 
+/** Sets one series of a metric at a scrape. */
+export type SetValue = (labels: Record<string, string>, value: number) => void;
+
 /** By the name of the run. */
 export type MetricsState = Map<string, RunMetrics>;
 

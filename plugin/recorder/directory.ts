@@ -9,12 +9,14 @@ const LONGEST = 64;
 const RUN_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
 const EXTENSION = '.sqlite';
 
+export const RUN_NAME_RULE = 'must be 1 to 64 of A–Z a–z 0–9 . _ - and begin with a letter or digit';
+
 export const isRunName = (text: string): boolean => RUN_NAME.test(text);
 
 /** @throws if the name cannot be a file name and a label */
 export function checkRunName(run: string): void {
   if (!isRunName(run)) {
-    throw new Error(`run must be 1 to 64 of A–Z a–z 0–9 . _ - and begin with a letter or digit, got ${JSON.stringify(run)}`);
+    throw new Error(`run ${RUN_NAME_RULE}, got ${JSON.stringify(run)}`);
   }
 }
 

@@ -4,12 +4,13 @@ import { toWarningAnswer } from '../../src/telemetry/answer.ts';
 import type { StepsAnswer, WarningAnswer } from '../../src/telemetry/api.ts';
 import { toWire } from '../../src/telemetry/wire.ts';
 import { FieldError } from '../fieldError.ts';
-import { connectionsOf, decodeSteps, parseJson, placeOf } from '../ingest/decode.ts';
+import { decodeSteps, parseJson } from '../ingest/decode.ts';
+import { connectionsOf, placeOf } from '../ingest/part.ts';
 import type { Ingest } from '../ingest/run.ts';
 import { closeRank, openRank, type Taken, takePart } from '../ingest/runs.ts';
-import { compileSchemas, type RunState } from '../ingest/schema.ts';
+import type { RunState, Schemas } from '../ingest/schema.ts';
 import type { LiveRun } from '../pipeline.ts';
-import { isRunName } from '../recorder/directory.ts';
+import { isRunName, RUN_NAME_RULE } from '../recorder/directory.ts';
 import { onlyFields } from './query.ts';
 
 /** Bytes of one body, unpacked. */
@@ -22,18 +23,23 @@ const ANSWER_AFTER = 20_000;
 const RETRY_AFTER = 2;
 
 export function createIngestRoutes(ingest: Ingest): Router {
-  const schemas = compileSchemas();
+  let schemas: Promise<Schemas> | null = null;
+  /** Loaded with the first request: it takes a fifth of a second, and the monitor of a training process seldom has one. */
+  const load = () => {
+    schemas ??= import('../ingest/schema.ts').then(({ compileSchemas }) => compileSchemas());
+    return schemas;
+  };
   const router = Router();
-  router.put('/runs/:run', checkVersion, bounded(), (request, response) => {
+  router.put('/runs/:run', checkVersion, bounded(), async (request, response) => {
     const run = runIn(request);
-    const state = schemas.runState(parseJson(bodyOf(request)));
+    const state = (await load()).runState(parseJson(bodyOf(request)));
     const attempt = state.state === 'open' ? open(ingest, run, state) : close(ingest, run, state);
     response.json({ run, attempt });
   });
   router.post('/runs/:run/steps', checkVersion, bounded(), async (request, response) => {
     const run = runIn(request);
     const contentType = (request.headers['content-type'] ?? '').split(';')[0].trim().toLowerCase();
-    const parts = decodeSteps(schemas, contentType, bodyOf(request), ingest.pipeline.now());
+    const parts = decodeSteps(await load(), contentType, bodyOf(request), ingest.pipeline.now());
     const counts: Record<Taken, number> = { accepted: 0, duplicates: 0, late: 0 };
     const kept = parts.map((part) => {
       const one = takePart(ingest, run, part);
@@ -73,9 +79,7 @@ const checkVersion: RequestHandler = (request, _response, next) => {
 function runIn(request: Request): string {
   onlyFields(request, []);
   const { run } = request.params;
-  if (typeof run !== 'string' || !isRunName(run)) {
-    throw new FieldError('run', 'must be 1 to 64 of A–Z a–z 0–9 . _ - and begin with a letter or digit', run);
-  }
+  if (typeof run !== 'string' || !isRunName(run)) throw new FieldError('run', RUN_NAME_RULE, run);
   return run;
 }
 

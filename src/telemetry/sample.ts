@@ -73,8 +73,3 @@ export interface StepSample {
   memory: MemorySample | null;
   monitor: MonitorCounters;
 }
-
-/** Are they the same connections in the same order? */
-export function sameConnections(a: readonly ConnectionInfo[], b: readonly ConnectionInfo[]): boolean {
-  return a.length === b.length && a.every(({ name }, l) => name === b[l].name);
-}

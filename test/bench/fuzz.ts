@@ -2,38 +2,20 @@
  * Malformed requests by the hundred thousand: `npm run fuzz -- --requests 100000 [--seed N]`. A `gainwatch serve` of its own process gets valid
  * bodies that were spoilt; each must be answered with 4xx and a reason, and memory must not grow. Prints what was answered.
  */
-import { spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { Agent, request } from 'node:http';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { gzipSync } from 'node:zlib';
 import { encodeBatch, encodeStep } from '../../plugin/sender/encode.ts';
 import { seededRandom } from '../../src/model/random.ts';
 import type { RunHeader, StepSample } from '../../src/telemetry/sample.ts';
 import { mutate } from './mutate.ts';
+import { startServe } from './serve.ts';
 
 const { values } = parseArgs({ options: { requests: { type: 'string', default: '100000' }, seed: { type: 'string', default: '1' } } });
 const requests = Number(values.requests);
 const uniform = seededRandom(Number(values.seed));
 const random = (below: number) => Math.floor(uniform() * below);
 
-const folder = mkdtempSync(join(tmpdir(), 'gainwatch-fuzz-'));
-const cli = join(import.meta.dirname, '../../plugin/cli/gainwatch.js');
-const server = spawn(process.execPath, [cli, 'serve', '--runs', folder, '--port', '0'], { stdio: ['ignore', 'inherit', 'pipe'] });
-let ended: number | null = null;
-server.once('exit', (code) => {
-  ended = code ?? -1;
-});
-const port = await new Promise<number>((resolve) => {
-  server.stderr.on('data', (text: Buffer) => {
-    const found = /http:\/\/127\.0\.0\.1:(\d+)\//.exec(String(text));
-    if (found !== null) resolve(Number(found[1]));
-    else process.stderr.write(text);
-  });
-});
-const agent = new Agent({ keepAlive: true });
+const { ask, memory, hasEnded, stop } = await startServe();
 
 function body(layers: number, streams: number, tokens: number): Buffer {
   const connections = Array.from({ length: layers }, (_, l) => ({ name: `block${l}`, kind: 'hc' as const, convention: null }));
@@ -91,20 +73,6 @@ const KINDS: readonly (() => Spoilt)[] = [
   }),
 ];
 
-function send({ method, path, body, headers }: Spoilt): Promise<{ status: number; text: string }> {
-  return new Promise((resolve, reject) => {
-    const outgoing = request({ agent, host: '127.0.0.1', port, method, path: `/api/v1/${path}`, headers }, (response) => {
-      let text = '';
-      response.on('data', (part: Buffer) => {
-        text += String(part);
-      });
-      response.on('end', () => resolve({ status: response.statusCode ?? 0, text }));
-    });
-    outgoing.on('error', reject).end(body);
-  });
-}
-
-const memory = () => Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${server.pid}/status`, 'utf8'))?.[1]) / 1024;
 const answers = new Map<number, number>();
 const wrong: string[] = [];
 const sizes: number[] = [];
@@ -115,7 +83,7 @@ async function work(): Promise<void> {
   while (done < requests) {
     const number = done++;
     const spoilt = KINDS[random(KINDS.length)]();
-    const { status, text } = await send(spoilt);
+    const { status, text } = await ask(spoilt.method, `/api/v1/${spoilt.path}`, spoilt.body, spoilt.headers);
     answers.set(status, (answers.get(status) ?? 0) + 1);
     const reason = /"error":\{"field":"[^"].*"rule":"[^"]/s.test(text);
     // What was spoilt may still be valid: 2xx. 503 says that its other rank is missing.
@@ -135,9 +103,7 @@ try {
     `MiB after the first twentieth, in the middle, at the end: ${[1, 10, 19].map((i) => sizes[i]?.toFixed(0)).join(', ')}\n`,
   );
   for (const line of wrong) process.stdout.write(`wrong: ${line}\n`);
-  if (wrong.length > 0 || ended !== null) process.exitCode = 1;
+  if (wrong.length > 0 || hasEnded()) process.exitCode = 1;
 } finally {
-  server.kill('SIGTERM');
-  agent.destroy();
-  rmSync(folder, { recursive: true, force: true });
+  stop();
 }

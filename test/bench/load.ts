@@ -2,15 +2,11 @@
  * What one monitor holds: `npm run bench:load`. Ranks send ready-made measures over HTTP to a `gainwatch serve` of their own process at a
  * given rate; every few seconds /metrics is scraped. Prints one line a minute and a Markdown row at the end.
  */
-import { spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { Agent, request } from 'node:http';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { gzipSync } from 'node:zlib';
 import { MEASURES } from '../../src/telemetry/catalogue.ts';
+import { startServe } from './serve.ts';
 
 const { values } = parseArgs({
   options: {
@@ -23,27 +19,7 @@ const { values } = parseArgs({
 });
 const [ranks, connections, rate, minutes] = [values.ranks, values.connections, values.rate, values.minutes].map(Number);
 
-const folder = mkdtempSync(join(tmpdir(), 'gainwatch-load-'));
-const cli = join(import.meta.dirname, '../../plugin/cli/gainwatch.js');
-const server = spawn(process.execPath, [cli, 'serve', '--runs', folder, '--port', '0'], { stdio: ['ignore', 'inherit', 'pipe'] });
-const port = await new Promise<number>((resolve) => {
-  server.stderr.on('data', (text: Buffer) => {
-    const found = /http:\/\/127\.0\.0\.1:(\d+)\//.exec(String(text));
-    if (found !== null) resolve(Number(found[1]));
-  });
-});
-const agent = new Agent({ keepAlive: true });
-
-function ask(method: string, path: string, body?: Buffer, headers: Record<string, string> = {}): Promise<{ status: number; text: string }> {
-  return new Promise((resolve, reject) => {
-    const outgoing = request({ agent, host: '127.0.0.1', port, method, path, headers }, (response) => {
-      const parts: Buffer[] = [];
-      response.on('data', (part: Buffer) => parts.push(part));
-      response.on('end', () => resolve({ status: response.statusCode ?? 0, text: Buffer.concat(parts).toString() }));
-    });
-    outgoing.on('error', reject).end(body);
-  });
-}
+const { ask, memory, stop } = await startServe();
 
 const order = Array.from({ length: connections }, (_, l) => `layers.${l >> 1}.${l % 2 === 0 ? 'attention' : 'mlp'}`);
 /** Measures of a run that stands still: near 1, different at each step. The texts are made once, as a rank would not wait for them. */
@@ -85,14 +61,14 @@ async function rankLoop(rank: number): Promise<void> {
 }
 
 const scrapes: { ms: number; bytes: number }[] = [];
-const memory: number[] = [];
+const sizes: number[] = [];
 async function scrapeLoop(): Promise<void> {
   while (performance.now() < end) {
     await pause(5000);
     const start = performance.now();
     const { text } = await ask('GET', '/metrics');
     scrapes.push({ ms: performance.now() - start, bytes: text.length });
-    memory.push(Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${server.pid}/status`, 'utf8'))?.[1]) / 1024);
+    sizes.push(memory());
     if (scrapes.length % 12 === 0) process.stderr.write(`${summary()}\n`);
   }
 }
@@ -109,7 +85,7 @@ function summary(): string {
     `${(taken.slowest / 1000).toFixed(1)} s`,
     `${quantile(ms, 0.5).toFixed(0)} ms, at most ${quantile(ms, 1).toFixed(0)} ms`,
     `${((scrapes.at(-1)?.bytes ?? 0) / 1024).toFixed(0)} KiB`,
-    `${memory[0]?.toFixed(0)}, ${quantile(memory, 0.5).toFixed(0)}, ${memory.at(-1)?.toFixed(0)}`,
+    `${sizes[0]?.toFixed(0)}, ${quantile(sizes, 0.5).toFixed(0)}, ${sizes.at(-1)?.toFixed(0)}`,
     `${(seconds / 60).toFixed(1)} |`,
   ].join(' | ');
 }
@@ -120,7 +96,5 @@ try {
 | --- | --- | --- | --- | --- | --- | --- | --- | --- |
 ${summary()}\n`);
 } finally {
-  server.kill('SIGTERM');
-  agent.destroy();
-  rmSync(folder, { recursive: true, force: true });
+  stop();
 }

@@ -5,6 +5,7 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import type { RunDetail, StepAnswer } from '../../src/telemetry/api.ts';
 import { MEASURES } from '../../src/telemetry/catalogue.ts';
 import { temporaryFolder } from '../support/folders.ts';
+import { freePort } from '../support/prometheus.ts';
 import { json, start } from '../support/service.ts';
 import { createTraining, lossesOf } from '../support/training.ts';
 
@@ -45,12 +46,7 @@ describe('watch(model, { url })', () => {
 
   test('a monitor that comes late gets all steps; one that never comes costs the training nothing and is said', async () => {
     const lines: string[] = [];
-    const { port } = await new Promise<{ port: number }>((resolve) => {
-      const holder = createServer().listen(0, '127.0.0.1', () => {
-        const address = holder.address() as { port: number };
-        holder.close(() => resolve(address));
-      });
-    });
+    const port = await freePort();
     const { monitor } = await train({ url: `http://127.0.0.1:${port}`, log: (line) => lines.push(line) });
     await expect.poll(() => lines.join('\n'), { timeout: 5000 }).toContain('cannot be reached');
     const service = await start({ port });

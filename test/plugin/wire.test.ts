@@ -1,7 +1,8 @@
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { decodeSteps, type Matrices } from '../../plugin/ingest/decode.ts';
+import { decodeSteps } from '../../plugin/ingest/decode.ts';
+import type { Matrices } from '../../plugin/ingest/part.ts';
 import { readSafetensors, writeSafetensors } from '../../plugin/ingest/safetensors.ts';
 import { compileSchemas, readDescription } from '../../plugin/ingest/schema.ts';
 import { encodeBatch, encodeStep } from '../../plugin/sender/encode.ts';

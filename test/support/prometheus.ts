@@ -9,7 +9,7 @@ import { onTestFinished } from 'vitest';
 const shipped = (path: string) => fileURLToPath(new URL(`../../alerts/${path}`, import.meta.url));
 export const RULES = shipped('prometheus/gainwatch.rules.yml');
 
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1');
   await new Promise((resolve) => server.once('listening', resolve));
   const { port } = server.address() as { port: number };

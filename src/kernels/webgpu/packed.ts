@@ -3,7 +3,7 @@
  * holds two halves in each word. What knows (a shader whose binding is PACKED) reads them as they are; for all else, stock
  * kernels and reads, the backend unpacks them first. Which tensors are stored so is said by the kernels of the streams.
  */
-import type * as tf from '@tensorflow/tfjs';
+import * as tf from '@tensorflow/tfjs';
 import { elementOf, PACK, PACKED, PACKED_CHANNELS } from './elements.ts';
 import { makeOutput, runShader, type Shader, sizeOf, type WebGPUBackend } from './program.ts';
 
@@ -33,9 +33,8 @@ export function makePacked(backend: WebGPUBackend, shape: readonly number[]): tf
 export function storedBytes(backend: unknown, { dataId, shape, dtype }: tf.TensorInfo): number {
   const { tensorMap } = backend as Partial<WebGPUBackend>;
   const halved = tensorMap?.has(dataId) === true && tensorMap.get(dataId).packed != null;
-  return sizeOf(shape) * (halved ? 2 : BYTES[dtype as keyof typeof BYTES]);
+  return sizeOf(shape) * (halved ? 2 : tf.util.bytesPerElement(dtype));
 }
-const BYTES = { float32: 4, int32: 4, bool: 1, complex64: 8, string: 1 } as const satisfies Record<tf.DataType, number>;
 
 const LANES = 64;
 const { element } = elementOf(PACKED_CHANNELS, true);

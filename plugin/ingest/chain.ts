@@ -1,0 +1,100 @@
+/** The stages of one pipeline, one after the other. Which ranks they are is join.ts's; several pipelines are reduced in reduce.ts. */
+import { analyse } from '../../src/telemetry/analyse.ts';
+import { MEASURES, OVER_DEPTH } from '../../src/telemetry/catalogue.ts';
+import type { StepReport } from '../../src/telemetry/report.ts';
+import { MEMORY_KINDS, type MemorySample, type RunHeader, type StepSample } from '../../src/telemetry/sample.ts';
+import type { Matrices, Part } from './part.ts';
+import { scalarsOf } from './scalars.ts';
+
+export interface Combined {
+  report: StepReport;
+  /** A pipeline's stages sampled different tokens: its products over the depth are not known. */
+  tokensDiffer: boolean;
+}
+
+const matricesOf = ({ content }: Part): Matrices | null => ('sample' in content ? content : null);
+
+/** @param parts of one pipeline, by stage; one may be missing. @param starts index of each stage's first connection in the header */
+export function chain(header: RunHeader, starts: readonly number[], parts: readonly Part[]): Combined {
+  const matrices = parts.map(matricesOf).filter((one) => one !== null);
+  const whole = parts.length === starts.length;
+  const known = whole && matrices.length === parts.length;
+  if (known) {
+    const [{ tokens, positions }] = matrices;
+    const same = matrices.every((one) => one.tokens === tokens && `${one.positions}` === `${positions}`);
+    if (same) return { report: analyse({ ...header, tokens }, chainSamples(matrices.map((one) => one.sample))), tokensDiffer: false };
+  }
+  const reports = parts.map((part) => {
+    const { content, connections } = part;
+    return 'report' in content ? content.report : analyse({ ...header, tokens: content.tokens, connections }, content.sample);
+  });
+  if (whole && parts.length === 1) return { report: reports[0], tokensDiffer: false };
+  const from = parts.map((part) => starts[part.stage]);
+  return { report: sideBySide(header, reports, from), tokensDiffer: known };
+}
+
+function chainSamples(samples: readonly StepSample[]): StepSample {
+  const [first] = samples;
+  if (samples.length === 1) return first;
+  const all = (of: (sample: StepSample) => Float32Array | null): Float32Array | null => {
+    const arrays = samples.map(of);
+    return arrays.every((array) => array !== null) ? join(arrays) : null;
+  };
+  return {
+    ...scalarsOf(samples),
+    memory: chainMemory(samples.map((sample) => sample.memory)),
+    mappings: join(samples.map((sample) => sample.mappings)),
+    logits: all((sample) => sample.logits),
+    grams: all((sample) => sample.grams),
+    inputSquares: all((sample) => sample.inputSquares),
+    gradientGains: all((sample) => sample.gradientGains),
+    logitGradients: all((sample) => sample.logitGradients),
+  };
+}
+
+function join(arrays: readonly Float32Array[]): Float32Array {
+  const joined = new Float32Array(arrays.reduce((sum, array) => sum + array.length, 0));
+  let at = 0;
+  for (const array of arrays) {
+    joined.set(array, at);
+    at += array.length;
+  }
+  return joined;
+}
+
+/** Stages whose products cannot be formed: each connection's own measures, NaN for what is over the depth or missing. */
+function sideBySide(header: RunHeader, reports: readonly StepReport[], starts: readonly number[]): StepReport {
+  const layers = header.connections.length;
+  const size = header.streams ** 2;
+  const measures = new Float32Array(MEASURES.length * layers).fill(Number.NaN);
+  const mapping = new Float32Array(layers * size).fill(Number.NaN);
+  const nonfinite = new Float64Array(layers);
+  reports.forEach((report, i) => {
+    const own = report.nonfinite.length;
+    MEASURES.forEach(({ key }, m) => {
+      if (!OVER_DEPTH.includes(key)) measures.set(report.measures.subarray(m * own, (m + 1) * own), m * layers + starts[i]);
+    });
+    mapping.set(report.mapping, starts[i] * size);
+    nonfinite.set(report.nonfinite, starts[i]);
+  });
+  const memory = reports.length === 1 ? null : chainMemory(reports.map((report) => report.memory));
+  const known = memory?.connections.length === MEMORY_KINDS.length * layers ? memory : null;
+  return { ...scalarsOf(reports), memory: known, compositeGain: null, measures, mapping, nonfinite };
+}
+
+/** Stages lie on machines of their own: bytes add up. */
+function chainMemory(parts: readonly (MemorySample | null)[]): MemorySample | null {
+  if (!parts.every((part) => part !== null)) return null;
+  const layers = parts.map((part) => part.connections.length / MEMORY_KINDS.length);
+  const connections = new Float64Array(parts.reduce((sum, part) => sum + part.connections.length, 0));
+  const totals: Record<string, number> = {};
+  let at = 0;
+  for (let k = 0; k < MEMORY_KINDS.length; k++) {
+    parts.forEach((part, i) => {
+      connections.set(part.connections.subarray(k * layers[i], (k + 1) * layers[i]), at);
+      at += layers[i];
+    });
+  }
+  for (const part of parts) for (const [kind, bytes] of Object.entries(part.totals)) totals[kind] = (totals[kind] ?? 0) + bytes;
+  return { connections, totals };
+}

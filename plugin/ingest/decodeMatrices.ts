@@ -1,0 +1,111 @@
+/** A safetensors body → a rank's part of a step, with the matrices of its connections. */
+import { MEMORY_KINDS, type StepSample } from '../../src/telemetry/sample.ts';
+import { FieldError } from '../fieldError.ts';
+import { connectionsOf, memoryOf, type Part, placeOf, sentScalars } from './part.ts';
+import { readSafetensors, type WireTensor } from './safetensors.ts';
+import type { Schemas } from './schema.ts';
+
+/** Tokens of a connection. */
+const TOKENS_AT_MOST = 4096;
+const STREAMS_AT_MOST = 8;
+
+/** Those that are texts as they are; all others are JSON, or NaN and the infinities. */
+const TEXTS = ['attempt', 'orientation'];
+const NUMBERS = ['NaN', '+Inf', '-Inf', 'Infinity', '-Infinity'];
+
+function fromText(metadata: Record<string, string>): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(metadata).map(([key, text]) => {
+      if (TEXTS.includes(key) || NUMBERS.includes(text)) return [key, text];
+      try {
+        return [key, JSON.parse(text) as unknown];
+      } catch {
+        return [key, text]; // the schema says what it should have been
+      }
+    }),
+  );
+}
+
+export function decodeMatrices(schemas: Schemas, body: Buffer, now: number): Part {
+  const { metadata, tensors } = readSafetensors(body);
+  const step = schemas.step(fromText(metadata));
+  const layers = step.order.length;
+  const { streams: n, tokens } = commonShape(step.order, tensors);
+  const perLayer = tokens * n * n;
+  if (step.tokens !== undefined && step.tokens.length !== tokens) {
+    throw new FieldError('tokens', `must name as many positions as the tensors have (${tokens})`, step.tokens.length);
+  }
+  const mappings = new Float32Array(layers * perLayer);
+  step.order.forEach((name, l) => {
+    place(tensors.get(name)!, mappings.subarray(l * perLayer, (l + 1) * perLayer), n, step.orientation === 'comb');
+  });
+  const matrix = [layers, tokens, n, n];
+  const known = new Set(['@logits', '@grams', '@inputSquares', '@gradientGains', '@logitGradients', '@memory', ...step.order]);
+  for (const name of tensors.keys()) {
+    if (!known.has(name))
+      throw new FieldError(name === '' ? 'a tensor without a name' : name, 'must be one of order, or begin with @ and be known here', null);
+  }
+  const extra = (name: string, shape: number[]): Float32Array | null => {
+    const tensor = tensors.get(name);
+    if (tensor === undefined) return null;
+    if (`${tensor.shape}` !== `${shape}`) throw new FieldError(`${name}.shape`, `must be [${shape}]`, JSON.stringify(tensor.shape));
+    return tensor.values;
+  };
+  const memory = extra('@memory', [MEMORY_KINDS.length, layers]);
+  const sample: StepSample = {
+    ...sentScalars(step, now),
+    memory: memoryOf(step, memory, layers),
+    mappings,
+    logits: extra('@logits', matrix),
+    grams: extra('@grams', matrix),
+    inputSquares: extra('@inputSquares', [layers, tokens]),
+    gradientGains: extra('@gradientGains', [layers]),
+    logitGradients: extra('@logitGradients', [layers]),
+  };
+  return {
+    ...placeOf(step),
+    connections: connectionsOf(step),
+    streams: n,
+    step: step.step,
+    size: body.length + mappings.byteLength,
+    content: { sample, tokens, positions: step.tokens ?? null },
+  };
+}
+
+/** n and S, which all connections share; one matrix without tokens fits any. */
+function commonShape(order: readonly string[], tensors: ReadonlyMap<string, WireTensor>): { streams: number; tokens: number } {
+  let streams: number | null = null;
+  let tokens: number | null = null;
+  for (const name of order) {
+    const shape = tensors.get(name)?.shape;
+    if (shape === undefined) throw new FieldError(name, 'is in order and must be among the tensors', null);
+    const [rows, columns] = shape.slice(-2);
+    if (shape.length < 2 || shape.length > 3 || rows !== columns || rows < 1 || rows > STREAMS_AT_MOST) {
+      throw new FieldError(`${name}.shape`, `must be [tokens, n, n] or [n, n] with n from 1 to ${STREAMS_AT_MOST}`, JSON.stringify(shape));
+    }
+    streams ??= rows;
+    if (rows !== streams)
+      throw new FieldError(`${name}.shape`, `must have the n of the first connection (${streams})`, JSON.stringify(shape));
+    if (shape.length === 2) continue;
+    tokens ??= shape[0];
+    if (shape[0] !== tokens || tokens < 1 || tokens > TOKENS_AT_MOST) {
+      const rule = `must have as many tokens as the other connections, 1 to ${TOKENS_AT_MOST}`;
+      throw new FieldError(`${name}.shape`, rule, JSON.stringify(shape));
+    }
+  }
+  return { streams: streams!, tokens: tokens ?? 1 };
+}
+
+/** The matrices of one connection into `out` [S, n, n], rows as destinations. */
+function place({ values }: WireTensor, out: Float32Array, n: number, transposed: boolean): void {
+  for (let at = 0; at < out.length; at += values.length) out.set(values, at);
+  if (!transposed) return;
+  for (let at = 0; at < out.length; at += n * n) {
+    for (let i = 0; i < n; i++) {
+      for (let j = 0; j < i; j++) {
+        const [a, b] = [at + i * n + j, at + j * n + i];
+        [out[a], out[b]] = [out[b], out[a]];
+      }
+    }
+  }
+}
