@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import atexit
 import ctypes
+import datetime
 import gzip
 import inspect
 import json
@@ -35,6 +36,9 @@ import urllib.request
 from collections import deque
 from typing import Any, Callable, Optional
 from urllib.parse import urlsplit
+
+import torch
+import torch.distributed as dist
 
 __version__ = "0.1.0"
 __all__ = ["Monitor", "watch"]
@@ -121,8 +125,6 @@ def _rule(holds: Any, field: str, rule: str, value: Any) -> None:
 
 
 def _ranks() -> tuple[int, int]:
-    import torch.distributed as dist
-
     if dist.is_available() and dist.is_initialized():
         return dist.get_rank(), dist.get_world_size()
     try:
@@ -141,10 +143,6 @@ def _shared_attempt(run: str, rank: int, world_size: int) -> str:
     own = secrets.token_hex(6)
     if world_size == 1:
         return own
-    import datetime
-
-    import torch.distributed as dist
-
     if not (dist.is_available() and dist.is_initialized()):
         job = os.environ.get("TORCHELASTIC_RUN_ID", "none")
         if job != "none":
@@ -228,13 +226,13 @@ class _Sampler:
         self.seconds, self.errors = 0.0, 0
         self.active, self.closed, self.compiled = True, False, False
         self.uniform: dict = {}  # device -> [S] float64 in [0, 1), what compiled graphs read
-        self._indices: dict = {}
+        self._plans: dict = {}
         self._said: set = set()
         self._undo: list[Callable[[], None]] = []
 
     def next(self, step: int) -> None:
         self.step, self.active = step, step % self.every == 0 or step == 1
-        self.order, self._indices, self.checking = [], {}, _checks(self.watched)
+        self.order, self._plans, self.checking = [], {}, _checks(self.watched)
         if self.compiled:
             for device, uniform in self.uniform.items():
                 uniform.copy_(self._draw(device), non_blocking=True)
@@ -246,24 +244,17 @@ class _Sampler:
         return tuple(range(count)) if size == count else tuple(min(count - 1, int((i + draw()) * count / size)) for i in range(size))
 
     def _draw(self, device: Any) -> Any:
-        import torch
-
         draw = random.Random(self.step).random
         return _to(torch.tensor([draw() for _ in range(self.tokens)], dtype=torch.float64), device)
 
-    def index(self, count: int, device: Any) -> tuple[tuple, Any]:
-        key = (count, device)
-        if key not in self._indices:
-            import torch
-
-            positions = self.positions(count)
-            self._indices[key] = positions, _to(torch.tensor(positions), device)
-        return self._indices[key]
+    def plan(self, shape: tuple, device: Any) -> tuple[tuple, tuple, Any]:
+        """For mappings of this shape in this step: them as rows of matrices, the positions, and these on the device."""
+        positions = self.positions(math.prod(shape[:-2]))
+        plan = self._plans[shape, device] = (-1, *shape[-2:]), positions, _to(torch.tensor(positions), device)
+        return plan
 
     def prepare(self, connection: _Connection, like: Any) -> None:
         """Room for what a compiled graph writes, on the device of a parameter."""
-        import torch
-
         device = like.device
         if device.type == "meta":
             return
@@ -273,16 +264,20 @@ class _Sampler:
         connection.count = torch.zeros(1, dtype=torch.int64, device=device)
 
     def record(self, connection: _Connection, mapping: Any, streams: Callable[[], Any]) -> None:
-        """Keeps the sampled tokens of `mapping` [..., n, n]; `streams` makes its input [tokens, n, d], or None."""
+        """Keeps the sampled tokens of `mapping` [..., n, n]; `streams` makes its input [tokens, n, d], or None. Each operation and each
+        line counts here: they run cold, between the training's own."""
         if not self.active or self.closed or connection.seen == self.step:
             return
         started = time.perf_counter()
         try:
-            mapping = mapping.to_local() if hasattr(mapping, "to_local") else mapping
-            n = connection.n = mapping.shape[-1]
-            flat = mapping.detach().reshape(-1, n, n)
-            connection.tokens, index = self.index(flat.shape[0], flat.device)
-            connection.sample = flat.index_select(0, index).float()
+            if hasattr(mapping, "to_local"):
+                mapping = mapping.to_local()
+            key = (mapping.shape, mapping.device)
+            rows, connection.tokens, index = self._plans.get(key) or self.plan(*key)
+            connection.n = rows[-1]
+            flat = mapping.detach().reshape(rows)
+            sample = flat.index_select(0, index)
+            connection.sample = sample if sample.dtype is torch.float32 else sample.float()
             if self.checking:
                 x = streams()
                 if x is not None and (flat.shape[0] == 1 or x.shape[0] == flat.shape[0]):
@@ -295,8 +290,6 @@ class _Sampler:
 
     def traced(self, connection: _Connection, mapping: Any) -> None:
         """`record` for a graph of torch.compile: only tensor operations, the first micro-batch of a step stays."""
-        import torch
-
         with torch.no_grad():
             n = mapping.shape[-1]
             flat = mapping.detach().reshape(-1, n, n)
@@ -310,9 +303,7 @@ class _Sampler:
     def see(self, connection: _Connection, module: Any, mapping: Any, streams: Callable[[], Any]) -> None:
         if not module.training:
             return
-        import torch
-
-        if not _compiling(torch):
+        if not _compiling():
             self.record(connection, mapping, streams)
         elif connection.buffer is not None:
             self.traced(connection, mapping)
@@ -340,9 +331,7 @@ class _Sampler:
             self._undo.pop()()
 
 
-def _compiling(torch: Any) -> bool:
-    compiler = getattr(torch, "compiler", None)
-    return hasattr(compiler, "is_compiling") and compiler.is_compiling()
+_compiling = getattr(getattr(torch, "compiler", None), "is_compiling", lambda: False)
 
 
 def _checks(watched: int) -> bool:
@@ -417,7 +406,7 @@ def _lucidrains(name: str, module: Any, sampler: _Sampler) -> list[_Connection]:
         return x.movedim(1, -2).flatten(0, -3)
 
     def unmixed() -> None:
-        if not connection.unmixed and not _compiling(sys.modules["torch"]):
+        if not connection.unmixed and not _compiling():
             connection.unmixed = True
             sampler.say("unmixed", "this version of hyper-connections does not apply H_res (the streams go on unmixed; mended in 0.3.12): the identity is sent")
 
@@ -443,8 +432,6 @@ def _lucidrains(name: str, module: Any, sampler: _Sampler) -> list[_Connection]:
 
 
 def _eye(n: int, like: Any) -> Any:
-    import torch
-
     return torch.eye(n, dtype=like.dtype, device=like.device)
 
 
@@ -465,13 +452,21 @@ def _deepseek(name: str, module: Any, sampler: _Sampler) -> list[_Connection]:
         return []
     original = module.hc_pre
 
+    def of(given: tuple) -> Optional[_Connection]:
+        for connection in made.values():
+            if any(value is connection.parameters[0] for value in given):
+                return connection
+        for key, connection in made.items():  # a parameter that has been replaced since (sharded)
+            if any(value is getattr(module, f"{key}_fn") for value in given):
+                return connection
+        return None
+
     def hc_pre(x: Any, *args: Any, **kwargs: Any) -> Any:
         out = original(x, *args, **kwargs)
-        given = [*args, *kwargs.values()]
-        for key, connection in made.items():
-            if any(value is getattr(module, f"{key}_fn") for value in given):
-                comb = next(t for t in reversed(out) if t.dim() >= 2 and t.shape[-1] == t.shape[-2] == connection.n)
-                sampler.see(connection, module, comb, lambda: x.flatten(0, -3))
+        connection = of((*args, *kwargs.values()))
+        if connection:
+            comb = next(t for t in reversed(out) if t.dim() >= 2 and t.shape[-1] == t.shape[-2] == connection.n)
+            sampler.see(connection, module, comb, lambda: x.flatten(0, -3))
         return out
 
     sampler.replace(module, "hc_pre", hc_pre)
@@ -514,8 +509,6 @@ def _megatron(name: str, module: Any, sampler: _Sampler) -> list[_Connection]:
 
 def _megatron_orientation(module: Any) -> str:
     """Sends stream 0 to stream 1 by h[1, 0] = 1 and looks where it arrives."""
-    import torch
-
     weight, n = module.mapping_proj.weight, module.n
     try:
         with torch.no_grad():
@@ -549,8 +542,6 @@ def _match(model: Any, matcher: Callable, orientation: str, sampler: _Sampler, c
                 sampler.record(known[name], mapping, lambda: _streams(args[0], mapping) if args else None)
             except Exception as error:
                 sampler.fault(f"{name}: what the matcher returned cannot be used", error)
-
-        import torch
 
         compiler = getattr(torch, "compiler", None)
         handle = module.register_forward_hook(compiler.disable(hook) if hasattr(compiler, "disable") else hook)
@@ -680,8 +671,6 @@ class Monitor:
 
     def _copy(self, record: dict, parts: list) -> None:
         """From the device to pinned memory on a stream of its own; the background thread waits for the event."""
-        import torch
-
         flat = torch.cat([p.reshape(-1) for p in parts])
         self._stream = self._stream or torch.cuda.Stream(flat.device)
         self._stream.wait_stream(torch.cuda.current_stream(flat.device))
@@ -762,8 +751,6 @@ class _Check:
     @staticmethod
     def _rest(r: Any) -> Any:
         """Norm of r [S, n, d] without its best rank-1 part, per token."""
-        import torch
-
         values = torch.linalg.eigvalsh(r @ r.transpose(1, 2))
         return values[:, :-1].clamp(min=0).sum().sqrt()
 
@@ -812,8 +799,6 @@ class _Sender(threading.Thread):
             self._records.put(record)
 
     def pinned(self, size: int) -> Any:
-        import torch
-
         for _ in range(len(self._pins)):
             buffer = self._pins.popleft()
             if buffer.numel() == size:
@@ -852,6 +837,8 @@ class _Sender(threading.Thread):
                 wait = FLUSH_SECONDS if sent else min(wait * 2, BACKOFF_SECONDS, *([1.0] if stopping else []))
                 due = min(time.monotonic() + wait, self._deadline)
         finally:
+            if self._spill is not None:
+                self._spill.close()
             self._done.set()
 
     def _take(self, until: float) -> None:
@@ -884,8 +871,6 @@ class _Sender(threading.Thread):
 
     def _body(self, record: dict) -> Optional[bytes]:
         """One safetensors body."""
-        import torch
-
         facts, shapes = record["facts"], record["shapes"]
         if "event" in record:
             record["event"].synchronize()
