@@ -2,6 +2,7 @@
 
 lucidrains' package is found on PYTHONPATH; GAINWATCH_HYPER_CONNECTIONS names a folder with one subfolder per version instead (default:
 that of .ci/pytorch.sh beside the virtual environment), and then the tests of the package run once more in a process per version.
+GAINWATCH_DEVICE=cuda: the models of most tests are on the GPU.
 """
 from __future__ import annotations
 
@@ -41,6 +42,7 @@ elif VERSIONS.is_dir():
     sys.path.append(str(sorted(VERSIONS.iterdir(), key=lambda p: [int(i) for i in p.name.split(".")])[-1]))
 import models  # noqa: E402
 
+DEVICE = os.environ.get("GAINWATCH_DEVICE", "cpu")
 torch.set_num_threads(1)
 gainwatch.FLUSH_SECONDS = 0.05
 
@@ -132,11 +134,11 @@ def model_of(package: str, kind: str, layers: int = 2, seed: int = 0) -> nn.Modu
         for name, p in model.named_parameters():
             if any(part in name for part in ("static_alpha", "dynamic_alpha_fn", "hc_", "static_beta")):
                 p.add_(torch.randn_like(p) * 0.3)
-    return model
+    return model.to(DEVICE)
 
 
 def tokens_of(step: int = 0) -> torch.Tensor:
-    return torch.randint(256, (2, 12), generator=torch.Generator().manual_seed(step))
+    return torch.randint(256, (2, 12), generator=torch.Generator().manual_seed(step)).to(DEVICE)
 
 
 def train(model: nn.Module, monitor: Any, steps: int = 1, optimizer: Any = None, forward: Any = None) -> list:
@@ -412,7 +414,7 @@ class Loops(Case):
     def test_autocast(self) -> None:
         model = model_of("lucidrains", "hc")
         wanted = expected(model, tokens_of())
-        with self.watch(model) as monitor, torch.autocast("cpu", torch.bfloat16):
+        with self.watch(model) as monitor, torch.autocast(DEVICE, torch.bfloat16):
             train(model, monitor)
         self.assert_equal(self.server.steps[0], wanted, 0.1)
 
@@ -479,6 +481,48 @@ class Loops(Case):
                     dumped = np.load(pathlib.Path(folder) / f"step-{step.step}.rank0.npy")
                     np.testing.assert_allclose(np.stack([step.tensors[name] for name in step.order]), dumped, atol=5e-5)
                 self.assertEqual(len(self.server.steps), 4)
+
+
+@unittest.skipUnless(DEVICE == "cuda", "needs a GPU and GAINWATCH_DEVICE=cuda")
+class Gpu(Case):
+    def test_nothing_waits_for_the_device(self) -> None:
+        """PyTorch raises at whatever makes the host wait for a stream; the steps are those without a self-check."""
+        for package in ("lucidrains", "deepseek"):
+            self.server.steps.clear()
+            model = model_of(package, "hc")
+            monitor = self.watch(model, run=package)
+            x = tokens_of()
+
+            def steps(count: int) -> None:
+                for _ in range(count):
+                    loss = F.cross_entropy(model(x).flatten(0, 1), x.flatten())
+                    loss.backward()
+                    monitor.step(loss, gradient_norm=loss)
+
+            steps(17)
+            wait(lambda: len(self.server.steps) == 17)
+            torch.cuda.set_sync_debug_mode("error")
+            try:
+                steps(10)
+                wait(lambda: len(self.server.steps) == 27)
+            finally:
+                torch.cuda.set_sync_debug_mode("default")
+            self.assertEqual(monitor.counters["errors"], 0)
+            self.assertGreater(json.loads(self.server.steps[-1].metadata["memory"])["allocated"], 0)
+            monitor.close()
+
+    def test_what_is_copied_is_not_written_over(self) -> None:
+        """Many steps are under way before the first is sent: each keeps its own."""
+        model = model_of("deepseek", "hc")
+        with self.watch(model, tokens=24) as monitor, torch.no_grad():
+            for step in range(40):
+                for layer in model.layers.values():
+                    layer.hc_attn_base.fill_(float(step))
+                    layer.hc_attn_scale.zero_()
+                model(tokens_of())
+                monitor.step()
+        found = [float(np.mean(step.tensors[step.order[0]])) for step in self.server.steps]
+        self.assertEqual(found, [float(step) for step in range(40)])
 
 
 class Monitors(Case):

@@ -153,8 +153,8 @@ def deepseek_mapping(module: DeepSeekBlock, part: str, x: torch.Tensor) -> Any:
     import numpy as np
 
     n, eps = STREAMS, module.eps
-    fn, base, scale = (getattr(module, f"hc_{part}_{name}").detach().double().numpy() for name in ("fn", "base", "scale"))
-    x = x.double().flatten(0, 1).flatten(1).numpy()
+    fn, base, scale = (getattr(module, f"hc_{part}_{name}").detach().double().cpu().numpy() for name in ("fn", "base", "scale"))
+    x = x.double().flatten(0, 1).flatten(1).cpu().numpy()
     logits = (x @ fn.T / np.sqrt((x * x).mean(-1, keepdims=True) + 1e-6))[:, 2 * n :] * scale[2] + base[2 * n :]
     m = logits.reshape(-1, n, n)
     if module.kind == "mhc":
@@ -172,10 +172,10 @@ def lucidrains_mapping(module: nn.Module, x: torch.Tensor) -> Any:
     import numpy as np
 
     def array(parameter: torch.Tensor) -> Any:
-        return parameter.detach().double().numpy()
+        return parameter.detach().double().cpu().numpy()
 
     n = STREAMS
-    x = x.double().unflatten(0, (-1, n)).movedim(1, -2).flatten(0, 1).numpy()
+    x = x.double().unflatten(0, (-1, n)).movedim(1, -2).flatten(0, 1).cpu().numpy()
     if UNMIXED:
         return np.broadcast_to(np.eye(n), (x.shape[0], n, n))
     gamma, fn, static = array(module.norm.gamma), array(module.dynamic_alpha_fn), array(module.static_alpha)
