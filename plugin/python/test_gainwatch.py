@@ -25,9 +25,8 @@ from typing import Any
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parents[1] / "test" / "e2e" / "pytorch")]
 
-import gainwatch  # noqa: E402
-
 try:
+    import gainwatch
     import numpy as np
     import torch
     import torch.nn.functional as F
