@@ -27,16 +27,19 @@ export async function startServe(): Promise<Served> {
     });
   });
   const agent = new Agent({ keepAlive: true });
+  const ask: Served['ask'] = (method, path, body, headers = {}) =>
+    new Promise((resolve, reject) => {
+      const outgoing = request({ agent, host: '127.0.0.1', port, method, path, headers }, (response) => {
+        const parts: Buffer[] = [];
+        response.on('data', (part: Buffer) => parts.push(part));
+        response.on('end', () => resolve({ status: response.statusCode ?? 0, text: Buffer.concat(parts).toString() }));
+      });
+      // A connection kept for reuse may be closed by the server in the moment it is used: asked again, as Prometheus does.
+      outgoing.on('error', (error) => (outgoing.reusedSocket ? ask(method, path, body, headers).then(resolve, reject) : reject(error)));
+      outgoing.end(body);
+    });
   return {
-    ask: (method, path, body, headers = {}) =>
-      new Promise((resolve, reject) => {
-        const outgoing = request({ agent, host: '127.0.0.1', port, method, path, headers }, (response) => {
-          const parts: Buffer[] = [];
-          response.on('data', (part: Buffer) => parts.push(part));
-          response.on('end', () => resolve({ status: response.statusCode ?? 0, text: Buffer.concat(parts).toString() }));
-        });
-        outgoing.on('error', reject).end(body);
-      }),
+    ask,
     memory: () => Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${child.pid}/status`, 'utf8'))?.[1]) / 1024,
     hasEnded: () => child.exitCode !== null || child.signalCode !== null,
     stop: () => {
