@@ -2,52 +2,52 @@
 import type { ConnectionInfo, RunHeader } from '../../src/telemetry/sample.ts';
 import { FieldError } from '../fieldError.ts';
 import { openRun } from '../pipeline.ts';
-import type { Part, RankPlace } from './part.ts';
+import type { RankPlace } from './part.ts';
 import { type Ingest, type IngestRun, type Rank, stagesOf } from './run.ts';
 
-/** Notes where a rank stands, or checks that it is where it was. */
-export function placeRank(ingest: Ingest, run: IngestRun, place: RankPlace): Rank {
-  const known = run.ranks.get(place.rank);
-  if (known === undefined && run.ranks.size >= ingest.limits.ranks) {
-    throw new FieldError('rank', `must be one of the ${ingest.limits.ranks} of this run that are known here`, place.rank, 429);
+/**
+ * Changes nothing.
+ * @param run null: a new attempt, of which nothing is known
+ * @throws FieldError where a rank does not fit what the run has said before (409), or there would be too much of it (429)
+ */
+export function checkRank(ingest: Ingest, run: IngestRun | null, place: RankPlace, connections: ConnectionInfo[], streams: number): void {
+  const { limits } = ingest;
+  const known = run?.ranks.get(place.rank);
+  if (run !== null && known === undefined && run.ranks.size >= limits.ranks) {
+    throw new FieldError('rank', `must be one of the ${limits.ranks} of this run that are known here`, place.rank, 429);
   }
-  if (run.ranks.size > 0 && place.stages !== run.stages) {
+  if (run !== null && run.ranks.size > 0 && place.stages !== run.stages) {
     throw new FieldError('stages', `must be as the other ranks say (${run.stages})`, place.stages, 409);
   }
   if (known !== undefined && known.stage !== place.stage) {
     throw new FieldError('stage', `must be as rank ${place.rank} said before (${known.stage})`, place.stage, 409);
   }
-  run.stages = place.stages;
-  run.worldSize = Math.max(run.worldSize, place.worldSize);
-  const rank = known ?? { stage: place.stage, replica: null, lastStep: -1, misses: 0, ended: null };
-  rank.replica = place.replica;
-  run.ranks.set(place.rank, rank);
-  return rank;
+  if (run !== null && run.streams > 0 && streams !== run.streams) {
+    throw new FieldError('streams', `must be as before (n = ${run.streams})`, streams, 409);
+  }
+  const listed = run?.listings.get(place.stage);
+  if (listed !== undefined && !sameNames(listed, connections)) {
+    throw new FieldError('order', 'must be as at the start of the attempt (a new attempt may have others)', connections.length, 409);
+  }
+  const all = [...(run?.listings.values() ?? [])].flat().length + (listed === undefined ? connections.length : 0);
+  if (all > limits.connections) {
+    throw new FieldError('order', `must leave the run at most ${limits.connections} connections`, all, 429);
+  }
 }
 
-/** Notes the connections of a stage, or checks that they are as they were. */
-export function list(
-  ingest: Ingest,
-  run: IngestRun,
-  { stage, connections }: Pick<Part, 'stage' | 'connections'>,
-  streams: number,
-  tokens: number | null,
-): void {
-  const known = run.listings.get(stage);
-  if (run.streams > 0 && streams !== run.streams) throw new FieldError('streams', `must be as before (n = ${run.streams})`, streams, 409);
-  if (known !== undefined) {
-    if (!sameNames(known, connections)) {
-      throw new FieldError('order', 'must be as at the start of the attempt (a new attempt may have others)', connections.length, 409);
-    }
-    return;
+/** Notes a rank that was checked, and the connections of its stage; the first to name them counts. */
+export function noteRank(run: IngestRun, place: RankPlace, connections: ConnectionInfo[], streams: number, tokens: number | null): Rank {
+  run.stages = place.stages;
+  run.worldSize = Math.max(run.worldSize, place.worldSize);
+  const rank = run.ranks.get(place.rank) ?? { stage: place.stage, replica: null, lastStep: -1, misses: 0, ended: null };
+  rank.replica = place.replica;
+  run.ranks.set(place.rank, rank);
+  if (!run.listings.has(place.stage)) {
+    run.listings.set(place.stage, connections);
+    run.streams = streams;
+    if (tokens !== null) run.tokens = tokens;
   }
-  const others = [...run.listings.values()].flat();
-  const all = others.length + connections.length;
-  if (all > ingest.limits.connections)
-    throw new FieldError('order', `must leave the run at most ${ingest.limits.connections} connections`, all, 429);
-  run.listings.set(stage, connections);
-  run.streams = streams;
-  if (tokens !== null) run.tokens = tokens;
+  return rank;
 }
 
 const sameNames = (a: readonly ConnectionInfo[], b: readonly ConnectionInfo[]): boolean =>

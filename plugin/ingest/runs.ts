@@ -8,7 +8,7 @@ import { FieldError } from '../fieldError.ts';
 import { closeRun, forgetRun, type Pipeline } from '../pipeline.ts';
 import { flush, giveUp, putTogether, waitFor } from './join.ts';
 import type { Part, RankPlace } from './part.ts';
-import { list, openIfKnown, placeRank } from './ranks.ts';
+import { checkRank, noteRank, openIfKnown } from './ranks.ts';
 import { type Ingest, type IngestRun, LIMITS, type Limits } from './run.ts';
 import type { OpenState } from './schema.ts';
 
@@ -53,16 +53,13 @@ function takeIn(ingest: Ingest, run: IngestRun, part: Part): { taken: Taken; kep
     return { taken, kept };
   };
   const known = run.ranks.get(part.rank);
-  if (part.attempt !== run.attempt) {
-    if (part.attempt === null || run.past.has(part.attempt)) return count('late', already);
-    beginAttempt(ingest, run, part.attempt);
-  } else if (part.attempt === null && known !== undefined && part.step < known.lastStep) beginAttempt(ingest, run, null);
-  if (run.ended !== null) {
-    if (run.attempt !== null) return count('late', already);
-    beginAttempt(ingest, run, null);
-  }
-  const rank = placeRank(ingest, run, part);
-  list(ingest, run, part, part.streams, 'tokens' in part.content ? part.content.tokens : null);
+  const another = part.attempt !== run.attempt;
+  if (another ? part.attempt === null || run.past.has(part.attempt) : part.attempt !== null && run.ended !== null)
+    return count('late', already);
+  const anew = another || run.ended !== null || (part.attempt === null && known !== undefined && part.step < known.lastStep);
+  checkRank(ingest, anew ? null : run, part, part.connections, part.streams);
+  if (anew) beginAttempt(ingest, run, part.attempt);
+  const rank = noteRank(run, part, part.connections, part.streams, 'tokens' in part.content ? part.content.tokens : null);
   openIfKnown(ingest, run);
   run.heard = ingest.pipeline.now();
   if (part.step <= run.lastDone) {
@@ -89,15 +86,13 @@ export function openRank(ingest: Ingest, name: string, place: RankPlace, state: 
 
 function openIn(ingest: Ingest, run: IngestRun, place: RankPlace, state: OpenState, connections: ConnectionInfo[]): IngestRun {
   const known = run.ranks.get(place.rank);
-  const again = place.attempt === null && known !== undefined;
-  if (place.attempt !== run.attempt || again || run.ended !== null) {
-    if (place.attempt !== null && (run.past.has(place.attempt) || (place.attempt === run.attempt && run.ended !== null))) {
-      throw new FieldError('attempt', 'must be one that is not over', place.attempt, 409);
-    }
-    beginAttempt(ingest, run, place.attempt);
+  const anew = place.attempt !== run.attempt || run.ended !== null || (place.attempt === null && known !== undefined);
+  if (place.attempt !== null && (run.past.has(place.attempt) || (place.attempt === run.attempt && run.ended !== null))) {
+    throw new FieldError('attempt', 'must be one that is not over', place.attempt, 409);
   }
-  placeRank(ingest, run, place);
-  list(ingest, run, { ...place, connections }, state.streams, state.tokens ?? null);
+  checkRank(ingest, anew ? null : run, place, connections, state.streams);
+  if (anew) beginAttempt(ingest, run, place.attempt);
+  noteRank(run, place, connections, state.streams, state.tokens ?? null);
   openIfKnown(ingest, run);
   run.heard = ingest.pipeline.now();
   return run;

@@ -123,6 +123,14 @@ describe('what does not fit is refused with the field, the rule and the value', 
     expect(sent.status).toBe(413);
   });
 
+  test('a rank that is refused is not waited for', async () => {
+    const service = await start();
+    await sendJson(service, 'a', { step: 1, attempt: 'x', order: ['a'] });
+    expect((await sendJson(service, 'a', { step: 2, attempt: 'x', order: ['b'], rank: 1, world_size: 2 })).status).toBe(409);
+    expect(await sendJson(service, 'a', { step: 2, attempt: 'x', order: ['a'] })).toMatchObject({ status: 200, answer: { accepted: 1 } });
+    expect(await (await fetch(`${service.url}metrics`)).text()).toContain('mhc_ingest_stragglers_total{run="a"} 0');
+  });
+
   test('other connections in the same attempt, and more runs than there is place for', async () => {
     const service = await start();
     await sendJson(service, 'a', { step: 1, attempt: 'x', order: ['a'] });
