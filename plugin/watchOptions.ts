@@ -4,6 +4,7 @@ import type * as tf from '@tensorflow/tfjs';
 import type { Warning } from '../src/telemetry/warning.ts';
 import { parseTarget } from './notify/target.ts';
 import { DEFAULT_PORT } from './server/listen.ts';
+import { tokenOf } from './token.ts';
 import { wholeNumberRule } from './wholeNumber.ts';
 import type { ServerOptions } from './worker/client.ts';
 
@@ -23,7 +24,7 @@ export interface WatchOptions {
   port?: number;
   /** Address to listen on; 127.0.0.1 unless given. Others than loopback need a token. */
   host?: string;
-  /** Asked of everyone who connects; GAINWATCH_TOKEN unless given. */
+  /** Asked of everyone who connects; GAINWATCH_TOKEN, or what the file GAINWATCH_TOKEN_FILE holds, unless given. */
   token?: string;
   /** Further names allowed in the Host header. */
   allowHost?: readonly string[];
@@ -76,7 +77,7 @@ export function serverOptions(options: WatchOptions): ServerOptions {
     host: options.host ?? '127.0.0.1',
     port: wholeNumber('port (GAINWATCH_PORT)', asked ?? DEFAULT_PORT, 0, 65535),
     portGiven: asked !== undefined,
-    token: options.token ?? env['GAINWATCH_TOKEN'] ?? null,
+    token: options.token ?? tokenOf({ token: env['GAINWATCH_TOKEN'], tokenFile: env['GAINWATCH_TOKEN_FILE'] }),
     allowHost: [...(options.allowHost ?? [])],
     basePath: options.basePath ?? '',
     notify,

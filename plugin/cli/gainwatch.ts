@@ -4,11 +4,12 @@ import { Command, Option } from 'commander';
 import type { RecomputeMode } from '../../src/connections/recompute.ts';
 import type { Storage } from '../../src/kernels/accelerate.ts';
 import { packageVersion } from '../service.ts';
+import { tokenOf } from '../token.ts';
 import { BACKENDS, type BackendName, loadBackend, startBackend } from './backend.ts';
 import type { DemoOptions } from './demo.ts';
 import { exportCsv } from './export.ts';
 import { notify } from './notify.ts';
-import { notifyFlag, positive, runsFlag, type ServerFlags, serverFlags, tokenOf, wholeNumber } from './options.ts';
+import { notifyFlag, positive, runsFlag, type ServerFlags, serverFlags, wholeNumber } from './options.ts';
 import { type ReplayFlags, replay, serve } from './serve.ts';
 
 const program = new Command('gainwatch')

@@ -1,9 +1,8 @@
 /** Options that several commands share, and how their values are read. */
-import { readFileSync } from 'node:fs';
 import { InvalidArgumentError, Option } from 'commander';
-import { isToken, TOKEN_RULE } from '../server/door.ts';
 import { DEFAULT_PORT } from '../server/listen.ts';
 import type { ServiceOptions } from '../service.ts';
+import { tokenOf } from '../token.ts';
 import { numberOf, wholeNumberRule } from '../wholeNumber.ts';
 
 export const wholeNumber =
@@ -56,21 +55,6 @@ export const notifyFlag = (): Option =>
 
 export const runsFlag = (): Option =>
   new Option('--runs <folder>', 'folder of the recordings, created where it is missing').default('gainwatch-runs');
-
-/** @throws Error where two tokens are given, or the file has none */
-export function tokenOf({ token, tokenFile }: Pick<ServerFlags, 'token' | 'tokenFile'>): string | null {
-  if (tokenFile === undefined) return token ?? null;
-  const options = '(--token-file, GAINWATCH_TOKEN_FILE)';
-  if (token !== undefined) throw new Error(`token-file ${options} and token (--token, GAINWATCH_TOKEN) are both given: give one`);
-  let text: string;
-  try {
-    text = readFileSync(tokenFile, 'utf8').trim();
-  } catch (error) {
-    throw new Error(`token-file ${tokenFile} cannot be read ${options}: ${(error as Error).message}`);
-  }
-  if (!isToken(text)) throw new Error(`token-file ${tokenFile} ${options} must hold ${TOKEN_RULE}`);
-  return text;
-}
 
 export function serviceOptions(flags: ServerFlags, directory: string): ServiceOptions {
   return {

@@ -167,9 +167,9 @@ def _shared_attempt(run: str, rank: int, world_size: int) -> str:
 class _Connection:
     """One connection: where its mapping was last seen, and how it is stored."""
 
-    def __init__(self, name: str, kind: str, orientation: str, convention: Optional[str] = None, n: int = 0, parameters: tuple = ()) -> None:
+    def __init__(self, name: str, kind: str, orientation: str, convention: Optional[str] = None, n: int = 0, parameters: Callable[[], Any] = tuple) -> None:
         self.name, self.kind, self.orientation, self.convention, self.n = name, kind, orientation, convention, n
-        self.parameters, self.unmixed = parameters, False
+        self.parameters, self.unmixed = parameters, False  # asked for, not kept: FSDP replaces them
         self.seen = -1  # the step of the newest sample: what comes again in the same step (recomputation, micro-batches) is ignored
         self.sample: Any = None  # [S, n, n]
         self.tokens: tuple = ()
@@ -188,7 +188,7 @@ class _Facts:
         self.comb = [c.orientation == "comb" for c in connections]
         lists = {"order": self.order, "kinds": [c.kind for c in connections], "conventions": [c.convention for c in connections]}
         self.metadata = {"orientation": "H", **{key: json.dumps(value, separators=(",", ":")) for key, value in lists.items()}}
-        parameters = [float(sum(p.numel() * p.element_size() for p in c.parameters)) for c in connections]
+        parameters = [float(sum(map(_bytes, c.parameters()))) for c in connections]
         self.memory = struct.pack(f"<{5 * len(parameters)}f", *parameters, *[math.nan] * (4 * len(parameters)))
         self._shapes: Any = None
         self._tensors = ""
@@ -365,6 +365,12 @@ def _own_parameters(module: Any) -> list:
     return [p for name, p in module.named_parameters() if not name.startswith("branch.")]
 
 
+def _bytes(parameter: Any) -> int:
+    """Of what this rank holds of it."""
+    own = parameter.to_local() if hasattr(parameter, "to_local") else parameter
+    return own.numel() * own.element_size()
+
+
 class _Tap:
     """The last mapping that went through a package's `einsum` while a connection of it ran."""
 
@@ -381,10 +387,9 @@ def _lucidrains(name: str, module: Any, sampler: _Sampler) -> list[_Connection]:
         log.warning("%s: fractions (num_fracs %s) are not watched", name, module.num_fracs)
         return []
     kind = "mhc" if hasattr(module, "residual_mix_constraint_fn") or "Manifold" in type(module).__name__ else "hc"
-    own = _own_parameters(module)
-    connection = _Connection(name, kind, "comb", None, n, tuple(own))
-    sampler.prepare(connection, own[0])
-    package = sys.modules[type(module).__module__]
+    connection = _Connection(name, kind, "comb", None, n, lambda: _own_parameters(module))
+    sampler.prepare(connection, _own_parameters(module)[0])
+    package = sys.modules[type(module).width_connection.__module__]  # the class may be another's: FSDP2 makes one
     tap = getattr(package.einsum, "gainwatch", None)
     if tap is None:
         tap, einsum = _Tap(), package.einsum
@@ -445,19 +450,16 @@ def _deepseek(name: str, module: Any, sampler: _Sampler) -> list[_Connection]:
         rows = parameters[f"{key}_base"].numel()
         n = math.isqrt(rows + 1) - 1  # rows = n^2 + 2n
         if n * n + 2 * n == rows and n > 1:
-            own = tuple(parameters[f"{key}_{part}"] for part in ("fn", "base", "scale"))
-            made[key] = _Connection(f"{name}.{key[3:]}", "mhc", "comb", "deepseek", n, own)
-            sampler.prepare(made[key], own[0])
+            made[key] = _Connection(f"{name}.{key[3:]}", "mhc", "comb", "deepseek", n, lambda key=key: [getattr(module, f"{key}_{part}") for part in ("fn", "base", "scale")])
+            sampler.prepare(made[key], parameters[f"{key}_fn"])
     if not made or not hasattr(module, "hc_pre"):
         return []
     original = module.hc_pre
 
     def of(given: tuple) -> Optional[_Connection]:
-        for connection in made.values():
-            if any(value is connection.parameters[0] for value in given):
-                return connection
-        for key, connection in made.items():  # a parameter that has been replaced since (sharded)
-            if any(value is getattr(module, f"{key}_fn") for value in given):
+        for key, connection in made.items():
+            fn = getattr(module, f"{key}_fn")
+            if any(value is fn for value in given):
                 return connection
         return None
 
@@ -478,7 +480,7 @@ def _hugging_face(name: str, module: Any, sampler: _Sampler) -> list[_Connection
     n = getattr(module, "hc_mult", 0)
     if not n or not all(hasattr(module, part) for part in ("fn", "base", "scale")):
         return []
-    connection = _Connection(name, "mhc", "comb", "deepseek", n, (module.fn, module.base, module.scale))
+    connection = _Connection(name, "mhc", "comb", "deepseek", n, lambda: (module.fn, module.base, module.scale))
     sampler.prepare(connection, module.fn)
 
     def hook(_: Any, args: tuple, out: tuple) -> None:
@@ -494,7 +496,7 @@ def _megatron(name: str, module: Any, sampler: _Sampler) -> list[_Connection]:
     if not all(hasattr(module, part) for part in ("compute_mappings", "apply_h_res", "mapping_proj", "n")):
         return []
     n = module.n
-    connection = _Connection(name, "mhc", _megatron_orientation(module), None, n, tuple(module.parameters()))
+    connection = _Connection(name, "mhc", _megatron_orientation(module), None, n, module.parameters)
     sampler.prepare(connection, module.mapping_proj.weight)
     original = module.compute_mappings
 
@@ -537,7 +539,7 @@ def _match(model: Any, matcher: Callable, orientation: str, sampler: _Sampler, c
                 if mapping.dim() < 2 or mapping.shape[-1] != mapping.shape[-2]:
                     raise ValueError(f"must be [..., n, n], not {list(mapping.shape)}")
                 if name not in known:
-                    known[name] = _Connection(name or "connection", "own", orientation, None, 0, tuple(_own_parameters(module)))
+                    known[name] = _Connection(name or "connection", "own", orientation, None, 0, lambda: _own_parameters(module))
                     connections.append(known[name])
                 sampler.record(known[name], mapping, lambda: _streams(args[0], mapping) if args else None)
             except Exception as error:

@@ -293,6 +293,33 @@ class Adapters(Case):
         self.assertEqual([n for n in got.order if n.endswith("_hc")], ["attn_hc", "ffn_hc"])
         np.testing.assert_allclose(got.tensors["attn_hc"], comb.detach().flatten(0, 1).transpose(1, 2).numpy(), atol=1e-6)
 
+    def test_hugging_face_for_real(self) -> None:
+        try:
+            from transformers import DeepseekV4Config, DeepseekV4ForCausalLM
+        except ImportError as error:
+            self.skipTest(f"NOT TESTED, transformers 5.17 or later is not here: {error}")
+        torch.manual_seed(0)
+        small = {"hidden_size": 16, "moe_intermediate_size": 16, "head_dim": 16, "q_lora_rank": 8, "o_lora_rank": 8, "o_groups": 2, "index_n_heads": 2, "index_head_dim": 16}
+        model = DeepseekV4ForCausalLM(DeepseekV4Config(vocab_size=256, num_hidden_layers=4, num_attention_heads=2, n_routed_experts=4, num_experts_per_tok=2, **small)).train()
+        wanted: list = []
+
+        def note(m: Any, args: tuple) -> None:
+            parts = {f"hc_ffn_{part}": getattr(m, part) for part in ("fn", "base", "scale")}
+            wanted.append(models.deepseek_mapping(SimpleNamespace(kind="mhc", iterations=20, eps=1e-6, **parts), "ffn", args[0].detach()))
+
+        for name, module in model.named_modules():
+            if name.endswith("_hc"):
+                module.register_forward_pre_hook(note)
+                for p in module.parameters():
+                    p.data.add_(torch.randn_like(p) * 0.3)
+        with self.watch(model, tokens=10) as monitor:
+            loss = model(input_ids=tokens_of(), labels=tokens_of()).loss
+            loss.backward()
+            monitor.step(loss)
+        self.assertEqual(self.server.steps[0].order, [f"model.layers.{i}.{part}_hc" for i in range(4) for part in ("attn", "ffn")])
+        self.assert_equal(self.server.steps[0], np.stack(wanted))
+        self.assertEqual((monitor.orientation, monitor.streams, monitor.counters["errors"]), ("as given", "apart", 0))
+
     def test_megatron_both_ways(self) -> None:
         for transposed in (False, True):
 
@@ -467,6 +494,14 @@ class Loops(Case):
                 np.testing.assert_allclose(np.concatenate([a.tensors[name], b.tensors[name]]), one.tensors[name], atol=2e-4)
                 np.testing.assert_allclose((c if name in c.order else d).tensors[name], one.tensors[name], atol=1e-5)
 
+    def test_sharded_parameters(self) -> None:
+        try:
+            from torch.distributed.fsdp import fully_shard  # noqa: F401
+        except ImportError as error:
+            self.skipTest(f"FSDP2 is not in this torch: {error}")
+        with tempfile.TemporaryDirectory() as folder:
+            torch.multiprocessing.spawn(sharded_rank, (folder,), 2)
+
     def test_what_is_sent_is_what_the_training_dumped(self) -> None:
         script = str(HERE.parents[1] / "test" / "e2e" / "pytorch" / "train.py")
         for package, kind in (("lucidrains", "hc"), ("lucidrains", "mhc"), ("deepseek", "hc"), ("deepseek", "mhc")):
@@ -522,6 +557,35 @@ class Gpu(Case):
                 monitor.step()
         found = [float(np.mean(step.tensors[step.order[0]])) for step in self.server.steps]
         self.assertEqual(found, [float(step) for step in range(40)])
+
+
+def sharded_rank(rank: int, folder: str) -> None:
+    """Both packages under FSDP2, watched before and after they are sharded."""
+    from torch.distributed.fsdp import fully_shard
+
+    torch.set_num_threads(1)
+    torch.distributed.init_process_group("gloo", f"file://{folder}/store", rank=rank, world_size=2)
+    check, server = Case(), Server()
+    for package, whole in (("deepseek", 4 * (24 * 64 + 24 + 3)), ("lucidrains", None)):
+        for first in (True, False):
+            model = model_of(package, "mhc")
+            for p in model.parameters():
+                p.data = p.data.reshape(p.shape or 1)  # FSDP2 takes no scalars
+            wanted = expected(model, tokens_of(rank))
+            server.steps.clear()
+            monitor = gainwatch.watch(model, url=server.url) if first else None
+            for module in (*model.layers.values(), model):
+                fully_shard(module)
+            monitor = monitor or gainwatch.watch(model, url=server.url)
+            x = tokens_of(rank)
+            model(x).sum().backward()
+            monitor.step()
+            monitor.close()
+            check.assert_equal(server.steps[0], wanted)
+            check.assertEqual((monitor.orientation, monitor.counters["errors"]), ("as given", 0))
+            if whole:
+                check.assertAlmostEqual(server.steps[0].tensors["@memory"][0, 0], whole / 2, delta=8)
+    torch.distributed.destroy_process_group()
 
 
 class Monitors(Case):

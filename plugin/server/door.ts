@@ -4,6 +4,7 @@
  */
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { NextFunction, Request, RequestHandler, Response } from 'express';
+import { isToken, TOKEN_RULE } from '../token.ts';
 
 const COOKIE = 'gainwatch_token';
 const LOOPBACK = ['localhost', '127.0.0.1', '[::1]'];
@@ -17,9 +18,6 @@ export interface Door {
 }
 
 const isLoopback = (host: string): boolean => host === 'localhost' || host === '::1' || /^127\./.test(host);
-
-export const TOKEN_RULE = 'at least 8 printable characters without spaces';
-export const isToken = (text: string): boolean => /^[\x21-\x7e]{8,}$/.test(text);
 
 /** @throws Error naming the option, the rule and the value */
 export function checkDoor({ host, token, allowHost, basePath }: Door): void {

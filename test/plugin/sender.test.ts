@@ -1,7 +1,9 @@
+import { writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
+import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs';
 import { type WatchOptions, watch } from 'gainwatch';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import type { RunDetail, StepAnswer } from '../../src/telemetry/api.ts';
 import { MEASURES } from '../../src/telemetry/catalogue.ts';
 import { temporaryFolder } from '../support/folders.ts';
@@ -97,6 +99,23 @@ describe('watch(model, { url })', () => {
     expect(monitor.compositeGain).toBe(3.5);
     await monitor.close();
     expect(monitor.warnings()).toMatchObject([{ id: 0, clearedTime: null }]);
+  }, 20_000);
+
+  test('the token is read from the file that GAINWATCH_TOKEN_FILE names', async () => {
+    const file = join(temporaryFolder(), 'token');
+    writeFileSync(file, 'correct-horse\n');
+    vi.stubEnv('GAINWATCH_TOKEN_FILE', file);
+    onTestFinished(() => void vi.unstubAllEnvs());
+    const service = await start({ token: 'correct-horse' });
+    const lines: string[] = [];
+    const { monitor } = await train({ url: service.url, log: (line) => lines.push(line) });
+    await monitor.close();
+    expect(lines.filter((line) => /401|did not reach/.test(line))).toEqual([]);
+    const headers = { Authorization: 'Bearer correct-horse' };
+    expect(await (await fetch(`${service.url}api/v1/runs/sent`, { headers })).json()).toMatchObject({ lastStep: STEPS });
+
+    writeFileSync(file, 'short');
+    await expect(train({ url: service.url })).rejects.toThrow(/token-file .*token \(.*GAINWATCH_TOKEN_FILE\) must hold at least 8/);
   }, 20_000);
 
   test.each(['ftp://x', 'nowhere', 'http://x/?a=1'])('%s is refused', async (url) => {
