@@ -90,7 +90,7 @@ def watch(
     default_rank, default_world = _ranks()
     rank, world_size = default_rank if rank is None else rank, default_world if world_size is None else world_size
     for name, value, low, high in (
-        ("tokens", tokens, 1, 65536), ("every", every, 1, 1 << 31), ("stages", stages, 1, 65536), ("stage", stage, 0, stages - 1),
+        ("tokens", tokens, 1, 4096), ("every", every, 1, 1 << 31), ("stages", stages, 1, 65536), ("stage", stage, 0, stages - 1),
         ("world_size", world_size, 1, 1 << 31), ("rank", rank, 0, world_size - 1), ("replica", replica, 0, 1 << 31),
         ("memory_limit", memory_limit, 0, 1 << 60), ("disk_limit", disk_limit, 0, 1 << 60), ("drain_seconds", drain_seconds, 0, 3600),
     ):  # fmt: skip

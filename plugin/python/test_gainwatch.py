@@ -345,7 +345,7 @@ class Adapters(Case):
 
     def test_wrong_arguments_are_named(self) -> None:
         model = model_of("deepseek", "hc", 1)
-        for options, name in (({"run": "-"}, "run"), ({"url": "ftp://x"}, "url"), ({"url": "http://x:99999"}, "url"), ({"tokens": 2.5}, "tokens"), ({"tokns": 1}, "tokns"), ({"stage": 1}, "stage"), ({"tokens": 0}, "tokens"), ({"attempt": "a b"}, "attempt")):
+        for options, name in (({"run": "-"}, "run"), ({"url": "ftp://x"}, "url"), ({"url": "http://x:99999"}, "url"), ({"tokens": 2.5}, "tokens"), ({"tokens": 4097}, "tokens"), ({"tokns": 1}, "tokns"), ({"stage": 1}, "stage"), ({"tokens": 0}, "tokens"), ({"attempt": "a b"}, "attempt")):
             with self.assertRaisesRegex(ValueError, f"^{name}: .*given"):
                 gainwatch.watch(model, **options)
         with self.assertRaisesRegex(ValueError, "^model: holds no connection"):
