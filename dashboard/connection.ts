@@ -51,6 +51,9 @@ export function openOf({ open, names, warnings, gains, before }: Known): string 
 export const neighbour = (names: readonly string[], name: string, by: number): string =>
   names[(names.indexOf(name) + by + names.length) % names.length] ?? name;
 
+/** False where a run sends measures only: its matrices hold nothing, and yet no value is counted that is not finite. */
+export const hasMatrix = (values: readonly number[], nonfinite: number): boolean => nonfinite > 0 || !values.every(Number.isNaN);
+
 /** A true minus, as long as a plus. */
 export function signed(value: number, digits: number): string {
   if (!Number.isFinite(value)) return shown(value);

@@ -49,7 +49,7 @@ const ENDS = {
   completed: 'completed',
   interrupted: 'was interrupted',
   failed: 'failed with an error of the training',
-  unknown: 'ended in a way that is not known: its process vanished',
+  unknown: 'ended without saying how',
 };
 
 interface Reason {

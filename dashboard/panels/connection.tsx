@@ -1,7 +1,7 @@
 /** One connection: its matrix, its measures with their course, its memory. Which one: chosen here or elsewhere, else by itself. */
 import { useRef, useState } from 'preact/hooks';
 import type { StepAnswer } from '../../src/telemetry/api.ts';
-import { MEASURES_SHOWN, measureText, neighbour, openOf } from '../connection.ts';
+import { hasMatrix, MEASURES_SHOWN, measureText, neighbour, openOf } from '../connection.ts';
 import { bytes, fromWire } from '../format.ts';
 import { restTick } from '../redraw.ts';
 import { clip } from '../series.ts';
@@ -146,6 +146,7 @@ function Connection() {
   if (view.value.open === null) before.current = name;
   const place = names.indexOf(name);
   const { kind, convention } = detail.connections[place];
+  const matrix = latest?.mapping[place]?.map(fromWire) ?? [];
   return (
     <div class="cn" data-connection={name}>
       <Picker names={names} name={name} />
@@ -161,7 +162,11 @@ function Connection() {
         <p class="cn-note">No step yet.</p>
       ) : (
         <div class="cn-parts">
-          {latest.mapping[place] === undefined ? null : <Matrix connection={name} values={latest.mapping[place].map(fromWire)} />}
+          {hasMatrix(matrix, latest.nonfinite[place] ?? 0) ? (
+            <Matrix connection={name} values={matrix} />
+          ) : (
+            <p class="cn-note">Its matrix is not known: this run sends measures only.</p>
+          )}
           <Measures known={known} latest={latest} place={place} explained={explained} />
         </div>
       )}

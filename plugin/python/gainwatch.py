@@ -83,19 +83,19 @@ def watch(
     for name in unknown:
         raise ValueError(f"{name}: no such option of gainwatch.watch (given {unknown[name]!r})")
     url = url or os.environ.get("GAINWATCH_URL") or "http://127.0.0.1:9464"
-    parts = urlsplit(url)
-    _rule(parts.scheme in ("http", "https") and bool(parts.hostname), "url", "must be http://host:port or https://…", url)
+    _rule(_is_address(url), "url", "must be http://host:port or https://…", url)
     _rule(isinstance(run, str) and RUN.fullmatch(run), "run", "must be 1 to 64 of A-Z a-z 0-9 . _ -, beginning with a letter or digit", run)
     _rule(orientation in ("H", "comb"), "orientation", "must be 'H' or 'comb'", orientation)
     _rule(matcher is None or callable(matcher), "matcher", "must be a function of (name, module)", matcher)
     default_rank, default_world = _ranks()
     rank, world_size = default_rank if rank is None else rank, default_world if world_size is None else world_size
     for name, value, low, high in (
-        ("tokens", tokens, 1, 65536), ("every", every, 1, 1 << 31), ("stages", stages, 1, 65536), ("stage", stage, 0, stages - 1),
+        ("tokens", tokens, 1, 4096), ("every", every, 1, 1 << 31), ("stages", stages, 1, 65536), ("stage", stage, 0, stages - 1),
         ("world_size", world_size, 1, 1 << 31), ("rank", rank, 0, world_size - 1), ("replica", replica, 0, 1 << 31),
         ("memory_limit", memory_limit, 0, 1 << 60), ("disk_limit", disk_limit, 0, 1 << 60), ("drain_seconds", drain_seconds, 0, 3600),
     ):  # fmt: skip
-        _rule((name == "replica" and value is None) or (isinstance(value, (int, float)) and low <= value <= high), name, f"must be {low} to {high}", value)
+        whole, kinds = ("", (int, float)) if name == "drain_seconds" else ("a whole number from ", int)
+        _rule((name == "replica" and value is None) or (isinstance(value, kinds) and low <= value <= high), name, f"must be {whole}{low} to {high}", value)
     _rule(hasattr(model, "named_modules"), "model", "must be a torch.nn.Module", type(model).__name__)
     attempt = attempt or os.environ.get("GAINWATCH_ATTEMPT")
     _rule(attempt is None or ATTEMPT.fullmatch(attempt), "attempt", "must be 1 to 64 of A-Z a-z 0-9 . _ : -", attempt)
@@ -117,6 +117,14 @@ def watch(
     names = ", ".join(c.name for c in connections[:3]) + (", …" if len(connections) > 3 else "")
     log.info("run %s: %s to %s", run, "connections are found by the matcher" if matcher else f"{len(connections)} connections ({names})", url)
     return monitor
+
+
+def _is_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0  # .port raises where it is none
+    except ValueError:
+        return False
 
 
 def _rule(holds: Any, field: str, rule: str, value: Any) -> None:
@@ -586,7 +594,7 @@ class Monitor:
         sender.counters = lambda: {"overhead_seconds": sampler.seconds, "samples_dropped": sender.dropped, "errors": sampler.errors + sender.errors}
         sender.fault = sampler.fault
         self.closed = False
-        atexit.register(self.close, "unknown")
+        atexit.register(self._exit)
         sender.start()
 
     @property
@@ -692,7 +700,7 @@ class Monitor:
         try:
             self._sampler.restore()
             self._sender.close(outcome if outcome in ("completed", "interrupted", "failed", "unknown") else "unknown", self._attempt, self._drain)
-            atexit.unregister(self.close)
+            atexit.unregister(self._exit)
         except Exception as error:
             self._sampler.fault("the monitor could not be closed", error)
 
@@ -700,7 +708,16 @@ class Monitor:
         return self
 
     def __exit__(self, kind: Any, *_: Any) -> None:
-        self.close("completed" if kind is None else "interrupted" if issubclass(kind, KeyboardInterrupt) else "failed")
+        self.close("completed" if kind is None else _outcome(kind))
+
+    def _exit(self) -> None:
+        """The script ended without close(): by an exception that the interpreter has printed, or it is not known how."""
+        kind = getattr(sys, "last_type", None)
+        self.close("unknown" if kind is None else _outcome(kind))
+
+
+def _outcome(kind: type) -> str:
+    return "interrupted" if issubclass(kind, KeyboardInterrupt) else "failed"
 
 
 # --- the self-check ---------------------------------------------------------------------------------------------------------------
@@ -781,6 +798,7 @@ class _Sender(threading.Thread):
         self._stop, self._done, self._ending = threading.Event(), threading.Event(), None  # type: ignore[var-annotated]
         self._deadline = math.inf
         self._said: set = set()
+        self._reason = f"{url} does not answer"  # of the last request that failed
         self.check = _Check()
         self.counters: Callable[[], dict] = dict
         self.fault: Callable[[str, Any], None] = lambda what, error: None
@@ -814,7 +832,7 @@ class _Sender(threading.Thread):
         self._done.wait(seconds + 1)
         left = len(self._memory) + self._spilled + self._records.qsize()
         if left:
-            log.warning("%d samples were not sent: the monitor at %s did not answer for %g s", left, self._url, seconds)
+            log.warning("%d samples were not sent: the monitor did not take them within %g s (%s)", left, seconds, self._reason)
         if self._spill_dir:
             shutil.rmtree(self._spill_dir, ignore_errors=True)
 
@@ -1010,16 +1028,20 @@ class _Sender(threading.Thread):
             with error:
                 text = error.read(2000).decode(errors="replace").strip()
             self.errors += 1
-            self._say(f"{method} {error.code}", f"{method} {url}: {error.code} {text}")
+            self._refused(f"{method} {error.code}", f"{method} {url}: {error.code} {text}")
             return error.code
         except (OSError, ValueError) as error:  # refused, reset, timed out, not HTTP
             self.errors += 1
-            self._say(f"{method} {type(error).__name__}", f"{method} {url}: {error}: samples are kept and sent when it answers")
+            self._refused(f"{method} {type(error).__name__}", f"{method} {url}: {error}", ": samples are kept and sent when it answers")
             return 0
         except Exception as error:  # http.client's
             self.errors += 1
-            self._say(f"{method} {type(error).__name__}", f"{method} {url}: {type(error).__name__}: {error}")
+            self._refused(f"{method} {type(error).__name__}", f"{method} {url}: {type(error).__name__}: {error}")
             return 0
+
+    def _refused(self, key: str, what: str, then: str = "") -> None:
+        self._reason = what
+        self._say(key, what + then)
 
     def _hear(self, text: bytes) -> None:
         try:

@@ -373,7 +373,7 @@ class Adapters(Case):
 
     def test_wrong_arguments_are_named(self) -> None:
         model = model_of("deepseek", "hc", 1)
-        for options, name in (({"run": "-"}, "run"), ({"url": "ftp://x"}, "url"), ({"tokns": 1}, "tokns"), ({"stage": 1}, "stage"), ({"tokens": 0}, "tokens"), ({"attempt": "a b"}, "attempt")):
+        for options, name in (({"run": "-"}, "run"), ({"url": "ftp://x"}, "url"), ({"url": "http://x:99999"}, "url"), ({"tokens": 2.5}, "tokens"), ({"tokens": 4097}, "tokens"), ({"tokns": 1}, "tokns"), ({"stage": 1}, "stage"), ({"tokens": 0}, "tokens"), ({"attempt": "a b"}, "attempt")):
             with self.assertRaisesRegex(ValueError, f"^{name}: .*given"):
                 gainwatch.watch(model, **options)
         with self.assertRaisesRegex(ValueError, "^model: holds no connection"):
@@ -685,6 +685,21 @@ class Monitors(Case):
         subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
         self.assertEqual([s.step for s in self.server.steps], list(range(1, 8)))
         self.assertEqual(self.server.puts[-1]["outcome"], "unknown")
+
+    def test_what_was_not_sent_is_said_with_the_reason(self) -> None:
+        self.server.behaviour = 401
+        model = model_of("deepseek", "hc", 1)
+        with self.assertLogs("gainwatch", "WARNING") as logs:
+            monitor = self.watch(model, drain_seconds=1)
+            train(model, monitor, 2)
+            monitor.close()
+        self.assertRegex(logs.output[-1], r"2 samples were not sent: the monitor did not take them within 1 s \(PUT http\S+: 401 ")
+
+    def test_a_training_that_ends_by_an_exception_says_so(self) -> None:
+        for error, outcome in (("RuntimeError('oom')", "failed"), ("KeyboardInterrupt", "interrupted")):
+            code = f"import sys; sys.path[:0] = [{str(HERE)!r}]\nimport test_gainwatch as t, gainwatch\nm = t.model_of('deepseek', 'hc', 1)\nmon = gainwatch.watch(m, url={self.server.url!r})\nt.train(m, mon, 2)\nraise {error}\n"
+            subprocess.run([sys.executable, "-c", code], stderr=subprocess.DEVNULL, timeout=60)
+            self.assertEqual(self.server.puts[-1]["outcome"], outcome)
 
     def test_nothing_raises_into_the_loop(self) -> None:
         model = model_of("deepseek", "hc", 1)

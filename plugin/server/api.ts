@@ -71,7 +71,7 @@ export function createApi(pipeline: Pipeline, stream: Stream): Router {
     throw new FieldError(
       'path',
       'is not known here: GET /runs, /runs/RUN, /runs/RUN/series, /runs/RUN/steps/latest, /runs/RUN/warnings, /stream, POST /runs/RUN/warnings/ID/acknowledge, /runs/RUN/steps, /recordings, PUT /runs/RUN',
-      request.path,
+      `${request.method} ${request.path}`,
       404,
     );
   });

@@ -64,7 +64,9 @@ export function checkToken(door: Door): RequestHandler {
     if ([bearer, cookieOf(request)].some((value) => value !== undefined && same(value, token))) next();
     else {
       response.set('WWW-Authenticate', 'Bearer');
-      refuse(response, 401, 'token', 'must be given as "Authorization: Bearer TOKEN", or once in the browser as /?token=TOKEN', null);
+      const wrong = [bearer, cookieOf(request), given].some((value) => value !== undefined);
+      const rule = `must be ${wrong ? "this monitor's, " : ''}given as "Authorization: Bearer TOKEN", or once in the browser as /?token=TOKEN`;
+      refuse(response, 401, 'token', rule, null);
     }
   };
 }

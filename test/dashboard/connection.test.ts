@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { memoryCsv, memoryJson } from '../../dashboard/charts/exports.ts';
-import { aroundOne, measureText, neighbour, openOf, signed, sumsOf } from '../../dashboard/connection.ts';
+import { aroundOne, hasMatrix, measureText, neighbour, openOf, signed, sumsOf } from '../../dashboard/connection.ts';
 import { barPaths, byteTicks, highestOf, memoryOf } from '../../dashboard/memory.ts';
 import type { Bands } from '../../dashboard/series.ts';
 import { sparkPath } from '../../dashboard/spark.ts';
@@ -34,6 +34,12 @@ describe('the open connection', () => {
     expect(openOf({ ...known, gains: [1, 2.1, 2], before: 'c' })).toBe('c');
     expect(openOf({ ...known, gains: [1, 2.3, 2], before: 'c' })).toBe('b');
     expect(openOf({ ...known, before: 'of another run' })).toBe('b');
+  });
+
+  test('has no matrix where the run sends measures only', () => {
+    const nothing = Array<number>(4).fill(Number.NaN);
+    expect([hasMatrix(nothing, 0), hasMatrix(nothing, 4), hasMatrix([1, 0, 0, Number.NaN], 1)]).toEqual([false, true, true]);
+    expect(hasMatrix([], 0)).toBe(false);
   });
 
   test('has neighbours around the ends', () => {

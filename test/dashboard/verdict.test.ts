@@ -122,7 +122,7 @@ test('says how the run ended; a failed one is not healthy', () => {
   expect(ended('completed')).toMatchObject({ level: 'healthy', ended: 'completed' });
   expect(ended('interrupted')).toMatchObject({ level: 'healthy', ended: 'was interrupted' });
   expect(ended('failed')).toMatchObject({ level: 'watch', ended: expect.stringContaining('failed') });
-  expect(ended('unknown')).toMatchObject({ level: 'watch', ended: expect.stringContaining('not known') });
+  expect(ended('unknown')).toMatchObject({ level: 'watch', ended: expect.stringContaining('without saying how') });
   expect(ended(null, true)).toMatchObject({ level: 'healthy', ended: expect.stringContaining('uploaded') });
 });
 

@@ -144,11 +144,20 @@ describe('the door', () => {
     expect((await ask(service, '/healthz', { Host: 'evil.example' })).status).toBe(200);
   });
 
+  test('a path of another method is refused with both', async () => {
+    const service = await start();
+    const answer = await fetch(`${service.url}api/v1/runs/a/steps`);
+    expect(answer.status).toBe(404);
+    expect(await answer.json()).toMatchObject({ error: { field: 'path', value: 'GET /runs/a/steps' } });
+  });
+
   test('a token is asked of everyone, as Bearer or as the cookie that the address is exchanged for', async () => {
     const service = await start({ token: 'correct-horse' });
     expect((await ask(service, '/metrics')).status).toBe(401);
     expect((await ask(service, '/')).status).toBe(401);
-    expect((await ask(service, '/metrics', { Authorization: 'Bearer wrong-horse' })).status).toBe(401);
+    const wrong = await ask(service, '/metrics', { Authorization: 'Bearer wrong-horse' });
+    expect(wrong.status).toBe(401);
+    expect(wrong.body).toContain("must be this monitor's");
     expect((await ask(service, '/metrics', { Authorization: 'Bearer correct-horse' })).status).toBe(200);
     expect((await ask(service, '/?token=wrong')).status).toBe(401);
     const exchanged = await ask(service, '/?token=correct-horse');

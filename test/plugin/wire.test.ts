@@ -74,7 +74,7 @@ describe('what does not fit is refused with the field, the rule and the value', 
     ['step', 'must be integer', { step: '1.5' }],
     ['step', 'must be given', { step: undefined }],
     ['version', 'must be given', { version: undefined }],
-    ['version', 'must be equal to constant', { version: '2' }],
+    ['version', 'must be 1', { version: '2' }],
     ['rank', 'must be below world_size (2)', { rank: '2', world_size: '2' }],
     ['stage', 'must be below stages (1)', { stage: '1', stages: '1' }],
     ['kinds', 'must have one entry per connection of order (4)', { kinds: '["hc"]' }],
@@ -87,7 +87,7 @@ describe('what does not fit is refused with the field, the rule and the value', 
     ],
     [order[3], 'must be one of order', { order: JSON.stringify(order.slice(0, 3)), kinds: undefined, conventions: undefined }],
     ['colour', 'is not known here', { colour: '"red"' }],
-    ['loss', 'must be', { loss: 'low' }],
+    ['loss', 'must be one of number, NaN, +Inf, -Inf, Infinity, -Infinity', { loss: 'low' }],
   ])('%s %s', async (field, rule, metadata) => {
     const service = await start();
     const { status, answer } = await sendSteps(service, 'sent', [bodyOf(header, testSample(header, 1), metadata)]);
@@ -111,6 +111,23 @@ describe('what does not fit is refused with the field, the rule and the value', 
     const sent = await send(service, ...of());
     expect(sent.status).toBe(status);
     expect(sent.answer.error).toMatchObject({ field, rule: expect.any(String) });
+  });
+
+  test.each([
+    [
+      'measures.forwardGain.0',
+      'must be one of null, number, NaN, +Inf',
+      'POST',
+      { step: 1, order: ['a'], measures: { forwardGain: ['x'] } },
+    ],
+    ['state', 'must be given', 'PUT', {}],
+    ['streams', 'must be given', 'PUT', { state: 'open' }],
+  ])('%s: %s', async (field, rule, method, body) => {
+    const service = await start();
+    const path = method === 'PUT' ? 'runs/a' : 'runs/a/steps';
+    const { status, answer } = await send(service, path, JSON.stringify(body), { 'Content-Type': 'application/json' }, method);
+    expect(status).toBe(400);
+    expect(answer.error).toMatchObject({ field, rule: expect.stringContaining(rule) });
   });
 
   test('a packed bomb costs its limit and no more', async () => {
