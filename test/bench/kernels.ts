@@ -169,12 +169,12 @@ export async function kernelBandwidth(
   n: number,
   channels: number,
   rounds: number,
-  onCase: (name: string) => void,
+  say: (line: string) => void,
 ): Promise<Result> {
   const rows: string[][] = [];
   tf.engine().startScope();
   for (const { name, floats, run, composed } of kernelCases(tokens, n, channels)) {
-    onCase(`  ${name}`);
+    say(`  ${name}`);
     const bytes = 4 * floats * tokens;
     const copy = copyOf(floats * tokens);
     const times: { fused: number; copy: number; composed: number }[] = [];
@@ -186,14 +186,16 @@ export async function kernelBandwidth(
       if (round >= 0) times.push(taken);
     }
     const of = (key: 'fused' | 'copy' | 'composed') => median(times.map((round) => round[key]));
-    rows.push([
+    const row = [
       name,
       (bytes / 2 ** 20).toFixed(0),
       of('fused').toFixed(2),
       (bytes / of('fused') / 1e6).toFixed(1),
       `${(100 * median(times.map((t) => t.copy / t.fused))).toFixed(0)} %`,
       `× ${median(times.map((t) => t.composed / t.fused)).toFixed(1)}`,
-    ]);
+    ];
+    rows.push(row);
+    say(`    ${row.slice(1).join(', ')}`);
   }
   tf.engine().endScope();
   return {

@@ -71,7 +71,7 @@ const options = (width: number, of = rounds): StepsOptions => ({
   batch,
   rounds: of,
   runs,
-  onRound: (r) => say(`  round ${r + 1}`),
+  onRound: (r, times) => say(`  round ${r + 1}: ${times.map((ms) => ms.toFixed(1)).join(', ')} ms`),
 });
 const widths = values.widths.split(',').map(Number);
 

@@ -68,14 +68,22 @@ export async function createRunner(setting: Setting, runs: string): Promise<Runn
   };
 }
 
+/** What is told of a round that has ended: its steps in ms, in the runners' order. */
+export type OnRound = (round: number, times: readonly number[]) => void;
+
 /** Every runner once per round, in changing order; the first rounds warm up. */
-export async function takeTurns(runners: readonly Turn[], rounds: number, warm: number, onRound: (round: number) => void): Promise<void> {
+export async function takeTurns(runners: readonly Turn[], rounds: number, warm: number, onRound: OnRound): Promise<void> {
   for (let round = -warm; round < rounds; round++) {
+    const times = new Map<Turn, number>();
     for (const runner of round % 2 === 0 ? runners : [...runners].reverse()) {
       const time = await runner.step();
+      times.set(runner, time);
       if (round >= 0) runner.times.push(time);
     }
-    onRound(round);
+    onRound(
+      round,
+      runners.map((runner) => times.get(runner)!),
+    );
     await new Promise((resolve) => setImmediate(resolve)); // what the workers say is heard
   }
 }

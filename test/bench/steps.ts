@@ -1,7 +1,7 @@
 /** Whole training steps: connections beside each other, kernels against stock operations, watched against unwatched. */
 import * as tf from '@tensorflow/tfjs';
 import type { ConnectionName } from 'gainwatch/model';
-import { createRunner, type Setting, STREAMS, takeTurns } from './runner.ts';
+import { createRunner, type OnRound, type Setting, STREAMS, takeTurns } from './runner.ts';
 import { milliseconds, type Result, ratio } from './table.ts';
 
 export interface StepsOptions {
@@ -11,7 +11,7 @@ export interface StepsOptions {
   batch: number;
   rounds: number;
   runs: string;
-  onRound: (round: number) => void;
+  onRound: OnRound;
 }
 
 const CONTEXT = 64;
