@@ -30,7 +30,7 @@ const PATIENCE: Record<RuleName, Patience> = {
 };
 
 /** Of the state's form: one of another version is not restored. */
-const VERSION = 3;
+const VERSION = 4;
 
 export interface DetectorState {
   version: number;

@@ -27,11 +27,13 @@ const MEDIAN = 5;
 export interface Collapse {
   /** Of −ln(separation), the smallest of all prefix products. */
   trend: Trend;
+  /** The streams have been apart: a model that starts with even mixing has lost nothing, and is no emergency. */
+  apart: boolean;
   /** Smallest sums of the last reports. */
   sums: Recent;
 }
 
-export const createCollapse = (): Collapse => ({ trend: createTrend(), sums: [] });
+export const createCollapse = (): Collapse => ({ trend: createTrend(), apart: false, sums: [] });
 
 export function findCollapse(header: RunHeader, state: Collapse, report: StepReport, runaway: Runaway): Finding {
   if (!isBounded(header) || header.streams < 2) return null;
@@ -40,8 +42,10 @@ export function findCollapse(header: RunHeader, state: Collapse, report: StepRep
   return lowSum?.level !== 'fire' && separation?.level === 'fire' ? separation : (lowSum ?? separation);
 }
 
-function findSeparation(header: RunHeader, { trend }: Collapse, report: StepReport, runaway: Runaway): Finding {
+function findSeparation(header: RunHeader, state: Collapse, report: StepReport, runaway: Runaway): Finding {
+  const { trend } = state;
   const value = leastOf(header, report, ['separation']).value;
+  state.apart ||= Number.isFinite(value) && value >= SEPARATION;
   addToTrend(trend, report.step, -Math.log(Math.max(value, 1e-3)));
   const limit = -Math.log(SEPARATION);
   const predicted = forecast(trend, limit);
@@ -52,14 +56,16 @@ function findSeparation(header: RunHeader, { trend }: Collapse, report: StepRepo
   const when = steps === 0 ? `is below ${SEPARATION}` : `may fall below ${SEPARATION} ${span(steps, interval)}`;
   return finding(header, report, beyond >= 0 ? 'fire' : 'hold', {
     rule: 'collapse',
-    severity: 'critical',
+    severity: state.apart ? 'critical' : 'warning',
     measure: 'separation',
     value,
     threshold: SEPARATION,
     stepsLeft: steps,
     interval,
     suspects: suspectsOf(header, runaway),
-    message: `The streams of run ${header.run} collapse into one: their separation is ${digits(value)} and ${when}.`,
+    message: state.apart
+      ? `The streams of run ${header.run} collapse into one: their separation is ${digits(value)} and ${when}.`
+      : `The streams of run ${header.run} have been one from the start: their separation is ${digits(value)} and has never been above ${SEPARATION}.`,
   });
 }
 

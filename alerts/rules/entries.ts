@@ -39,7 +39,7 @@ export const ENTRIES: Record<RuleName, Entry> = {
       'The residual streams become one: the separation of the composite falls towards 0, or a row or column of one H_res has lost most of its mass. The model goes on to train, but as one with a single stream.',
     look: [
       'Sinkhorn: one to three iterations are too few once the logits have grown.',
-      'The start: H_res that mix evenly (large logits, no identity) collapse over the depth from the first step.',
+      'The start: H_res that mix evenly (no identity, as in transformers and lucidrains) collapse over the depth from the first step. That is a warning only, as nothing was lost.',
     ],
     act: ['Use 20 Sinkhorn iterations.', 'Start near the identity (b_res with a high diagonal).', 'Lower the learning rate of the logits.'],
   },

@@ -10,7 +10,7 @@ export type Severity = (typeof SEVERITIES)[number];
 export const RULE_SEVERITIES = {
   'gain-forecast': ['warning', 'critical'],
   'runaway-connection': ['warning'],
-  collapse: ['critical'],
+  collapse: ['warning', 'critical'],
   'deviation-drift': ['warning'],
   'dead-routing': ['warning'],
   nonfinite: ['critical'],

@@ -205,6 +205,16 @@ describe('collapse', () => {
     expect(raised).toMatchObject([{ rule: 'collapse', measure: 'separation' }]);
   });
 
+  it('is no emergency where the streams have been one from the first step, until they have been apart', () => {
+    const separation = (step: number) => (step > 300 && step <= 600 ? 0.7 : 7e-5);
+    const { raised, cleared } = follow(mhc, 900, (step) => ({ measures: { separation: separation(step) } }));
+    expect(raised.map(({ severity, message }) => [severity, /from the start/.test(message)])).toEqual([
+      ['warning', true],
+      ['critical', false],
+    ]);
+    expect(cleared).toMatchObject([{ rule: 'collapse' }]);
+  });
+
   it('says nothing of HC, whose separation is free', () => {
     expect(follow(hc, 100, () => ({ measures: { separation: 0.001 } })).raised).toEqual([]);
   });
@@ -347,7 +357,7 @@ describe('the state', () => {
     const text = saveDetectors(createDetectors(hc));
     expect(restoreDetectors(hc, text)).not.toBeNull();
     for (const other of [headerOf('hc', 6), headerOf('mhc'), headerOf('hc', 8, 2)]) expect(restoreDetectors(other, text)).toBeNull();
-    expect(restoreDetectors(hc, text.replace('"version":3', '"version":2'))).toBeNull();
+    expect(restoreDetectors(hc, text.replace('"version":4', '"version":3'))).toBeNull();
     for (const rubbish of ['', '{', 'null', '7', '[]', '{"version":1}']) expect(restoreDetectors(hc, rubbish)).toBeNull();
   });
 });

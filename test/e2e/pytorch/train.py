@@ -59,7 +59,7 @@ def options() -> argparse.Namespace:
 def main() -> None:
     given = options()
     torch.set_num_threads(1)
-    rank, world = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
+    rank, world = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
     if world > 1:
         dist.init_process_group("gloo")
     staged = given.stage_parallel and world > 1
