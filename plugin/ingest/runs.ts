@@ -87,8 +87,8 @@ export function openRank(ingest: Ingest, name: string, place: RankPlace, state: 
 function openIn(ingest: Ingest, run: IngestRun, place: RankPlace, state: OpenState, connections: ConnectionInfo[]): IngestRun {
   const known = run.ranks.get(place.rank);
   const anew = place.attempt !== run.attempt || run.ended !== null || (place.attempt === null && known !== undefined);
-  if (place.attempt !== null && (run.past.has(place.attempt) || (place.attempt === run.attempt && run.ended !== null))) {
-    throw new FieldError('attempt', 'must be one that is not over', place.attempt, 409);
+  if (place.attempt !== null && place.attempt !== run.attempt && run.past.has(place.attempt)) {
+    throw new FieldError('attempt', 'must not be one before the current', place.attempt, 409);
   }
   checkRank(ingest, anew ? null : run, place, connections, state.streams);
   if (anew) beginAttempt(ingest, run, place.attempt);
@@ -178,7 +178,7 @@ function beginAttempt(ingest: Ingest, run: IngestRun, attempt: string | null): v
     if (run.live !== null) closeRun(ingest.pipeline, run.live, 'unknown');
   }
   giveUp(ingest, run);
-  if (run.attempt !== null) run.past.add(run.attempt);
+  if (run.attempt !== null && run.attempt !== attempt) run.past.add(run.attempt);
   if (run.past.size > ATTEMPTS_REMEMBERED) run.past.delete(run.past.values().next().value!);
   run.attempt = attempt;
   run.live = null;

@@ -551,7 +551,8 @@ def _match(model: Any, matcher: Callable, orientation: str, sampler: _Sampler, c
                     connections.append(known[name])
                 sampler.record(known[name], mapping, lambda: _streams(args[0], mapping) if args else None)
             except Exception as error:
-                sampler.fault(f"{name}: what the matcher returned cannot be used", error)
+                sampler.errors += 1
+                sampler.say("matcher", f"{name or 'connection'}: what the matcher returned cannot be used (said once): {type(error).__name__}: {error}")
 
         compiler = getattr(torch, "compiler", None)
         handle = module.register_forward_hook(compiler.disable(hook) if hasattr(compiler, "disable") else hook)

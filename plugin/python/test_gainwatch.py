@@ -286,12 +286,12 @@ class Adapters(Case):
 
         module = nn.ModuleDict({"attn_hc": Connection(), "ffn_hc": Connection()})
         with self.watch(module) as monitor:
-            _, comb, y = module["attn_hc"](torch.randn(2, 3, 4, 16))
-            module["ffn_hc"](torch.randn(2, 3, 4, 16))
+            _, comb, y = module["attn_hc"](torch.randn(2, 3, 4, 16, device=DEVICE))
+            module["ffn_hc"](torch.randn(2, 3, 4, 16, device=DEVICE))
             monitor.step(y.sum())
         got = self.server.steps[0]
         self.assertEqual([n for n in got.order if n.endswith("_hc")], ["attn_hc", "ffn_hc"])
-        np.testing.assert_allclose(got.tensors["attn_hc"], comb.detach().flatten(0, 1).transpose(1, 2).numpy(), atol=1e-6)
+        np.testing.assert_allclose(got.tensors["attn_hc"], comb.detach().flatten(0, 1).transpose(1, 2).cpu().numpy(), atol=1e-6)
 
     def test_hugging_face_for_real(self) -> None:
         try:
@@ -300,7 +300,7 @@ class Adapters(Case):
             self.skipTest(f"NOT TESTED, transformers 5.17 or later is not here: {error}")
         torch.manual_seed(0)
         small = {"hidden_size": 16, "moe_intermediate_size": 16, "head_dim": 16, "q_lora_rank": 8, "o_lora_rank": 8, "o_groups": 2, "index_n_heads": 2, "index_head_dim": 16}
-        model = DeepseekV4ForCausalLM(DeepseekV4Config(vocab_size=256, num_hidden_layers=4, num_attention_heads=2, n_routed_experts=4, num_experts_per_tok=2, **small)).train()
+        model = DeepseekV4ForCausalLM(DeepseekV4Config(vocab_size=256, num_hidden_layers=4, num_attention_heads=2, n_routed_experts=4, num_experts_per_tok=2, **small)).train().to(DEVICE)
         wanted: list = []
 
         def note(m: Any, args: tuple) -> None:
@@ -507,7 +507,7 @@ class Loops(Case):
         for package, kind in (("lucidrains", "hc"), ("lucidrains", "mhc"), ("deepseek", "hc"), ("deepseek", "mhc")):
             with self.subTest(package=package, kind=kind), tempfile.TemporaryDirectory() as folder:
                 self.server.steps.clear()
-                path = os.pathsep.join(p for p in sys.path if "hyper-connections" in p)
+                path = os.pathsep.join(p for p in sys.path if p.startswith(str(VERSIONS)))
                 command = [sys.executable, script, "--package", package, "--kind", kind, "--steps", "4", "--layers", "3", "--lr", "0.03", "--url", self.server.url, "--dump", folder]
                 done = subprocess.run(command, capture_output=True, text=True, timeout=120, env={**os.environ, "PYTHONPATH": path})
                 self.assertEqual(done.returncode, 0, done.stderr[-2000:])

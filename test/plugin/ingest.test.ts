@@ -140,6 +140,10 @@ describe('a run of one rank', () => {
     await sendSteps(service, 'sent', [bodyOf(header, testSample(header, 1), {}, 'x')]);
     await send(service, 'runs/sent', JSON.stringify({ state: 'closed', ...place, outcome: 'completed' }), {}, 'PUT');
     expect(await json<RunDetail>(service, 'api/v1/runs/sent')).toMatchObject({ live: false, outcome: 'completed', lastStep: 1 });
+    // Once more, by the same name: a job that was started again.
+    expect((await send(service, 'runs/sent', JSON.stringify(state), {}, 'PUT')).answer).toMatchObject({ attempt: 2 });
+    const again = await sendSteps(service, 'sent', [bodyOf(header, testSample(header, 1), {}, 'x')]);
+    expect(again.answer).toMatchObject({ accepted: 1, late: 0 });
   });
 
   test('of ready-made measures: those and G, null and "NaN" where there is none', async () => {
