@@ -6,6 +6,7 @@
 set -eu
 root="${1:-${GAINWATCH_CI_CACHE:-$HOME/.cache/gainwatch-ci}/torch-venv}"
 torch="${GAINWATCH_TORCH_VERSION:-2.15.0}"
+transformers=5.24.0
 python="$root/bin/python"
 # Versions of lucidrains/hyper-connections that the tests run against: HC alone, the first with mHC (both pass the streams on unmixed), the
 # first that mixes them in both, the newest.
@@ -80,5 +81,9 @@ for version in $versions; do
     "$python" -m pip install -q --disable-pip-version-check --no-deps --target "$folder" "hyper-connections==$version" || skip "PyPI does not answer"
   fi
 done
+if ! "$python" -c 'import importlib.util as u, sys; sys.exit(u.find_spec("transformers") is None)'; then
+  echo "installing: transformers $transformers"
+  "$python" -m pip install -q --disable-pip-version-check --no-warn-conflicts "transformers==$transformers" || skip "PyPI does not answer"
+fi
 "$python" -c 'import torch; print(f"PyTorch {torch.__version__}")'
 echo "$python"
