@@ -6,10 +6,12 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { SingleBar } from 'cli-progress';
 import { closeRun, forgetRun, openRun, takeReport } from '../pipeline.ts';
 import { requireRecorder } from '../recorder/load.ts';
-import { startService } from '../service.ts';
+import { type Service, type ServiceOptions, startService } from '../service.ts';
 import { type ServerFlags, serviceOptions } from './options.ts';
 
 const say = (line: string) => process.stderr.write(`${line}\n`);
+const addresses = ({ url }: Service, { token }: ServiceOptions): string =>
+  `Dashboard  ${url}${token === null ? '' : '?token=…'}\nMetrics    ${url}metrics\n`;
 
 /** Resolves on SIGINT or SIGTERM. */
 function stopped(): Promise<void> {
@@ -28,7 +30,7 @@ export async function serve(flags: ServerFlags & { runs: string }): Promise<void
   }
   const service = await startService(options);
   if (service.note !== null) say(service.note);
-  say(`Dashboard  ${service.url}\nMetrics    ${service.url}metrics\nRecordings ${flags.runs}${fresh ? ' (new)' : ''}`);
+  say(`${addresses(service, options)}Recordings ${flags.runs}${fresh ? ' (new)' : ''}`);
   await stopped();
   await service.close();
 }
@@ -48,11 +50,10 @@ export async function replay(file: string, flags: ReplayFlags): Promise<void> {
     const detail = recorder.readDetail(reader);
     const newest = recorder.readLatest(reader);
     if (detail === null || newest === null) throw new Error(`${file} has no step to replay`);
-    const service = await startService(serviceOptions(flags, flags.runs ?? scratch!));
+    const options = serviceOptions(flags, flags.runs ?? scratch!);
+    const service = await startService(options);
     if (service.note !== null) say(service.note);
-    say(
-      `Dashboard  ${service.url}\nMetrics    ${service.url}metrics\nReplaying ${detail.run}, attempt ${newest.attempt}, at ${flags.speed} times its speed`,
-    );
+    say(`${addresses(service, options)}Replaying ${detail.run}, attempt ${newest.attempt}, at ${flags.speed} times its speed`);
     const { pipeline } = service;
     const run = openRun(pipeline, newest.header);
     const stop = new AbortController();
