@@ -83,7 +83,7 @@ function summary(): string {
     `${(taken.steps / ranks / seconds).toFixed(2)}`,
     `${taken.refused}`,
     `${(taken.slowest / 1000).toFixed(1)} s`,
-    `${quantile(ms, 0.5).toFixed(0)} ms, at most ${quantile(ms, 1).toFixed(0)} ms`,
+    `${[0.5, 0.99, 1].map((q) => quantile(ms, q).toFixed(0)).join(', ')} ms`,
     `${((scrapes.at(-1)?.bytes ?? 0) / 1024).toFixed(0)} KiB`,
     `${sizes[0]?.toFixed(0)}, ${quantile(sizes, 0.5).toFixed(0)}, ${sizes.at(-1)?.toFixed(0)}`,
     `${(seconds / 60).toFixed(1)} |`,
@@ -92,7 +92,7 @@ function summary(): string {
 
 try {
   await Promise.all([scrapeLoop(), ...Array.from({ length: ranks }, (_, rank) => rankLoop(rank))]);
-  process.stdout.write(`| ranks × connections | asked, steps/s | held, steps/s | refused | slowest answer | scrape | size | MiB: first, median, last | minutes |
+  process.stdout.write(`| ranks × connections | asked, steps/s | held, steps/s | refused | slowest answer | scrape: median, 99 %, slowest | size | MiB: first, median, last | minutes |
 | --- | --- | --- | --- | --- | --- | --- | --- | --- |
 ${summary()}\n`);
 } finally {
