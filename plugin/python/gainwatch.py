@@ -31,6 +31,7 @@ import sys
 import tempfile
 import threading
 import time
+import types
 import urllib.error
 import urllib.request
 from collections import deque
@@ -46,6 +47,7 @@ log = logging.getLogger("gainwatch")
 
 FLUSH_SECONDS, BACKOFF_SECONDS, TIMEOUT_SECONDS = 0.5, 30.0, 5.0
 BATCH_BODIES, BATCH_BYTES = 256, 16 << 20
+REFUSED = (400, 409, 413, 415, 422)  # of no use to send again
 CHECK_TOKENS, CHECKS = 8, 12  # tokens per connection and attempts of the self-check, at the watched steps 1, 2, 4, 8, ...
 RUN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 ATTEMPT = re.compile(r"[A-Za-z0-9._:-]{1,64}")
@@ -178,7 +180,7 @@ class _Connection:
     def __init__(self, name: str, kind: str, orientation: str, convention: Optional[str] = None, n: int = 0, parameters: Callable[[], Any] = tuple) -> None:
         self.name, self.kind, self.orientation, self.convention, self.n = name, kind, orientation, convention, n
         self.parameters, self.unmixed = parameters, False  # asked for, not kept: FSDP replaces them
-        self.seen = -1  # the step of the newest sample: what comes again in the same step (recomputation, micro-batches) is ignored
+        self.seen = False  # in this step: what comes again in it (recomputation, micro-batches) is ignored
         self.sample: Any = None  # [S, n, n]
         self.tokens: tuple = ()
         self.streams: Any = None  # [CHECK_TOKENS, n, d], for the self-check
@@ -240,6 +242,8 @@ class _Sampler:
 
     def next(self, step: int) -> None:
         self.step, self.active = step, step % self.every == 0 or step == 1
+        for connection in self.order:
+            connection.seen = False
         self.order, self._plans, self.checking = [], {}, _checks(self.watched)
         if self.compiled:
             for device, uniform in self.uniform.items():
@@ -274,7 +278,7 @@ class _Sampler:
     def record(self, connection: _Connection, mapping: Any, streams: Callable[[], Any]) -> None:
         """Keeps the sampled tokens of `mapping` [..., n, n]; `streams` makes its input [tokens, n, d], or None. Each operation and each
         line counts here: they run cold, between the training's own."""
-        if not self.active or self.closed or connection.seen == self.step:
+        if not self.active or self.closed or connection.seen:
             return
         started = time.perf_counter()
         try:
@@ -290,7 +294,7 @@ class _Sampler:
                 x = streams()
                 if x is not None and (flat.shape[0] == 1 or x.shape[0] == flat.shape[0]):
                     connection.streams = x.detach()[index[:CHECK_TOKENS]] if flat.shape[0] > 1 else x.detach()[:CHECK_TOKENS].clone()
-            connection.seen = self.step
+            connection.seen = True
             self.order.append(connection)
         except Exception as error:
             self.fault(f"{connection.name}: its mapping could not be read", error)
@@ -330,6 +334,15 @@ class _Sampler:
         had, old = name in vars(target), vars(target).get(name)
         setattr(target, name, value)
         self._undo.append(lambda: setattr(target, name, old) if had else delattr(target, name))
+
+    def wrap(self, module: Any, name: str, method: Callable) -> None:
+        """Has `method` run in place of the module's own. A deep copy (an EMA, a teacher) runs its own, with its own weights, unwatched."""
+
+        def own(its: Any, *args: Any, **kwargs: Any) -> Any:
+            return method(*args, **kwargs) if its is module else getattr(type(its), name)(its, *args, **kwargs)
+
+        own.__name__ = name  # by which it is pickled
+        self.replace(module, name, types.MethodType(own, module))
 
     def hook(self, handle: Any) -> None:
         self._undo.append(handle.remove)
@@ -440,7 +453,7 @@ def _lucidrains(name: str, module: Any, sampler: _Sampler) -> list[_Connection]:
             sampler.see(connection, module, mapping, lambda: streams(residuals))
         return out
 
-    sampler.replace(module, "width_connection", width_connection)
+    sampler.wrap(module, "width_connection", width_connection)
     return [connection]
 
 
@@ -479,7 +492,7 @@ def _deepseek(name: str, module: Any, sampler: _Sampler) -> list[_Connection]:
             sampler.see(connection, module, comb, lambda: x.flatten(0, -3))
         return out
 
-    sampler.replace(module, "hc_pre", hc_pre)
+    sampler.wrap(module, "hc_pre", hc_pre)
     return list(made.values())
 
 
@@ -491,8 +504,9 @@ def _hugging_face(name: str, module: Any, sampler: _Sampler) -> list[_Connection
     connection = _Connection(name, "mhc", "comb", "deepseek", n, lambda: (module.fn, module.base, module.scale))
     sampler.prepare(connection, module.fn)
 
-    def hook(_: Any, args: tuple, out: tuple) -> None:
-        sampler.see(connection, module, out[1], lambda: args[0].flatten(0, -3))
+    def hook(its: Any, args: tuple, out: tuple) -> None:
+        if its is module:  # a deep copy has the hook too
+            sampler.see(connection, module, out[1], lambda: args[0].flatten(0, -3))
 
     sampler.hook(module.register_forward_hook(hook))
     return [connection]
@@ -513,7 +527,7 @@ def _megatron(name: str, module: Any, sampler: _Sampler) -> list[_Connection]:
         sampler.see(connection, module, out[2], lambda: x.reshape(-1, n, x.shape[-1] // n))
         return out
 
-    sampler.replace(module, "compute_mappings", compute_mappings)
+    sampler.wrap(module, "compute_mappings", compute_mappings)
     return [connection]
 
 
@@ -535,8 +549,8 @@ def _match(model: Any, matcher: Callable, orientation: str, sampler: _Sampler, c
     known: dict[str, _Connection] = {}
 
     def attach(name: str, module: Any) -> None:
-        def hook(_: Any, args: tuple, out: Any) -> None:
-            if not sampler.active or sampler.closed or not module.training:
+        def hook(its: Any, args: tuple, out: Any) -> None:
+            if its is not module or not sampler.active or sampler.closed or not module.training:
                 return
             try:
                 mapping = matcher(name, module)
@@ -620,6 +634,9 @@ class Monitor:
         if self.closed:
             return
         started, sampler = time.perf_counter(), self._sampler
+        if os.getpid() != self._pid:  # no thread has come along, and its lock may be held
+            sampler.say("fork", "this process was forked after watch(), and sends nothing: call watch() in the process that trains")
+            return
         try:
             number = self._last + 1 if step is None else int(step)
             if number <= self._last or number < 0:
@@ -796,7 +813,7 @@ class _Sender(threading.Thread):
         self._lock, self._pins = threading.Lock(), deque()  # type: ignore[var-annotated]
         self._opening: Optional[dict] = None
         self._opened: Optional[str] = None
-        self._stop, self._done, self._ending = threading.Event(), threading.Event(), None  # type: ignore[var-annotated]
+        self._stopping, self._done, self._ending = threading.Event(), threading.Event(), None  # type: ignore[var-annotated]
         self._deadline = math.inf
         self._said: set = set()
         self._reason = f"{url} does not answer"  # of the last request that failed
@@ -829,7 +846,7 @@ class _Sender(threading.Thread):
     def close(self, outcome: str, attempt: str, seconds: float) -> None:
         self._ending = {"state": "closed", "attempt": attempt, "rank": self._identity["rank"], "outcome": outcome}
         self._deadline = time.monotonic() + seconds
-        self._stop.set()
+        self._stopping.set()
         self._done.wait(seconds + 1)
         left = len(self._memory) + self._spilled + self._records.qsize()
         if left:
@@ -844,7 +861,7 @@ class _Sender(threading.Thread):
         try:
             while True:
                 self._take(due)
-                stopping = self._stop.is_set()
+                stopping = self._stopping.is_set()
                 if stopping and time.monotonic() >= self._deadline:
                     break
                 try:
@@ -865,13 +882,13 @@ class _Sender(threading.Thread):
     def _take(self, until: float) -> None:
         """Takes in records until then, some at a time: each wake-up takes the interpreter from the training thread."""
         while True:
-            ending = self._stop.is_set()
+            ending = self._stopping.is_set()
             if ending and self._failed:
                 time.sleep(min(0.2, max(0.0, until - time.monotonic())))
             else:
-                self._stop.wait(min(FLUSH_SECONDS, max(0.0, until - time.monotonic())))
+                self._stopping.wait(min(FLUSH_SECONDS, max(0.0, until - time.monotonic())))
             self._take_waiting()
-            if ending or self._stop.is_set() or time.monotonic() >= until:
+            if ending or self._stopping.is_set() or time.monotonic() >= until:
                 return
 
     def _take_waiting(self) -> None:
@@ -935,7 +952,7 @@ class _Sender(threading.Thread):
         if not self._spilled and self._memory_bytes + len(body) <= self._memory_limit:
             self._memory.append((attempt, body))
             self._memory_bytes += len(body)
-        elif self._spill_end - self._spill_read + len(body) + 128 <= self._disk_limit:
+        elif self._spill_end + len(body) + 128 <= self._disk_limit:
             self._write(attempt.encode(), body)
         else:
             self.dropped += 1
@@ -986,7 +1003,9 @@ class _Sender(threading.Thread):
             if time.monotonic() > self._deadline:
                 return False
         if self._ending is not None and self._records.empty() and self._opening is not None:
-            self._request("PUT", self._url, json.dumps(self._ending).encode(), "application/json")
+            status = self._request("PUT", self._url, json.dumps(self._ending).encode(), "application/json")
+            if status != 200 and status not in REFUSED:
+                return False
             self._opening = None
         self._failed = False
         return True
@@ -995,7 +1014,7 @@ class _Sender(threading.Thread):
         if self._opened == attempt or self._opening is None:
             return True
         status = self._request("PUT", self._url, json.dumps({**self._opening, "attempt": attempt}).encode(), "application/json")
-        if status == 200 or status in (400, 413, 422):
+        if status == 200 or status in REFUSED:
             self._opened = attempt
         return self._opened == attempt
 
@@ -1007,7 +1026,7 @@ class _Sender(threading.Thread):
         if status == 200:
             self.acknowledged += len(batch)
             return True
-        if status not in (400, 409, 413, 415, 422):
+        if status not in REFUSED:
             return False
         if len(batch) > 1:  # one of them is refused: the others are not to be lost with it
             half = len(batch) // 2

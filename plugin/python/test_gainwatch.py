@@ -6,11 +6,15 @@ GAINWATCH_DEVICE=cuda: the models of most tests are on the GPU.
 """
 from __future__ import annotations
 
+import copy
 import gzip
 import json
 import logging
 import os
 import pathlib
+import pickle
+import shutil
+import signal
 import struct
 import subprocess
 import sys
@@ -348,6 +352,25 @@ class Adapters(Case):
             np.testing.assert_allclose(self.server.steps[0].tensors["0"], h.transpose(0, 2, 1) if transposed else h, atol=1e-6)
             self.assertEqual(monitor.orientation, "as given")
 
+    def test_a_deep_copy_has_its_own_weights_and_is_not_watched(self) -> None:
+        for package in ("deepseek", "lucidrains"):
+            try:
+                model = model_of(package, "hc")
+            except ImportError as error:
+                self.skipTest(str(error))
+            with self.watch(model) as monitor:
+                average = pickle.loads(pickle.dumps(copy.deepcopy(model)))
+                before = average(tokens_of())
+                with torch.no_grad():
+                    for p in model.parameters():
+                        p.add_(1)
+                self.assertTrue(torch.equal(average(tokens_of()), before), package)
+                self.assertEqual(monitor._sampler.order, [], package)
+        model = nn.Sequential(nn.Linear(4, 4))
+        with self.watch(model, matcher=lambda name, m: torch.eye(4)) as monitor:
+            copy.deepcopy(model)(torch.randn(2, 4))
+            self.assertEqual(monitor._sampler.order, [])
+
     def test_matcher_with_a_tensor_per_token_or_one_for_all(self) -> None:
         class Own(nn.Module):
             def __init__(self, static: bool) -> None:
@@ -470,6 +493,14 @@ class Loops(Case):
         monitor.close("failed")
         self.assertEqual([(s.step, s.metadata["attempt"]) for s in self.server.steps], [(5, "abc"), (6, "abc"), (3, "abc.1"), (4, "abc.1")])
         self.assertEqual([(p["state"], p["attempt"]) for p in self.server.puts], [("open", "abc"), ("open", "abc.1"), ("closed", "abc.1")])
+
+    def test_a_step_done_once_more_is_sampled(self) -> None:
+        model = model_of("deepseek", "hc", 1)
+        with self.watch(model, attempt="abc") as monitor:
+            for number in (1, 2, 2, 3):
+                model(tokens_of())
+                monitor.step(step=number)
+        self.assertEqual([(s.step, s.metadata["attempt"]) for s in self.server.steps], [(1, "abc"), (2, "abc"), (2, "abc.1"), (3, "abc.1")])
 
     def test_two_ranks_send_what_one_process_does(self) -> None:
         script = str(HERE.parents[1] / "test" / "e2e" / "pytorch" / "train.py")
@@ -655,6 +686,57 @@ class Monitors(Case):
         self.assertEqual(steps, sorted(steps))
         self.assertEqual(len(steps), 40 - monitor.counters["samples_dropped"])
         self.assertFalse(folder.exists())
+
+    def test_the_file_on_disk_does_not_grow_while_it_is_read(self) -> None:
+        sender = gainwatch._Sender("http://127.0.0.1:9", "test", None, {"rank": 0}, 0, 4000)
+        self.addCleanup(lambda: (sender._spill.close(), shutil.rmtree(sender._spill_dir)))
+        body = bytes(1000)
+        for _ in range(20):  # one in, one out: it is never empty
+            sender._keep("a", body)
+            sender._keep("a", body)
+            sender._spill.flush()
+            self.assertLessEqual(os.path.getsize(sender._spill.name), 4000)
+            sender._memory.clear()
+            sender._memory_bytes = gainwatch.BATCH_BYTES - 1
+            sender._refill()
+
+    def test_the_outcome_is_said_again_where_the_monitor_is_away(self) -> None:
+        model = model_of("deepseek", "hc", 1)
+        monitor = self.watch(model)
+        train(model, monitor, 2)
+        wait(lambda: monitor.counters["acknowledged"] == 2)
+        self.server.behaviour = 503
+        threading.Timer(0.5, lambda: setattr(self.server, "behaviour", "ok")).start()
+        monitor.close()
+        self.assertEqual(self.server.puts[-1].get("outcome"), "completed")
+
+    def test_a_run_that_is_refused_fills_no_disk(self) -> None:
+        self.server.behaviour = 409
+        model = model_of("deepseek", "hc", 1)
+        monitor = self.watch(model)
+        train(model, monitor, 3)
+        wait(lambda: monitor.counters["samples_dropped"] == 3)
+
+    @unittest.skipUnless(hasattr(os, "fork"), "no fork here")
+    def test_a_forked_process_sends_nothing_and_waits_for_nothing(self) -> None:
+        model = model_of("deepseek", "hc", 1)
+        monitor = self.watch(model)
+        train(model, monitor, 1)
+        with monitor._sender._lock:  # as if the thread held it
+            child = os.fork()
+            if child == 0:
+                monitor._sampler.active = True
+                monitor._sampler.record(monitor._connections[0], torch.eye(4)[None], lambda: None)
+                monitor.step()
+                os._exit(0 if threading.active_count() == 1 else 3)  # threading's own work after a fork was done
+        ended: list = []
+        waiter = threading.Thread(target=lambda: ended.append(os.waitpid(child, 0)[1]))
+        waiter.start()
+        waiter.join(5)
+        if not ended:
+            os.kill(child, signal.SIGKILL)
+            waiter.join()
+        self.assertEqual(ended, [0])
 
     def test_a_refused_body_does_not_take_the_others_with_it_nor_come_again(self) -> None:
         self.server.behaviour = 400
