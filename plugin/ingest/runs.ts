@@ -54,7 +54,8 @@ function takeIn(ingest: Ingest, run: IngestRun, part: Part): { taken: Taken; kep
   };
   const known = run.ranks.get(part.rank);
   const another = part.attempt !== run.attempt;
-  if (another ? part.attempt === null || run.past.has(part.attempt) : part.attempt !== null && run.ended !== null)
+  // One that ended by silence goes on; one that its ranks closed does not.
+  if (another ? part.attempt === null || run.past.has(part.attempt) : part.attempt !== null && run.ended !== null && isClosed(run))
     return count('late', already);
   const anew = another || run.ended !== null || (part.attempt === null && known !== undefined && part.step < known.lastStep);
   checkRank(ingest, anew ? null : run, part, part.connections, part.streams);
@@ -92,7 +93,7 @@ function openIn(ingest: Ingest, run: IngestRun, place: RankPlace, state: OpenSta
   }
   checkRank(ingest, anew ? null : run, place, connections, state.streams);
   if (anew) beginAttempt(ingest, run, place.attempt);
-  noteRank(run, place, connections, state.streams, state.tokens ?? null);
+  noteRank(run, place, connections, state.streams, state.tokens ?? null).ended = null;
   openIfKnown(ingest, run);
   run.heard = ingest.pipeline.now();
   return run;
@@ -105,9 +106,11 @@ export function closeRank(ingest: Ingest, name: string, place: RankPlace, outcom
   if (run === null || rank === undefined || (place.attempt !== null && place.attempt !== run.attempt)) return run;
   rank.ended = outcome;
   run.heard = ingest.pipeline.now();
-  if ([...run.ranks.values()].every(({ ended }) => ended !== null)) endRun(ingest, run);
+  if (isClosed(run)) endRun(ingest, run);
   return run;
 }
+
+const isClosed = ({ ranks }: IngestRun): boolean => [...ranks.values()].every(({ ended }) => ended !== null);
 
 /** To be called now and then: ends runs of which nothing is heard any more, forgets those that have lingered. */
 export function sweep(ingest: Ingest): void {

@@ -1,4 +1,8 @@
 import { describe, expect, test } from 'vitest';
+import { decodeMatrices } from '../../plugin/ingest/decodeMatrices.ts';
+import { closeRank, createIngest, sweep, takePart } from '../../plugin/ingest/runs.ts';
+import { compileSchemas } from '../../plugin/ingest/schema.ts';
+import { createPipeline } from '../../plugin/pipeline.ts';
 import { recordingPath } from '../../plugin/recorder/directory.ts';
 import { requireRecorder } from '../../plugin/recorder/load.ts';
 import { analyse } from '../../src/telemetry/analyse.ts';
@@ -95,6 +99,30 @@ describe('a run of one rank', () => {
     expect(series.steps[0]).toBe(1);
   });
 
+  test('of which nothing was heard for an hour has ended, and goes on in the same attempt with its next step', async () => {
+    let now = Date.now();
+    const recorder = await requireRecorder();
+    const pipeline = createPipeline({ directory: temporaryFolder(), recorder, now: () => now, onProblem: (message) => expect.fail(message) });
+    const ingest = createIngest(pipeline);
+    const schemas = compileSchemas();
+    const take = async (step: number) => {
+      const { taken, kept } = takePart(ingest, 'sent', decodeMatrices(schemas, bodyOf(header, testSample(header, step)), now));
+      return { taken, kept: await kept };
+    };
+    await take(1);
+    now += 3_600_001;
+    sweep(ingest);
+    expect(pipeline.live.get('sent')).toMatchObject({ outcome: 'unknown' });
+    expect(await take(1)).toEqual({ taken: 'duplicates', kept: true });
+    expect(await take(2)).toEqual({ taken: 'accepted', kept: true });
+    expect(pipeline.live.get('sent')).toMatchObject({ attempt: 1, outcome: null, last: { step: 2 } });
+    closeRank(ingest, 'sent', { attempt: 'first', rank: 0, worldSize: 1, stage: 0, stages: 1, replica: null }, 'completed');
+    expect(await take(3)).toEqual({ taken: 'late', kept: true });
+    now += 60_001;
+    sweep(ingest);
+    expect([ingest.runs.size, pipeline.live.size]).toEqual([0, 0]);
+  });
+
   test('begins a new attempt by its name, or by a step back where it has none; the counter of steps never goes down', async () => {
     const service = await start();
     const attemptOf = async () => (await json<RunDetail>(service, 'api/v1/runs/sent')).attempt;
@@ -163,6 +191,19 @@ describe('a run of one rank', () => {
 });
 
 describe('a run of many ranks', () => {
+  test('goes on while one that had closed is open again', async () => {
+    const service = await start();
+    const order = header.connections.map(({ name }) => name);
+    const put = (rank: number, state: object) =>
+      send(service, 'runs/sent', JSON.stringify({ attempt: 'x', rank, world_size: 2, ...state }), {}, 'PUT');
+    const open = { state: 'open', streams: 4, order };
+    for (const rank of [0, 1]) await put(rank, open);
+    await put(0, { state: 'closed' });
+    await put(0, open);
+    await put(1, { state: 'closed' });
+    expect(await json<RunDetail>(service, 'api/v1/runs/sent')).toMatchObject({ live: true });
+  });
+
   const sample = testSample(header, 1);
   const halves = [
     { ...partOf(header, sample, 0, 3), stage: 0 },
