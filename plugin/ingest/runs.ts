@@ -53,11 +53,9 @@ function takeIn(ingest: Ingest, run: IngestRun, part: Part): { taken: Taken; kep
     return { taken, kept };
   };
   const known = run.ranks.get(part.rank);
-  const another = part.attempt !== run.attempt;
-  // One that ended by silence goes on; one that its ranks closed does not.
-  if (another ? part.attempt === null || run.past.has(part.attempt) : part.attempt !== null && run.ended !== null && isClosed(run))
-    return count('late', already);
-  const anew = another || run.ended !== null || (part.attempt === null && known !== undefined && part.step < known.lastStep);
+  if (isOver(run, part.attempt)) return count('late', already);
+  const anew =
+    part.attempt !== run.attempt || run.ended !== null || (part.attempt === null && known !== undefined && part.step < known.lastStep);
   checkRank(ingest, anew ? null : run, part, part.connections, part.streams);
   if (anew) beginAttempt(ingest, run, part.attempt);
   const rank = noteRank(run, part, part.connections, part.streams, 'tokens' in part.content ? part.content.tokens : null);
@@ -78,6 +76,12 @@ function takeIn(ingest: Ingest, run: IngestRun, part: Part): { taken: Taken; kep
   rank.ended = null;
   putTogether(ingest, run);
   return count('accepted', pending.kept);
+}
+
+/** One that ended by silence goes on; one that its ranks closed does not. */
+function isOver(run: IngestRun, attempt: string | null): boolean {
+  if (attempt === null) return run.attempt !== null && run.ended === null;
+  return attempt === run.attempt ? run.ended !== null && isClosed(run) : run.past.has(attempt);
 }
 
 /** Before the first step of a rank. */
@@ -187,6 +191,7 @@ function beginAttempt(ingest: Ingest, run: IngestRun, attempt: string | null): v
   run.live = null;
   run.listings.clear();
   run.streams = 0;
+  run.tokens = 0;
   run.ranks.clear();
   run.done.clear();
   run.lastDone = -1;

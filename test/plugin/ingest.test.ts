@@ -178,6 +178,12 @@ describe('a run of one rank', () => {
     expect((await send(service, 'runs/sent', JSON.stringify(state), {}, 'PUT')).answer).toMatchObject({ attempt: 2 });
     const again = await sendSteps(service, 'sent', [bodyOf(header, testSample(header, 1), {}, 'x')]);
     expect(again.answer).toMatchObject({ accepted: 1, late: 0 });
+    // Without a name a step is none of an attempt that goes on, and begins one where that has ended.
+    const plain = () => sendJson(service, 'sent', { step: 1, order: ['a'], measures: { forwardGain: [1] } });
+    expect((await plain()).answer).toMatchObject({ accepted: 0, late: 1 });
+    await send(service, 'runs/sent', JSON.stringify({ state: 'closed', ...place }), {}, 'PUT');
+    expect((await plain()).answer).toMatchObject({ accepted: 1, late: 0 });
+    expect(await json<RunDetail>(service, 'api/v1/runs/sent')).toMatchObject({ attempt: 3, tokens: 1 });
   });
 
   test('of ready-made measures: those and G, null and "NaN" where there is none', async () => {
