@@ -2,10 +2,11 @@
  * The ranks of one step: waited for, some seconds at most, put together in the order of the steps and handed to the pipeline. Which
  * rank belongs where, and the attempts, are runs.ts's.
  */
+import type { MonitorCounters } from '../../src/telemetry/sample.ts';
 import { takeReport } from '../pipeline.ts';
 import { combine } from './combine.ts';
 import type { Part } from './part.ts';
-import { type Ingest, type IngestRun, type Pending, stagesOf } from './run.ts';
+import { type Ingest, type IngestRun, type Pending, type Rank, stagesOf } from './run.ts';
 
 /** How long a rank is waited for, ms, and so at the start, when not all have been heard of. */
 const RANK_AT_MOST = 3000;
@@ -58,6 +59,8 @@ export function flush(ingest: Ingest, run: IngestRun, upTo: number): void {
     const { parts, settle, kept } = pending.get(step)!;
     pending.delete(step);
     for (const part of parts.values()) ingest.waiting -= part.size;
+    for (const { rank, content } of parts.values())
+      ranks.get(rank)!.counters = ('sample' in content ? content.sample : content.report).monitor;
     for (const [number, rank] of ranks) {
       if (rank.ended !== null && !parts.has(number)) continue;
       if (!parts.has(number)) counts.stragglers += rank.misses < MISSES ? 1 : 0;
@@ -67,7 +70,8 @@ export function flush(ingest: Ingest, run: IngestRun, upTo: number): void {
     if (run.done.size > REMEMBERED) run.done.delete(run.done.keys().next().value!);
     run.lastDone = step;
     try {
-      const { report, tokensDiffer } = combine(live.header, starts, pipelinesOf(run, [...parts.values()]));
+      const { report: combined, tokensDiffer } = combine(live.header, starts, pipelinesOf(run, [...parts.values()]));
+      const report = { ...combined, monitor: countedBy([...ranks.values()]) };
       if (tokensDiffer) counts.tokensDiffer++;
       ingest.keepers.set(report, settle);
       takeReport(ingest.pipeline, live, report);
@@ -77,6 +81,16 @@ export function flush(ingest: Ingest, run: IngestRun, upTo: number): void {
       ingest.pipeline.onProblem(`step ${step} of ${run.name} could not be put together: ${(error as Error).message}`);
     }
   }
+}
+
+/** Ranks that are away too: what counts does not go down with them. */
+function countedBy(ranks: readonly Rank[]): MonitorCounters {
+  const sum = (of: (counters: MonitorCounters) => number) => ranks.reduce((total, { counters }) => total + of(counters), 0);
+  return {
+    overheadSeconds: sum((counters) => counters.overheadSeconds),
+    samplesDropped: sum((counters) => counters.samplesDropped),
+    errors: sum((counters) => counters.errors),
+  };
 }
 
 function stageStarts(run: IngestRun): number[] {

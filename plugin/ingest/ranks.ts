@@ -39,7 +39,8 @@ export function checkRank(ingest: Ingest, run: IngestRun | null, place: RankPlac
 export function noteRank(run: IngestRun, place: RankPlace, connections: ConnectionInfo[], streams: number, tokens: number | null): Rank {
   run.stages = place.stages;
   run.worldSize = Math.max(run.worldSize, place.worldSize);
-  const rank = run.ranks.get(place.rank) ?? { stage: place.stage, replica: null, lastStep: -1, misses: 0, ended: null };
+  const counters = { overheadSeconds: 0, samplesDropped: 0, errors: 0 };
+  const rank = run.ranks.get(place.rank) ?? { stage: place.stage, replica: null, lastStep: -1, misses: 0, counters, ended: null };
   rank.replica = place.replica;
   run.ranks.set(place.rank, rank);
   if (!run.listings.has(place.stage)) {

@@ -35,7 +35,10 @@ export function reduce(header: RunHeader, ranks: readonly number[], reports: rea
   const nonfinite = new Float64Array(layers);
   for (let l = 0; l < layers; l++) nonfinite[l] = reports.reduce((sum, report) => sum + report.nonfinite[l], 0);
   const mapping = new Float32Array(layers * header.streams ** 2);
-  for (let i = 0; i < mapping.length; i++) mapping[i] = reports.reduce((sum, report) => sum + report.mapping[i], 0) / reports.length;
+  for (let i = 0; i < mapping.length; i++) {
+    const known = reports.map((report) => report.mapping[i]).filter((value) => !Number.isNaN(value));
+    mapping[i] = known.reduce((sum, value) => sum + value, 0) / known.length;
+  }
   return {
     ...scalarsOf(reports),
     memory: fullest(reports.map((report) => report.memory)),

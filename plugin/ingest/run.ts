@@ -1,6 +1,6 @@
 /** What is known of a run that other processes send: plain data. Filled by runs.ts and join.ts. */
 import type { Outcome, StepReport } from '../../src/telemetry/report.ts';
-import type { ConnectionInfo } from '../../src/telemetry/sample.ts';
+import type { ConnectionInfo, MonitorCounters } from '../../src/telemetry/sample.ts';
 import type { LiveRun, Pipeline } from '../pipeline.ts';
 import type { Part } from './part.ts';
 
@@ -20,6 +20,8 @@ export interface Rank {
   replica: number | null;
   lastStep: number;
   misses: number;
+  /** As of its last step that was put together. */
+  counters: MonitorCounters;
   /** How it said that it ended. */
   ended: Outcome | null;
 }

@@ -53,10 +53,9 @@ function takeIn(ingest: Ingest, run: IngestRun, part: Part): { taken: Taken; kep
     return { taken, kept };
   };
   const known = run.ranks.get(part.rank);
-  const another = part.attempt !== run.attempt;
-  if (another ? part.attempt === null || run.past.has(part.attempt) : part.attempt !== null && run.ended !== null)
-    return count('late', already);
-  const anew = another || run.ended !== null || (part.attempt === null && known !== undefined && part.step < known.lastStep);
+  if (isOver(run, part.attempt)) return count('late', already);
+  const anew =
+    part.attempt !== run.attempt || run.ended !== null || (part.attempt === null && known !== undefined && part.step < known.lastStep);
   checkRank(ingest, anew ? null : run, part, part.connections, part.streams);
   if (anew) beginAttempt(ingest, run, part.attempt);
   const rank = noteRank(run, part, part.connections, part.streams, 'tokens' in part.content ? part.content.tokens : null);
@@ -79,6 +78,12 @@ function takeIn(ingest: Ingest, run: IngestRun, part: Part): { taken: Taken; kep
   return count('accepted', pending.kept);
 }
 
+/** One that ended by silence goes on; one that its ranks closed does not. */
+function isOver(run: IngestRun, attempt: string | null): boolean {
+  if (attempt === null) return run.attempt !== null && run.ended === null;
+  return attempt === run.attempt ? run.ended !== null && isClosed(run) : run.past.has(attempt);
+}
+
 /** Before the first step of a rank. */
 export function openRank(ingest: Ingest, name: string, place: RankPlace, state: OpenState, connections: ConnectionInfo[]): IngestRun {
   return withRun(ingest, name, (run) => openIn(ingest, run, place, state, connections));
@@ -92,7 +97,7 @@ function openIn(ingest: Ingest, run: IngestRun, place: RankPlace, state: OpenSta
   }
   checkRank(ingest, anew ? null : run, place, connections, state.streams);
   if (anew) beginAttempt(ingest, run, place.attempt);
-  noteRank(run, place, connections, state.streams, state.tokens ?? null);
+  noteRank(run, place, connections, state.streams, state.tokens ?? null).ended = null;
   openIfKnown(ingest, run);
   run.heard = ingest.pipeline.now();
   return run;
@@ -105,9 +110,11 @@ export function closeRank(ingest: Ingest, name: string, place: RankPlace, outcom
   if (run === null || rank === undefined || (place.attempt !== null && place.attempt !== run.attempt)) return run;
   rank.ended = outcome;
   run.heard = ingest.pipeline.now();
-  if ([...run.ranks.values()].every(({ ended }) => ended !== null)) endRun(ingest, run);
+  if (isClosed(run)) endRun(ingest, run);
   return run;
 }
+
+const isClosed = ({ ranks }: IngestRun): boolean => [...ranks.values()].every(({ ended }) => ended !== null);
 
 /** To be called now and then: ends runs of which nothing is heard any more, forgets those that have lingered. */
 export function sweep(ingest: Ingest): void {
@@ -184,6 +191,7 @@ function beginAttempt(ingest: Ingest, run: IngestRun, attempt: string | null): v
   run.live = null;
   run.listings.clear();
   run.streams = 0;
+  run.tokens = 0;
   run.ranks.clear();
   run.done.clear();
   run.lastDone = -1;

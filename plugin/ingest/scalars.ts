@@ -1,17 +1,15 @@
 /** What a step says besides its connections, of several ranks: one of each number. */
 import type { StepReport } from '../../src/telemetry/report.ts';
-import type { MonitorCounters } from '../../src/telemetry/sample.ts';
 
 /** The same in a StepSample. */
 export type Scalars = Pick<StepReport, 'step' | 'time' | 'stepSeconds' | 'loss' | 'gradientNorm' | 'learningRate' | 'monitor'>;
 
-/** Of several ranks: the last time, the longest step, means of what is known. */
+/** Of several ranks: the last time, the longest step, means of what is known. What all ranks counted is join.ts's. */
 export function scalarsOf(parts: readonly Scalars[]): Scalars {
   const mean = (of: (part: Scalars) => number | null): number | null => {
     const values = parts.map(of).filter((value) => value !== null);
     return values.length === 0 ? null : values.reduce((sum, value) => sum + value, 0) / values.length;
   };
-  const sum = (of: (counters: MonitorCounters) => number) => parts.reduce((total, part) => total + of(part.monitor), 0);
   const seconds = parts.map((part) => part.stepSeconds).filter((value) => !Number.isNaN(value));
   return {
     step: parts[0].step,
@@ -20,10 +18,6 @@ export function scalarsOf(parts: readonly Scalars[]): Scalars {
     loss: mean((part) => part.loss),
     gradientNorm: mean((part) => part.gradientNorm),
     learningRate: mean((part) => part.learningRate),
-    monitor: {
-      overheadSeconds: sum((counters) => counters.overheadSeconds),
-      samplesDropped: sum((counters) => counters.samplesDropped),
-      errors: sum((counters) => counters.errors),
-    },
+    monitor: parts[0].monitor,
   };
 }

@@ -685,6 +685,11 @@ class Monitor:
         if any(c.tokens != seen[0].tokens for c in seen):
             record["tokens"] = ()
         record["streams"] = [c.streams for c in seen] if sampler.checking else None
+        for key, value in scalars.items():  # FSDP2's gradient norm is a DTensor; to make it whole would wait for ranks that may not watch
+            if hasattr(value, "to_local"):
+                scalars[key] = value.to_local() if all(p.is_replicate() for p in value.placements) else None
+                if scalars[key] is None:
+                    sampler.say(key, f"{key}: is a part of a DTensor on each rank, and is left out: give {key}.full_tensor()")
         names = [key for key, value in scalars.items() if hasattr(value, "detach") and value.device.type != "cpu"]
         record["scalars"] = {key: float(value.detach() if hasattr(value, "detach") else value) for key, value in scalars.items() if value is not None and key not in names}
         record["late"] = names

@@ -525,6 +525,15 @@ class Loops(Case):
                 np.testing.assert_allclose(np.concatenate([a.tensors[name], b.tensors[name]]), one.tensors[name], atol=2e-4)
                 np.testing.assert_allclose((c if name in c.order else d).tensors[name], one.tensors[name], atol=1e-5)
 
+    def test_a_distributed_scalar_is_taken_where_it_is_whole_and_costs_no_step(self) -> None:
+        model = model_of("deepseek", "hc", 1)
+        with self.watch(model) as monitor:
+            for whole in (True, False):
+                model(tokens_of())
+                placement = SimpleNamespace(is_replicate=lambda whole=whole: whole)
+                monitor.step(gradient_norm=SimpleNamespace(to_local=lambda: torch.tensor(2.0, device=DEVICE), placements=(placement,)))
+        self.assertEqual([s.metadata.get("gradient_norm") for s in self.server.steps], ["2.0", None])
+
     def test_sharded_parameters(self) -> None:
         try:
             from torch.distributed.fsdp import fully_shard  # noqa: F401

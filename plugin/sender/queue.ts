@@ -71,10 +71,12 @@ function giveUp(queue: SendQueue, count: number): void {
 export function flush(queue: SendQueue): Promise<void> {
   if (queue.timer !== null) clearTimeout(queue.timer);
   queue.timer = null;
-  queue.sending ??= sendAll(queue).finally(() => {
-    queue.sending = null;
-    if (queue.waiting.length > 0 && !queue.closed) queue.timer ??= setTimeout(() => flush(queue), queue.retryAfter);
-  });
+  queue.sending ??= sendAll(queue)
+    .catch((error: unknown) => say(queue, `the answer of ${queue.target.url} cannot be read: ${(error as Error).message}`))
+    .finally(() => {
+      queue.sending = null;
+      if (queue.waiting.length > 0 && !queue.closed) queue.timer ??= setTimeout(() => flush(queue), queue.retryAfter);
+    });
   return queue.sending;
 }
 

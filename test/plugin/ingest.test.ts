@@ -1,4 +1,9 @@
 import { describe, expect, test } from 'vitest';
+import { decodeMatrices } from '../../plugin/ingest/decodeMatrices.ts';
+import { reduce } from '../../plugin/ingest/reduce.ts';
+import { closeRank, createIngest, sweep, takePart } from '../../plugin/ingest/runs.ts';
+import { compileSchemas } from '../../plugin/ingest/schema.ts';
+import { createPipeline } from '../../plugin/pipeline.ts';
 import { recordingPath } from '../../plugin/recorder/directory.ts';
 import { requireRecorder } from '../../plugin/recorder/load.ts';
 import { analyse } from '../../src/telemetry/analyse.ts';
@@ -7,7 +12,7 @@ import { MEASURES, type MeasureKey } from '../../src/telemetry/catalogue.ts';
 import type { StepReport } from '../../src/telemetry/report.ts';
 import { fromWire } from '../../src/telemetry/wire.ts';
 import { temporaryFolder } from '../support/folders.ts';
-import { testHeader, testSample } from '../support/samples.ts';
+import { testHeader, testReport, testSample } from '../support/samples.ts';
 import { ask, json, start } from '../support/service.ts';
 import { bodyOf, partOf, send, sendJson, sendSteps } from '../support/wire.ts';
 
@@ -95,6 +100,35 @@ describe('a run of one rank', () => {
     expect(series.steps[0]).toBe(1);
   });
 
+  test('of which nothing was heard for an hour has ended, and goes on in the same attempt with its next step', async () => {
+    let now = Date.now();
+    const recorder = await requireRecorder();
+    const pipeline = createPipeline({
+      directory: temporaryFolder(),
+      recorder,
+      now: () => now,
+      onProblem: (message) => expect.fail(message),
+    });
+    const ingest = createIngest(pipeline);
+    const schemas = compileSchemas();
+    const take = async (step: number) => {
+      const { taken, kept } = takePart(ingest, 'sent', decodeMatrices(schemas, bodyOf(header, testSample(header, step)), now));
+      return { taken, kept: await kept };
+    };
+    await take(1);
+    now += 3_600_001;
+    sweep(ingest);
+    expect(pipeline.live.get('sent')).toMatchObject({ outcome: 'unknown' });
+    expect(await take(1)).toEqual({ taken: 'duplicates', kept: true });
+    expect(await take(2)).toEqual({ taken: 'accepted', kept: true });
+    expect(pipeline.live.get('sent')).toMatchObject({ attempt: 1, outcome: null, last: { step: 2 } });
+    closeRank(ingest, 'sent', { attempt: 'first', rank: 0, worldSize: 1, stage: 0, stages: 1, replica: null }, 'completed');
+    expect(await take(3)).toEqual({ taken: 'late', kept: true });
+    now += 60_001;
+    sweep(ingest);
+    expect([ingest.runs.size, pipeline.live.size]).toEqual([0, 0]);
+  });
+
   test('begins a new attempt by its name, or by a step back where it has none; the counter of steps never goes down', async () => {
     const service = await start();
     const attemptOf = async () => (await json<RunDetail>(service, 'api/v1/runs/sent')).attempt;
@@ -144,6 +178,12 @@ describe('a run of one rank', () => {
     expect((await send(service, 'runs/sent', JSON.stringify(state), {}, 'PUT')).answer).toMatchObject({ attempt: 2 });
     const again = await sendSteps(service, 'sent', [bodyOf(header, testSample(header, 1), {}, 'x')]);
     expect(again.answer).toMatchObject({ accepted: 1, late: 0 });
+    // Without a name a step is none of an attempt that goes on, and begins one where that has ended.
+    const plain = () => sendJson(service, 'sent', { step: 1, order: ['a'], measures: { forwardGain: [1] } });
+    expect((await plain()).answer).toMatchObject({ accepted: 0, late: 1 });
+    await send(service, 'runs/sent', JSON.stringify({ state: 'closed', ...place }), {}, 'PUT');
+    expect((await plain()).answer).toMatchObject({ accepted: 1, late: 0 });
+    expect(await json<RunDetail>(service, 'api/v1/runs/sent')).toMatchObject({ attempt: 3, tokens: 1 });
   });
 
   test('of ready-made measures: those and G, null and "NaN" where there is none', async () => {
@@ -163,6 +203,19 @@ describe('a run of one rank', () => {
 });
 
 describe('a run of many ranks', () => {
+  test('goes on while one that had closed is open again', async () => {
+    const service = await start();
+    const order = header.connections.map(({ name }) => name);
+    const put = (rank: number, state: object) =>
+      send(service, 'runs/sent', JSON.stringify({ attempt: 'x', rank, world_size: 2, ...state }), {}, 'PUT');
+    const open = { state: 'open', streams: 4, order };
+    for (const rank of [0, 1]) await put(rank, open);
+    await put(0, { state: 'closed' });
+    await put(0, open);
+    await put(1, { state: 'closed' });
+    expect(await json<RunDetail>(service, 'api/v1/runs/sent')).toMatchObject({ live: true });
+  });
+
   const sample = testSample(header, 1);
   const halves = [
     { ...partOf(header, sample, 0, 3), stage: 0 },
@@ -232,6 +285,12 @@ describe('a run of many ranks', () => {
     }
   });
 
+  test('a mapping that one rank does not know is that of the others', () => {
+    const [known, other] = [1, 2].map((step) => testReport(header, step));
+    const reports = [known, { ...other, mapping: other.mapping.map(() => Number.NaN) }];
+    expect(reduce(header, [0, 1], reports).mapping).toEqual(known.mapping);
+  });
+
   test('a rank that stays away is waited for some seconds, counted, and then no more', async () => {
     const service = await start();
     const body = (rank: number, step: number) =>
@@ -250,7 +309,10 @@ describe('a run of many ranks', () => {
     const waited = performance.now() - began;
     expect(waited).toBeGreaterThan(2000);
     expect((await sendSteps(service, 'sent', [body(1, 3)])).answer).toMatchObject({ late: 1 });
-    expect((await ask(service, '/metrics')).body).toContain('mhc_ingest_stragglers_total{run="sent"} 3');
+    const { body: metrics } = await ask(service, '/metrics');
+    expect(metrics).toContain('mhc_ingest_stragglers_total{run="sent"} 3');
+    // What the rank that is away has counted stays in it: 4 ms of the one, 1 ms of the other.
+    expect(metrics).toContain('mhc_monitor_overhead_seconds_total{run="sent"} 0.005');
     const next = performance.now();
     await sendSteps(service, 'sent', [body(0, 5)]);
     expect(performance.now() - next).toBeLessThan(waited / 2);

@@ -101,6 +101,21 @@ describe('watch(model, { url })', () => {
     expect(monitor.warnings()).toMatchObject([{ id: 0, clearedTime: null }]);
   }, 20_000);
 
+  test('an answer that is none of a monitor is said, and ends nothing', async () => {
+    const server = createServer((request, response) => void request.resume().on('end', () => response.end('{}')));
+    await new Promise<void>((resolve) => {
+      server.listen(0, '127.0.0.1', resolve);
+    });
+    onTestFinished(() => void server.close());
+    const lines: string[] = [];
+    const { monitor } = await train({
+      url: `http://127.0.0.1:${(server.address() as { port: number }).port}`,
+      log: (line) => lines.push(line),
+    });
+    await monitor.close();
+    expect(lines.join('\n')).toContain('cannot be read');
+  }, 20_000);
+
   test('the token is read from the file that GAINWATCH_TOKEN_FILE names', async () => {
     const file = join(temporaryFolder(), 'token');
     writeFileSync(file, 'correct-horse\n');
