@@ -229,7 +229,7 @@ class _Sampler:
 
     def __init__(self, tokens: int, every: int) -> None:
         self.tokens, self.every = tokens, every
-        self.step = 1  # the step in progress
+        self.step, self.ended = 1, 0  # the step in progress; how many have ended
         self.watched = 0
         self.order: list[_Connection] = []  # as they ran in this step
         self.checking = True
@@ -241,7 +241,8 @@ class _Sampler:
         self._undo: list[Callable[[], None]] = []
 
     def next(self, step: int) -> None:
-        self.step, self.active = step, step % self.every == 0 or step == 1
+        self.ended += 1
+        self.step, self.active = step, self.ended % self.every == 0
         for connection in self.order:
             connection.seen = False
         self.order, self._plans, self.checking = [], {}, _checks(self.watched)

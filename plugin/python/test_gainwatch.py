@@ -494,6 +494,14 @@ class Loops(Case):
         self.assertEqual([(s.step, s.metadata["attempt"]) for s in self.server.steps], [(5, "abc"), (6, "abc"), (3, "abc.1"), (4, "abc.1")])
         self.assertEqual([(p["state"], p["attempt"]) for p in self.server.puts], [("open", "abc"), ("open", "abc.1"), ("closed", "abc.1")])
 
+    def test_every_third_step_whatever_its_number(self) -> None:
+        model = model_of("deepseek", "hc", 1)
+        with self.watch(model, every=3) as monitor:
+            for number in range(100, 1100, 100):
+                model(tokens_of())
+                monitor.step(step=number)
+        self.assertEqual([s.step for s in self.server.steps], [100, 400, 700, 1000])
+
     def test_a_step_done_once_more_is_sampled(self) -> None:
         model = model_of("deepseek", "hc", 1)
         with self.watch(model, attempt="abc") as monitor:
