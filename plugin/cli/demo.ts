@@ -7,6 +7,7 @@ import type { RecomputeMode } from '../../src/connections/recompute.ts';
 import type { Storage } from '../../src/kernels/accelerate.ts';
 import { createBatches } from '../../src/model/text.ts';
 import type { ConnectionName } from '../../src/model/transformer.ts';
+import { addresses } from './options.ts';
 import { createProgress } from './progress.ts';
 import { firstWarning, type RunResult, readResults, resultTable } from './results.ts';
 import { loadText } from './text.ts';
@@ -53,8 +54,7 @@ export async function demo(options: DemoOptions): Promise<boolean> {
     const recipe = { model, batch: BATCH, learningRate: options.lr, warmup: 10 };
     const trainee = await createTrainee(connection, recipe, { ...server, runs, log });
     if (trainees.length === 0) {
-      const { url } = trainee.monitor;
-      say(`Dashboard  ${url}${server.token === undefined ? '' : '?token=…'}\nMetrics    ${url}metrics\n`);
+      say(addresses(trainee.monitor.url, server.token ?? null));
       say(
         `Training ${TRAINED.join(', ')}: ${depth} blocks, C = ${width}, n = ${streams}, lr ${options.lr}, seed ${seed}, recompute ${recompute}, storage ${storage}`,
       );

@@ -71,3 +71,7 @@ export function serviceOptions(flags: ServerFlags, directory: string): ServiceOp
     onProblem: (message) => process.stderr.write(`gainwatch: ${message}\n`),
   };
 }
+
+/** What is said of a server that has started. */
+export const addresses = (url: string, token: string | null): string =>
+  `Dashboard  ${url}${token === null ? '' : '?token=…'}\nMetrics    ${url}metrics\n`;

@@ -6,12 +6,10 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { SingleBar } from 'cli-progress';
 import { closeRun, forgetRun, openRun, takeReport } from '../pipeline.ts';
 import { requireRecorder } from '../recorder/load.ts';
-import { type Service, type ServiceOptions, startService } from '../service.ts';
-import { type ServerFlags, serviceOptions } from './options.ts';
+import { startService } from '../service.ts';
+import { addresses, type ServerFlags, serviceOptions } from './options.ts';
 
 const say = (line: string) => process.stderr.write(`${line}\n`);
-const addresses = ({ url }: Service, { token }: ServiceOptions): string =>
-  `Dashboard  ${url}${token === null ? '' : '?token=…'}\nMetrics    ${url}metrics\n`;
 
 /** Resolves on SIGINT or SIGTERM. */
 function stopped(): Promise<void> {
@@ -30,7 +28,7 @@ export async function serve(flags: ServerFlags & { runs: string }): Promise<void
   }
   const service = await startService(options);
   if (service.note !== null) say(service.note);
-  say(`${addresses(service, options)}Recordings ${flags.runs}${fresh ? ' (new)' : ''}`);
+  say(`${addresses(service.url, options.token)}Recordings ${flags.runs}${fresh ? ' (new)' : ''}`);
   await stopped();
   await service.close();
 }
@@ -53,7 +51,7 @@ export async function replay(file: string, flags: ReplayFlags): Promise<void> {
     const options = serviceOptions(flags, flags.runs ?? scratch!);
     const service = await startService(options);
     if (service.note !== null) say(service.note);
-    say(`${addresses(service, options)}Replaying ${detail.run}, attempt ${newest.attempt}, at ${flags.speed} times its speed`);
+    say(`${addresses(service.url, options.token)}Replaying ${detail.run}, attempt ${newest.attempt}, at ${flags.speed} times its speed`);
     const { pipeline } = service;
     const run = openRun(pipeline, newest.header);
     const stop = new AbortController();

@@ -450,16 +450,12 @@ def _lucidrains(name: str, module: Any, sampler: _Sampler) -> list[_Connection]:
             mapping = alpha.reshape(-1, n, views + n)[..., views:]
             if out[1] is residuals:  # versions before 0.3.12: H_res is worked out, and then the streams go on unmixed
                 unmixed()
-                mapping = (mapping * 0).nan_to_num() + _eye(n, mapping)
+                mapping = (mapping * 0).nan_to_num() + torch.eye(n, dtype=mapping.dtype, device=mapping.device)
             sampler.see(connection, module, mapping, lambda: streams(residuals))
         return out
 
     sampler.wrap(module, "width_connection", width_connection)
     return [connection]
-
-
-def _eye(n: int, like: Any) -> Any:
-    return torch.eye(n, dtype=like.dtype, device=like.device)
 
 
 def _deepseek(name: str, module: Any, sampler: _Sampler) -> list[_Connection]:
