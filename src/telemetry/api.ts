@@ -43,8 +43,21 @@ export interface AttemptInfo {
   outcome: Outcome | null;
 }
 
+/** From where on a run is warned of, as alerts/limits.ts has them for its kind of connections. */
+export interface RunLimits {
+  /** Composite gain, ascending: 100 and 1000 where connections are free, n / 2 where all are bounded and n > 2, else none. */
+  gain: number[];
+  /** Composite separation below which the streams count as one. */
+  separation: number;
+  /** Deviation of a row or column sum that is high for any bounded connection. */
+  deviation: number;
+  /** Row or column sum below which a bounded connection has lost its mass. */
+  sum: number;
+}
+
 /** `GET /api/v1/runs/{run}`. */
 export interface RunDetail extends RunSummary {
+  limits: RunLimits;
   tokens: number;
   connections: ConnectionInfo[];
   measures: { key: string; metric: string; help: string }[];

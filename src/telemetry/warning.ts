@@ -1,4 +1,5 @@
 /** What a warning is, and the rules that can raise one. Nothing here decides when (the detectors do). */
+import type { Cause } from './cause.ts';
 
 /** `info` is context, `warning` wants a look today, `critical` wants an act now. */
 export const SEVERITIES = ['info', 'warning', 'critical'] as const;
@@ -41,7 +42,9 @@ export interface Warning {
   stepsLeft: number | null;
   /** Meant to hold the true number of steps nine times in ten (test/eval/RESULTS.md says how often it does); null as the upper end: maybe never. */
   interval: [low: number, high: number | null] | null;
-  /** A sentence for people. */
+  /** Why, as data; null: recorded by a version that kept the sentence alone. */
+  cause: Cause | null;
+  /** A sentence for people, made from the cause when the warning was raised. For people only: no code reads it. */
   message: string;
   /** Where the runbook says what to do: `runbook.md#gain-forecast`. */
   runbook: string;
