@@ -10,9 +10,6 @@ export function measureOf(header: RunHeader, report: StepReport, key: MeasureKey
   return report.measures[MEASURE_INDEX[key] * header.connections.length + l];
 }
 
-/** Is every mapping kept near the doubly stochastic ones, so that a gain is at most n? */
-export const isBounded = (header: RunHeader): boolean => header.connections.every(({ kind }) => kind === 'mhc' || kind === 'residual');
-
 type Given = Pick<Warning, 'rule' | 'severity' | 'measure' | 'value' | 'threshold' | 'message'> & {
   /** Steps; Infinity: never. */
   stepsLeft?: number;
@@ -40,6 +37,7 @@ export function finding(
       stepsLeft: wholeOrNull(given.stepsLeft),
       interval: given.interval === undefined ? null : [wholeOrNull(given.interval[0]) ?? 0, wholeOrNull(given.interval[1])],
       runbook: `runbook.md#${given.rule}`,
+      cause: null,
     },
   };
 }

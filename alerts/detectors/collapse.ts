@@ -4,8 +4,9 @@
  */
 import type { StepReport } from '../../src/telemetry/report.ts';
 import type { RunHeader } from '../../src/telemetry/sample.ts';
-import { digits, finding, isBounded, measureOf, span } from '../finding.ts';
+import { digits, finding, measureOf, span } from '../finding.ts';
 import type { Finding } from '../latch.ts';
+import { isBounded } from '../limits.ts';
 import { type Recent, runningMedian } from '../smoothing.ts';
 import { addToTrend, createTrend, forecast, type Trend } from '../trend.ts';
 import { type Runaway, suspectsOf } from './runaway.ts';

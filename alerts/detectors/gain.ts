@@ -14,8 +14,9 @@
 import type { StepReport } from '../../src/telemetry/report.ts';
 import type { RunHeader } from '../../src/telemetry/sample.ts';
 import type { Severity } from '../../src/telemetry/warning.ts';
-import { digits, finding, isBounded, span } from '../finding.ts';
+import { digits, finding, span } from '../finding.ts';
 import type { Finding } from '../latch.ts';
+import { isBounded } from '../limits.ts';
 import { createRate, type Rate, rateRise } from '../rate.ts';
 import { addToTrend, createTrend, forecast, type Trend } from '../trend.ts';
 import { type Runaway, suspectsOf } from './runaway.ts';

@@ -38,6 +38,7 @@ function testWarning(time: number): WarningRecord {
     threshold: 1000,
     stepsLeft: 100,
     interval: [50, 200],
+    cause: null,
     message: 'This is a test of gainwatch: no run is in trouble.',
     runbook: 'runbook.md#gain-forecast',
   };

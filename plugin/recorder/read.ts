@@ -1,4 +1,5 @@
 /** Asks a recording: attempts, summaries, steps. Works beside a live writer; series are series.ts. */
+import { runLimits } from '../../alerts/limits.ts';
 import type { AttemptInfo, RunDetail, RunSummary } from '../../src/telemetry/api.ts';
 import { MEASURES } from '../../src/telemetry/catalogue.ts';
 import type { Outcome, StepReport } from '../../src/telemetry/report.ts';
@@ -98,9 +99,11 @@ export function readDetail(reader: Reader): Omit<RunDetail, 'live'> | null {
   const rows = attemptRows(reader);
   const newest = rows.at(-1);
   if (newest === undefined) return null;
-  const { tokens, connections } = headerOf(newest);
+  const header = headerOf(newest);
+  const { tokens, connections } = header;
   return {
     ...summaryOf(reader, newest),
+    limits: runLimits(header),
     tokens,
     connections,
     measures: [...MEASURES],

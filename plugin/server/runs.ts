@@ -1,4 +1,5 @@
 /** Runs as the HTTP interface tells of them: those that this process writes, from memory, and the recordings in the folder. */
+import { runLimits } from '../../alerts/limits.ts';
 import type { StepForecast } from '../../src/telemetry/answer.ts';
 import type { RunDetail, RunSummary } from '../../src/telemetry/api.ts';
 import { MEASURES } from '../../src/telemetry/catalogue.ts';
@@ -80,6 +81,7 @@ export function detailOf(pipeline: Pipeline, name: string): RunDetail {
   const { attempt, startedAt, lastStep, outcome } = summary;
   return {
     ...summary,
+    limits: runLimits(live.header),
     tokens: live.header.tokens,
     connections: live.header.connections,
     measures: [...MEASURES],

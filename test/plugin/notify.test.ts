@@ -22,6 +22,7 @@ const record = (severity: Severity = 'critical', step = 7): WarningRecord => ({
     threshold: 1000,
     stepsLeft: 10,
     interval: [5, 20],
+    cause: null,
     message: 'G < 1000 & rising',
     runbook: 'runbook.md#gain-forecast',
   },

@@ -183,7 +183,17 @@ test('the summary counts warnings that hold and are more than information', () =
   const recording = openRecording(folder, header, 1000);
   const record = (id: number, severity: Severity, clearedTime: number | null = null): WarningRecord => {
     const about = { run: 'hc', rule: 'nonfinite', severity, step: 1, time: 5, connection: null, suspects: [], measure: 'loss' } as const;
-    const warning = { ...about, suspects: [], value: 1, threshold: 0, stepsLeft: null, interval: null, message: '', runbook: '' };
+    const warning = {
+      ...about,
+      suspects: [],
+      value: 1,
+      threshold: 0,
+      cause: null,
+      stepsLeft: null,
+      interval: null,
+      message: '',
+      runbook: '',
+    };
     return { id, warning, clearedStep: null, clearedTime, acknowledgedTime: null };
   };
   const changed = [record(0, 'info'), record(1, 'warning'), record(2, 'critical'), record(3, 'critical', 7)];

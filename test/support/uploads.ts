@@ -29,6 +29,7 @@ export function recording({ run = 'hc', steps = 20, sql = '' } = {}): Buffer {
     threshold: 0,
     stepsLeft: null,
     interval: null,
+    cause: null,
     message: 'The loss is NaN.',
     runbook: 'runbook.md#nonfinite',
   };
