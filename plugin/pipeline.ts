@@ -22,7 +22,7 @@ import {
   type WatchState,
 } from './detection.ts';
 import { largest } from './recorder/buckets.ts';
-import type { Recorder } from './recorder/load.ts';
+import type { Recorder } from './recorder/loadRecorder.ts';
 import type { Recording } from './recorder/write.ts';
 
 /** Longest time between a report and its commit, ms. */

@@ -13,7 +13,7 @@ import type { LiveRun, Pipeline, Sink } from '../pipeline.ts';
 import { isRunName } from '../recorder/directory.ts';
 import type { RecordedStep } from '../recorder/read.ts';
 import { onlyFields, texts } from './query.ts';
-import { readRecording, summaryOf } from './runs.ts';
+import { readRecording, summaryOf } from './runAnswers.ts';
 
 const HEARTBEAT = 15_000;
 const BACKLOG_AT_MOST = 8 << 20;

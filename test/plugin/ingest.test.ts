@@ -5,7 +5,7 @@ import { closeRank, createIngest, sweep, takePart } from '../../plugin/ingest/ru
 import { compileSchemas } from '../../plugin/ingest/schema.ts';
 import { createPipeline } from '../../plugin/pipeline.ts';
 import { recordingPath } from '../../plugin/recorder/directory.ts';
-import { requireRecorder } from '../../plugin/recorder/load.ts';
+import { requireRecorder } from '../../plugin/recorder/loadRecorder.ts';
 import { analyse } from '../../src/telemetry/analyse.ts';
 import type { RunDetail, StepAnswer } from '../../src/telemetry/api.ts';
 import { MEASURES, type MeasureKey } from '../../src/telemetry/catalogue.ts';

@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { describe, expect, test } from 'vitest';
-import { createMetrics } from '../../plugin/metrics/exposition.ts';
+import { createMetrics } from '../../plugin/metrics/metrics.ts';
 import { closeRun, createPipeline, forgetRun, openRun, takeReport, takeSample } from '../../plugin/pipeline.ts';
 import { MEASURES } from '../../src/telemetry/catalogue.ts';
 import type { StepSample } from '../../src/telemetry/sample.ts';

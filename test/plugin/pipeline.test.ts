@@ -1,6 +1,6 @@
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { closeRun, createPipeline, openRun, type Sink, takeReport, takeSample } from '../../plugin/pipeline.ts';
-import { loadRecorder, type Recorder } from '../../plugin/recorder/load.ts';
+import { loadRecorder, type Recorder } from '../../plugin/recorder/loadRecorder.ts';
 import { temporaryFolder } from '../support/folders.ts';
 import { testHeader, testReport, testSample } from '../support/samples.ts';
 

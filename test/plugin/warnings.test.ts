@@ -2,9 +2,9 @@
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { openRun as openRunThere, takeReport as takeReportThere } from '../../dist/plugin/pipeline.js';
 import { DETECTORS, type Detectors } from '../../plugin/detection.ts';
-import { createMetrics } from '../../plugin/metrics/exposition.ts';
+import { createMetrics } from '../../plugin/metrics/metrics.ts';
 import { closeRun, createPipeline, openRun, type Pipeline, takeReport, takeTime } from '../../plugin/pipeline.ts';
-import { loadRecorder } from '../../plugin/recorder/load.ts';
+import { loadRecorder } from '../../plugin/recorder/loadRecorder.ts';
 import type { WarningAnswer } from '../../src/telemetry/api.ts';
 import { MEASURES } from '../../src/telemetry/catalogue.ts';
 import type { WarningRecord } from '../../src/telemetry/warning.ts';
