@@ -5,7 +5,7 @@ import helmet from 'helmet';
 import { FieldError } from '../fieldError.ts';
 import type { Ingest } from '../ingest/run.ts';
 import type { Metrics } from '../metrics/exposition.ts';
-import type { Pipeline } from '../pipeline.ts';
+import type { Pipeline } from '../pipeline/pipeline.ts';
 import { createApi } from './api.ts';
 import { checkHost, checkSite, checkToken, type Door, refuse } from './door.ts';
 import { createIngestRoutes } from './ingest.ts';
