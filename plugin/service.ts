@@ -6,7 +6,7 @@ import { createIngest, sweep } from './ingest/runs.ts';
 import { createMetrics } from './metrics/metrics.ts';
 import { createNotifier } from './notify/notifier.ts';
 import { parseTarget } from './notify/target.ts';
-import { closeRun, createPipeline, type Pipeline, takeTime } from './pipeline.ts';
+import { checkStall, closeRun, createPipeline, type Pipeline } from './pipeline/pipeline.ts';
 import { loadRecorder } from './recorder/loadRecorder.ts';
 import { checkDoor, type Door } from './server/access.ts';
 import { createApp } from './server/httpApp.ts';
@@ -73,7 +73,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   });
   const port = await listen(server, host, options.port, options.portGiven);
   const clock = setInterval(() => {
-    for (const run of pipeline.live.values()) if (run.outcome === null) takeTime(pipeline, run);
+    for (const run of pipeline.live.values()) if (run.outcome === null) checkStall(pipeline, run);
     sweep(ingest);
   }, CLOCK);
   const shown = host === '0.0.0.0' || host === '::' ? 'localhost' : host.includes(':') ? `[${host}]` : host;

@@ -3,7 +3,8 @@
  * rank belongs where, and the attempts, are runs.ts's.
  */
 import type { MonitorCounters } from '../../src/telemetry/sample.ts';
-import { takeReport } from '../pipeline.ts';
+import type { Committed } from '../pipeline/liveRun.ts';
+import { handleReport } from '../pipeline/pipeline.ts';
 import { combine } from './combine.ts';
 import type { Part } from './part.ts';
 import { type Ingest, type IngestRun, type Pending, type Rank, stagesOf } from './run.ts';
@@ -17,11 +18,11 @@ const MISSES = 3;
 const REMEMBERED = 2048;
 
 export function waitFor(run: IngestRun, step: number, since: number): Pending {
-  let settle: (kept: boolean) => void = () => {};
-  const kept = new Promise<boolean>((resolve) => {
-    settle = resolve;
+  let resolve: Pending['resolve'] = () => {};
+  const committed = new Promise<Committed>((known) => {
+    resolve = known;
   });
-  const pending: Pending = { parts: new Map(), since, kept, settle };
+  const pending: Pending = { parts: new Map(), since, committed, resolve };
   run.pending.set(step, pending);
   return pending;
 }
@@ -56,7 +57,7 @@ export function flush(ingest: Ingest, run: IngestRun, upTo: number): void {
   if (live === null) return;
   const starts = stageStarts(run);
   for (const step of [...pending.keys()].filter((one) => one <= upTo).sort((a, b) => a - b)) {
-    const { parts, settle, kept } = pending.get(step)!;
+    const { parts, resolve, committed } = pending.get(step)!;
     pending.delete(step);
     for (const part of parts.values()) ingest.waiting -= part.size;
     for (const { rank, content } of parts.values())
@@ -66,18 +67,17 @@ export function flush(ingest: Ingest, run: IngestRun, upTo: number): void {
       if (!parts.has(number)) counts.stragglers += rank.misses < MISSES ? 1 : 0;
       rank.misses = parts.has(number) ? 0 : rank.misses + 1;
     }
-    run.done.set(step, { ranks: new Set(parts.keys()), kept });
+    run.done.set(step, { ranks: new Set(parts.keys()), committed });
     if (run.done.size > REMEMBERED) run.done.delete(run.done.keys().next().value!);
     run.lastDone = step;
     try {
       const { report: combined, tokensDiffer } = combine(live.header, starts, pipelinesOf(run, [...parts.values()]));
       const report = { ...combined, monitor: countedBy([...ranks.values()]) };
       if (tokensDiffer) counts.tokensDiffer++;
-      ingest.keepers.set(report, settle);
-      takeReport(ingest.pipeline, live, report);
+      void handleReport(ingest.pipeline, live, report).then(resolve);
     } catch (error) {
       live.errors++;
-      settle(true); // sent again it would fail again
+      resolve('unrecorded'); // sent again it would fail again
       ingest.pipeline.onProblem(`step ${step} of ${run.name} could not be put together: ${(error as Error).message}`);
     }
   }
@@ -122,9 +122,9 @@ function pipelinesOf(run: IngestRun, parts: readonly Part[]): Part[][] {
 
 /** Parts of steps that will not be put together: their senders keep them. */
 export function giveUp(ingest: Ingest, run: IngestRun): void {
-  for (const { parts, settle } of run.pending.values()) {
+  for (const { parts, resolve } of run.pending.values()) {
     for (const part of parts.values()) ingest.waiting -= part.size;
-    settle(false);
+    resolve('dropped');
   }
   run.pending.clear();
   if (run.timer !== null) clearTimeout(run.timer);

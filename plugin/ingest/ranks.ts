@@ -1,7 +1,7 @@
 /** Who sends a run: its ranks, their stages and connections. It begins when all stages are known; its attempts and its end are runs.ts's. */
 import type { ConnectionInfo, RunHeader } from '../../src/telemetry/sample.ts';
 import { FieldError } from '../fieldError.ts';
-import { openRun } from '../pipeline.ts';
+import { openRun } from '../pipeline/pipeline.ts';
 import type { RankPlace } from './part.ts';
 import { type Ingest, type IngestRun, type Rank, stagesOf } from './run.ts';
 

@@ -1,7 +1,8 @@
 /** What is known of a run that other processes send: plain data. Filled by runs.ts and join.ts. */
-import type { Outcome, StepReport } from '../../src/telemetry/report.ts';
+import type { Outcome } from '../../src/telemetry/report.ts';
 import type { ConnectionInfo, MonitorCounters } from '../../src/telemetry/sample.ts';
-import type { LiveRun, Pipeline } from '../pipeline.ts';
+import type { Committed, LiveRun } from '../pipeline/liveRun.ts';
+import type { Pipeline } from '../pipeline/pipeline.ts';
 import type { Part } from './part.ts';
 
 export interface Limits {
@@ -29,9 +30,9 @@ export interface Rank {
 export interface Pending {
   parts: Map<number, Part>;
   since: number;
-  /** Resolves when the step is kept; null: it was given up. */
-  kept: Promise<boolean>;
-  settle: (kept: boolean) => void;
+  /** Resolves when it is known what became of the step (`dropped`: given up before it was put together, to be sent again). */
+  committed: Promise<Committed>;
+  resolve: (committed: Committed) => void;
 }
 
 export interface IngestCounts {
@@ -59,7 +60,7 @@ export interface IngestRun {
   readonly ranks: Map<number, Rank>;
   readonly pending: Map<number, Pending>;
   /** Ranks of the last steps that were put together. */
-  readonly done: Map<number, { ranks: Set<number>; kept: Promise<boolean> }>;
+  readonly done: Map<number, { ranks: Set<number>; committed: Promise<Committed> }>;
   lastDone: number;
   /** When the attempt began and when the last part came, ms. */
   began: number;
@@ -76,7 +77,6 @@ export interface Ingest {
   readonly runs: Map<string, IngestRun>;
   /** Bytes that wait. */
   waiting: number;
-  readonly keepers: WeakMap<StepReport, (kept: boolean) => void>;
   /** Requests that were refused, by the status of the answer. */
   readonly refused: Map<number, number>;
 }

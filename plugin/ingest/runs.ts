@@ -5,7 +5,8 @@
 import type { Outcome } from '../../src/telemetry/report.ts';
 import type { ConnectionInfo } from '../../src/telemetry/sample.ts';
 import { FieldError } from '../fieldError.ts';
-import { closeRun, forgetRun, type Pipeline } from '../pipeline.ts';
+import type { Committed } from '../pipeline/liveRun.ts';
+import { closeRun, forgetRun, type Pipeline } from '../pipeline/pipeline.ts';
 import { flush, giveUp, putTogether, waitFor } from './join.ts';
 import type { Part, RankPlace } from './part.ts';
 import { checkRank, noteRank, openIfKnown } from './ranks.ts';
@@ -20,8 +21,7 @@ const LEFT_AT_MOST = 60_000;
 const ATTEMPTS_REMEMBERED = 1000;
 
 export function createIngest(pipeline: Pipeline, limits: Limits = LIMITS): Ingest {
-  const ingest: Ingest = { pipeline, limits, runs: new Map(), waiting: 0, keepers: new WeakMap(), refused: new Map() };
-  pipeline.sinks.add({ kept: (_run, report) => ingest.keepers.get(report)?.(true) });
+  const ingest: Ingest = { pipeline, limits, runs: new Map(), waiting: 0, refused: new Map() };
   return ingest;
 }
 
@@ -29,10 +29,10 @@ export type Taken = 'accepted' | 'duplicates' | 'late';
 
 /**
  * Takes one rank's part of a step.
- * @returns what it was, and a promise that says whether it is kept (false: given up, to be sent again)
+ * @returns what it was, and what becomes of its step (`dropped`: to be sent again)
  * @throws FieldError 429 where a limit is reached, 409 where it does not fit what the run has said before
  */
-export function takePart(ingest: Ingest, name: string, part: Part): { taken: Taken; kept: Promise<boolean> } {
+export function takePart(ingest: Ingest, name: string, part: Part): { taken: Taken; committed: Promise<Committed> } {
   return withRun(ingest, name, (run) => takeIn(ingest, run, part));
 }
 
@@ -46,11 +46,11 @@ function withRun<T>(ingest: Ingest, name: string, act: (run: IngestRun) => T): T
   }
 }
 
-function takeIn(ingest: Ingest, run: IngestRun, part: Part): { taken: Taken; kept: Promise<boolean> } {
-  const already = Promise.resolve(true);
-  const count = (taken: Taken, kept: Promise<boolean>) => {
+function takeIn(ingest: Ingest, run: IngestRun, part: Part): { taken: Taken; committed: Promise<Committed> } {
+  const already = Promise.resolve<Committed>('committed');
+  const count = (taken: Taken, committed: Promise<Committed>) => {
     run.counts[taken]++;
-    return { taken, kept };
+    return { taken, committed };
   };
   const known = run.ranks.get(part.rank);
   if (isOver(run, part.attempt)) return count('late', already);
@@ -63,10 +63,10 @@ function takeIn(ingest: Ingest, run: IngestRun, part: Part): { taken: Taken; kep
   run.heard = ingest.pipeline.now();
   if (part.step <= run.lastDone) {
     const done = run.done.get(part.step);
-    return done === undefined || done.ranks.has(part.rank) ? count('duplicates', done?.kept ?? already) : count('late', already);
+    return done === undefined || done.ranks.has(part.rank) ? count('duplicates', done?.committed ?? already) : count('late', already);
   }
   const pending = run.pending.get(part.step) ?? waitFor(run, part.step, run.heard);
-  if (pending.parts.has(part.rank)) return count('duplicates', pending.kept);
+  if (pending.parts.has(part.rank)) return count('duplicates', pending.committed);
   if (ingest.waiting + part.size > ingest.limits.waiting) {
     throw new FieldError('body', `must wait: ${ingest.limits.waiting} bytes wait for other ranks already`, part.size, 503);
   }
@@ -75,7 +75,7 @@ function takeIn(ingest: Ingest, run: IngestRun, part: Part): { taken: Taken; kep
   rank.lastStep = Math.max(rank.lastStep, part.step);
   rank.ended = null;
   putTogether(ingest, run);
-  return count('accepted', pending.kept);
+  return count('accepted', pending.committed);
 }
 
 /** One that ended by silence goes on; one that its ranks closed does not. */

@@ -5,7 +5,7 @@ import helmet from 'helmet';
 import { FieldError } from '../fieldError.ts';
 import type { Ingest } from '../ingest/run.ts';
 import type { Metrics } from '../metrics/metrics.ts';
-import type { Pipeline } from '../pipeline.ts';
+import type { Pipeline } from '../pipeline/pipeline.ts';
 import { checkHost, checkSite, checkToken, type Door, refuse } from './access.ts';
 import { createIngestRoutes } from './ingestRoutes.ts';
 import { createApi } from './routes.ts';

@@ -9,7 +9,7 @@ import { connectionsOf, placeOf } from '../ingest/part.ts';
 import type { Ingest } from '../ingest/run.ts';
 import { closeRank, openRank, type Taken, takePart } from '../ingest/runs.ts';
 import type { RunState, Schemas } from '../ingest/schema.ts';
-import type { LiveRun } from '../pipeline.ts';
+import type { Committed, LiveRun } from '../pipeline/liveRun.ts';
 import { isRunName, RUN_NAME_RULE } from '../recorder/directory.ts';
 import { onlyFields } from './query.ts';
 
@@ -41,12 +41,12 @@ export function createIngestRoutes(ingest: Ingest): Router {
     const contentType = (request.headers['content-type'] ?? '').split(';')[0].trim().toLowerCase();
     const parts = decodeSteps(await load(), contentType, bodyOf(request), ingest.pipeline.now());
     const counts: Record<Taken, number> = { accepted: 0, duplicates: 0, late: 0 };
-    const kept = parts.map((part) => {
+    const committed = parts.map((part) => {
       const one = takePart(ingest, run, part);
       counts[one.taken]++;
-      return one.kept;
+      return one.committed;
     });
-    await allKept(run, kept);
+    await allCommitted(run, committed);
     const live = ingest.runs.get(run)?.live ?? null;
     const gain = live?.last?.compositeGain ?? null;
     response.json({ ...counts, composite_gain: gain === null ? null : toWire(gain), warnings: warningsOf(live) } satisfies StepsAnswer);
@@ -100,21 +100,21 @@ function bounded(): RequestHandler {
 }
 
 /** @throws FieldError 503 where a step could not be committed in time: the sender keeps it */
-async function allKept(run: string, kept: readonly Promise<boolean>[]): Promise<void> {
+async function allCommitted(run: string, committed: readonly Promise<Committed>[]): Promise<void> {
   let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<boolean[]>((resolve) => {
-    timer = setTimeout(() => resolve([false]), ANSWER_AFTER);
+  const late = new Promise<Committed[]>((resolve) => {
+    timer = setTimeout(() => resolve(['dropped']), ANSWER_AFTER);
   });
-  const done = await Promise.race([Promise.all(kept), late]);
+  const done = await Promise.race([Promise.all(committed), late]);
   clearTimeout(timer);
-  if (!done.every(Boolean)) {
+  if (done.includes('dropped')) {
     const rule = 'could not be committed yet (stages that nothing is heard of, a disk that refuses): send it again';
     throw new FieldError('body', rule, run, 503);
   }
 }
 
 function warningsOf(live: LiveRun | null): WarningAnswer[] {
-  return (live?.watch.warnings ?? []).filter(({ clearedTime }) => clearedTime === null).map(toWarningAnswer);
+  return (live?.detection.warnings ?? []).filter(({ clearedTime }) => clearedTime === null).map(toWarningAnswer);
 }
 
 /** What express says of a body, in our own words; null: none of the client's. */

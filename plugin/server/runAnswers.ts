@@ -3,9 +3,10 @@ import type { StepForecast } from '../../src/telemetry/answer.ts';
 import type { RunDetail, RunSummary, SeriesAnswer } from '../../src/telemetry/api.ts';
 import { countActive } from '../../src/telemetry/warning.ts';
 import { toShortWire } from '../../src/telemetry/wire.ts';
-import { recordedForecast } from '../detection.ts';
 import { FieldError } from '../fieldError.ts';
-import type { LiveRun, Pipeline } from '../pipeline.ts';
+import { recordedForecast } from '../pipeline/detection.ts';
+import type { LiveRun } from '../pipeline/liveRun.ts';
+import type { Pipeline } from '../pipeline/pipeline.ts';
 import { type FoundRecording, findRecording, listRecordings } from '../recorder/directory.ts';
 import type { Reader, RecordedStep } from '../recorder/read.ts';
 import type { SeriesQuery } from '../recorder/recordedSeries.ts';
@@ -32,7 +33,7 @@ const factsOf = (run: LiveRun): RunFacts => ({
   startedAt: run.startedAt,
   last: run.last,
   maxCompositeGain: run.maxCompositeGain,
-  activeWarnings: countActive(run.watch.warnings),
+  activeWarnings: countActive(run.detection.warnings),
 });
 
 /** A run that this process writes or has written, as the stream tells of it. */

@@ -7,7 +7,7 @@ import { chmodSync, closeSync, mkdirSync, openSync, readdirSync, renameSync, rmS
 import { join } from 'node:path';
 import type { Request, Response } from 'express';
 import { FieldError } from '../fieldError.ts';
-import type { Pipeline } from '../pipeline.ts';
+import type { Pipeline } from '../pipeline/pipeline.ts';
 import { findRecording, freeName, recordingPath, uploadsIn } from '../recorder/directory.ts';
 import { receive, sizeCheck, sizeOf, type UploadLimits } from './receive.ts';
 import { runValidation } from './runValidation.ts';
