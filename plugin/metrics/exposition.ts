@@ -6,7 +6,7 @@
 import { Counter, Gauge, Histogram, type OpenMetricsContentType, type PrometheusContentType, Registry } from 'prom-client';
 import { MEASURES } from '../../src/telemetry/catalogue.ts';
 import { MEMORY_KINDS } from '../../src/telemetry/sample.ts';
-import type { Ingest } from '../ingest/run.ts';
+import type { Ingest } from '../ingest/ingestRun.ts';
 import type { Sink } from '../pipeline/sinks.ts';
 import { addIngestMetrics, type IngestFamilies } from './ingest.ts';
 import { addStep, addWarning, createRunMetrics, type MetricsState, type RunMetrics, type SetValue } from './state.ts';
