@@ -3,13 +3,13 @@ import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { createIngest, sweep } from './ingest/lifecycle.ts';
-import { createMetrics } from './metrics/exposition.ts';
+import { createMetrics } from './metrics/metrics.ts';
 import { createNotifier } from './notify/notifier.ts';
 import { parseTarget } from './notify/target.ts';
 import { checkStall, closeRun, createPipeline, type Pipeline } from './pipeline/pipeline.ts';
-import { loadRecorder } from './recorder/load.ts';
-import { createApp } from './server/app.ts';
-import { checkDoor, type Door } from './server/door.ts';
+import { loadRecorder } from './recorder/loadRecorder.ts';
+import { checkDoor, type Door } from './server/access.ts';
+import { createApp } from './server/httpApp.ts';
 import { listen } from './server/listen.ts';
 import { createStream } from './server/stream.ts';
 

@@ -4,7 +4,7 @@ import { createWriteStream } from 'node:fs';
 import { MEASURES } from '../../src/telemetry/catalogue.ts';
 import { MEMORY_KINDS } from '../../src/telemetry/sample.ts';
 import { toWire } from '../../src/telemetry/wire.ts';
-import { requireRecorder } from '../recorder/load.ts';
+import { requireRecorder } from '../recorder/loadRecorder.ts';
 import type { RecordedStep } from '../recorder/read.ts';
 
 const SCALARS = ['stepSeconds', 'loss', 'gradientNorm', 'learningRate', 'compositeGain'] as const;

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { SingleBar } from 'cli-progress';
 import { closeRun, forgetRun, handleReport, openRun } from '../pipeline/pipeline.ts';
-import { requireRecorder } from '../recorder/load.ts';
+import { requireRecorder } from '../recorder/loadRecorder.ts';
 import { startService } from '../service.ts';
 import { addresses, type ServerFlags, serviceOptions } from './options.ts';
 

@@ -9,7 +9,7 @@
  */
 import type { StepReport } from '../../src/telemetry/report.ts';
 import { largest } from '../recorder/buckets.ts';
-import type { Recorder } from '../recorder/load.ts';
+import type { Recorder } from '../recorder/loadRecorder.ts';
 import { markSaved, stateToSave } from './detection.ts';
 import type { CommitQueueState, Committed, LiveRun, QueuedReport } from './liveRun.ts';
 import { emit, type SinkContext } from './sinks.ts';

@@ -23,19 +23,20 @@ export interface Bucket {
 }
 
 /** A NaN does not count in a minimum and wins in a maximum: a bucket with one shows it and still has its lowest number. */
-function takeMin(into: Float64Array | Float32Array, values: ArrayLike<number>): void {
+function lowerMin(into: Float64Array | Float32Array, values: ArrayLike<number>): void {
   for (let i = 0; i < into.length; i++) if (values[i] < into[i] || Number.isNaN(into[i])) into[i] = values[i];
 }
-function takeMax(into: Float64Array | Float32Array, values: ArrayLike<number>): void {
+function raiseMax(into: Float64Array | Float32Array, values: ArrayLike<number>): void {
   for (let i = 0; i < into.length; i++) if (values[i] > into[i] || Number.isNaN(values[i])) into[i] = values[i];
 }
 
 /** A minimum above its maximum: no value was known. */
 const NONE = { min: Number.POSITIVE_INFINITY, max: Number.NEGATIVE_INFINITY };
+/** Did a bucket know no value? */
 export const isNone = (min: number, max: number): boolean => min > max;
 
 /** One that is not known (null) does not count on either side. */
-function takeScalars({ scalarsMin, scalarsMax }: Bucket, report: StepReport): void {
+function addScalars({ scalarsMin, scalarsMax }: Bucket, report: StepReport): void {
   SCALARS.forEach((key, i) => {
     const value = report[key];
     if (value === null) return;
@@ -73,9 +74,9 @@ export function addToBuckets(open: readonly (Bucket | undefined)[], report: Step
       measuresMax: report.measures.slice(),
     };
     next.count++;
-    takeScalars(next, report);
-    takeMin(next.measuresMin, report.measures);
-    takeMax(next.measuresMax, report.measures);
+    addScalars(next, report);
+    lowerMin(next.measuresMin, report.measures);
+    raiseMax(next.measuresMax, report.measures);
     changed.set(key, next);
     return next;
   });

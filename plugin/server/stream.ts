@@ -15,7 +15,7 @@ import type { Sink } from '../pipeline/sinks.ts';
 import { isRunName } from '../recorder/directory.ts';
 import type { RecordedStep } from '../recorder/read.ts';
 import { onlyFields, texts } from './query.ts';
-import { readRecording, summaryOf } from './runs.ts';
+import { readRecording, summaryOf } from './runAnswers.ts';
 
 const HEARTBEAT = 15_000;
 const BACKLOG_AT_MOST = 8 << 20;

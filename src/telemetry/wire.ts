@@ -9,6 +9,9 @@ export function toWire(value: number): WireNumber {
   return value > 0 ? '+Inf' : '-Inf';
 }
 
+/** The same of a number that may not be known. */
+export const toWireOrNull = (value: number | null | undefined): WireNumber | null => (value == null ? null : toWire(value));
+
 const POWERS = Array.from({ length: 23 }, (_, k) => Number(`1e${k}`));
 
 /** The same in so many significant digits. */

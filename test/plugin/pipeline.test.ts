@@ -1,7 +1,7 @@
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { closeRun, createPipeline, handleReport, openRun } from '../../plugin/pipeline/pipeline.ts';
 import type { Sink } from '../../plugin/pipeline/sinks.ts';
-import { loadRecorder, type Recorder } from '../../plugin/recorder/load.ts';
+import { loadRecorder, type Recorder } from '../../plugin/recorder/loadRecorder.ts';
 import { handleSample } from '../../plugin/worker/handleSample.ts';
 import { temporaryFolder } from '../support/folders.ts';
 import { testHeader, testReport, testSample } from '../support/samples.ts';

@@ -1,10 +1,10 @@
 /** Warnings on their way: from the detectors to recording, sinks, metrics, interface and stream; over restarts; and no harm done. */
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { handleReport as handleReportThere, openRun as openRunThere } from '../../dist/plugin/pipeline/pipeline.js';
-import { createMetrics } from '../../plugin/metrics/exposition.ts';
+import { createMetrics } from '../../plugin/metrics/metrics.ts';
 import { DETECTORS, type Detectors } from '../../plugin/pipeline/detection.ts';
 import { checkStall, closeRun, createPipeline, handleReport, openRun, type Pipeline } from '../../plugin/pipeline/pipeline.ts';
-import { loadRecorder } from '../../plugin/recorder/load.ts';
+import { loadRecorder } from '../../plugin/recorder/loadRecorder.ts';
 import type { WarningAnswer } from '../../src/telemetry/api.ts';
 import { MEASURES } from '../../src/telemetry/catalogue.ts';
 import type { WarningRecord } from '../../src/telemetry/warning.ts';

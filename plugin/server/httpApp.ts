@@ -4,11 +4,11 @@ import express, { type ErrorRequestHandler, type Express } from 'express';
 import helmet from 'helmet';
 import { FieldError } from '../fieldError.ts';
 import type { Ingest } from '../ingest/ingestRun.ts';
-import type { Metrics } from '../metrics/exposition.ts';
+import type { Metrics } from '../metrics/metrics.ts';
 import type { Pipeline } from '../pipeline/pipeline.ts';
-import { createApi } from './api.ts';
-import { checkHost, checkSite, checkToken, type Door, refuse } from './door.ts';
-import { createIngestRoutes } from './ingest.ts';
+import { checkHost, checkSite, checkToken, type Door, refuse } from './access.ts';
+import { createIngestRoutes } from './ingestRoutes.ts';
+import { createApi } from './routes.ts';
 import type { Stream } from './stream.ts';
 
 export interface AppOptions {

@@ -4,11 +4,11 @@ import { toStepAnswer } from '../../src/telemetry/answer.ts';
 import type { UploadAnswer } from '../../src/telemetry/api.ts';
 import { FieldError } from '../fieldError.ts';
 import type { Pipeline } from '../pipeline/pipeline.ts';
+import { handleUpload } from '../upload/handleUpload.ts';
 import { onlyFields, texts, wholeNumber } from './query.ts';
-import { detailOf, latestOf, listSummaries, recordedSummary, seriesOf } from './runs.ts';
+import { detailOf, latestOf, listSummaries, recordedSummary, seriesOf } from './runAnswers.ts';
 import type { Stream } from './stream.ts';
-import { takeUpload } from './upload.ts';
-import { acknowledgeIn, warningsOf } from './warnings.ts';
+import { acknowledgeIn, warningsOf } from './warningAnswers.ts';
 
 export function createApi(pipeline: Pipeline, stream: Stream): Router {
   const router = Router();
@@ -41,7 +41,7 @@ export function createApi(pipeline: Pipeline, stream: Stream): Router {
       points: wholeNumber(request, 'points', 1, 10_000),
       attempt: wholeNumber(request, 'attempt', 1),
     };
-    response.json({ run, ...seriesOf(pipeline, run, query) });
+    response.json(seriesOf(pipeline, run, query));
   });
   router.get('/runs/:run/warnings', (request, response) => {
     onlyFields(request, []);
@@ -56,7 +56,7 @@ export function createApi(pipeline: Pipeline, stream: Stream): Router {
   });
   router.post('/recordings', async (request, response) => {
     onlyFields(request, []);
-    const run = await takeUpload(pipeline, request, response);
+    const run = await handleUpload(pipeline, request, response);
     const summary = recordedSummary(pipeline, run);
     if (summary !== null) stream.tell('run', run, summary);
     response.status(201).json({ run } satisfies UploadAnswer);

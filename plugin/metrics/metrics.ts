@@ -8,8 +8,8 @@ import { MEASURES } from '../../src/telemetry/catalogue.ts';
 import { MEMORY_KINDS } from '../../src/telemetry/sample.ts';
 import type { Ingest } from '../ingest/ingestRun.ts';
 import type { Sink } from '../pipeline/sinks.ts';
-import { addIngestMetrics, type IngestFamilies } from './ingest.ts';
-import { addStep, addWarning, createRunMetrics, type MetricsState, type RunMetrics, type SetValue } from './state.ts';
+import { addIngestMetrics, type IngestFamilies } from './ingestDefinitions.ts';
+import { addStep, addWarning, createRunMetrics, type MetricsState, type RunMetrics, type SetValue } from './runMetrics.ts';
 
 export interface Metrics {
   readonly sink: Sink;

@@ -9,7 +9,7 @@ import { FieldError } from '../fieldError.ts';
 import type { LiveRun } from '../pipeline/liveRun.ts';
 import { acknowledge, type Pipeline } from '../pipeline/pipeline.ts';
 import { numberOf } from '../wholeNumber.ts';
-import { readRecording, recordingOf } from './runs.ts';
+import { readRecording, recordingOf } from './runAnswers.ts';
 
 /** A run whose warnings are in memory: it goes on here, or has ended here and is not recorded. */
 function heldRun(pipeline: Pipeline, name: string): LiveRun | null {
@@ -20,7 +20,7 @@ function heldRun(pipeline: Pipeline, name: string): LiveRun | null {
 /** As far as can be read: another process may have acknowledged some in the file. */
 function warningsIn({ recorder }: Pipeline, { recording, detection }: LiveRun): WarningRecord[] {
   try {
-    if (recording !== null) recorder?.readAcknowledged(recording.db, recording.warnings);
+    if (recording !== null) recorder?.updateAcknowledged(recording.db, recording.warnings);
   } catch {
     // What is known here is known all the same.
   }

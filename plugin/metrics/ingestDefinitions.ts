@@ -2,7 +2,7 @@
 import { MEASURE_INDEX, MEASURES, type MeasureKey } from '../../src/telemetry/catalogue.ts';
 import type { RankReport } from '../../src/telemetry/report.ts';
 import type { Ingest, IngestCounts } from '../ingest/ingestRun.ts';
-import type { RunMetrics, SetValue } from './state.ts';
+import type { RunMetrics, SetValue } from './runMetrics.ts';
 
 type Family<Fill> = (name: string, help: string, labelNames: string[], fill: Fill) => void;
 type PlainFamily = Family<(set: SetValue) => void>;

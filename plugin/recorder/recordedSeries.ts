@@ -5,7 +5,8 @@ import type { RunHeader } from '../../src/telemetry/sample.ts';
 import { toWire } from '../../src/telemetry/wire.ts';
 import { FieldError } from '../fieldError.ts';
 import { doubles, floats, fromSql, isBlob, type SqlBlob, type SqlNumber } from './blobs.ts';
-import { FACTOR, isNone, LEVELS, SCALARS } from './buckets.ts';
+import { FACTOR, LEVELS, SCALARS } from './buckets.ts';
+import { mergeRows, type SourceRow, type Value } from './mergeBuckets.ts';
 import { type AttemptRow, attemptRows, headerOf, measuresOf, type Reader } from './read.ts';
 
 export interface SeriesQuery {
@@ -15,13 +16,16 @@ export interface SeriesQuery {
   connections?: string[] | undefined;
   from?: number | undefined;
   to?: number | undefined;
-  /** Largest number of points; 1000 unless given. */
+  /** Largest number of points; DEFAULT_POINTS unless given. */
   points?: number | undefined;
   attempt?: number | undefined;
 }
 
-/** A stretch of steps that one attempt stands for: the newest from its first step on, those before it up to there. */
-interface Stretch {
+/** About as many as a screen has columns of pixels. Our choice. */
+const DEFAULT_POINTS = 1000;
+
+/** The steps that one attempt stands for: the newest from its first step on, those before it up to there. */
+interface AttemptRange {
   attempt: number;
   /** The measures that it keeps, in its order. */
   measures: string[];
@@ -29,13 +33,13 @@ interface Stretch {
   to: number;
 }
 
-function stretches(rows: AttemptRow[], query: SeriesQuery): { header: RunHeader; parts: Stretch[] } {
+function rangesOf(rows: AttemptRow[], query: SeriesQuery): { header: RunHeader; parts: AttemptRange[] } {
   const { from = 0, to = Number.MAX_SAFE_INTEGER } = query;
   const chosen = query.attempt === undefined ? rows.length - 1 : rows.findIndex((row) => row.attempt === query.attempt);
   const newest = rows[chosen];
   if (newest === undefined)
     throw new FieldError('attempt', `must be one of ${rows.map((r) => r.attempt).join(', ')}`, String(query.attempt));
-  const parts: Stretch[] = [];
+  const parts: AttemptRange[] = [];
   let end = to;
   for (let i = chosen; i >= 0 && end >= from; i--) {
     const row = rows[i];
@@ -60,8 +64,8 @@ interface Row {
  * @throws FieldError naming the field, the rule and the value
  */
 export function readSeries(reader: Reader, query: SeriesQuery, wire = toWire): Omit<SeriesAnswer, 'run'> {
-  const { header, parts } = stretches(attemptRows(reader), query);
-  const points = query.points ?? 1000;
+  const { header, parts } = rangesOf(attemptRows(reader), query);
+  const points = query.points ?? DEFAULT_POINTS;
   const scalar = SCALARS.indexOf(query.measure as RunScalar);
   if (scalar < 0 && !MEASURES.some((m) => m.key === query.measure)) {
     throw new FieldError('measure', `must be one of ${[...SCALARS, ...MEASURES.map((m) => m.key)].join(', ')}`, query.measure);
@@ -78,15 +82,19 @@ export function readSeries(reader: Reader, query: SeriesQuery, wire = toWire): O
   let level = 0;
   while (level < LEVELS && span / FACTOR ** (level + 1) >= points) level++;
   const size = Math.max(FACTOR ** level, Math.ceil(span / points / FACTOR ** level) * FACTOR ** level);
-  const merged = mergeInto(size, columns.length);
-  for (const part of parts) {
-    const place = part.measures.indexOf(query.measure);
-    if (scalar < 0 && place < 0) continue; // recorded before there was this measure
-    const source = scalar >= 0 ? scalarSource(level, scalar) : measureSource(level, place, header.connections.length);
-    const rows = reader.db.prepare(source).all(part.attempt, part.from, Math.min(part.to, last)) as Row[];
-    for (const row of rows) merged.add(row, columns, scalar >= 0);
-  }
-  const { steps, times, min, max } = merged;
+  const read = function* (): Generator<SourceRow> {
+    for (const part of parts) {
+      const index = part.measures.indexOf(query.measure);
+      if (scalar < 0 && index < 0) continue; // recorded before there was this measure
+      const source = scalar >= 0 ? scalarSource(level, scalar) : measureSource(level, index, header.connections.length);
+      const rows = reader.db.prepare(source).all(part.attempt, part.from, Math.min(part.to, last)) as Row[];
+      for (const { step, time, min, max } of rows) {
+        const low = valuesOf(min, scalar >= 0, columns);
+        yield { step, time, min: low, max: max === null && isBlob(min) ? low : valuesOf(max, scalar >= 0, columns) };
+      }
+    }
+  };
+  const { steps, times, min, max } = mergeRows(read(), size, columns.length);
   const shown = (value: Value) => (value === null ? null : wire(value));
   return {
     measure: query.measure,
@@ -100,7 +108,15 @@ export function readSeries(reader: Reader, query: SeriesQuery, wire = toWire): O
   };
 }
 
-function lastStepOf(reader: Reader, parts: Stretch[]): number {
+/** The values of one side of a row; a scalar's is a column of the step or the only number of a BLOB. */
+function valuesOf(side: SqlBlob | SqlNumber, scalar: boolean, columns: readonly number[]): Value[] {
+  if (!isBlob(side)) return [fromSql(side)];
+  if (scalar) return [doubles(side)[0]];
+  const all = floats(side);
+  return columns.map((c) => all[c]);
+}
+
+function lastStepOf(reader: Reader, parts: AttemptRange[]): number {
   const part = parts.at(-1);
   if (part === undefined) return 0;
   const row = reader.db.prepare('SELECT max(step) AS step FROM steps WHERE attempt = ?').get(part.attempt) as { step: number | null };
@@ -136,46 +152,4 @@ function measureSource(level: number, measure: number, layers: number): string {
 function bucketSource(level: number, slices: string): string {
   return `SELECT first_step AS step, first_time AS time, ${slices} FROM buckets
           WHERE level = ${level} AND attempt = ? AND first_step BETWEEN ? AND ? ORDER BY bucket`;
-}
-
-type Value = number | null;
-
-/** Collects rows into buckets of `size` steps. */
-function mergeInto(size: number, width: number) {
-  const steps: number[] = [];
-  const times: number[] = [];
-  const min: Value[][] = Array.from({ length: width }, () => []);
-  const max: Value[][] = Array.from({ length: width }, () => []);
-  let bucket = -1;
-  // As in a bucket: what is not known (null) does not count, a NaN only in a maximum, where it wins.
-  const better = (a: Value, b: Value, smaller: boolean) => {
-    if (a === null || b === null) return a ?? b;
-    if (Number.isNaN(a)) return smaller ? b : a;
-    if (Number.isNaN(b)) return smaller ? a : b;
-    return (smaller ? b < a : b > a) ? b : a;
-  };
-  const add = (row: Row, columns: number[], scalar: boolean) => {
-    const values = (side: SqlBlob | SqlNumber): Value[] => {
-      if (!isBlob(side)) return [fromSql(side)];
-      if (scalar) return [doubles(side)[0]];
-      const all = floats(side);
-      return columns.map((c) => all[c]);
-    };
-    const lower = values(row.min);
-    const upper = row.max === null && isBlob(row.min) ? lower : values(row.max);
-    if (scalar && isNone(lower[0] ?? 0, upper[0] ?? 0)) lower[0] = upper[0] = null;
-    const next = Math.floor(row.step / size);
-    const fresh = next !== bucket || size === 1;
-    if (fresh) {
-      bucket = next;
-      steps.push(row.step);
-      times.push(row.time);
-    }
-    const at = steps.length - 1;
-    for (let c = 0; c < width; c++) {
-      min[c][at] = fresh ? lower[c] : better(min[c][at], lower[c], true);
-      max[c][at] = fresh ? upper[c] : better(max[c][at], upper[c], false);
-    }
-  };
-  return { steps, times, min, max, add };
 }
