@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
-import { createIngest, sweep } from './ingest/runs.ts';
+import { createIngest, sweep } from './ingest/lifecycle.ts';
 import { createMetrics } from './metrics/metrics.ts';
 import { createNotifier } from './notify/notifier.ts';
 import { parseTarget } from './notify/target.ts';

@@ -1,5 +1,5 @@
 /** What a metric is: its name, help and labels, and the series it has at a scrape. Plain data; registry.ts makes prom-client objects of it. */
-import type { Ingest } from '../ingest/run.ts';
+import type { Ingest } from '../ingest/ingestRun.ts';
 import type { MetricsState, RunMetrics } from './runMetrics.ts';
 
 /** Sets one series of a metric at a scrape. */

@@ -1,7 +1,7 @@
 /** The metrics of runs that other processes send: what came, what was refused, and what the mean over the ranks hides. */
 import { MEASURE_INDEX, MEASURES, type MeasureKey } from '../../src/telemetry/catalogue.ts';
 import type { RankReport } from '../../src/telemetry/report.ts';
-import type { IngestCounts, IngestRun } from '../ingest/run.ts';
+import type { IngestCounts, IngestRun } from '../ingest/ingestRun.ts';
 import { gauge, layerGauge, type MetricDefinition, type SetValue } from './definition.ts';
 
 /** Filled from every run that was sent, not from what the metrics know of runs. */
@@ -61,7 +61,7 @@ export const INGEST_DEFINITIONS: readonly MetricDefinition[] = [
     help: 'Held for steps that wait for other ranks.',
     labels: [],
     collect: ({ ingest }, set) => {
-      if (ingest !== null) set({}, ingest.waiting);
+      if (ingest !== null) set({}, ingest.waitingBytes);
     },
   },
   {

@@ -1,6 +1,6 @@
 /** The metrics of every run of this process: a sink of the pipeline that counts, and what a scrape is answered with. */
 import { Registry } from 'prom-client';
-import type { Ingest } from '../ingest/run.ts';
+import type { Ingest } from '../ingest/ingestRun.ts';
 import type { Sink } from '../pipeline/sinks.ts';
 import type { ScrapeContext } from './definition.ts';
 import { createRegistry } from './registry.ts';

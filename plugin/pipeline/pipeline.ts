@@ -4,7 +4,7 @@
  * A recording that cannot be written never stops the sinks: it is counted, said once, and tried again. No server, no thread, no TF.js here.
  */
 import type { Outcome, StepReport } from '../../src/telemetry/report.ts';
-import type { RunHeader } from '../../src/telemetry/sample.ts';
+import { NO_COUNTERS, type RunHeader } from '../../src/telemetry/sample.ts';
 import type { WarningRecord } from '../../src/telemetry/warning.ts';
 import type { Recording } from '../recorder/write.ts';
 import { createWarnOnce } from '../warnOnce.ts';
@@ -71,7 +71,7 @@ export function openRun(pipeline: Pipeline, header: RunHeader, source: string | 
     forecast: [],
     maxCompositeGain: recording?.maxCompositeGain ?? null,
     detection: createDetectionState(detectors, header, recorded, startedAt),
-    monitor: { overheadSeconds: 0, samplesDropped: 0, errors: 0 },
+    monitor: NO_COUNTERS,
     errors,
     dropped: 0,
     queue: createCommitQueue(),

@@ -3,7 +3,7 @@ import compression from 'compression';
 import express, { type ErrorRequestHandler, type Express } from 'express';
 import helmet from 'helmet';
 import { FieldError } from '../fieldError.ts';
-import type { Ingest } from '../ingest/run.ts';
+import type { Ingest } from '../ingest/ingestRun.ts';
 import type { Metrics } from '../metrics/metrics.ts';
 import type { Pipeline } from '../pipeline/pipeline.ts';
 import { type Access, checkHost, checkSite, checkToken, refuse } from './access.ts';

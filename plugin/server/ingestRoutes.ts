@@ -4,13 +4,14 @@ import { toWarningAnswer } from '../../src/telemetry/answer.ts';
 import type { StepsAnswer, WarningAnswer } from '../../src/telemetry/api.ts';
 import { toWireOrNull } from '../../src/telemetry/wire.ts';
 import { FieldError } from '../fieldError.ts';
-import { decodeSteps, parseJson } from '../ingest/decode.ts';
-import { connectionsOf, placeOf } from '../ingest/part.ts';
-import type { Ingest } from '../ingest/run.ts';
-import { closeRank, openRank, type Taken, takePart } from '../ingest/runs.ts';
-import type { RunState, Schemas } from '../ingest/schema.ts';
+import { handlePart, type PartResult } from '../ingest/handlePart.ts';
+import type { Ingest } from '../ingest/ingestRun.ts';
+import { closeRank, openRank } from '../ingest/lifecycle.ts';
 import type { Committed, LiveRun } from '../pipeline/liveRun.ts';
 import { isRunName, RUN_NAME_RULE } from '../recorder/directory.ts';
+import { decodeSteps, parseJson } from '../wire/decode.ts';
+import { connectionsOf, rankPositionOf } from '../wire/part.ts';
+import type { RunState, Schemas } from '../wire/schema.ts';
 import { onlyFields } from './query.ts';
 
 /** Of one body, unpacked. Our choice: four times a batch of the sender's. */
@@ -27,7 +28,7 @@ export function createIngestRoutes(ingest: Ingest): Router {
   let schemas: Promise<Schemas> | null = null;
   /** Loaded with the first request: it takes a fifth of a second, and the monitor of a training process seldom has one. */
   const load = () => {
-    schemas ??= import('../ingest/schema.ts').then(({ compileSchemas }) => compileSchemas());
+    schemas ??= import('../wire/schema.ts').then(({ compileSchemas }) => compileSchemas());
     return schemas;
   };
   const router = Router();
@@ -41,11 +42,11 @@ export function createIngestRoutes(ingest: Ingest): Router {
     const run = runIn(request);
     const contentType = (request.headers['content-type'] ?? '').split(';')[0].trim().toLowerCase();
     const parts = decodeSteps(await load(), contentType, bodyOf(request), ingest.pipeline.now());
-    const counts: Record<Taken, number> = { accepted: 0, duplicates: 0, late: 0 };
+    const counts: Record<PartResult, number> = { accepted: 0, duplicates: 0, late: 0 };
     const committed = parts.map((part) => {
-      const one = takePart(ingest, run, part);
-      counts[one.taken]++;
-      return one.committed;
+      const { result, committed } = handlePart(ingest, run, part);
+      counts[result]++;
+      return committed;
     });
     await allCommitted(run, committed);
     const live = ingest.runs.get(run)?.live ?? null;
@@ -64,11 +65,11 @@ export function createIngestRoutes(ingest: Ingest): Router {
 }
 
 function open(ingest: Ingest, run: string, state: Extract<RunState, { state: 'open' }>): number | null {
-  return openRank(ingest, run, placeOf(state), state, connectionsOf(state)).live?.attempt ?? null;
+  return openRank(ingest, run, rankPositionOf(state), state, connectionsOf(state)).live?.attempt ?? null;
 }
 
 function close(ingest: Ingest, run: string, state: Extract<RunState, { state: 'closed' }>): number | null {
-  return closeRank(ingest, run, placeOf(state), state.outcome ?? 'unknown')?.live?.attempt ?? null;
+  return closeRank(ingest, run, rankPositionOf(state), state.outcome ?? 'unknown')?.live?.attempt ?? null;
 }
 
 const checkVersion: RequestHandler = (request, _response, next) => {
