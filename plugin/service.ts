@@ -8,12 +8,12 @@ import { createNotifier } from './notify/notifier.ts';
 import { parseTarget } from './notify/target.ts';
 import { checkStall, closeRun, createPipeline, type Pipeline } from './pipeline/pipeline.ts';
 import { loadRecorder } from './recorder/loadRecorder.ts';
-import { checkDoor, type Door } from './server/access.ts';
+import { type Access, checkAccess } from './server/access.ts';
 import { createApp } from './server/httpApp.ts';
 import { listen } from './server/listen.ts';
 import { createStream } from './server/stream.ts';
 
-export interface ServiceOptions extends Door {
+export interface ServiceOptions extends Access {
   /** Folder of the recordings. */
   directory: string;
   port: number;
@@ -50,10 +50,10 @@ const MAX_UNREAD_MS = 10_000;
 
 const DIST = join(import.meta.dirname, '..');
 
-/** A service that listens. @throws Error where the door's options do not fit together, or the port cannot be opened */
+/** A service that listens. @throws Error where the options of access do not fit together, or the port cannot be opened */
 export async function startService(options: ServiceOptions): Promise<Service> {
   const { directory, host, now, onProblem } = options;
-  checkDoor(options);
+  checkAccess(options);
   const targets = options.notify.map(parseTarget);
   const pipeline = createPipeline({ directory, recorder: await loadRecorder(onProblem), now, onProblem });
   const ingest = createIngest(pipeline);
@@ -63,7 +63,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   pipeline.sinks.add(stream.sink);
   const notifier = createNotifier(targets, { fetch, random: Math.random, onProblem });
   pipeline.sinks.add(notifier.sink);
-  const server = createServer(createApp({ door: options, pipeline, metrics, stream, ingest, assets: join(DIST, 'dashboard') }));
+  const server = createServer(createApp({ access: options, pipeline, metrics, stream, ingest, assets: join(DIST, 'dashboard') }));
   server.requestTimeout = REQUEST_TIMEOUT_MS;
   // Only an upload is read before it is answered: all others have a few seconds instead of the hour.
   server.on('request', (request, response) => {

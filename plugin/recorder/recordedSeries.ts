@@ -1,13 +1,13 @@
 /** Series of a recording: one measure over the steps, across attempts, reduced by minimum and maximum to what was asked for. */
-import type { RunScalar, SeriesAnswer } from '../../src/telemetry/api.ts';
-import { MEASURES } from '../../src/telemetry/catalogue.ts';
+import type { SeriesAnswer } from '../../src/telemetry/api.ts';
+import { MEASURES, RUN_SCALARS, type RunScalar } from '../../src/telemetry/catalogue.ts';
 import type { RunHeader } from '../../src/telemetry/sample.ts';
 import { toWire } from '../../src/telemetry/wire.ts';
 import { FieldError } from '../fieldError.ts';
-import { doubles, floats, fromSql, isBlob, type SqlBlob, type SqlNumber } from './blobs.ts';
-import { FACTOR, LEVELS, SCALARS } from './buckets.ts';
+import { FACTOR, LEVELS } from './buckets.ts';
 import { mergeRows, type SourceRow, type Value } from './mergeBuckets.ts';
 import { type AttemptRow, attemptRows, headerOf, measuresOf, type Reader } from './read.ts';
+import { readMeasureRows, readScalarRows } from './seriesRows.ts';
 
 export interface SeriesQuery {
   /** A key of the catalogue, or a scalar of the run. */
@@ -51,13 +51,6 @@ function rangesOf(rows: AttemptRow[], query: SeriesQuery): { header: RunHeader; 
   return { header: headerOf(newest), parts };
 }
 
-interface Row {
-  step: number;
-  time: number;
-  min: SqlBlob | SqlNumber;
-  max: SqlBlob | SqlNumber;
-}
-
 /**
  * A measure of the connections, or a scalar of the run, over the steps.
  * @param wire how a number is written; exactly unless given
@@ -66,9 +59,9 @@ interface Row {
 export function readSeries(reader: Reader, query: SeriesQuery, wire = toWire): Omit<SeriesAnswer, 'run'> {
   const { header, parts } = rangesOf(attemptRows(reader), query);
   const points = query.points ?? DEFAULT_POINTS;
-  const scalar = SCALARS.indexOf(query.measure as RunScalar);
+  const scalar = RUN_SCALARS.indexOf(query.measure as RunScalar);
   if (scalar < 0 && !MEASURES.some((m) => m.key === query.measure)) {
-    throw new FieldError('measure', `must be one of ${[...SCALARS, ...MEASURES.map((m) => m.key)].join(', ')}`, query.measure);
+    throw new FieldError('measure', `must be one of ${[...RUN_SCALARS, ...MEASURES.map((m) => m.key)].join(', ')}`, query.measure);
   }
   const names = scalar >= 0 ? [''] : (query.connections ?? header.connections.map((c) => c.name));
   const columns = names.map((name) => (name === '' ? 0 : header.connections.findIndex((c) => c.name === name)));
@@ -83,15 +76,13 @@ export function readSeries(reader: Reader, query: SeriesQuery, wire = toWire): O
   while (level < LEVELS && span / FACTOR ** (level + 1) >= points) level++;
   const size = Math.max(FACTOR ** level, Math.ceil(span / points / FACTOR ** level) * FACTOR ** level);
   const read = function* (): Generator<SourceRow> {
-    for (const part of parts) {
-      const index = part.measures.indexOf(query.measure);
-      if (scalar < 0 && index < 0) continue; // recorded before there was this measure
-      const source = scalar >= 0 ? scalarSource(level, scalar) : measureSource(level, index, header.connections.length);
-      const rows = reader.db.prepare(source).all(part.attempt, part.from, Math.min(part.to, last)) as Row[];
-      for (const { step, time, min, max } of rows) {
-        const low = valuesOf(min, scalar >= 0, columns);
-        yield { step, time, min: low, max: max === null && isBlob(min) ? low : valuesOf(max, scalar >= 0, columns) };
-      }
+    for (const { attempt, measures, from, to } of parts) {
+      const measure = measures.indexOf(query.measure);
+      if (scalar < 0 && measure < 0) continue; // recorded before there was this measure
+      const steps = { attempt, from, to: Math.min(to, last) };
+      yield* scalar >= 0
+        ? readScalarRows(reader.db, level, steps, scalar)
+        : readMeasureRows(reader.db, level, steps, { measure, layers: header.connections.length, columns });
     }
   };
   const { steps, times, min, max } = mergeRows(read(), size, columns.length);
@@ -108,48 +99,9 @@ export function readSeries(reader: Reader, query: SeriesQuery, wire = toWire): O
   };
 }
 
-/** The values of one side of a row; a scalar's is a column of the step or the only number of a BLOB. */
-function valuesOf(side: SqlBlob | SqlNumber, scalar: boolean, columns: readonly number[]): Value[] {
-  if (!isBlob(side)) return [fromSql(side)];
-  if (scalar) return [doubles(side)[0]];
-  const all = floats(side);
-  return columns.map((c) => all[c]);
-}
-
 function lastStepOf(reader: Reader, parts: AttemptRange[]): number {
   const part = parts.at(-1);
   if (part === undefined) return 0;
   const row = reader.db.prepare('SELECT max(step) AS step FROM steps WHERE attempt = ?').get(part.attempt) as { step: number | null };
   return row.step ?? 0;
-}
-
-const SCALAR_COLUMNS: Record<RunScalar, string> = {
-  loss: 'loss',
-  gradientNorm: 'gradient_norm',
-  learningRate: 'learning_rate',
-  stepSeconds: 'step_seconds',
-  compositeGain: 'composite_gain',
-};
-
-/** Only the asked slice of a BLOB is read. */
-function scalarSource(level: number, scalar: number): string {
-  if (level === 0) {
-    const column = SCALAR_COLUMNS[SCALARS[scalar]];
-    return `SELECT step, time, ${column} AS min, ${column} AS max FROM steps WHERE attempt = ? AND step BETWEEN ? AND ? ORDER BY step`;
-  }
-  const slice = (side: string) => `substr(scalars_${side}, ${scalar * 8 + 1}, 8) AS ${side}`;
-  return bucketSource(level, `${slice('min')}, ${slice('max')}`);
-}
-
-function measureSource(level: number, measure: number, layers: number): string {
-  const slice = (column: string, side: string) => `substr(${column}, ${measure * layers * 4 + 1}, ${layers * 4}) AS ${side}`;
-  if (level === 0) {
-    return `SELECT step, time, ${slice('measures', 'min')}, NULL AS max FROM steps WHERE attempt = ? AND step BETWEEN ? AND ? ORDER BY step`;
-  }
-  return bucketSource(level, `${slice('measures_min', 'min')}, ${slice('measures_max', 'max')}`);
-}
-
-function bucketSource(level: number, slices: string): string {
-  return `SELECT first_step AS step, first_time AS time, ${slices} FROM buckets
-          WHERE level = ${level} AND attempt = ? AND first_step BETWEEN ? AND ? ORDER BY bucket`;
 }

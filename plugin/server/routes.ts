@@ -5,75 +5,54 @@ import type { UploadAnswer } from '../../src/telemetry/api.ts';
 import { FieldError } from '../fieldError.ts';
 import type { Pipeline } from '../pipeline/pipeline.ts';
 import { handleUpload } from '../upload/handleUpload.ts';
-import { onlyFields, texts, wholeNumber } from './query.ts';
+import { onlyFields, SERIES_FIELDS, seriesQueryOf } from './query.ts';
 import { detailOf, latestOf, listSummaries, recordedSummary, seriesOf } from './runAnswers.ts';
 import type { Stream } from './stream.ts';
 import { acknowledgeIn, warningsOf } from './warningAnswers.ts';
 
-export function createApi(pipeline: Pipeline, stream: Stream): Router {
+/** What an unknown path is answered with; those of other processes' runs are ingestRoutes.ts's. */
+const KNOWN =
+  'is not known here: GET /runs, /runs/RUN, /runs/RUN/series, /runs/RUN/steps/latest, /runs/RUN/warnings, /stream, ' +
+  'POST /runs/RUN/warnings/ID/acknowledge, /runs/RUN/steps, /recordings, PUT /runs/RUN';
+
+/** The routes; what an event of them changes without the pipeline is emitted to the stream. */
+export function createRoutes(pipeline: Pipeline, stream: Stream): Router {
   const router = Router();
   router.use((_request, response, next) => {
     response.set('Cache-Control', 'no-store');
     next();
   });
-  router.get('/runs', (request, response) => {
-    onlyFields(request, []);
+  router.get('/runs', onlyFields(), (_request, response) => {
     response.json(listSummaries(pipeline));
   });
-  router.get('/runs/:run', (request, response) => {
-    onlyFields(request, []);
+  router.get('/runs/:run', onlyFields(), (request, response) => {
     response.json(detailOf(pipeline, request.params.run));
   });
-  router.get('/runs/:run/series', (request, response) => {
-    onlyFields(request, ['measure', 'connection', 'from', 'to', 'points', 'attempt']);
-    const { run } = request.params;
-    const [measure, ...more] = texts(request, 'measure');
-    if (measure === undefined || more.length > 0) throw new FieldError('measure', 'must be given once', request.query['measure'] ?? null);
-    const connections = texts(request, 'connection');
-    const from = wholeNumber(request, 'from', 0);
-    const to = wholeNumber(request, 'to', 0);
-    if (from !== undefined && to !== undefined && from > to) throw new FieldError('from', `must not be above to (${to})`, from);
-    const query = {
-      measure,
-      connections: connections.length > 0 ? connections : undefined,
-      from,
-      to,
-      points: wholeNumber(request, 'points', 1, 10_000),
-      attempt: wholeNumber(request, 'attempt', 1),
-    };
-    response.json(seriesOf(pipeline, run, query));
+  router.get('/runs/:run/series', onlyFields(...SERIES_FIELDS), (request, response) => {
+    response.json(seriesOf(pipeline, request.params.run, seriesQueryOf(request)));
   });
-  router.get('/runs/:run/warnings', (request, response) => {
-    onlyFields(request, []);
+  router.get('/runs/:run/warnings', onlyFields(), (request, response) => {
     response.json(warningsOf(pipeline, request.params.run));
   });
-  router.post('/runs/:run/warnings/:id/acknowledge', (request, response) => {
-    onlyFields(request, []);
+  router.post('/runs/:run/warnings/:id/acknowledge', onlyFields(), (request, response) => {
     const { run, id } = request.params;
-    const { answer, told } = acknowledgeIn(pipeline, run, id);
-    if (!told) stream.tell('warning', run, answer);
+    const { answer, emitted } = acknowledgeIn(pipeline, run, id);
+    if (!emitted) stream.emit('warning', run, answer);
     response.json(answer);
   });
-  router.post('/recordings', async (request, response) => {
-    onlyFields(request, []);
+  router.post('/recordings', onlyFields(), async (request, response) => {
     const run = await handleUpload(pipeline, request, response);
     const summary = recordedSummary(pipeline, run);
-    if (summary !== null) stream.tell('run', run, summary);
+    if (summary !== null) stream.emit('run', run, summary);
     response.status(201).json({ run } satisfies UploadAnswer);
   });
-  router.get('/runs/:run/steps/latest', (request, response) => {
-    onlyFields(request, []);
+  router.get('/runs/:run/steps/latest', onlyFields(), (request, response) => {
     const step = latestOf(pipeline, request.params.run);
     if (step === null) throw new FieldError('run', 'has no step yet', request.params.run, 404);
     response.json(toStepAnswer(step.header, step.attempt, step.report, step.forecast));
   });
   router.use((request) => {
-    throw new FieldError(
-      'path',
-      'is not known here: GET /runs, /runs/RUN, /runs/RUN/series, /runs/RUN/steps/latest, /runs/RUN/warnings, /stream, POST /runs/RUN/warnings/ID/acknowledge, /runs/RUN/steps, /recordings, PUT /runs/RUN',
-      `${request.method} ${request.path}`,
-      404,
-    );
+    throw new FieldError('path', KNOWN, `${request.method} ${request.path}`, 404);
   });
   return router;
 }

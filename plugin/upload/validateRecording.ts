@@ -4,10 +4,10 @@
  */
 import { closeSync, openSync, readSync, writeSync } from 'node:fs';
 import { toStepAnswer, toWarningAnswer } from '../../src/telemetry/answer.ts';
+import { RUN_SCALARS } from '../../src/telemetry/catalogue.ts';
 import { type ConnectionInfo, MEMORY_KINDS } from '../../src/telemetry/sample.ts';
 import { FieldError } from '../fieldError.ts';
 import { recordedForecast } from '../pipeline/detection.ts';
-import { SCALARS } from '../recorder/buckets.ts';
 import { type Db, hasWarnings, unknownSchema } from '../recorder/database.ts';
 import { isRunName } from '../recorder/directory.ts';
 import { type AttemptRow, attemptRows, closeReader, headerOf, measuresOf, openReader, type Reader, readLatest } from '../recorder/read.ts';
@@ -126,7 +126,7 @@ function checkAttempt(db: Db, row: AttemptRow): void {
     nonfinite: 8 * layers,
     memory: 8 * MEMORY_KINDS.length * layers,
   };
-  const side = { scalars: 8 * SCALARS.length, measures: 4 * measures.length * layers };
+  const side = { scalars: 8 * RUN_SCALARS.length, measures: 4 * measures.length * layers };
   const buckets = { scalars_min: side.scalars, scalars_max: side.scalars, measures_min: side.measures, measures_max: side.measures };
   checkLengths(db, 'steps', row.attempt, steps);
   checkLengths(db, 'buckets', row.attempt, buckets);

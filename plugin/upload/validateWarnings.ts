@@ -1,4 +1,4 @@
-/** Are the warnings of a file of unknown origin as gainwatch writes them? Looks at their text before anything reads them. */
+/** Are the warnings of a file of unknown origin, and their causes, as gainwatch writes them? Looks at their text before anything reads them. */
 import type { CauseFigures, CauseKind } from '../../src/telemetry/cause.ts';
 import { RULES, SEVERITIES } from '../../src/telemetry/warning.ts';
 import { FieldError } from '../fieldError.ts';
@@ -46,28 +46,31 @@ const WARNING: Fields = {
 };
 
 /** The figures that each kind of cause must have, and no others. */
-const FIGURES: { [K in CauseKind]: readonly (keyof CauseFigures[K])[] } = {
-  'gain-growth': [],
-  'learning-rate': ['rateFactor'],
-  runaway: ['growth', 'usualGrowth'],
-  collapse: [],
-  'collapsed-start': [],
-  'lost-mass': [],
-  'deviation-growth': ['growth', 'usualGrowth'],
-  'deviation-high': [],
-  'dead-routing': ['steps'],
-  'nonfinite-values': ['count'],
-  'nonfinite-scalar': [],
-  stall: ['lastStep', 'usualSeconds'],
-  spike: ['usual'],
+const FIGURES: { [K in CauseKind]: Record<keyof CauseFigures[K], true> } = {
+  'gain-growth': { passedBy: true },
+  'learning-rate': { rateFactor: true, passedBy: true },
+  runaway: { growth: true, usualGrowth: true },
+  collapse: { passedBy: true },
+  'collapsed-start': {},
+  'lost-mass': {},
+  'deviation-growth': { growth: true, usualGrowth: true },
+  'deviation-high': {},
+  'dead-routing': { steps: true },
+  'nonfinite-values': { count: true },
+  'nonfinite-scalar': {},
+  stall: { lastStep: true, usualSeconds: true },
+  spike: { usual: true },
 };
 const KINDS = Object.keys(FIGURES) as CauseKind[];
 
-const causeOf = (kind: CauseKind): Fields => ({
-  kind: [`one of ${KINDS.join(', ')}`, isOneOf(KINDS)],
-  connection: WARNING['connection'],
-  figures: [`an object of finite numbers (${FIGURES[kind].join(', ') || 'none'})`, hasFigures(FIGURES[kind])],
-});
+function causeOf(kind: CauseKind): Fields {
+  const names = Object.keys(FIGURES[kind]);
+  return {
+    kind: [`one of ${KINDS.join(', ')}`, isOneOf(KINDS)],
+    connection: WARNING['connection'],
+    figures: [`an object of finite numbers (${names.join(', ') || 'none'})`, hasFigures(names)],
+  };
+}
 
 const hasFigures =
   (names: readonly string[]): Check =>
@@ -96,9 +99,9 @@ function checkCause(text: unknown): void {
   const cause = typeof text === 'string' ? parse(text) : undefined;
   if (!isObject(cause)) refuse('must hold a JSON object or NULL as cause of a warning', String(text));
   const { kind = null } = cause as { kind?: unknown };
-  const known = KINDS.find((one) => one === kind) ?? KINDS[0];
-  checkFields(cause, causeOf(known), 'the cause of a warning');
-  const extra = Object.keys(cause).find((name) => !(name in causeOf(known)));
+  const fields = causeOf(KINDS.find((one) => one === kind) ?? KINDS[0]);
+  checkFields(cause, fields, 'the cause of a warning');
+  const extra = Object.keys(cause).find((name) => !Object.hasOwn(fields, name));
   if (extra !== undefined) refuse('must hold kind, connection and figures, nothing else, in the cause of a warning', extra);
 }
 
