@@ -4,6 +4,7 @@
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Sink } from '../pipeline/sinks.ts';
+import { backOff, tryRequest } from '../retry.ts';
 import { bodyFor, type Notice, noticeOf, type Target } from './target.ts';
 
 /** Of one request. Our choice. */
@@ -104,39 +105,20 @@ export async function deliver(
   { fetch, random, onRetry, firstWait = MIN_WAIT_MS, timeout = TIMEOUT_MS }: Omit<NotifierContext, 'onProblem'>,
   signal: AbortSignal,
 ): Promise<string | null> {
+  const headers = { 'content-type': 'application/json', 'user-agent': 'gainwatch' };
+  const init = { method: 'POST', headers, body: bodyFor(target, notice) };
+  const discard = async ({ body }: Response) => body?.cancel();
   let wait = firstWait;
   let problem = '';
   for (let attempt = 1; attempt <= MAX_TRIES; attempt++) {
-    // Not AbortSignal.timeout within AbortSignal.any: Node 20 may collect it before it fires.
-    const request = new AbortController();
-    const stop = () => request.abort(signal.reason);
-    const timer = setTimeout(() => request.abort(new Error(`no answer within ${timeout} ms`)), timeout);
-    signal.addEventListener('abort', stop);
-    if (signal.aborted) stop();
-    try {
-      const response = await fetch(target.url, {
-        method: 'POST',
-        headers: { 'content-type': 'application/json', 'user-agent': 'gainwatch' },
-        body: bodyFor(target, notice),
-        redirect: 'manual', // following would turn it into a GET
-        signal: request.signal,
-      });
-      await response.body?.cancel();
-      if (response.ok) return null;
-      problem = `it answers ${response.status}`;
-      // Asking again does not make a refused request right.
-      if (response.status < 500 && response.status !== 408 && response.status !== 429) return problem;
-    } catch (error) {
-      const { message, cause } = error as Error & { cause?: Error };
-      if (!signal.aborted || problem === '') problem = cause?.message ?? message;
-    } finally {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', stop);
-    }
-    if (signal.aborted || attempt === MAX_TRIES) break;
+    const tried = await tryRequest(target.url, init, discard, { fetch, timeoutMs: timeout, signal });
+    if (tried.isOk) return null;
+    if (tried.status !== null) problem = `it answers ${tried.status}`;
+    else if (!signal.aborted || problem === '') problem = tried.problem;
+    if (!tried.isRetriable || signal.aborted || attempt === MAX_TRIES) break;
     onRetry?.(problem);
     await pause(wait * (1 + random() / 2), undefined, { signal }).catch(() => {});
-    wait = Math.min(MAX_WAIT_MS, 2 * wait);
+    wait = backOff(wait, MAX_WAIT_MS);
   }
   return problem;
 }
