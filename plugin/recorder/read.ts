@@ -41,6 +41,8 @@ export interface AttemptRow {
   connections: string;
   measures: string;
   memory_kinds: string;
+  /** Not there before version 4. */
+  source?: string | null;
   first_step: number | null;
   last_step: number | null;
   max_composite_gain: SqlNumber;

@@ -1,12 +1,15 @@
 /** An attempt that a sender goes on with after this process was started anew: found again by its source, with what write.ts keeps of it. */
 import { MEASURES } from '../../src/telemetry/catalogue.ts';
 import type { RunHeader } from '../../src/telemetry/sample.ts';
-import { doubles, floats, fromSql, type SqlBlob, type SqlNumber } from './blobs.ts';
+import { doubles, floats, fromSql, type SqlBlob } from './blobs.ts';
 import { type Bucket, LEVELS } from './buckets.ts';
 import type { Db } from './database.ts';
 import { isAlive } from './isAlive.ts';
+import type { AttemptRow } from './read.ts';
 
-export interface Written {
+/** What is kept in memory of the attempt that is written. */
+export interface AttemptState {
+  /** Its number, from 1. */
   attempt: number;
   lastStep: number | null;
   maxCompositeGain: number | null;
@@ -14,27 +17,15 @@ export interface Written {
   open: Bucket[];
 }
 
-interface Row {
-  attempt: number;
-  pid: number;
-  outcome: string | null;
-  source: string | null;
-  streams: number;
-  connections: string;
-  measures: string;
-  last_step: number | null;
-  max_composite_gain: SqlNumber;
-}
+/** The order of the measures as an attempt keeps it. */
+export const MEASURE_KEYS = JSON.stringify(MEASURES.map(({ key }) => key));
 
-/** @returns null where the newest attempt is another one, has ended, is written by another process or has other connections */
-export function resumeAttempt(db: Db, header: RunHeader, source: string): Written | null {
-  const row = db.prepare('SELECT * FROM attempts ORDER BY attempt DESC LIMIT 1').get() as Row | undefined;
+/** Goes on with the newest attempt. @returns null where it is another one, has ended, is written by another process or has other connections */
+export function resumeAttempt(db: Db, header: RunHeader, source: string): AttemptState | null {
+  const row = db.prepare('SELECT * FROM attempts ORDER BY attempt DESC LIMIT 1').get() as AttemptRow | undefined;
   if (row === undefined || row.source !== source || (row.outcome !== null && row.outcome !== 'unknown')) return null;
   if (row.outcome === null && row.pid !== process.pid && isAlive(row.pid)) return null;
-  const same =
-    row.streams === header.streams &&
-    row.connections === JSON.stringify(header.connections) &&
-    row.measures === JSON.stringify(MEASURES.map(({ key }) => key));
+  const same = row.streams === header.streams && row.connections === JSON.stringify(header.connections) && row.measures === MEASURE_KEYS;
   if (!same) return null;
   db.prepare('UPDATE attempts SET outcome = NULL, ended_at = NULL, pid = ? WHERE attempt = ?').run(process.pid, row.attempt);
   const open = Array.from({ length: LEVELS }, (_, i) => newestBucket(db, row.attempt, i + 1)).filter((bucket) => bucket !== null);

@@ -1,8 +1,9 @@
 /** The rows of one attempt that a series is made of: steps, or the buckets of a level. Only the asked slice of a BLOB is read. */
-import { RUN_SCALARS, type RunScalar } from '../../src/telemetry/catalogue.ts';
+import { RUN_SCALARS } from '../../src/telemetry/catalogue.ts';
 import { doubles, floats, fromSql, isBlob, type SqlBlob, type SqlNumber } from './blobs.ts';
 import type { Db } from './database.ts';
 import type { SourceRow, Value } from './mergeBuckets.ts';
+import { SCALAR_COLUMNS } from './migrations.ts';
 
 /** Steps of one attempt, both ends included. */
 export interface StepRange {
@@ -18,14 +19,6 @@ interface Row {
   /** null beside a BLOB: the same as min. */
   max: SqlBlob | SqlNumber;
 }
-
-const SCALAR_COLUMNS: Record<RunScalar, string> = {
-  loss: 'loss',
-  gradientNorm: 'gradient_norm',
-  learningRate: 'learning_rate',
-  stepSeconds: 'step_seconds',
-  compositeGain: 'composite_gain',
-};
 
 /** A scalar of the run, one column. @param level of the buckets; 0: steps @param scalar its position in RUN_SCALARS */
 export function* readScalarRows(db: Db, level: number, range: StepRange, scalar: number): Generator<SourceRow> {

@@ -3,7 +3,6 @@ import type { CauseFigures, CauseKind } from '../../src/telemetry/cause.ts';
 import { RULES, SEVERITIES } from '../../src/telemetry/warning.ts';
 import { FieldError } from '../fieldError.ts';
 import { type Db, hasWarnings } from '../recorder/database.ts';
-import { columnsOf } from './validateColumns.ts';
 
 type Check = (value: unknown) => boolean;
 
@@ -85,8 +84,7 @@ const isObject = (value: unknown): value is object => typeof value === 'object' 
 /** Checks every warning and its cause. @throws FieldError with the rule and the value that breaks it */
 export function validateWarnings(db: Db): void {
   if (!hasWarnings(db)) return;
-  const columns = ['warning', 'cause'].filter((column) => columnsOf(db, 'warnings').includes(column));
-  const rows = db.prepare(`SELECT ${columns.join(', ')} FROM warnings ORDER BY id`).all() as { warning: string; cause?: unknown }[];
+  const rows = db.prepare('SELECT * FROM warnings ORDER BY id').all() as { warning: string; cause?: unknown }[];
   for (const { warning: text, cause = null } of rows) {
     const warning = JSON.parse(text) as unknown;
     if (!isObject(warning)) refuse('must hold objects as warnings', warning);
