@@ -1,4 +1,4 @@
-/** What a metric is: its name, help and labels, and the series it has at a scrape. Plain data; registry.ts makes prom-client objects of it. */
+/** What a metric is: its name, help and labels, and its series at a scrape. Plain data; registry.ts makes prom-client objects of it. */
 import type { Ingest } from '../ingest/ingestRun.ts';
 import type { MetricsState, RunMetrics } from './runMetrics.ts';
 

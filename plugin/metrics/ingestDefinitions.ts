@@ -24,7 +24,7 @@ const ofSent = (
 const count = (name: string, help: string, of: (counts: IngestCounts) => number): MetricDefinition =>
   ofSent('counter', name, help, ['run'], (run, set) => set({ run: run.name }, of(run.counts)));
 
-/** The largest of these over the ranks is told beside their mean. */
+/** The largest of these over the ranks is exported beside their mean. */
 const OVER_RANKS: readonly MeasureKey[] = ['forwardGain', 'backwardGain', 'compositeForwardGain', 'compositeBackwardGain'];
 
 function largest(key: MeasureKey): MetricDefinition[] {

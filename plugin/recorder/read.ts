@@ -54,7 +54,7 @@ export function attemptRows({ db, run }: Reader): AttemptRow[] {
   return run === null ? rows : rows.map((row) => ({ ...row, run }));
 }
 
-/** What an attempt tells of its run. @throws SyntaxError where its JSON is none */
+/** The header of an attempt. @throws SyntaxError where its JSON is none */
 export function headerOf(row: AttemptRow): RunHeader {
   return { run: row.run, streams: row.streams, tokens: row.tokens, connections: JSON.parse(row.connections) as ConnectionInfo[] };
 }

@@ -20,7 +20,7 @@ export interface AttemptState {
 /** The order of the measures as an attempt keeps it. */
 export const MEASURE_KEYS = JSON.stringify(MEASURES.map(({ key }) => key));
 
-/** Goes on with the newest attempt. @returns null where it is another one, has ended, is written by another process or has other connections */
+/** Goes on with the newest attempt; null where it is another one, has ended, is written by another process or has other connections. */
 export function resumeAttempt(db: Db, header: RunHeader, source: string): AttemptState | null {
   const row = db.prepare('SELECT * FROM attempts ORDER BY attempt DESC LIMIT 1').get() as AttemptRow | undefined;
   if (row === undefined || row.source !== source || (row.outcome !== null && row.outcome !== 'unknown')) return null;
@@ -33,31 +33,16 @@ export function resumeAttempt(db: Db, header: RunHeader, source: string): Attemp
   return { attempt, lastStep, maxCompositeGain: fromSql(row.max_composite_gain), open };
 }
 
-interface BucketRow {
-  bucket: number;
-  first_step: number;
-  first_time: number;
-  count: number;
-  scalars_min: SqlBlob;
-  scalars_max: SqlBlob;
-  measures_min: SqlBlob;
-  measures_max: SqlBlob;
-}
+/** The row of a bucket: its arrays are BLOBs. */
+type BucketRow = { [K in keyof Bucket]: Bucket[K] extends number ? number : SqlBlob };
 
 function newestBucket(db: Db, attempt: number, level: number): Bucket | null {
-  const row = db.prepare('SELECT * FROM buckets WHERE attempt = ? AND level = ? ORDER BY bucket DESC LIMIT 1').get(attempt, level) as
-    | BucketRow
-    | undefined;
+  const columns = `level, bucket, first_step AS firstStep, first_time AS firstTime, count, scalars_min AS scalarsMin,
+    scalars_max AS scalarsMax, measures_min AS measuresMin, measures_max AS measuresMax`;
+  const newest = db.prepare(`SELECT ${columns} FROM buckets WHERE attempt = ? AND level = ? ORDER BY bucket DESC LIMIT 1`);
+  const row = newest.get(attempt, level) as BucketRow | undefined;
   if (row === undefined) return null;
-  return {
-    level,
-    bucket: row.bucket,
-    firstStep: row.first_step,
-    firstTime: row.first_time,
-    count: row.count,
-    scalarsMin: doubles(row.scalars_min),
-    scalarsMax: doubles(row.scalars_max),
-    measuresMin: floats(row.measures_min),
-    measuresMax: floats(row.measures_max),
-  };
+  const { scalarsMin, scalarsMax, measuresMin, measuresMax, ...numbers } = row;
+  const scalars = { scalarsMin: doubles(scalarsMin), scalarsMax: doubles(scalarsMax) };
+  return { ...numbers, ...scalars, measuresMin: floats(measuresMin), measuresMax: floats(measuresMax) };
 }

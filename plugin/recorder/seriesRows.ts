@@ -29,7 +29,7 @@ export function* readScalarRows(db: Db, level: number, range: StepRange, scalar:
   for (const { step, time, min, max } of rows(db, source, range)) yield { step, time, min: valuesOf(min), max: valuesOf(max) };
 }
 
-/** A measure, one column for each of `columns` (positions of connections). @param which its position among the attempt's, of L connections */
+/** A measure by its position among the attempt's, one column for each of `columns` (positions among its `layers` connections). */
 export function* readMeasureRows(
   db: Db,
   level: number,

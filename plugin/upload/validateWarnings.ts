@@ -1,4 +1,4 @@
-/** Are the warnings of a file of unknown origin, and their causes, as gainwatch writes them? Looks at their text before anything reads them. */
+/** Are the warnings of a file of unknown origin, and their causes, as gainwatch writes them? Looks at them before anything reads them. */
 import type { CauseFigures, CauseKind } from '../../src/telemetry/cause.ts';
 import { RULES, SEVERITIES } from '../../src/telemetry/warning.ts';
 import { FieldError } from '../fieldError.ts';
