@@ -107,7 +107,9 @@ describe('watch(model, { url })', () => {
     expect(monitor.compositeGain).toBe(3.5);
     holds = false;
     step();
-    await expect.poll(() => monitor.warnings()).toMatchObject([{ id: 0, clearedStep: expect.any(Number), clearedTime: expect.any(Number) }]);
+    await expect
+      .poll(() => monitor.warnings())
+      .toMatchObject([{ id: 0, clearedStep: expect.any(Number), clearedTime: expect.any(Number) }]);
     expect(warnings).toEqual(['it collapses']);
     await monitor.close();
   });
