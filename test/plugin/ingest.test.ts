@@ -13,17 +13,15 @@ import { ask, json, start } from '../support/service.ts';
 import { bodyOf, expectMeasures, send, sendJson, sendSteps } from '../support/wire.ts';
 
 const header = testHeader('sent', 6, 4, 8);
+const bodiesOf = (steps: readonly number[], attempt = 'first') =>
+  steps.map((step) => bodyOf(header, testSample(header, step), {}, attempt));
 const latest = (service: Service) => json<StepAnswer>(service, 'api/v1/runs/sent/steps/latest');
 
 describe('a run of one rank', () => {
   test('has the measures that its matrices have here, its scalars and its memory', async () => {
     const service = await start();
     const samples = [1, 2, 3].map((step) => testSample(header, step));
-    const sent = await sendSteps(
-      service,
-      'sent',
-      samples.map((sample) => bodyOf(header, sample)),
-    );
+    const sent = await sendSteps(service, 'sent', bodiesOf([1, 2, 3]));
     expect(sent).toMatchObject({ status: 200, answer: { accepted: 3, duplicates: 0, late: 0, warnings: [] } });
     const answer = await latest(service);
     const report = analyse(header, samples[2]);
@@ -48,13 +46,13 @@ describe('a run of one rank', () => {
 
   test('is acknowledged once it is in the recording, and a step is taken once', async () => {
     const service = await start();
-    const bodies = [1, 2].map((step) => bodyOf(header, testSample(header, step)));
+    const bodies = bodiesOf([1, 2]);
     await sendSteps(service, 'sent', bodies);
     const recorder = await requireRecorder();
     const reader = recorder.openReader(recordingPath(service.pipeline.directory, 'sent'));
     expect([...recorder.readSteps(reader)].map(({ report }) => report.step)).toEqual([1, 2]);
     recorder.closeReader(reader);
-    const again = await sendSteps(service, 'sent', [...bodies, bodyOf(header, testSample(header, 3))]);
+    const again = await sendSteps(service, 'sent', [...bodies, ...bodiesOf([3])]);
     expect(again.answer).toMatchObject({ accepted: 1, duplicates: 2, late: 0 });
     const { body } = await ask(service, '/metrics');
     expect(body).toContain('mhc_training_steps_total{run="sent"} 3');
@@ -64,7 +62,7 @@ describe('a run of one rank', () => {
   test('goes on in the same attempt after the monitor was started anew', async () => {
     const directory = temporaryFolder();
     const first = await start({ directory });
-    const bodies = Array.from({ length: 20 }, (_, i) => bodyOf(header, testSample(header, i + 1)));
+    const bodies = bodiesOf(Array.from({ length: 20 }, (_, i) => i + 1));
     await sendSteps(first, 'sent', bodies.slice(0, 12));
     await first.close();
     const second = await start({ directory });
@@ -79,7 +77,7 @@ describe('a run of one rank', () => {
     let now = 5_000_000;
     const { pipeline, ingest, problems, handle } = await startIngest({ now: () => now });
     const take = async (step: number) => {
-      const { result, committed } = handle(bodyOf(header, testSample(header, step)));
+      const { result, committed } = handle(bodiesOf([step])[0]);
       vi.advanceTimersByTime(200);
       return [result, await committed];
     };
@@ -102,21 +100,13 @@ describe('a run of one rank', () => {
     const service = await start();
     const attemptOf = async () => (await json<RunDetail>(service, 'api/v1/runs/sent')).attempt;
     const steps = async () => Number(/mhc_training_steps_total\{run="sent"\} (\d+)/.exec((await ask(service, '/metrics')).body)?.[1]);
-    await sendSteps(
-      service,
-      'sent',
-      [5, 6, 7].map((step) => bodyOf(header, testSample(header, step), {}, 'a')),
-    );
+    await sendSteps(service, 'sent', bodiesOf([5, 6, 7], 'a'));
     expect(await attemptOf()).toBe(1);
     expect(await steps()).toBe(7);
-    await sendSteps(
-      service,
-      'sent',
-      [6, 7].map((step) => bodyOf(header, testSample(header, step), {}, 'b')),
-    );
+    await sendSteps(service, 'sent', bodiesOf([6, 7], 'b'));
     expect(await attemptOf()).toBe(2);
     expect(await steps()).toBe(9);
-    const late = await sendSteps(service, 'sent', [bodyOf(header, testSample(header, 8), {}, 'a')]);
+    const late = await sendSteps(service, 'sent', bodiesOf([8], 'a'));
     expect(late.answer).toMatchObject({ accepted: 0, late: 1 });
 
     const plain = (step: number) => sendJson(service, 'plain', { step, order: ['a'], measures: { forwardGain: [step] } });
@@ -140,12 +130,12 @@ describe('a run of one rank', () => {
       answer: { run: 'sent', attempt: 1 },
     });
     expect(await json<RunDetail>(service, 'api/v1/runs/sent')).toMatchObject({ live: true, kinds: ['mhc'] });
-    await sendSteps(service, 'sent', [bodyOf(header, testSample(header, 1), {}, 'x')]);
+    await sendSteps(service, 'sent', bodiesOf([1], 'x'));
     await send(service, 'runs/sent', JSON.stringify({ state: 'closed', ...place, outcome: 'completed' }), {}, 'PUT');
     expect(await json<RunDetail>(service, 'api/v1/runs/sent')).toMatchObject({ live: false, outcome: 'completed', lastStep: 1 });
     // Once more, by the same name: a job that was started again.
     expect((await send(service, 'runs/sent', JSON.stringify(state), {}, 'PUT')).answer).toMatchObject({ attempt: 2 });
-    const again = await sendSteps(service, 'sent', [bodyOf(header, testSample(header, 1), {}, 'x')]);
+    const again = await sendSteps(service, 'sent', bodiesOf([1], 'x'));
     expect(again.answer).toMatchObject({ accepted: 1, late: 0 });
     // Without a name a step is none of an attempt that goes on, and begins one where that has ended.
     const plain = () => sendJson(service, 'sent', { step: 1, order: ['a'], measures: { forwardGain: [1] } });

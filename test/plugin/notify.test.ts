@@ -5,31 +5,10 @@ import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { createNotifier, deliver } from '../../plugin/notify/notifier.ts';
 import { bodyFor, type Notice, noticeOf, parseTarget } from '../../plugin/notify/target.ts';
 import type { LiveRun } from '../../plugin/pipeline/liveRun.ts';
-import type { Severity, WarningRecord } from '../../src/telemetry/warning.ts';
+import type { Severity } from '../../src/telemetry/warning.ts';
+import { testWarning } from '../support/samples.ts';
 
-const record = (severity: Severity = 'critical', step = 7): WarningRecord => ({
-  id: step,
-  warning: {
-    run: 'a-run',
-    rule: 'gain-forecast',
-    severity,
-    step,
-    time: 1,
-    connection: 'block0.mlp',
-    suspects: ['block0.mlp'],
-    measure: 'compositeGain',
-    value: Number.POSITIVE_INFINITY,
-    threshold: 1000,
-    stepsLeft: 10,
-    interval: [5, 20],
-    cause: null,
-    message: 'G < 1000 & rising',
-    runbook: 'runbook.md#gain-forecast',
-  },
-  clearedStep: null,
-  clearedTime: null,
-  acknowledgedTime: null,
-});
+const record = (severity: Severity = 'critical', step = 7) => testWarning({ severity, step }, { id: step });
 const run = {} as LiveRun;
 
 /** Answers with these statuses, then 200; a status of 0 cuts the connection. */

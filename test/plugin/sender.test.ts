@@ -5,10 +5,12 @@ import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs';
 import { type WatchOptions, watch } from 'gainwatch';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
+import { toWarningAnswer } from '../../src/telemetry/answer.ts';
 import type { RunDetail, StepAnswer } from '../../src/telemetry/api.ts';
 import { MEASURES } from '../../src/telemetry/catalogue.ts';
 import { temporaryFolder } from '../support/folders.ts';
 import { freePort } from '../support/prometheusServers.ts';
+import { testWarning } from '../support/samples.ts';
 import { json, start } from '../support/service.ts';
 import { createTraining, lossesOf } from '../support/training.ts';
 
@@ -75,28 +77,7 @@ describe('watch(model, { url })', () => {
   });
 
   test('warnings of the monitor come back with its answers, and end when it no longer names them', async () => {
-    const warning = {
-      id: 0,
-      run: 'sent',
-      rule: 'collapse',
-      severity: 'critical',
-      connection: 'a',
-      suspects: [],
-      step: 3,
-      time: 1,
-      measure: 'separation',
-      value: 0,
-      threshold: 0,
-      stepsLeft: null,
-      interval: null,
-      cause: null,
-      message: 'it collapses',
-      runbook: '',
-      active: true,
-      clearedStep: null,
-      clearedTime: null,
-      acknowledgedTime: null,
-    };
+    const warning = toWarningAnswer(testWarning({ message: 'it collapses' }));
     let holds = true;
     const answer = () => ({ accepted: 1, duplicates: 0, late: 0, composite_gain: 3.5, warnings: holds ? [warning] : [] });
     const url = await startMonitor(() => JSON.stringify(answer()));

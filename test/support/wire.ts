@@ -3,6 +3,7 @@ import { gzipSync } from 'node:zlib';
 import { expect } from 'vitest';
 import type { Service } from '../../dist/plugin/service.js';
 import { encodeBatch, encodeStep } from '../../plugin/wire/encode.ts';
+import { mapObservations } from '../../plugin/wire/observations.ts';
 import { readSafetensors, writeSafetensors } from '../../plugin/wire/safetensors.ts';
 import type { StepAnswer } from '../../src/telemetry/api.ts';
 import { MEASURES, type MeasureKey } from '../../src/telemetry/catalogue.ts';
@@ -32,11 +33,7 @@ export function partOf(header: RunHeader, sample: StepSample, from: number, to: 
     sample: {
       ...sample,
       mappings: cut(sample.mappings)!,
-      logits: cut(sample.logits),
-      grams: cut(sample.grams),
-      inputSquares: cut(sample.inputSquares),
-      gradientGains: cut(sample.gradientGains),
-      logitGradients: cut(sample.logitGradients),
+      ...mapObservations((key) => cut(sample[key])),
       memory: null,
     },
   };
