@@ -1,5 +1,5 @@
 /**
- * One step from its parts: the stages of a pipeline chained in their order (chain.ts), then the data-parallel pipelines reduced (reduce.ts).
+ * One step from its parts: the stages of a pipeline chained in their order (chain.ts), then data-parallel pipelines reduced (reduce.ts).
  * Pure; which parts belong to a step, and how long they are waited for, is join.ts's.
  */
 import type { ConnectionInfo, RunHeader } from '../../src/telemetry/sample.ts';

@@ -1,6 +1,6 @@
 /**
- * One rank's part of a step comes in: is it of this attempt, was it here before, or is it late? What is new waits for the other ranks (join.ts).
- * No HTTP here (server).
+ * One rank's part of a step comes in: is it of this attempt, was it here before, or is it late? What is new waits for the other
+ * ranks (join.ts). No HTTP here (server).
  */
 import { FieldError } from '../fieldError.ts';
 import type { Committed } from '../pipeline/liveRun.ts';

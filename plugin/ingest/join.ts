@@ -1,10 +1,13 @@
 /**
- * The steps of a run whose ranks come one by one: waited for, assembled in the order of the steps, handed to the pipeline. Which ranks there
- * are, and the attempts, are ranks.ts's and lifecycle.ts's.
+ * The steps of a run whose ranks come one by one: waited for, assembled in the order of the steps, handed to the pipeline. Which
+ * ranks there are, and the attempts, are ranks.ts's and lifecycle.ts's.
  *
- *   a step:  absent ──first part──► pending ──all ranks that are waited for, or MAX_WAIT_MS, ──► assembled ──► committed
- *                                      │      or a later step is ready, or the attempt ends          ├───────► unrecorded (nothing is recorded)
- *                                      └── the attempt ends before all stages are known ─► dropped   └───────► dropped (the disk refused)
+ *   a step:  absent ──first part──► pending ──ready, or time is up──► assembled ──► committed
+ *                                      │                                  ├───────► unrecorded (nothing is recorded)
+ *                                      │                                  └───────► dropped (the disk refused)
+ *                                      └── the attempt ends before all stages are known ──► dropped
+ *
+ *   ready: all ranks that are waited for are there, or a later step is ready. Time is up after MAX_WAIT_MS, or when the attempt ends.
  */
 import type { Committed } from '../pipeline/liveRun.ts';
 import { handleReport } from '../pipeline/pipeline.ts';

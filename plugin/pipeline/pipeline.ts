@@ -1,7 +1,7 @@
 /**
- * The one way of the data behind the sources: report → detectors → recorder → sinks (metrics, live stream, notices). Takes reports only: what
- * makes them of samples stands at the sources (worker, ingest). A report reaches the sinks after its commit (commitQueue.ts), a warning at once.
- * A recording that cannot be written never stops the sinks: it is counted, said once, and tried again. No server, no thread, no TF.js here.
+ * The one way of the data behind the sources: report → detectors → recorder → sinks (metrics, live stream, notices). Takes reports
+ * only: the sources make them of samples (worker, ingest). A report reaches the sinks after its commit (commitQueue.ts), a warning
+ * at once. A recording that cannot be written never stops the sinks: it is counted, said once, tried again. No server, thread, TF.js.
  */
 import type { Refusal } from '../../alerts/detect.ts';
 import type { Outcome, StepReport } from '../../src/telemetry/report.ts';

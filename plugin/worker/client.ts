@@ -140,7 +140,7 @@ export function post(client: WorkerClient, message: Exclude<ToWorker, { type: 's
   client.port.postMessage(message);
 }
 
-/** Transfers the sample's mappings, which are gone here afterwards. @returns false: the queue is full or the worker dead, nothing was posted */
+/** The sample's mappings are transferred: gone here. @returns false: the queue is full or the worker dead, nothing was posted */
 export function postSample(client: WorkerClient, message: Extract<ToWorker, { type: 'step' }>): boolean {
   if (!client.alive || client.sent - Atomics.load(client.progress, 0) >= MAX_QUEUED_SAMPLES) return false;
   client.port.postMessage(message, [message.sample.mappings.buffer as ArrayBuffer]);
