@@ -1,7 +1,8 @@
 /** The words of a warning of each kind, to the letter: the only test that knows them. */
 import { describe, expect, it } from 'vitest';
-import { clauseOf, growthClause, messageOf, type WarningFacts } from '../../alerts/messages.ts';
-import type { Cause, CauseKind } from '../../src/telemetry/cause.ts';
+import { clauseOf, growthClause, messageOf } from '../../alerts/messages.ts';
+import type { WarningFacts } from '../../alerts/phrases.ts';
+import type { Cause, CauseKind } from '../../src/telemetry/warning.ts';
 
 const FACTS = { run: 'hc-24', severity: 'warning', step: 300, threshold: 100, stepsLeft: null, interval: null } as const;
 
