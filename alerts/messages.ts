@@ -2,11 +2,12 @@
  * The message of a warning, and its reason as a clause, made from its cause in the words of its rule (detectors/). Pure; nobody reads them but
  * people: who needs a fact takes it from the warning and its cause.
  */
-import type { Cause, CauseFigures, CauseKind } from '../src/telemetry/warning.ts';
+import type { CauseFigures, CauseKind } from '../src/telemetry/warning.ts';
 import { fromWire } from '../src/telemetry/wire.ts';
-import { growthReason } from './detectors/gain.ts';
 import { WORDS } from './detectors/list.ts';
 import type { Given, WarningFacts, Words } from './phrases.ts';
+
+export { growthClause } from './detectors/gain.ts';
 
 type Names = Pick<Given<unknown>, 'the' | 'of' | 'run'>;
 
@@ -30,7 +31,3 @@ export function messageOf(facts: WarningFacts): string {
 
 /** The reason within a sentence, without the run's name and a full stop; null: no cause that we know, show the stored message. */
 export const clauseOf = (facts: WarningFacts): string | null => wordsOf(facts, { the: 'the', of: '', run: 'the run' })?.[0] ?? null;
-
-/** Why a gain grows, as a clause; null: the cause is of another kind. */
-export const growthClause = (cause: Cause): string | null =>
-  cause.kind === 'learning-rate' || cause.kind === 'gain-growth' ? growthReason(cause) : null;

@@ -9,7 +9,7 @@ import type { RunHeader } from '../../src/telemetry/sample.ts';
 import type { Detector } from '../detector.ts';
 import { finding, measureOf } from '../finding.ts';
 import { addGrowth, byGrowth, createGrowth, type GrowthState, outliersOf } from '../growth.ts';
-import { MAX_DEVIATION, MIN_DEVIATION } from '../limits.ts';
+import { MAX_DEVIATION, MAX_LOGIT_RANGE, MIN_DEVIATION } from '../limits.ts';
 import { digits, type Given, growthPhrase, type Words, type WordsOf } from '../phrases.ts';
 import { LAYER, PAIRED, RUN, type RuleEntry } from '../rules/entry.ts';
 
@@ -92,7 +92,7 @@ export const deviationEntry: RuleEntry = {
   means:
     'An mHC connection is no longer doubly stochastic: Sinkhorn stops before it has converged. Its gain is then free to grow in the direction that is not normalised last.',
   look: [
-    'The range of its logits: above 30 Sinkhorn does not converge in 20 iterations.',
+    `The range of its logits: above ${MAX_LOGIT_RANGE} Sinkhorn does not converge in 20 iterations.`,
     'The number of iterations.',
     'Sinkhorn in half precision.',
   ],

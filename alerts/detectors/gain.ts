@@ -100,11 +100,14 @@ function judgeLimit(limit: GainLimit, { header, report, shared, sensitivity }: V
 
 const AMPLIFIED = `Signals of ${RUN} are amplified {{ $value | humanize }} times over the depth.`;
 
-/** Why the gain grows, as a clause. */
-export const growthReason = (cause: Extract<Cause, { kind: 'gain-growth' | 'learning-rate' }>): string => {
-  if (cause.kind === 'learning-rate') return `the learning rate is ${digits(cause.figures.rateFactor)} × its recent mean`;
-  return cause.connection === null ? 'no connection grows more than the others' : `${cause.connection} grows most`;
-};
+const mostClause = (name: string | null) => (name === null ? 'no connection grows more than the others' : `${name} grows most`);
+const rateClause = ({ rateFactor }: CauseFigures['learning-rate']) => `the learning rate is ${digits(rateFactor)} × its recent mean`;
+
+/** Why the gain grows, as a clause; null: the cause is of another kind. */
+export function growthClause(cause: Cause): string | null {
+  if (cause.kind === 'learning-rate') return rateClause(cause.figures);
+  return cause.kind === 'gain-growth' ? mostClause(cause.connection) : null;
+}
 
 function gainClause({ facts, figures: { passedBy }, the, of }: Given<CauseFigures['gain-growth']>, why: string): string {
   const { severity, threshold, value } = facts;
@@ -114,8 +117,8 @@ function gainClause({ facts, figures: { passedBy }, the, of }: Given<CauseFigure
 }
 
 export const gainWords: WordsOf<'gain-growth' | 'learning-rate'> = {
-  'gain-growth': (given) => [gainClause(given, growthReason({ kind: 'gain-growth', connection: given.name, figures: given.figures }))],
-  'learning-rate': (given) => [gainClause(given, growthReason({ kind: 'learning-rate', connection: given.name, figures: given.figures }))],
+  'gain-growth': (given) => [gainClause(given, mostClause(given.name))],
+  'learning-rate': (given) => [gainClause(given, rateClause(given.figures))],
 };
 
 export const gainEntry: RuleEntry = {
@@ -142,8 +145,7 @@ export const gainEntry: RuleEntry = {
     },
   ],
   pairedWith: PAIRED,
-  means:
-    'The product of the H_res over the depth amplifies signals or gradients more and more: it may reach 100 or 1000 (warning, early), is forecast to reach 1000 (critical, later, with few false alarms) or, where all connections are mHC, half of what it can be at most (n / 2; critical). Both come at a steep rise; the early one also where the learning rate has just risen, as the gain follows it. Beyond 1000 activations and gradients overflow; the loss shows it late or only as NaN.',
+  means: `The product of the H_res over the depth amplifies signals or gradients more and more: it may reach ${MAX_GAIN} or ${MAX_GAIN_CRITICAL} (warning, early), is forecast to reach ${MAX_GAIN_CRITICAL} (critical, later, with few false alarms) or, where all connections are mHC, half of what it can be at most (n / 2; critical). Both come at a steep rise; the early one also where the learning rate has just risen, as the gain follows it. Beyond ${MAX_GAIN_CRITICAL} activations and gradients overflow; the loss shows it late or only as NaN.`,
   look: [
     'The named connection and the two other suspects: their own gain over the last hundreds of steps.',
     'The learning rate: a warm-up that is too short, a step up, a missing clip.',

@@ -1,4 +1,5 @@
 /** A Grafana dashboard over the metrics, to import: one row of panels per question. */
+import { MAX_GAIN } from '../limits.ts';
 
 interface Panel {
   title: string;
@@ -19,7 +20,7 @@ const THIRD = 8;
 export const PANELS: readonly Panel[] = [
   {
     title: 'Composite gain G',
-    description: 'Largest amplification over the depth, forward or backward. HC: look from 100 on. mHC: at most n.',
+    description: `Largest amplification over the depth, forward or backward. HC: look from ${MAX_GAIN} on. mHC: at most n.`,
     log: true,
     queries: [[`mhc_composite_gain_ratio${R}`, '{{run}}']],
     width: HALF,

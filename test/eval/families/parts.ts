@@ -25,13 +25,6 @@ export const mhc = (depth: number, learningRate: number, steps: number, more: Pa
 });
 export const clip = { clipNorm: 1 };
 export const fixed = { connection: 'hc-static' } as const;
-/** × `factor` from `step` on. */
-export const stepAt = (step: number, factor: number): Partial<RunSpec> => ({
-  schedule: [
-    [step - 1, 1],
-    [step, factor],
-  ],
-});
 /** Rises (or falls) to × `factor` between two steps. */
 export const ramp = (from: number, to: number, factor: number): Partial<RunSpec> => ({
   schedule: [
@@ -39,6 +32,8 @@ export const ramp = (from: number, to: number, factor: number): Partial<RunSpec>
     [to, factor],
   ],
 });
+/** × `factor` from `step` on. */
+export const stepAt = (step: number, factor: number): Partial<RunSpec> => ramp(step - 1, step, factor);
 /** One connection is disturbed from a step on. */
 export const disturbed = (kind: Disturbance['kind'], connection: number, step: number, size: number): Partial<RunSpec> => ({
   disturbance: { kind, connection, step, size },
