@@ -1,8 +1,7 @@
 /** The warnings of a recording and the state of its detectors: read at a restart and by the server, written with the steps. */
 import { existsSync } from 'node:fs';
 import type { WarningAnswer } from '../../src/telemetry/api.ts';
-import type { Cause } from '../../src/telemetry/cause.ts';
-import type { Warning, WarningRecord } from '../../src/telemetry/warning.ts';
+import type { Cause, Warning, WarningRecord } from '../../src/telemetry/warning.ts';
 import { fromWire, toWire } from '../../src/telemetry/wire.ts';
 import { type Db, hasWarnings, insert, openForWriting } from './database.ts';
 
