@@ -5,12 +5,12 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import type { RecomputeMode } from '../../src/connections/recompute.ts';
 import type { Storage } from '../../src/kernels/accelerate.ts';
-import { createBatches } from '../../src/model/text.ts';
+import { createBatches } from '../../src/model/batches.ts';
 import type { ConnectionName } from '../../src/model/transformer.ts';
+import { loadText } from './demoText.ts';
 import { addresses } from './options.ts';
 import { createProgress } from './progress.ts';
 import { firstWarning, type RunResult, readResults, resultTable } from './results.ts';
-import { loadText } from './text.ts';
 import { createTrainee, type Trainee } from './trainee.ts';
 
 export interface DemoOptions {

@@ -76,7 +76,7 @@ withServer(
         .choices(STORAGE)
         .default('float32'),
     )
-    .option('--text <path>', 'file or folder to train on (default: Markdown and type declarations in node_modules)')
+    .option('--text <path>', "file or folder to train on (default: Milton's Paradise Lost, which comes with gainwatch)")
     .option('--long', 'train a deeper, narrower model until the composite gain of HC has passed 1000', false)
     .option('--json', 'print the results as JSON', false)
     .addOption(notifyFlag().env('GAINWATCH_NOTIFY'))
