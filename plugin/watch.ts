@@ -6,7 +6,7 @@ import * as tf from '@tensorflow/tfjs';
 import type { Outcome } from '../src/telemetry/report.ts';
 import type { MonitorCounters, StepSample } from '../src/telemetry/sample.ts';
 import type { Warning, WarningRecord } from '../src/telemetry/warning.ts';
-import { findConnections, type Watchable } from './probe/connections.ts';
+import { findConnections, type Watchable } from './probe/findConnections.ts';
 import { observeOwn } from './probe/hooks.ts';
 import { abandonStep, beginStep, createProbe, endStep } from './probe/probe.ts';
 import { checkRunName } from './recorder/directory.ts';
@@ -14,7 +14,7 @@ import { watchSignals } from './signals.ts';
 import { serverOptions, type WatchOptions, wholeNumber } from './watchOptions.ts';
 import { poll, post, postSample, register, release, workerFor } from './worker/client.ts';
 
-export type { OwnConnection, Watchable } from './probe/connections.ts';
+export type { OwnConnection, Watchable } from './probe/findConnections.ts';
 export type { WatchOptions } from './watchOptions.ts';
 
 export interface CloseOptions {

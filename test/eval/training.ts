@@ -1,7 +1,7 @@
 /** Trains one run of the corpus and hands each step's report out. Real model, real text; the monitor's own probe and analyse. */
 import * as tf from '@tensorflow/tfjs';
-import { findConnections } from '../../plugin/probe/connections.ts';
-import { beginStep, createProbe, endStep } from '../../plugin/probe/probe.ts';
+import { findConnections } from '../../plugin/probe/findConnections.ts';
+import { attachProbe, beginStep, createProbe, endStep } from '../../plugin/probe/probe.ts';
 import { ManifoldConnection } from '../../src/connections/layers.ts';
 import { AdamW, type AdamWConfig } from '../../src/model/adamw.ts';
 import { createBatches } from '../../src/model/batches.ts';
@@ -117,6 +117,7 @@ export function trainRun(
       throw new Error(`${spec.name}: ${reason}`);
     },
   });
+  attachProbe(probe);
   const { disturbance } = spec;
   let ended = 0;
   for (let step = 1; step <= spec.steps && ended < AFTER_THE_END; step++) {
