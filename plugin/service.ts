@@ -2,11 +2,11 @@
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
-import { createIngest, sweep } from './ingest/runs.ts';
+import { createIngest, sweep } from './ingest/lifecycle.ts';
 import { createMetrics } from './metrics/exposition.ts';
 import { createNotifier } from './notify/notifier.ts';
 import { parseTarget } from './notify/target.ts';
-import { closeRun, createPipeline, type Pipeline, takeTime } from './pipeline.ts';
+import { checkStall, closeRun, createPipeline, type Pipeline } from './pipeline/pipeline.ts';
 import { loadRecorder } from './recorder/load.ts';
 import { createApp } from './server/app.ts';
 import { checkDoor, type Door } from './server/door.ts';
@@ -73,7 +73,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   });
   const port = await listen(server, host, options.port, options.portGiven);
   const clock = setInterval(() => {
-    for (const run of pipeline.live.values()) if (run.outcome === null) takeTime(pipeline, run);
+    for (const run of pipeline.live.values()) if (run.outcome === null) checkStall(pipeline, run);
     sweep(ingest);
   }, CLOCK);
   const shown = host === '0.0.0.0' || host === '::' ? 'localhost' : host.includes(':') ? `[${host}]` : host;

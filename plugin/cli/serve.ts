@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { SingleBar } from 'cli-progress';
-import { closeRun, forgetRun, openRun, takeReport } from '../pipeline.ts';
+import { closeRun, forgetRun, handleReport, openRun } from '../pipeline/pipeline.ts';
 import { requireRecorder } from '../recorder/load.ts';
 import { startService } from '../service.ts';
 import { addresses, type ServerFlags, serviceOptions } from './options.ts';
@@ -65,7 +65,7 @@ export async function replay(file: string, flags: ReplayFlags): Promise<void> {
       await pause(Math.max(0, wait), undefined, { signal: stop.signal }).catch(() => {});
       if (stop.signal.aborted) break;
       // The rhythm is the recording's, the clock ours: "last step" means the last one replayed.
-      takeReport(pipeline, run, { ...report, time: Date.now() });
+      void handleReport(pipeline, run, { ...report, time: Date.now() });
       bar.update(report.step);
     }
     bar.stop();

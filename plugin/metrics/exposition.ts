@@ -6,8 +6,8 @@
 import { Counter, Gauge, Histogram, type OpenMetricsContentType, type PrometheusContentType, Registry } from 'prom-client';
 import { MEASURES } from '../../src/telemetry/catalogue.ts';
 import { MEMORY_KINDS } from '../../src/telemetry/sample.ts';
-import type { Ingest } from '../ingest/run.ts';
-import type { Sink } from '../pipeline.ts';
+import type { Ingest } from '../ingest/ingestRun.ts';
+import type { Sink } from '../pipeline/sinks.ts';
 import { addIngestMetrics, type IngestFamilies } from './ingest.ts';
 import { addStep, addWarning, createRunMetrics, type MetricsState, type RunMetrics, type SetValue } from './state.ts';
 
@@ -33,21 +33,21 @@ export function createMetrics(version: string, ingest: Ingest | null = null, ran
   const openMetrics = createExposition(state, Registry.OPENMETRICS_CONTENT_TYPE, version, { ingest, rankLabel });
   const histograms = [text.stepSeconds, openMetrics.stepSeconds];
   const sink: Sink = {
-    opened: (run) => {
+    onOpen: (run) => {
       const before = state.get(run.header.run);
       if (before?.run !== run) state.set(run.header.run, createRunMetrics(run, before));
     },
-    step: (run, _attempt, report) => {
+    onStep: (run, report) => {
       const metrics = state.get(run.header.run);
       if (metrics === undefined) return;
       addStep(metrics, report);
       if (Number.isFinite(report.stepSeconds)) for (const h of histograms) h.observe({ run: run.header.run }, report.stepSeconds);
     },
-    warned: (run, { warning }, what) => {
+    onWarning: (run, { warning }, what) => {
       const metrics = state.get(run.header.run);
       if (metrics !== undefined && what === 'raised') addWarning(metrics, warning);
     },
-    gone: (run) => {
+    onForget: (run) => {
       const metrics = state.get(run.header.run);
       if (metrics?.run !== run) return;
       metrics.gone = true;
@@ -208,7 +208,8 @@ function createExposition(
     'Training steps until the composite gain reaches the threshold if it goes on as now; +Inf: it does not rise.',
     ['run', 'threshold'],
     ({ run }, set) => {
-      for (const { threshold, steps } of run.watch.detectors.forecast) set({ run: run.header.run, threshold: String(threshold) }, steps);
+      for (const { threshold, steps } of run.detection.detectors.forecast)
+        set({ run: run.header.run, threshold: String(threshold) }, steps);
     },
   );
   gauge(
@@ -217,7 +218,7 @@ function createExposition(
     ['run', 'rule', 'severity', 'layer'],
     ({ run }, set) => {
       if (run.outcome !== null) return;
-      for (const { rule, severity, connection } of run.watch.detectors.active) {
+      for (const { rule, severity, connection } of run.detection.detectors.active) {
         set({ run: run.header.run, rule, severity, layer: connection ?? '' }, 1);
       }
     },

@@ -1,7 +1,7 @@
 /** The metrics of runs that other processes send: what came, what was refused, and what the mean over the ranks hides. */
 import { MEASURE_INDEX, MEASURES, type MeasureKey } from '../../src/telemetry/catalogue.ts';
 import type { RankReport } from '../../src/telemetry/report.ts';
-import type { Ingest, IngestCounts } from '../ingest/run.ts';
+import type { Ingest, IngestCounts } from '../ingest/ingestRun.ts';
 import type { RunMetrics, SetValue } from './state.ts';
 
 type Family<Fill> = (name: string, help: string, labelNames: string[], fill: Fill) => void;
@@ -41,7 +41,7 @@ export function addIngestMetrics({ gauge, plainGauge, plainCounter, ingest, rank
     for (const run of runs()) set({ run: run.name }, [...run.ranks.values()].filter(({ ended }) => ended === null).length);
   });
   plainGauge('mhc_ingest_waiting_bytes', 'Held for steps that wait for other ranks.', [], (set) => {
-    if (ingest !== null) set({}, ingest.waiting);
+    if (ingest !== null) set({}, ingest.waitingBytes);
   });
   plainCounter('mhc_ingest_refused_total', 'Requests of senders that were refused, by the status of the answer.', ['status'], (set) => {
     for (const [status, count] of ingest?.refused ?? []) set({ status: String(status) }, count);

@@ -1,7 +1,7 @@
 /** What the metrics know of each run, as plain data; filled step by step, read at a scrape (exposition.ts). */
 import type { StepReport } from '../../src/telemetry/report.ts';
 import { RULE_SEVERITIES, type Severity, type Warning } from '../../src/telemetry/warning.ts';
-import type { LiveRun } from '../pipeline.ts';
+import type { LiveRun } from '../pipeline/liveRun.ts';
 
 export interface RunMetrics {
   readonly run: LiveRun;

@@ -3,7 +3,7 @@
  * cannot be delivered is counted and said. Notices of severity `info` are context and are not sent.
  */
 import { setTimeout as pause } from 'node:timers/promises';
-import type { Sink } from '../pipeline.ts';
+import type { Sink } from '../pipeline/sinks.ts';
 import { bodyFor, type Notice, noticeOf, type Target } from './target.ts';
 
 /** Of one request, ms. */
@@ -39,7 +39,7 @@ export function createNotifier(targets: readonly Target[], surroundings: Surroun
   const queues = targets.map((target) => createQueue(target, surroundings, stop.signal));
   return {
     sink: {
-      warned: (_run, record, what) => {
+      onWarning: (_run, record, what) => {
         if (record.warning.severity === 'info' || what === 'acknowledged') return;
         const notice = noticeOf(what, record);
         for (const queue of queues) queue.add(notice);

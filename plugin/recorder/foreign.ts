@@ -5,8 +5,8 @@
 import { closeSync, openSync, readSync, writeSync } from 'node:fs';
 import { toStepAnswer, toWarningAnswer } from '../../src/telemetry/answer.ts';
 import { type ConnectionInfo, MEMORY_KINDS } from '../../src/telemetry/sample.ts';
-import { recordedForecast } from '../detection.ts';
 import { FieldError } from '../fieldError.ts';
+import { recordedForecast } from '../pipeline/detection.ts';
 import { SCALARS } from './buckets.ts';
 import { type Db, foreignSchema, hasWarnings } from './database.ts';
 import { isRunName } from './directory.ts';

@@ -4,7 +4,7 @@
  */
 import { gzip } from 'node:zlib';
 import type { StepsAnswer } from '../../src/telemetry/api.ts';
-import { encodeBatch } from './encode.ts';
+import { encodeBatch } from '../wire/encode.ts';
 
 /** Bytes that wait. */
 const WAITING_AT_MOST = 256 * 2 ** 20;

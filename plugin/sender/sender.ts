@@ -8,8 +8,8 @@ import type { StepsAnswer } from '../../src/telemetry/api.ts';
 import type { RunHeader } from '../../src/telemetry/sample.ts';
 import type { WarningRecord } from '../../src/telemetry/warning.ts';
 import { fromWire } from '../../src/telemetry/wire.ts';
+import { encodeStep } from '../wire/encode.ts';
 import type { FromWorker, ToWorker, WorkerOptions } from '../worker/messages.ts';
-import { encodeStep } from './encode.ts';
 import { ask, createQueue, flush, push, type SendQueue, type Target } from './queue.ts';
 
 interface SentRun {

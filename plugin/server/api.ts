@@ -3,7 +3,7 @@ import { Router } from 'express';
 import { toStepAnswer } from '../../src/telemetry/answer.ts';
 import type { UploadAnswer } from '../../src/telemetry/api.ts';
 import { FieldError } from '../fieldError.ts';
-import type { Pipeline } from '../pipeline.ts';
+import type { Pipeline } from '../pipeline/pipeline.ts';
 import { onlyFields, texts, wholeNumber } from './query.ts';
 import { detailOf, latestOf, listSummaries, recordedSummary, seriesOf } from './runs.ts';
 import type { Stream } from './stream.ts';

@@ -4,13 +4,14 @@ import { toWarningAnswer } from '../../src/telemetry/answer.ts';
 import type { StepsAnswer, WarningAnswer } from '../../src/telemetry/api.ts';
 import { toWire } from '../../src/telemetry/wire.ts';
 import { FieldError } from '../fieldError.ts';
-import { decodeSteps, parseJson } from '../ingest/decode.ts';
-import { connectionsOf, placeOf } from '../ingest/part.ts';
-import type { Ingest } from '../ingest/run.ts';
-import { closeRank, openRank, type Taken, takePart } from '../ingest/runs.ts';
-import type { RunState, Schemas } from '../ingest/schema.ts';
-import type { LiveRun } from '../pipeline.ts';
+import { handlePart, type PartResult } from '../ingest/handlePart.ts';
+import type { Ingest } from '../ingest/ingestRun.ts';
+import { closeRank, openRank } from '../ingest/lifecycle.ts';
+import type { Committed, LiveRun } from '../pipeline/liveRun.ts';
 import { isRunName, RUN_NAME_RULE } from '../recorder/directory.ts';
+import { decodeSteps, parseJson } from '../wire/decode.ts';
+import { connectionsOf, rankPositionOf } from '../wire/part.ts';
+import type { RunState, Schemas } from '../wire/schema.ts';
 import { onlyFields } from './query.ts';
 
 /** Bytes of one body, unpacked. */
@@ -26,7 +27,7 @@ export function createIngestRoutes(ingest: Ingest): Router {
   let schemas: Promise<Schemas> | null = null;
   /** Loaded with the first request: it takes a fifth of a second, and the monitor of a training process seldom has one. */
   const load = () => {
-    schemas ??= import('../ingest/schema.ts').then(({ compileSchemas }) => compileSchemas());
+    schemas ??= import('../wire/schema.ts').then(({ compileSchemas }) => compileSchemas());
     return schemas;
   };
   const router = Router();
@@ -40,13 +41,13 @@ export function createIngestRoutes(ingest: Ingest): Router {
     const run = runIn(request);
     const contentType = (request.headers['content-type'] ?? '').split(';')[0].trim().toLowerCase();
     const parts = decodeSteps(await load(), contentType, bodyOf(request), ingest.pipeline.now());
-    const counts: Record<Taken, number> = { accepted: 0, duplicates: 0, late: 0 };
-    const kept = parts.map((part) => {
-      const one = takePart(ingest, run, part);
-      counts[one.taken]++;
-      return one.kept;
+    const counts: Record<PartResult, number> = { accepted: 0, duplicates: 0, late: 0 };
+    const committed = parts.map((part) => {
+      const { result, committed } = handlePart(ingest, run, part);
+      counts[result]++;
+      return committed;
     });
-    await allKept(run, kept);
+    await allCommitted(run, committed);
     const live = ingest.runs.get(run)?.live ?? null;
     const gain = live?.last?.compositeGain ?? null;
     response.json({ ...counts, composite_gain: gain === null ? null : toWire(gain), warnings: warningsOf(live) } satisfies StepsAnswer);
@@ -63,11 +64,11 @@ export function createIngestRoutes(ingest: Ingest): Router {
 }
 
 function open(ingest: Ingest, run: string, state: Extract<RunState, { state: 'open' }>): number | null {
-  return openRank(ingest, run, placeOf(state), state, connectionsOf(state)).live?.attempt ?? null;
+  return openRank(ingest, run, rankPositionOf(state), state, connectionsOf(state)).live?.attempt ?? null;
 }
 
 function close(ingest: Ingest, run: string, state: Extract<RunState, { state: 'closed' }>): number | null {
-  return closeRank(ingest, run, placeOf(state), state.outcome ?? 'unknown')?.live?.attempt ?? null;
+  return closeRank(ingest, run, rankPositionOf(state), state.outcome ?? 'unknown')?.live?.attempt ?? null;
 }
 
 const checkVersion: RequestHandler = (request, _response, next) => {
@@ -100,21 +101,21 @@ function bounded(): RequestHandler {
 }
 
 /** @throws FieldError 503 where a step could not be committed in time: the sender keeps it */
-async function allKept(run: string, kept: readonly Promise<boolean>[]): Promise<void> {
+async function allCommitted(run: string, committed: readonly Promise<Committed>[]): Promise<void> {
   let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<boolean[]>((resolve) => {
-    timer = setTimeout(() => resolve([false]), ANSWER_AFTER);
+  const late = new Promise<Committed[]>((resolve) => {
+    timer = setTimeout(() => resolve(['dropped']), ANSWER_AFTER);
   });
-  const done = await Promise.race([Promise.all(kept), late]);
+  const done = await Promise.race([Promise.all(committed), late]);
   clearTimeout(timer);
-  if (!done.every(Boolean)) {
+  if (done.includes('dropped')) {
     const rule = 'could not be committed yet (stages that nothing is heard of, a disk that refuses): send it again';
     throw new FieldError('body', rule, run, 503);
   }
 }
 
 function warningsOf(live: LiveRun | null): WarningAnswer[] {
-  return (live?.watch.warnings ?? []).filter(({ clearedTime }) => clearedTime === null).map(toWarningAnswer);
+  return (live?.detection.warnings ?? []).filter(({ clearedTime }) => clearedTime === null).map(toWarningAnswer);
 }
 
 /** What express says of a body, in our own words; null: none of the client's. */

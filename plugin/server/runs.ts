@@ -6,9 +6,10 @@ import { MEASURES } from '../../src/telemetry/catalogue.ts';
 import { MEMORY_KINDS } from '../../src/telemetry/sample.ts';
 import { countActive } from '../../src/telemetry/warning.ts';
 import { toShortWire, toWire } from '../../src/telemetry/wire.ts';
-import { recordedForecast } from '../detection.ts';
 import { FieldError } from '../fieldError.ts';
-import type { LiveRun, Pipeline } from '../pipeline.ts';
+import { recordedForecast } from '../pipeline/detection.ts';
+import type { LiveRun } from '../pipeline/liveRun.ts';
+import type { Pipeline } from '../pipeline/pipeline.ts';
 import { type Found, findRecording, listRecordings } from '../recorder/directory.ts';
 import type { Reader, RecordedStep } from '../recorder/read.ts';
 import type { SeriesQuery } from '../recorder/series.ts';
@@ -43,7 +44,7 @@ export function summaryOf(run: LiveRun): RunSummary {
     lastLoss: wire(last?.loss),
     lastCompositeGain: wire(last?.compositeGain),
     maxCompositeGain: wire(run.maxCompositeGain),
-    activeWarnings: countActive(run.watch.warnings),
+    activeWarnings: countActive(run.detection.warnings),
   };
 }
 

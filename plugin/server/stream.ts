@@ -9,7 +9,9 @@ import type { StreamEvents } from '../../src/telemetry/api.ts';
 import type { StepReport } from '../../src/telemetry/report.ts';
 import { toFloatWire } from '../../src/telemetry/wire.ts';
 import { FieldError } from '../fieldError.ts';
-import type { LiveRun, Pipeline, Sink } from '../pipeline.ts';
+import type { LiveRun } from '../pipeline/liveRun.ts';
+import type { Pipeline } from '../pipeline/pipeline.ts';
+import type { Sink } from '../pipeline/sinks.ts';
 import { isRunName } from '../recorder/directory.ts';
 import type { RecordedStep } from '../recorder/read.ts';
 import { onlyFields, texts } from './query.ts';
@@ -46,17 +48,17 @@ export function createStream(pipeline: Pipeline): Stream {
   };
   const changed = (run: LiveRun) => tell('run', run.header.run, summaryOf(run));
   const sink: Sink = {
-    opened: changed,
-    closed: changed,
-    warned: (run, record) => {
+    onOpen: changed,
+    onClose: changed,
+    onWarning: (run, record) => {
       tell('warning', run.header.run, toWarningAnswer(record));
       changed(run);
     },
-    step: (run, attempt, report) => {
+    onStep: (run, report) => {
       const wanting = [...clients].filter((client) => wants(client, run.header.run));
       if (wanting.length === 0) return;
-      const data = JSON.stringify(toStepAnswer(run.header, attempt, report, run.forecast, toFloatWire));
-      for (const client of wanting) sendStep(client, run.header.run, attempt, report, data);
+      const data = JSON.stringify(toStepAnswer(run.header, run.attempt, report, run.forecast, toFloatWire));
+      for (const client of wanting) sendStep(client, run.header.run, run.attempt, report, data);
     },
   };
   return {

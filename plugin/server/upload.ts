@@ -9,7 +9,7 @@ import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Request, Response } from 'express';
 import { FieldError } from '../fieldError.ts';
-import type { Pipeline } from '../pipeline.ts';
+import type { Pipeline } from '../pipeline/pipeline.ts';
 import { findRecording, freeName, recordingPath, uploadsIn } from '../recorder/directory.ts';
 
 /** Bytes of one recording. */

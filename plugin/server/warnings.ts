@@ -6,7 +6,8 @@ import { toWarningAnswer } from '../../src/telemetry/answer.ts';
 import type { WarningAnswer } from '../../src/telemetry/api.ts';
 import type { WarningRecord } from '../../src/telemetry/warning.ts';
 import { FieldError } from '../fieldError.ts';
-import { acknowledge, type LiveRun, type Pipeline } from '../pipeline.ts';
+import type { LiveRun } from '../pipeline/liveRun.ts';
+import { acknowledge, type Pipeline } from '../pipeline/pipeline.ts';
 import { numberOf } from '../wholeNumber.ts';
 import { readRecording, recordingOf } from './runs.ts';
 
@@ -17,13 +18,13 @@ function heldRun(pipeline: Pipeline, name: string): LiveRun | null {
 }
 
 /** As far as can be read: another process may have acknowledged some in the file. */
-function warningsIn({ recorder }: Pipeline, { recording, watch }: LiveRun): WarningRecord[] {
+function warningsIn({ recorder }: Pipeline, { recording, detection }: LiveRun): WarningRecord[] {
   try {
     if (recording !== null) recorder?.readAcknowledged(recording.db, recording.warnings);
   } catch {
     // What is known here is known all the same.
   }
-  return watch.warnings;
+  return detection.warnings;
 }
 
 /** A file goes by its own name, whatever the run in it was called. */
@@ -56,7 +57,7 @@ export function acknowledgeIn(pipeline: Pipeline, name: string, id: string): { a
   }
   const held = heldRun(pipeline, name);
   if (held !== null) {
-    const record = held.watch.warnings[place];
+    const record = held.detection.warnings[place];
     acknowledge(pipeline, held, record);
     return { answer: answerOf(name, record), told: true };
   }

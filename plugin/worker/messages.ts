@@ -3,7 +3,7 @@ import type { MessagePort } from 'node:worker_threads';
 import type { Outcome } from '../../src/telemetry/report.ts';
 import type { MonitorCounters, RunHeader, StepSample } from '../../src/telemetry/sample.ts';
 import type { WarningRecord } from '../../src/telemetry/warning.ts';
-import type { WarningChange } from '../detection.ts';
+import type { WarningChange } from '../pipeline/detection.ts';
 
 /** What the worker is started with (workerData). */
 export interface WorkerOptions {

@@ -3,8 +3,10 @@
  * Loads no TF.js. `progress` is shared: [0] counts the samples taken in, so that the training thread can bound the queue.
  */
 import { workerData } from 'node:worker_threads';
-import { closeRun, forgetRun, type LiveRun, openRun, takeSample } from '../pipeline.ts';
+import type { LiveRun } from '../pipeline/liveRun.ts';
+import { closeRun, forgetRun, openRun } from '../pipeline/pipeline.ts';
 import { startService } from '../service.ts';
+import { handleSample } from './handleSample.ts';
 import type { FromWorker, ToWorker, WorkerOptions } from './messages.ts';
 
 const options = workerData as WorkerOptions;
@@ -19,11 +21,11 @@ try {
   const { pipeline } = service;
   const ids = new Map<LiveRun, number>();
   pipeline.sinks.add({
-    step: (run, _attempt, { compositeGain }) => {
+    onStep: (run, { compositeGain }) => {
       const id = ids.get(run);
       if (id !== undefined && compositeGain !== null) say({ type: 'reported', id, compositeGain });
     },
-    warned: (run, record, what) => {
+    onWarning: (run, record, what) => {
       const id = ids.get(run);
       if (id !== undefined) say({ type: 'warning', id, what, record });
     },
@@ -39,7 +41,7 @@ try {
       case 'step': {
         Atomics.add(progress, 0, 1);
         const run = runs.get(message.id);
-        if (run !== undefined) takeSample(pipeline, run, message.sample);
+        if (run !== undefined) handleSample(pipeline, run, message.sample);
         break;
       }
       case 'close': {

@@ -2,6 +2,7 @@
 
 export type WireNumber = number | 'NaN' | '+Inf' | '-Inf';
 
+/** As JSON can have it. */
 export function toWire(value: number): WireNumber {
   if (Number.isFinite(value)) return value;
   if (Number.isNaN(value)) return 'NaN';
@@ -29,8 +30,11 @@ export const toFloatWire = (value: number): WireNumber => rounded(value, 8);
  */
 export const toShortWire = (value: number): WireNumber => rounded(value, Math.abs(Math.abs(value) - 1) < 1e-3 ? 8 : 6);
 
-export function fromWire(value: WireNumber): number {
+/** A number that others sent: they may write the infinities as their language does. */
+export type SentNumber = WireNumber | 'Infinity' | '-Infinity';
+
+/** NaN for null, which stands where a value is not known. */
+export function fromWire(value: SentNumber | null): number {
   if (typeof value === 'number') return value;
-  if (value === 'NaN') return Number.NaN;
-  return value === '+Inf' ? Number.POSITIVE_INFINITY : Number.NEGATIVE_INFINITY;
+  return Number(value === null ? Number.NaN : value.replace(/Inf$/, 'Infinity'));
 }

@@ -1,7 +1,7 @@
 /** That somebody knows of a warning: said once, kept with the recording, by whichever process; and older recordings. */
 import Database from 'libsql';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { closeRun, openRun, takeReport } from '../../dist/plugin/pipeline.js';
+import { closeRun, handleReport, openRun } from '../../dist/plugin/pipeline/pipeline.js';
 import type { Service } from '../../dist/plugin/service.js';
 import { recordingPath } from '../../plugin/recorder/directory.ts';
 import type { WarningAnswer } from '../../src/telemetry/api.ts';
@@ -21,7 +21,7 @@ async function acknowledge(service: Service, id: string | number, run = 'a-run')
 /** A run with warnings at steps 11 and 61, the first of which has ended. */
 function runIn(service: Service) {
   const run = openRun(service.pipeline, header);
-  for (let step = 1; step <= 70; step++) takeReport(service.pipeline, run, given(step));
+  for (let step = 1; step <= 70; step++) handleReport(service.pipeline, run, given(step));
   return run;
 }
 
@@ -65,7 +65,7 @@ describe('acknowledging', () => {
     await expect.poll(() => heard).toEqual([first.body]);
     expect((await asked(service)).map((w) => w.acknowledgedTime)).toEqual([null, 1000]);
     // It ends later: that overwrites nothing.
-    for (let step = 71; step <= 100; step++) takeReport(service.pipeline, run, given(step));
+    for (let step = 71; step <= 100; step++) handleReport(service.pipeline, run, given(step));
     closeRun(service.pipeline, run, 'completed');
     const recorded = await asked(service);
     expect(recorded).toMatchObject([
@@ -76,7 +76,7 @@ describe('acknowledging', () => {
     const later = await start({ directory: service.pipeline.directory });
     expect(await asked(later)).toEqual(recorded);
     const again = openRun(later.pipeline, header);
-    expect(again.watch.warnings.map((w) => w.acknowledgedTime)).toEqual([null, 1000]);
+    expect(again.detection.warnings.map((w) => w.acknowledgedTime)).toEqual([null, 1000]);
     expect(await asked(later)).toEqual(recorded);
   });
 
@@ -104,7 +104,7 @@ describe('acknowledging', () => {
     expect((await acknowledge(writer, 1)).body.acknowledgedTime).toBe(1000);
     expect((await acknowledge(writer, 0)).body.acknowledgedTime).toBe(2000);
     expect((await asked(server)).map((w) => w.acknowledgedTime)).toEqual([2000, 1000]);
-    for (let step = 71; step <= 100; step++) takeReport(writer.pipeline, run, given(step));
+    for (let step = 71; step <= 100; step++) handleReport(writer.pipeline, run, given(step));
     closeRun(writer.pipeline, run, 'completed');
     expect((await asked(server)).map((w) => [w.acknowledgedTime, w.clearedStep])).toEqual([
       [2000, 31],
@@ -132,7 +132,7 @@ describe('acknowledging', () => {
     const service = await start();
     runIn(service);
     const calm = { ...header, run: 'calm' };
-    takeReport(service.pipeline, openRun(service.pipeline, calm), reportOf(calm, 1));
+    handleReport(service.pipeline, openRun(service.pipeline, calm), reportOf(calm, 1));
     const { status, body } = await acknowledge(service, id, run);
     expect(status).toBe(404);
     expect(body.error).toEqual({ field, rule, value: field === 'id' ? id : run });

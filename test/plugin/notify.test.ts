@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { createNotifier, deliver } from '../../plugin/notify/notifier.ts';
 import { bodyFor, type Notice, noticeOf, parseTarget } from '../../plugin/notify/target.ts';
-import type { LiveRun } from '../../plugin/pipeline.ts';
+import type { LiveRun } from '../../plugin/pipeline/liveRun.ts';
 import type { Severity, WarningRecord } from '../../src/telemetry/warning.ts';
 
 const record = (severity: Severity = 'critical', step = 7): WarningRecord => ({
@@ -129,10 +129,10 @@ describe('the notifier', () => {
   test('sends in order to every target and keeps context back', async () => {
     const [one, two] = [await receiver(500), await receiver()];
     const notifier = createNotifier([one.url, two.url].map(parseTarget), surroundings());
-    notifier.sink.warned!(run, record('info'), 'raised');
-    notifier.sink.warned!(run, record('warning', 1), 'raised');
-    notifier.sink.warned!(run, record('warning', 2), 'raised');
-    notifier.sink.warned!(run, record('warning', 1), 'cleared');
+    notifier.sink.onWarning!(run, record('info'), 'raised');
+    notifier.sink.onWarning!(run, record('warning', 1), 'raised');
+    notifier.sink.onWarning!(run, record('warning', 2), 'raised');
+    notifier.sink.onWarning!(run, record('warning', 1), 'cleared');
     await notifier.close(5000);
     const told = (bodies: Notice[]) => bodies.map(({ status, warning }) => `${status} ${warning.step}`);
     expect(told(two.bodies)).toEqual(['raised 1', 'raised 2', 'cleared 1']);
@@ -143,7 +143,7 @@ describe('the notifier', () => {
     const problems: string[] = [];
     const { url, bodies } = await receiver(500, 500, 200, 200, 503, 200);
     const notifier = createNotifier([parseTarget(url)], surroundings(problems));
-    for (let step = 1; step <= 3; step++) notifier.sink.warned!(run, record('critical', step), 'raised');
+    for (let step = 1; step <= 3; step++) notifier.sink.onWarning!(run, record('critical', step), 'raised');
     await notifier.close(5000);
     expect(bodies).toHaveLength(6);
     expect(problems).toEqual([
@@ -156,7 +156,7 @@ describe('the notifier', () => {
     const problems: string[] = [];
     const { url } = await receiver(404, 404, 200, 404);
     const notifier = createNotifier([parseTarget(url)], surroundings(problems));
-    for (let step = 1; step <= 4; step++) notifier.sink.warned!(run, record('critical', step), 'raised');
+    for (let step = 1; step <= 4; step++) notifier.sink.onWarning!(run, record('critical', step), 'raised');
     await notifier.close(5000);
     const one = /^notify http:\/\/127\.0\.0\.1:\d+: a warning could not be sent: it answers 404$/;
     expect(problems).toEqual([expect.stringMatching(one), expect.stringMatching(/: 2 warnings in all/), expect.stringMatching(one)]);
@@ -168,7 +168,7 @@ describe('the notifier', () => {
     const stuck = { ...surroundings(problems), fetch: (_url: unknown, init?: RequestInit) => hang(init!.signal!) };
     const notifier = createNotifier([parseTarget(url)], stuck as Parameters<typeof createNotifier>[1]);
     const start = performance.now();
-    for (let step = 0; step < 300; step++) notifier.sink.warned!(run, record('critical', step), 'raised');
+    for (let step = 0; step < 300; step++) notifier.sink.onWarning!(run, record('critical', step), 'raised');
     await notifier.close(50);
     expect(performance.now() - start).toBeLessThan(2000);
     expect(problems).toEqual([

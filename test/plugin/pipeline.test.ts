@@ -1,6 +1,8 @@
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
-import { closeRun, createPipeline, openRun, type Sink, takeReport, takeSample } from '../../plugin/pipeline.ts';
+import { closeRun, createPipeline, handleReport, openRun } from '../../plugin/pipeline/pipeline.ts';
+import type { Sink } from '../../plugin/pipeline/sinks.ts';
 import { loadRecorder, type Recorder } from '../../plugin/recorder/load.ts';
+import { handleSample } from '../../plugin/worker/handleSample.ts';
 import { temporaryFolder } from '../support/folders.ts';
 import { testHeader, testReport, testSample } from '../support/samples.ts';
 
@@ -16,7 +18,7 @@ async function start(recorder?: Recorder | null) {
     onProblem,
   });
   const seen: number[] = [];
-  const sink: Sink = { step: (_run, _attempt, report) => seen.push(report.step) };
+  const sink: Sink = { onStep: (_run, report) => seen.push(report.step) };
   pipeline.sinks.add(sink);
   vi.useFakeTimers();
   onTestFinished(() => {
@@ -37,13 +39,13 @@ describe('commit before show', () => {
     const { pipeline, seen } = await start();
     const run = openRun(pipeline, header);
     const { path } = run.recording!;
-    takeSample(pipeline, run, testSample(header, 1));
-    takeSample(pipeline, run, testSample(header, 2));
+    handleSample(pipeline, run, testSample(header, 1));
+    handleSample(pipeline, run, testSample(header, 2));
     expect(seen).toEqual([]);
     vi.advanceTimersByTime(200);
     expect(seen).toEqual([1, 2]);
     expect(recordedSteps(pipeline, path)).toEqual([1, 2]);
-    takeSample(pipeline, run, testSample(header, 3));
+    handleSample(pipeline, run, testSample(header, 3));
     closeRun(pipeline, run, 'completed');
     expect(recordedSteps(pipeline, path)).toEqual([1, 2, 3]);
     expect(run.recording).toBeNull();
@@ -57,7 +59,7 @@ describe('a disk that refuses', () => {
     const { db, path } = run.recording!;
     db.pragma('max_page_count = 1');
     for (let step = 1; step <= 300; step++) {
-      takeReport(pipeline, run, testReport(header, step));
+      handleReport(pipeline, run, testReport(header, step));
       vi.advanceTimersByTime(50);
     }
     expect(seen).toEqual(Array.from({ length: 300 }, (_, i) => i + 1)); // none waits for the disk
@@ -75,7 +77,7 @@ describe('a disk that refuses', () => {
     const { pipeline, problems } = await start();
     const run = openRun(pipeline, header);
     run.recording!.db.pragma('max_page_count = 1');
-    for (let step = 1; step <= 100; step++) takeReport(pipeline, run, testReport(header, step));
+    for (let step = 1; step <= 100; step++) handleReport(pipeline, run, testReport(header, step));
     vi.advanceTimersByTime(200);
     closeRun(pipeline, run, 'completed');
     expect(problems.at(-1)).toBe('100 steps of hc could not be recorded');
@@ -86,7 +88,7 @@ describe('a disk that refuses', () => {
 test('without a recorder everything is shown at once', async () => {
   const { pipeline, seen } = await start(null);
   const run = openRun(pipeline, header);
-  takeSample(pipeline, run, testSample(header, 1));
+  handleSample(pipeline, run, testSample(header, 1));
   expect(seen).toEqual([1]);
   expect(run.recording).toBeNull();
 });
@@ -95,7 +97,7 @@ test('a gain that is no number is not the largest, and forgets none', async () =
   const { pipeline } = await start(null);
   const run = openRun(pipeline, header);
   const seen = [Number.NaN, 7, Number.NaN, 2].map((compositeGain, i) => {
-    takeReport(pipeline, run, { ...testReport(header, i + 1), compositeGain });
+    handleReport(pipeline, run, { ...testReport(header, i + 1), compositeGain });
     return run.maxCompositeGain;
   });
   expect(seen).toEqual([Number.NaN, 7, 7, 7]);
@@ -104,14 +106,14 @@ test('a gain that is no number is not the largest, and forgets none', async () =
 test('a sample that does not fit, and a sink that throws, are counted; the next step goes through', async () => {
   const { pipeline, problems, seen } = await start(null);
   const run = openRun(pipeline, header);
-  takeSample(pipeline, run, testSample(header, 1, { mappings: new Float32Array(5) }));
+  handleSample(pipeline, run, testSample(header, 1, { mappings: new Float32Array(5) }));
   pipeline.sinks.add({
-    step: () => {
+    onStep: () => {
       throw new Error('broken sink');
     },
   });
-  takeSample(pipeline, run, testSample(header, 2));
-  takeSample(pipeline, run, testSample(header, 3));
+  handleSample(pipeline, run, testSample(header, 2));
+  handleSample(pipeline, run, testSample(header, 3));
   expect(seen).toEqual([2, 3]);
   expect(run.errors).toBe(3);
   expect(problems).toEqual([expect.stringMatching(/step 1 of hc .*mappings must hold 48 values/), expect.stringMatching(/broken sink/)]);

@@ -5,7 +5,7 @@ import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { join } from 'node:path';
 import express from 'express';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
-import { closeRun, createPipeline, openRun, takeReport } from '../../dist/plugin/pipeline.js';
+import { closeRun, createPipeline, handleReport, openRun } from '../../dist/plugin/pipeline/pipeline.js';
 import { loadRecorder } from '../../dist/plugin/recorder/load.js';
 import { takeUpload } from '../../dist/plugin/server/upload.js';
 import { recordingPath } from '../../plugin/recorder/directory.ts';
@@ -36,7 +36,7 @@ describe('an uploaded recording', () => {
   test('gets the next free name, and all that is answered of it has that name', async () => {
     const service = await start();
     const own = openRun(service.pipeline, header);
-    takeReport(service.pipeline, own, testReport(header, 1));
+    handleReport(service.pipeline, own, testReport(header, 1));
     closeRun(service.pipeline, own, 'completed');
     const body = recording();
     expect((await upload(service, body)).body).toEqual({ run: 'hc-2' });
@@ -57,7 +57,7 @@ describe('an uploaded recording', () => {
     const service = await start();
     await upload(service, recording());
     const run = openRun(service.pipeline, header);
-    takeReport(service.pipeline, run, testReport(header, 1));
+    handleReport(service.pipeline, run, testReport(header, 1));
     closeRun(service.pipeline, run, 'failed');
     const runs = await json<RunSummary[]>(service, 'api/v1/runs');
     expect(runs.map((r) => [r.run, r.uploaded, r.attempt, r.outcome])).toEqual([

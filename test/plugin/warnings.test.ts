@@ -1,9 +1,9 @@
 /** Warnings on their way: from the detectors to recording, sinks, metrics, interface and stream; over restarts; and no harm done. */
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
-import { openRun as openRunThere, takeReport as takeReportThere } from '../../dist/plugin/pipeline.js';
-import { DETECTORS, type Detectors } from '../../plugin/detection.ts';
+import { handleReport as handleReportThere, openRun as openRunThere } from '../../dist/plugin/pipeline/pipeline.js';
 import { createMetrics } from '../../plugin/metrics/exposition.ts';
-import { closeRun, createPipeline, openRun, type Pipeline, takeReport, takeTime } from '../../plugin/pipeline.ts';
+import { DETECTORS, type Detectors } from '../../plugin/pipeline/detection.ts';
+import { checkStall, closeRun, createPipeline, handleReport, openRun, type Pipeline } from '../../plugin/pipeline/pipeline.ts';
 import { loadRecorder } from '../../plugin/recorder/load.ts';
 import type { WarningAnswer } from '../../src/telemetry/api.ts';
 import { MEASURES } from '../../src/telemetry/catalogue.ts';
@@ -29,7 +29,7 @@ async function start(options: { directory?: string; detectors?: Detectors; now?:
   const pipeline = createPipeline({ directory, detectors, recorder: await loadRecorder(onProblem), now, onProblem });
   const heard: Heard[] = [];
   pipeline.sinks.add({
-    warned: (run, record, what) => heard.push({ what, step: run.watch.detectors.step, record: { ...record } }),
+    onWarning: (run, record, what) => heard.push({ what, step: run.detection.detectors.step, record: { ...record } }),
   });
   vi.useFakeTimers();
   onTestFinished(() => {
@@ -49,12 +49,12 @@ describe('a warning', () => {
   test('is raised and cleared once, reaches the sinks at once, and is recorded with what became of it', async () => {
     const { pipeline, heard, directory } = await start();
     const run = openRun(pipeline, header);
-    for (let step = 1; step <= 11; step++) takeReport(pipeline, run, given(step));
+    for (let step = 1; step <= 11; step++) handleReport(pipeline, run, given(step));
     expect(heard).toMatchObject([{ what: 'raised', step: 11, record: { warning: { rule: 'nonfinite', step: 11, value: Number.NaN } } }]);
     vi.advanceTimersByTime(200);
-    expect(recorded(pipeline, directory)).toEqual(run.watch.warnings);
-    expect(run.watch.warnings[0].clearedTime).toBeNull();
-    for (let step = 12; step <= 60; step++) takeReport(pipeline, run, given(step));
+    expect(recorded(pipeline, directory)).toEqual(run.detection.warnings);
+    expect(run.detection.warnings[0].clearedTime).toBeNull();
+    for (let step = 12; step <= 60; step++) handleReport(pipeline, run, given(step));
     expect(heard.map(({ what, step }) => [what, step])).toEqual([
       ['raised', 11],
       ['cleared', 33],
@@ -66,12 +66,12 @@ describe('a warning', () => {
   test('of a run that goes on after a restart is not raised again', async () => {
     const first = await start();
     const run = openRun(first.pipeline, header);
-    for (let step = 1; step <= 12; step++) takeReport(first.pipeline, run, given(step));
+    for (let step = 1; step <= 12; step++) handleReport(first.pipeline, run, given(step));
     closeRun(first.pipeline, run, 'interrupted');
     const second = await start({ directory: first.directory });
     const again = openRun(second.pipeline, header);
-    expect(again.watch.warnings).toMatchObject([{ warning: { step: 11, value: Number.NaN }, clearedTime: null }]);
-    for (let step = 13; step <= 60; step++) takeReport(second.pipeline, again, given(step));
+    expect(again.detection.warnings).toMatchObject([{ warning: { step: 11, value: Number.NaN }, clearedTime: null }]);
+    for (let step = 13; step <= 60; step++) handleReport(second.pipeline, again, given(step));
     expect(second.heard.map(({ what, step }) => [what, step])).toEqual([['cleared', 33]]);
     closeRun(second.pipeline, again, 'completed');
     expect(recorded(second.pipeline, first.directory)).toMatchObject([{ clearedStep: 33 }]);
@@ -81,23 +81,23 @@ describe('a warning', () => {
     const first = await start();
     const run = openRun(first.pipeline, header);
     const soon = (step: number) => reportOf(header, step, { time: 5_000_000 + 10 * step });
-    for (let step = 1; step <= 10; step++) takeReport(first.pipeline, run, soon(step));
+    for (let step = 1; step <= 10; step++) handleReport(first.pipeline, run, soon(step));
     vi.advanceTimersByTime(200);
-    for (let step = 11; step <= 30; step++) takeReport(first.pipeline, run, soon(step));
+    for (let step = 11; step <= 30; step++) handleReport(first.pipeline, run, soon(step));
     closeRun(first.pipeline, run, 'completed');
     const second = await start({ directory: first.directory });
-    expect(openRun(second.pipeline, header).watch.detectors.step).toBe(30);
+    expect(openRun(second.pipeline, header).detection.detectors.step).toBe(30);
   });
 
   test('of another model of the same name is no longer said to hold', async () => {
     const first = await start();
     const run = openRun(first.pipeline, header);
-    for (let step = 1; step <= 12; step++) takeReport(first.pipeline, run, given(step));
+    for (let step = 1; step <= 12; step++) handleReport(first.pipeline, run, given(step));
     closeRun(first.pipeline, run, 'interrupted');
     const second = await start({ directory: first.directory });
-    const { watch } = openRun(second.pipeline, headerOf('mhc'));
-    expect(watch.warnings).toMatchObject([{ warning: { step: 11 }, clearedStep: null, clearedTime: 5_000_000 }]);
-    expect(watch.detectors).toMatchObject({ step: 0, active: [] });
+    const { detection } = openRun(second.pipeline, headerOf('mhc'));
+    expect(detection.warnings).toMatchObject([{ warning: { step: 11 }, clearedStep: null, clearedTime: 5_000_000 }]);
+    expect(detection.detectors).toMatchObject({ step: 0, active: [] });
   });
 
   test('is told apart from another of the same rule and severity, over a restart too', async () => {
@@ -110,8 +110,8 @@ describe('a warning', () => {
     const metrics = createMetrics('1.2.3');
     first.pipeline.sinks.add(metrics.sink);
     const run = openRun(first.pipeline, header);
-    for (let step = 1; step <= 220; step++) takeReport(first.pipeline, run, risen(step));
-    expect(run.watch.warnings.map(({ warning }) => [warning.severity, warning.threshold])).toEqual([
+    for (let step = 1; step <= 220; step++) handleReport(first.pipeline, run, risen(step));
+    expect(run.detection.warnings.map(({ warning }) => [warning.severity, warning.threshold])).toEqual([
       ['warning', 100],
       ['warning', 1000],
     ]);
@@ -121,12 +121,12 @@ describe('a warning', () => {
     closeRun(first.pipeline, run, 'interrupted');
     const second = await start({ directory: first.directory });
     const again = openRun(second.pipeline, header);
-    for (let step = 221; step <= 600; step++) takeReport(second.pipeline, again, risen(step));
+    for (let step = 221; step <= 600; step++) handleReport(second.pipeline, again, risen(step));
     expect(second.heard.map(({ what }) => what)).toEqual(['cleared', 'cleared']);
     expect(new Set(second.heard.map(({ record }) => record.warning.threshold))).toEqual(new Set([100, 1000]));
     closeRun(second.pipeline, again, 'completed');
     const records = recorded(second.pipeline, first.directory);
-    expect(records).toEqual(again.watch.warnings);
+    expect(records).toEqual(again.detection.warnings);
     // The higher limit is out of sight sooner.
     expect(records[1].clearedStep).toBeLessThan(records[0].clearedStep!);
   });
@@ -134,8 +134,8 @@ describe('a warning', () => {
   test('ends where the run steps back, and can be raised anew', async () => {
     const { pipeline, heard } = await start();
     const run = openRun(pipeline, header);
-    for (let step = 1; step <= 12; step++) takeReport(pipeline, run, given(step));
-    for (let step = 5; step <= 12; step++) takeReport(pipeline, run, given(step));
+    for (let step = 1; step <= 12; step++) handleReport(pipeline, run, given(step));
+    for (let step = 5; step <= 12; step++) handleReport(pipeline, run, given(step));
     expect(heard.map(({ what, record }) => [what, record.warning.step, record.clearedStep])).toEqual([
       ['raised', 11, null],
       ['cleared', 11, null],
@@ -147,7 +147,7 @@ describe('a warning', () => {
     const { pipeline, heard, directory } = await start();
     const run = openRun(pipeline, header);
     run.recording!.db.pragma('max_page_count = 1');
-    for (let step = 1; step <= 40; step++) takeReport(pipeline, run, given(step));
+    for (let step = 1; step <= 40; step++) handleReport(pipeline, run, given(step));
     vi.advanceTimersByTime(1000);
     expect(heard).toHaveLength(2);
     run.recording!.db.pragma('max_page_count = 100000');
@@ -160,13 +160,13 @@ test('a run that stands still is warned of by the clock, and recorded without a 
   let now = reportOf(header, 30).time;
   const { pipeline, heard, directory } = await start({ now: () => now });
   const run = openRun(pipeline, header);
-  for (let step = 1; step <= 30; step++) takeReport(pipeline, run, reportOf(header, step));
+  for (let step = 1; step <= 30; step++) handleReport(pipeline, run, reportOf(header, step));
   vi.advanceTimersByTime(200);
-  takeTime(pipeline, run);
+  checkStall(pipeline, run);
   expect(heard).toEqual([]);
   now += 3_600_000;
-  takeTime(pipeline, run);
-  takeTime(pipeline, run);
+  checkStall(pipeline, run);
+  checkStall(pipeline, run);
   expect(heard).toMatchObject([{ what: 'raised', record: { warning: { rule: 'stalled' } } }]);
   expect(recorded(pipeline, directory)).toHaveLength(1);
 });
@@ -181,8 +181,8 @@ test('a detector that fails costs its warnings only, and is said once', async ()
   const { pipeline, problems } = await start({ detectors: broken });
   const run = openRun(pipeline, header);
   const seen: number[] = [];
-  pipeline.sinks.add({ step: (_run, _attempt, { step }) => seen.push(step) });
-  for (let step = 1; step <= 3; step++) takeReport(pipeline, run, given(step));
+  pipeline.sinks.add({ onStep: (_run, { step }) => seen.push(step) });
+  for (let step = 1; step <= 3; step++) handleReport(pipeline, run, given(step));
   vi.advanceTimersByTime(200);
   expect(seen).toEqual([1, 2, 3]);
   expect(run.errors).toBe(3);
@@ -196,7 +196,7 @@ test('the metrics tell the forecast, what holds, and how often each rule was rai
   const run = openRun(pipeline, header);
   const lines = async () => (await metrics.scrape(undefined)).body.split('\n').filter((line) => /^mhc_(gain_forecast|warning)/.test(line));
   expect(await lines()).toContain('mhc_warnings_total{run="a-run",rule="nonfinite",severity="critical"} 0');
-  for (let step = 1; step <= 11; step++) takeReport(pipeline, run, { ...given(step), compositeGain: 2 + step / 1000 });
+  for (let step = 1; step <= 11; step++) handleReport(pipeline, run, { ...given(step), compositeGain: 2 + step / 1000 });
   expect(await lines()).toEqual(
     expect.arrayContaining([
       expect.stringMatching(/^mhc_gain_forecast_steps\{run="a-run",threshold="1000"\} \d+/),
@@ -204,11 +204,11 @@ test('the metrics tell the forecast, what holds, and how often each rule was rai
       'mhc_warnings_total{run="a-run",rule="nonfinite",severity="critical"} 1',
     ]),
   );
-  for (let step = 12; step <= 60; step++) takeReport(pipeline, run, given(step));
+  for (let step = 12; step <= 60; step++) handleReport(pipeline, run, given(step));
   const active = async () => (await lines()).filter((line) => line.startsWith('mhc_warning_active'));
   expect(await active()).toEqual([]);
   expect(await lines()).toContain('mhc_gain_forecast_steps{run="a-run",threshold="1000"} +Inf');
-  takeReport(pipeline, run, reportOf(header, 61, { loss: Number.NaN }));
+  handleReport(pipeline, run, reportOf(header, 61, { loss: Number.NaN }));
   expect(await active()).toHaveLength(1);
   // A run that has ended needs nobody any more, however long its metrics stay.
   closeRun(pipeline, run, 'failed');
@@ -222,7 +222,7 @@ test('the interface answers the warnings of a live run and of a recording; the s
   const response = await fetch(`${service.url}api/v1/stream?run=a-run`);
   const ask = async () => (await (await fetch(`${service.url}api/v1/runs/a-run/warnings`)).json()) as WarningAnswer[];
   expect(await ask()).toEqual([]);
-  for (let step = 1; step <= 40; step++) takeReportThere(service.pipeline, run, given(step));
+  for (let step = 1; step <= 40; step++) handleReportThere(service.pipeline, run, given(step));
   const warnings = await ask();
   expect(warnings).toMatchObject([{ rule: 'nonfinite', run: 'a-run', step: 11, value: 'NaN', active: false, clearedStep: 33 }]);
   const events: WarningAnswer[] = [];
@@ -246,7 +246,7 @@ test('the interface answers the warnings of a live run and of a recording; the s
 test('a recording of schema version 1 with fewer measures is read as it is, and brought up when it is written', async () => {
   const { pipeline, directory } = await start();
   const run = openRun(pipeline, header);
-  for (let step = 1; step <= 20; step++) takeReport(pipeline, run, reportOf(header, step));
+  for (let step = 1; step <= 20; step++) handleReport(pipeline, run, reportOf(header, step));
   vi.advanceTimersByTime(200);
   const { db } = run.recording!;
   // As an earlier gainwatch left it: the first measure missing, no tables of warnings.
@@ -273,7 +273,7 @@ test('a recording of schema version 1 with fewer measures is read as it is, and 
   const again = await start({ directory });
   const next = openRun(again.pipeline, header);
   expect(again.problems).toEqual([]);
-  for (let step = 1; step <= 12; step++) takeReport(again.pipeline, next, given(step));
+  for (let step = 1; step <= 12; step++) handleReport(again.pipeline, next, given(step));
   closeRun(again.pipeline, next, 'completed');
   expect(recorded(again.pipeline, directory)).toMatchObject([{ warning: { step: 11 } }]);
 });

@@ -1,11 +1,11 @@
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { decodeSteps } from '../../plugin/ingest/decode.ts';
-import type { Matrices } from '../../plugin/ingest/part.ts';
-import { readSafetensors, writeSafetensors } from '../../plugin/ingest/safetensors.ts';
-import { compileSchemas, readDescription } from '../../plugin/ingest/schema.ts';
-import { encodeBatch, encodeStep } from '../../plugin/sender/encode.ts';
+import { decodeSteps } from '../../plugin/wire/decode.ts';
+import { encodeBatch, encodeStep } from '../../plugin/wire/encode.ts';
+import type { Matrices } from '../../plugin/wire/part.ts';
+import { readSafetensors, writeSafetensors } from '../../plugin/wire/safetensors.ts';
+import { compileSchemas, readDescription } from '../../plugin/wire/schema.ts';
 import { MEASURES } from '../../src/telemetry/catalogue.ts';
 import { mutate } from '../bench/mutate.ts';
 import { testHeader, testSample } from '../support/samples.ts';

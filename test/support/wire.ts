@@ -1,8 +1,8 @@
 /** A sender for tests: steps of a header's connections, whole or in parts, as bodies of the wire. */
 import { gzipSync } from 'node:zlib';
 import type { Service } from '../../dist/plugin/service.js';
-import { readSafetensors, writeSafetensors } from '../../plugin/ingest/safetensors.ts';
-import { encodeBatch, encodeStep } from '../../plugin/sender/encode.ts';
+import { encodeBatch, encodeStep } from '../../plugin/wire/encode.ts';
+import { readSafetensors, writeSafetensors } from '../../plugin/wire/safetensors.ts';
 import type { RunHeader, StepSample } from '../../src/telemetry/sample.ts';
 
 /** The body of a step, with some of its metadata changed or taken away. */

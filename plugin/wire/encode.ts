@@ -1,8 +1,9 @@
-/** A StepSample as a safetensors body of the wire (openapi.yaml). What decode.ts in ../ingest reads back. Sends nothing. */
+/** A StepSample as a safetensors body of the wire (openapi.yaml), which decode.ts reads back. Sends nothing. */
 import { MEMORY_KINDS, type RunHeader, type StepSample } from '../../src/telemetry/sample.ts';
 import { toWire } from '../../src/telemetry/wire.ts';
-import { type WireTensor, writeSafetensors } from '../ingest/safetensors.ts';
+import { type WireTensor, writeSafetensors } from './safetensors.ts';
 
+/** One step as it is sent: a tensor [S, n, n] per connection by its name, and what was observed besides under names with @. */
 export function encodeStep(header: RunHeader, attempt: string, sample: StepSample): Buffer {
   const { streams: n, tokens, connections } = header;
   const layers = connections.length;
@@ -45,7 +46,7 @@ export function encodeStep(header: RunHeader, attempt: string, sample: StepSampl
 const known = (values: Record<string, number | null>) =>
   Object.fromEntries(Object.entries(values).flatMap(([key, value]) => (value === null ? [] : [[key, toWire(value)]])));
 
-/** Several bodies in one, each after its length. */
+/** Several bodies in one, each after its length (8 bytes, little-endian). */
 export function encodeBatch(bodies: readonly Buffer[]): Buffer {
   return Buffer.concat(
     bodies.flatMap((body) => {

@@ -10,11 +10,11 @@ import {
   detectStall,
   restoreDetectors,
   saveDetectors,
-} from '../alerts/detect.ts';
-import type { StepForecast } from '../src/telemetry/answer.ts';
-import type { StepReport } from '../src/telemetry/report.ts';
-import type { RunHeader } from '../src/telemetry/sample.ts';
-import type { Warning, WarningRecord } from '../src/telemetry/warning.ts';
+} from '../../alerts/detect.ts';
+import type { StepForecast } from '../../src/telemetry/answer.ts';
+import type { StepReport } from '../../src/telemetry/report.ts';
+import type { RunHeader } from '../../src/telemetry/sample.ts';
+import type { Warning, WarningRecord } from '../../src/telemetry/warning.ts';
 
 /** What is asked of the detectors. */
 export interface Detectors {
@@ -26,9 +26,9 @@ export interface Detectors {
 export const DETECTORS: Detectors = { create: (header) => createDetectors(header), detect, detectStall };
 
 /** Longest time that the recorded state of the detectors is behind, ms. */
-const SAVED_EVERY = 5000;
+const SAVE_INTERVAL_MS = 5000;
 
-export interface WatchState {
+export interface DetectionState {
   detectors: DetectorState;
   /** All of the run, oldest first. */
   warnings: WarningRecord[];
@@ -47,60 +47,65 @@ export interface Change {
 }
 
 /** What a recording keeps of an earlier process. */
-export interface RecordedWatch {
+export interface RecordedDetection {
   warnings: WarningRecord[];
   /** As `saveDetectors` wrote it; null: none. */
   state: string | null;
 }
 
 /** @param now ms since 1970 */
-export function createWatch(detectors: Detectors, header: RunHeader, recorded: RecordedWatch | null, now: number): WatchState {
+export function createDetectionState(
+  detectors: Detectors,
+  header: RunHeader,
+  recorded: RecordedDetection | null,
+  now: number,
+): DetectionState {
   const restored = recorded?.state == null ? null : restoreDetectors(header, recorded.state);
-  const watch: WatchState = {
+  const detection: DetectionState = {
     detectors: restored ?? detectors.create(header),
     warnings: recorded?.warnings ?? [],
     unsaved: new Set(),
     savedAt: Number.NEGATIVE_INFINITY,
   };
   // What nobody remembers cannot be said to hold.
-  if (restored === null) for (const record of watch.warnings) if (record.clearedTime === null) end(watch, record, null, now);
-  return watch;
+  if (restored === null) for (const record of detection.warnings) if (record.clearedTime === null) end(detection, record, null, now);
+  return detection;
 }
 
 /** Takes the next report in; a step back begins anew. @throws what a detector throws */
-export function inspectReport(detectors: Detectors, header: RunHeader, watch: WatchState, report: StepReport): Change[] {
+export function inspectReport(detectors: Detectors, header: RunHeader, detection: DetectionState, report: StepReport): Change[] {
   const ended: Change[] = [];
-  if (report.step <= watch.detectors.step) {
-    for (const record of watch.warnings) if (record.clearedTime === null) ended.push(end(watch, record, null, report.time));
-    watch.detectors = detectors.create(header);
+  if (report.step <= detection.detectors.step) {
+    for (const record of detection.warnings) if (record.clearedTime === null) ended.push(end(detection, record, null, report.time));
+    detection.detectors = detectors.create(header);
   }
-  const detection = detectors.detect(header, watch.detectors, report);
-  return [...ended, ...note(watch, detection, report.step, report.time)];
+  const found = detectors.detect(header, detection.detectors, report);
+  return [...ended, ...note(detection, found, report.step, report.time)];
 }
 
 /** Asks whether the run has stalled. @param now ms since 1970 */
-export function inspectClock(detectors: Detectors, header: RunHeader, watch: WatchState, now: number): Change[] {
-  return note(watch, detectors.detectStall(header, watch.detectors, now), null, now);
+export function inspectClock(detectors: Detectors, header: RunHeader, detection: DetectionState, now: number): Change[] {
+  return note(detection, detectors.detectStall(header, detection.detectors, now), null, now);
 }
 
-function note(watch: WatchState, { raised, cleared }: Detection, step: number | null, time: number): Change[] {
+function note(detection: DetectionState, { raised, cleared }: Detection, step: number | null, time: number): Change[] {
   const ended = cleared.flatMap((warning) => {
-    const record = watch.warnings.find((candidate) => candidate.clearedTime === null && isSame(candidate.warning, warning));
-    return record === undefined ? [] : [end(watch, record, step, time)];
+    const record = detection.warnings.find((candidate) => candidate.clearedTime === null && isSame(candidate.warning, warning));
+    return record === undefined ? [] : [end(detection, record, step, time)];
   });
   const begun = raised.map((warning): Change => {
-    const record: WarningRecord = { id: watch.warnings.length, warning, clearedStep: null, clearedTime: null, acknowledgedTime: null };
-    watch.warnings.push(record);
-    watch.unsaved.add(record);
+    const record: WarningRecord = { id: detection.warnings.length, warning, clearedStep: null, clearedTime: null, acknowledgedTime: null };
+    detection.warnings.push(record);
+    detection.unsaved.add(record);
     return { what: 'raised', record };
   });
   return [...ended, ...begun];
 }
 
-function end(watch: WatchState, record: WarningRecord, step: number | null, time: number): Change {
+function end(detection: DetectionState, record: WarningRecord, step: number | null, time: number): Change {
   record.clearedStep = step;
   record.clearedTime = time;
-  watch.unsaved.add(record);
+  detection.unsaved.add(record);
   return { what: 'cleared', record };
 }
 
@@ -120,10 +125,10 @@ export function recordedForecast(header: RunHeader, state: string | null, step: 
 }
 
 /** Somebody knows of the warning; the first time stays. @returns whether that is news */
-export function acknowledgeWarning(watch: WatchState, record: WarningRecord, now: number): boolean {
+export function acknowledgeWarning(detection: DetectionState, record: WarningRecord, now: number): boolean {
   if (record.acknowledgedTime !== null) return false;
   record.acknowledgedTime = now;
-  watch.unsaved.add(record);
+  detection.unsaved.add(record);
   return true;
 }
 
@@ -131,12 +136,12 @@ const isSame = (a: Warning, b: Warning) =>
   a.rule === b.rule && a.severity === b.severity && a.threshold === b.threshold && a.step === b.step;
 
 /** The state of the detectors where it should be recorded again, else null. @param time of the newest report; Infinity: in any case */
-export function stateToSave(watch: WatchState, time: number): string | null {
-  return watch.unsaved.size > 0 || time - watch.savedAt >= SAVED_EVERY ? saveDetectors(watch.detectors) : null;
+export function stateToSave(detection: DetectionState, time: number): string | null {
+  return detection.unsaved.size > 0 || time - detection.savedAt >= SAVE_INTERVAL_MS ? saveDetectors(detection.detectors) : null;
 }
 
 /** After a commit. */
-export function markSaved(watch: WatchState, state: string | null, time: number): void {
-  watch.unsaved.clear();
-  if (state !== null) watch.savedAt = time;
+export function markSaved(detection: DetectionState, state: string | null, time: number): void {
+  detection.unsaved.clear();
+  if (state !== null) detection.savedAt = time;
 }

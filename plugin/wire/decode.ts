@@ -1,15 +1,14 @@
-/** The body of a POST → what each rank says of each step, in the pipeline's own terms. Puts nothing together (join.ts does). */
+/** The body of a POST → what a rank says of each step, in the terms of src/telemetry. Knows no run, and puts no ranks together (ingest does). */
 import { FieldError, shown } from '../fieldError.ts';
 import { decodeMatrices } from './decodeMatrices.ts';
 import { decodeMeasures } from './decodeMeasures.ts';
 import type { Part } from './part.ts';
-import type { Schemas } from './schema.ts';
+import { MAX_STEPS, type Schemas } from './schema.ts';
 
-export const STEP_TYPES = ['application/vnd.gainwatch.step', 'application/octet-stream'];
-export const BATCH_TYPE = 'application/vnd.gainwatch.batch';
-export const CONTENT_TYPES = [...STEP_TYPES, BATCH_TYPE, 'application/json'];
-/** Bodies in a batch. */
-const BATCH_AT_MOST = 1024;
+const STEP_TYPES = ['application/vnd.gainwatch.step', 'application/octet-stream'];
+const BATCH_TYPE = 'application/vnd.gainwatch.batch';
+const CONTENT_TYPES = [...STEP_TYPES, BATCH_TYPE, 'application/json'];
+
 /** @param now when it came, ms since 1970. @throws FieldError with what is wrong; 415 for another content type */
 export function decodeSteps(schemas: Schemas, contentType: string, body: Buffer, now: number): Part[] {
   if (contentType === BATCH_TYPE) return splitBatch(body).map((one) => decodeMatrices(schemas, one, now));
@@ -18,6 +17,7 @@ export function decodeSteps(schemas: Schemas, contentType: string, body: Buffer,
   throw new FieldError('Content-Type', `must be one of ${CONTENT_TYPES.join(', ')}`, shown(contentType), 415);
 }
 
+/** @throws FieldError where the body is not JSON */
 export function parseJson(body: Buffer): unknown {
   try {
     return JSON.parse(body.toString('utf8'));
@@ -30,8 +30,7 @@ function splitBatch(body: Buffer): Buffer[] {
   const bodies: Buffer[] = [];
   let at = 0;
   while (at < body.length) {
-    if (bodies.length === BATCH_AT_MOST)
-      throw new FieldError('body', `must have at most ${BATCH_AT_MOST} steps`, `more, ${body.length} bytes`);
+    if (bodies.length === MAX_STEPS) throw new FieldError('body', `must have at most ${MAX_STEPS} steps`, `more, ${body.length} bytes`);
     const left = body.length - at - 8;
     const length = left < 0 ? -1n : body.readBigUInt64LE(at);
     if (length < 0n || length > left) {

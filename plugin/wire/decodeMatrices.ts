@@ -1,34 +1,34 @@
 /** A safetensors body → a rank's part of a step, with the matrices of its connections. */
 import { MEMORY_KINDS, type StepSample } from '../../src/telemetry/sample.ts';
 import { FieldError } from '../fieldError.ts';
-import { connectionsOf, memoryOf, type Part, placeOf, sentScalars } from './part.ts';
+import { connectionsOf, memoryOf, type Part, rankPositionOf, sentScalars } from './part.ts';
 import { readSafetensors, type WireTensor } from './safetensors.ts';
 import type { Schemas } from './schema.ts';
 
-/** Tokens of a connection. */
-const TOKENS_AT_MOST = 4096;
-const STREAMS_AT_MOST = 8;
+/** S and n, as openapi.yaml has them (`tokens`, `streams`). */
+const MAX_TOKENS = 4096;
+const MAX_STREAMS = 8;
 
 /** Those that are texts as they are; all others are JSON, or NaN and the infinities. */
 const TEXTS = ['attempt', 'orientation'];
-const NUMBERS = ['NaN', '+Inf', '-Inf', 'Infinity', '-Infinity'];
 
-function fromText(metadata: Record<string, string>): Record<string, unknown> {
+function parseMetadata(metadata: Record<string, string>): Record<string, unknown> {
   return Object.fromEntries(
     Object.entries(metadata).map(([key, text]) => {
-      if (TEXTS.includes(key) || NUMBERS.includes(text)) return [key, text];
+      if (TEXTS.includes(key)) return [key, text];
       try {
         return [key, JSON.parse(text) as unknown];
       } catch {
-        return [key, text]; // the schema says what it should have been
+        return [key, text]; // NaN or an infinity; of all else the schema says what it should have been
       }
     }),
   );
 }
 
+/** @param now as for `sentScalars`. @throws FieldError where the body is no safetensors, or its metadata and tensors do not fit each other */
 export function decodeMatrices(schemas: Schemas, body: Buffer, now: number): Part {
   const { metadata, tensors } = readSafetensors(body);
-  const step = schemas.step(fromText(metadata));
+  const step = schemas.step(parseMetadata(metadata));
   const layers = step.order.length;
   const { streams: n, tokens } = commonShape(step.order, tensors);
   const perLayer = tokens * n * n;
@@ -37,7 +37,7 @@ export function decodeMatrices(schemas: Schemas, body: Buffer, now: number): Par
   }
   const mappings = new Float32Array(layers * perLayer);
   step.order.forEach((name, l) => {
-    place(tensors.get(name)!, mappings.subarray(l * perLayer, (l + 1) * perLayer), n, step.orientation === 'comb');
+    copyMappings(tensors.get(name)!, mappings.subarray(l * perLayer, (l + 1) * perLayer), n, step.orientation === 'comb');
   });
   const matrix = [layers, tokens, n, n];
   const known = new Set(['@logits', '@grams', '@inputSquares', '@gradientGains', '@logitGradients', '@memory', ...step.order]);
@@ -63,7 +63,7 @@ export function decodeMatrices(schemas: Schemas, body: Buffer, now: number): Par
     logitGradients: extra('@logitGradients', [layers]),
   };
   return {
-    ...placeOf(step),
+    ...rankPositionOf(step),
     connections: connectionsOf(step),
     streams: n,
     step: step.step,
@@ -80,16 +80,16 @@ function commonShape(order: readonly string[], tensors: ReadonlyMap<string, Wire
     const shape = tensors.get(name)?.shape;
     if (shape === undefined) throw new FieldError(name, 'is in order and must be among the tensors', null);
     const [rows, columns] = shape.slice(-2);
-    if (shape.length < 2 || shape.length > 3 || rows !== columns || rows < 1 || rows > STREAMS_AT_MOST) {
-      throw new FieldError(`${name}.shape`, `must be [tokens, n, n] or [n, n] with n from 1 to ${STREAMS_AT_MOST}`, JSON.stringify(shape));
+    if (shape.length < 2 || shape.length > 3 || rows !== columns || rows < 1 || rows > MAX_STREAMS) {
+      throw new FieldError(`${name}.shape`, `must be [tokens, n, n] or [n, n] with n from 1 to ${MAX_STREAMS}`, JSON.stringify(shape));
     }
     streams ??= rows;
     if (rows !== streams)
       throw new FieldError(`${name}.shape`, `must have the n of the first connection (${streams})`, JSON.stringify(shape));
     if (shape.length === 2) continue;
     tokens ??= shape[0];
-    if (shape[0] !== tokens || tokens < 1 || tokens > TOKENS_AT_MOST) {
-      const rule = `must have as many tokens as the other connections, 1 to ${TOKENS_AT_MOST}`;
+    if (shape[0] !== tokens || tokens < 1 || tokens > MAX_TOKENS) {
+      const rule = `must have as many tokens as the other connections, 1 to ${MAX_TOKENS}`;
       throw new FieldError(`${name}.shape`, rule, JSON.stringify(shape));
     }
   }
@@ -97,7 +97,7 @@ function commonShape(order: readonly string[], tensors: ReadonlyMap<string, Wire
 }
 
 /** The matrices of one connection into `out` [S, n, n], rows as destinations. */
-function place({ values }: WireTensor, out: Float32Array, n: number, transposed: boolean): void {
+function copyMappings({ values }: WireTensor, out: Float32Array, n: number, transposed: boolean): void {
   for (let at = 0; at < out.length; at += values.length) out.set(values, at);
   if (!transposed) return;
   for (let at = 0; at < out.length; at += n * n) {
