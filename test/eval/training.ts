@@ -1,7 +1,7 @@
 /** Trains one run of the corpus and hands each step's report out. Real model, real text; the monitor's own probe and analyse. */
 import * as tf from '@tensorflow/tfjs';
 import { findConnections } from '../../plugin/probe/findConnections.ts';
-import { attachProbe, beginStep, createProbe, endStep } from '../../plugin/probe/probe.ts';
+import { attachProbe, beginStep, createProbe, detachProbe, endStep } from '../../plugin/probe/probe.ts';
 import { ManifoldConnection } from '../../src/connections/layers.ts';
 import { AdamW, type AdamWConfig } from '../../src/model/adamw.ts';
 import { createBatches } from '../../src/model/batches.ts';
@@ -142,7 +142,7 @@ export function trainRun(
     if (compositeGain! < 1000 && Number.isFinite(loss)) ended = 0;
     else ended++;
   }
-  probe.detach();
+  detachProbe(probe);
   model.dispose();
   optimizer.dispose();
 }
