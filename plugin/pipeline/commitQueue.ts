@@ -9,7 +9,8 @@
  */
 import type { StepReport } from '../../src/telemetry/report.ts';
 import { largest } from '../recorder/buckets.ts';
-import type { Recorder } from '../recorder/load.ts';
+import type { Recorder } from '../recorder/loadRecorder.ts';
+import { backOff } from '../retry.ts';
 import { markSaved, stateToSave } from './detection.ts';
 import type { CommitQueueState, Committed, LiveRun, QueuedReport } from './liveRun.ts';
 import { emit, type SinkContext } from './sinks.ts';
@@ -73,7 +74,7 @@ export function commit(context: CommitContext, run: LiveRun, last = false): void
   } catch (error) {
     run.errors++;
     context.warnOnce(`commit ${run.header.run}`, `${recording.path} could not be written, trying again: ${(error as Error).message}`);
-    queue.delayMs = Math.min(MAX_RETRY_DELAY_MS, queue.delayMs * 2);
+    queue.delayMs = backOff(queue.delayMs, MAX_RETRY_DELAY_MS);
     queue.timer = setTimeout(() => commit(context, run), queue.delayMs);
     showWaiting(context, run);
   }

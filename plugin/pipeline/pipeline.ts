@@ -3,6 +3,7 @@
  * makes them of samples stands at the sources (worker, ingest). A report reaches the sinks after its commit (commitQueue.ts), a warning at once.
  * A recording that cannot be written never stops the sinks: it is counted, said once, and tried again. No server, no thread, no TF.js here.
  */
+import type { Refusal } from '../../alerts/detect.ts';
 import type { Outcome, StepReport } from '../../src/telemetry/report.ts';
 import { NO_COUNTERS, type RunHeader } from '../../src/telemetry/sample.ts';
 import type { WarningRecord } from '../../src/telemetry/warning.ts';
@@ -11,12 +12,12 @@ import { createWarnOnce } from '../warnOnce.ts';
 import { type CommitContext, closeCommitQueue, commit, createCommitQueue, enqueueReport } from './commitQueue.ts';
 import {
   acknowledgeWarning,
-  type Change,
+  type ChangedWarning,
   createDetectionState,
   DETECTORS,
   type Detectors,
-  inspectClock,
-  inspectReport,
+  detectReport,
+  detectStallAt,
 } from './detection.ts';
 import type { Committed, LiveRun } from './liveRun.ts';
 import { emit } from './sinks.ts';
@@ -70,7 +71,7 @@ export function openRun(pipeline: Pipeline, header: RunHeader, source: string | 
     last: null,
     forecast: [],
     maxCompositeGain: recording?.maxCompositeGain ?? null,
-    detection: createDetectionState(detectors, header, recorded, startedAt),
+    detection: createDetectionState(detectors, header, recorded, startedAt, (why) => warnOfRefusal(pipeline, header.run, why)),
     monitor: NO_COUNTERS,
     errors,
     dropped: 0,
@@ -81,18 +82,25 @@ export function openRun(pipeline: Pipeline, header: RunHeader, source: string | 
   return run;
 }
 
+/** Another model of the same name is no problem: its detectors begin anew. */
+function warnOfRefusal({ warnOnce }: Pipeline, run: string, why: Refusal): void {
+  if (why === 'model') return;
+  const reason = why === 'version' ? 'was recorded by another version of gainwatch' : 'is damaged';
+  warnOnce(`restore ${run}`, `the detectors of run ${run} begin anew, as what they knew ${reason}; warnings that held have ended`);
+}
+
 /**
  * Takes in the next report, whatever its source. Warnings are raised before it returns.
  * @returns resolves when the report is committed, or when it is known that it will not be; never rejects. An answer of 2xx waits for it
  */
 export function handleReport(pipeline: Pipeline, run: LiveRun, report: StepReport): Promise<Committed> {
-  inspect(pipeline, run, (detectors) => inspectReport(detectors, run.header, run.detection, report));
+  runDetectors(pipeline, run, (detectors) => detectReport(detectors, run.header, run.detection, report));
   return enqueueReport(pipeline, run, report);
 }
 
 /** Looks whether the run stands still, of which no report tells. To be called now and then. */
 export function checkStall(pipeline: Pipeline, run: LiveRun): void {
-  const changes = inspect(pipeline, run, (detectors) => inspectClock(detectors, run.header, run.detection, pipeline.now()));
+  const changes = runDetectors(pipeline, run, (detectors) => detectStallAt(detectors, run.header, run.detection, pipeline.now()));
   if (changes > 0) commit(pipeline, run);
 }
 
@@ -104,8 +112,8 @@ export function acknowledge(pipeline: Pipeline, run: LiveRun, record: WarningRec
 }
 
 /** A detector that fails costs its warnings, nothing else. @returns how many warnings changed */
-function inspect(pipeline: Pipeline, run: LiveRun, ask: (detectors: Detectors) => Change[]): number {
-  let changes: Change[];
+function runDetectors(pipeline: Pipeline, run: LiveRun, ask: (detectors: Detectors) => ChangedWarning[]): number {
+  let changes: ChangedWarning[];
   try {
     changes = ask(pipeline.detectors);
   } catch (error) {

@@ -9,7 +9,7 @@ import { parse, parseAllDocuments } from 'yaml';
 import { type Command, startCommand } from '../support/demo.ts';
 import { temporaryFolder } from '../support/folders.ts';
 import { findPrometheus, findPromtool } from '../support/programs.ts';
-import { RULES, runPrometheus } from '../support/prometheus.ts';
+import { RULES, runPrometheus } from '../support/prometheusServers.ts';
 
 const DEPLOY = fileURLToPath(new URL('../../alerts/deploy/', import.meta.url));
 const TOKEN = 'token-of-the-test';

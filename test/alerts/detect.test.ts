@@ -357,7 +357,7 @@ describe('the state', () => {
     const text = saveDetectors(createDetectors(hc));
     expect(restoreDetectors(hc, text)).not.toBeNull();
     for (const other of [headerOf('hc', 6), headerOf('mhc'), headerOf('hc', 8, 2)]) expect(restoreDetectors(other, text)).toBeNull();
-    expect(restoreDetectors(hc, text.replace('"version":4', '"version":3'))).toBeNull();
+    expect(restoreDetectors(hc, text.replace('"version":5', '"version":4'))).toBeNull();
     for (const rubbish of ['', '{', 'null', '7', '[]', '{"version":1}']) expect(restoreDetectors(hc, rubbish)).toBeNull();
   });
 });

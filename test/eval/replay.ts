@@ -1,6 +1,6 @@
 /** What gainwatch's detectors say of a recorded run. Nothing is scored here. */
 import { createDetectors, detect } from '../../alerts/detect.ts';
-import type { GainForecast } from '../../alerts/detectors/gain.ts';
+import type { GainForecast } from '../../alerts/shared.ts';
 import type { Warning } from '../../src/telemetry/warning.ts';
 import type { EventName } from './events.ts';
 import type { Series } from './series.ts';

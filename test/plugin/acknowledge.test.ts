@@ -7,7 +7,7 @@ import { recordingPath } from '../../plugin/recorder/directory.ts';
 import type { WarningAnswer } from '../../src/telemetry/api.ts';
 import { temporaryFolder } from '../support/folders.ts';
 import { headerOf, reportOf } from '../support/reports.ts';
-import { json, start } from '../support/service.ts';
+import { json, openStream, start } from '../support/service.ts';
 
 const header = headerOf('hc');
 const given = (step: number) => reportOf(header, step, step % 50 === 11 ? { loss: Number.NaN } : {});
@@ -25,27 +25,10 @@ function runIn(service: Service) {
   return run;
 }
 
-/** Warnings that the stream tells of from now on. */
-async function listen(service: Service): Promise<WarningAnswer[]> {
-  const heard: WarningAnswer[] = [];
-  const abort = new AbortController();
-  onTestFinished(() => abort.abort());
-  const response = await fetch(`${service.url}api/v1/stream`, { signal: abort.signal });
-  const read = async () => {
-    let text = '';
-    for await (const part of response.body!.pipeThrough(new TextDecoderStream())) {
-      text += part;
-      const events = text.split('\n\n');
-      text = events.pop()!;
-      for (const event of events) {
-        const data = /^event: warning\n(?:id: .*\n)?data: (.*)$/.exec(event);
-        if (data !== null) heard.push(JSON.parse(data[1]) as WarningAnswer);
-      }
-    }
-  };
-  read().catch(() => {});
-  await new Promise((resolve) => setTimeout(resolve, 100));
-  return heard;
+/** Warnings that the stream sends from now on. */
+async function listen(service: Service): Promise<() => unknown[]> {
+  const { events } = await openStream(service);
+  return () => events.filter(({ event }) => event === 'warning').map(({ data }) => data);
 }
 
 describe('acknowledging', () => {
@@ -57,12 +40,12 @@ describe('acknowledging', () => {
       [0, 11, null],
       [1, 61, null],
     ]);
-    const heard = await listen(service);
+    const sent = await listen(service);
     const first = await acknowledge(service, 1);
     expect(first).toMatchObject({ status: 200, body: { id: 1, run: 'a-run', step: 61, active: true, acknowledgedTime: 1000 } });
     now = 2000;
     expect(await acknowledge(service, 1)).toEqual(first);
-    await expect.poll(() => heard).toEqual([first.body]);
+    await expect.poll(sent).toEqual([first.body]);
     expect((await asked(service)).map((w) => w.acknowledgedTime)).toEqual([null, 1000]);
     // It ends later: that overwrites nothing.
     for (let step = 71; step <= 100; step++) handleReport(service.pipeline, run, given(step));
@@ -83,12 +66,12 @@ describe('acknowledging', () => {
   test('a warning of a recording that nobody writes', async () => {
     const service = await start({ now: () => 1000 });
     closeRun(service.pipeline, runIn(service), 'completed');
-    const heard = await listen(service);
+    const sent = await listen(service);
     const { status, body } = await acknowledge(service, 0);
     expect(status).toBe(200);
     expect(body).toMatchObject({ id: 0, step: 11, acknowledgedTime: 1000 });
     await acknowledge(service, 0);
-    await expect.poll(() => heard).toEqual([body]);
+    await expect.poll(sent).toEqual([body]);
     await service.close();
     expect((await asked(await start({ directory: service.pipeline.directory })))[0]).toEqual(body);
   });

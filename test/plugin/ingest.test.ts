@@ -4,7 +4,7 @@ import { closeRank, createIngest, sweep } from '../../plugin/ingest/lifecycle.ts
 import { reduce } from '../../plugin/ingest/reduce.ts';
 import { createPipeline } from '../../plugin/pipeline/pipeline.ts';
 import { recordingPath } from '../../plugin/recorder/directory.ts';
-import { requireRecorder } from '../../plugin/recorder/load.ts';
+import { requireRecorder } from '../../plugin/recorder/loadRecorder.ts';
 import { decodeMatrices } from '../../plugin/wire/decodeMatrices.ts';
 import { compileSchemas } from '../../plugin/wire/schema.ts';
 import { analyse } from '../../src/telemetry/analyse.ts';

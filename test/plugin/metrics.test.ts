@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { describe, expect, test } from 'vitest';
-import { createMetrics } from '../../plugin/metrics/exposition.ts';
+import { createMetrics } from '../../plugin/metrics/metrics.ts';
 import { closeRun, createPipeline, forgetRun, handleReport, openRun } from '../../plugin/pipeline/pipeline.ts';
 import { handleSample } from '../../plugin/worker/handleSample.ts';
 import { MEASURES } from '../../src/telemetry/catalogue.ts';

@@ -7,7 +7,7 @@ import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import type { RunDetail, StepAnswer } from '../../src/telemetry/api.ts';
 import { MEASURES } from '../../src/telemetry/catalogue.ts';
 import { temporaryFolder } from '../support/folders.ts';
-import { freePort } from '../support/prometheus.ts';
+import { freePort } from '../support/prometheusServers.ts';
 import { json, start } from '../support/service.ts';
 import { createTraining, lossesOf } from '../support/training.ts';
 

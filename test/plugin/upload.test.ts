@@ -6,8 +6,8 @@ import { join } from 'node:path';
 import express from 'express';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { closeRun, createPipeline, handleReport, openRun } from '../../dist/plugin/pipeline/pipeline.js';
-import { loadRecorder } from '../../dist/plugin/recorder/load.js';
-import { takeUpload } from '../../dist/plugin/server/upload.js';
+import { loadRecorder } from '../../dist/plugin/recorder/loadRecorder.js';
+import { handleUpload } from '../../dist/plugin/upload/handleUpload.js';
 import { recordingPath } from '../../plugin/recorder/directory.ts';
 import type { RunDetail, RunSummary, SeriesAnswer, StepAnswer, WarningAnswer } from '../../src/telemetry/api.ts';
 import { temporaryFolder } from '../support/folders.ts';
@@ -131,7 +131,7 @@ async function small(one: number, all = 1e9) {
   const app = express();
   app.post('/api/v1/recordings', async (request, response) => {
     try {
-      response.json({ run: await takeUpload(pipeline, request, response, { one, all }) });
+      response.json({ run: await handleUpload(pipeline, request, response, { one, all }) });
     } catch (error) {
       ended.push((error as Error).message);
       response.status((error as { status?: number }).status ?? 500).json({ error: { rule: (error as Error).message } });

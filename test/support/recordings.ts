@@ -1,6 +1,6 @@
 /** Recordings that no training made, through the real pipeline with its detectors: for tests of what shows them. */
 import { closeRun, createPipeline, handleReport, openRun } from '../../dist/plugin/pipeline/pipeline.js';
-import { loadRecorder } from '../../dist/plugin/recorder/load.js';
+import { loadRecorder } from '../../dist/plugin/recorder/loadRecorder.js';
 import type { Outcome } from '../../src/telemetry/report.ts';
 import { headerOf, reportOf } from './reports.ts';
 

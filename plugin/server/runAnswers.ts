@@ -1,60 +1,49 @@
 /** Runs as the HTTP interface tells of them: those that this process writes, from memory, and the recordings in the folder. */
-import { runLimits } from '../../alerts/limits.ts';
 import type { StepForecast } from '../../src/telemetry/answer.ts';
-import type { RunDetail, RunSummary } from '../../src/telemetry/api.ts';
-import { MEASURES } from '../../src/telemetry/catalogue.ts';
-import { MEMORY_KINDS } from '../../src/telemetry/sample.ts';
+import type { RunDetail, RunSummary, SeriesAnswer } from '../../src/telemetry/api.ts';
 import { countActive } from '../../src/telemetry/warning.ts';
-import { toShortWire, toWire } from '../../src/telemetry/wire.ts';
+import { toShortWire } from '../../src/telemetry/wire.ts';
 import { FieldError } from '../fieldError.ts';
 import { recordedForecast } from '../pipeline/detection.ts';
 import type { LiveRun } from '../pipeline/liveRun.ts';
 import type { Pipeline } from '../pipeline/pipeline.ts';
-import { type Found, findRecording, listRecordings } from '../recorder/directory.ts';
+import { type FoundRecording, findRecording, listRecordings } from '../recorder/directory.ts';
 import type { Reader, RecordedStep } from '../recorder/read.ts';
-import type { SeriesQuery } from '../recorder/series.ts';
+import type { SeriesQuery } from '../recorder/recordedSeries.ts';
+import { detail, type RunFacts, summarize } from '../runSummary.ts';
 
-/** A run that goes on in this process. */
+/** A run that goes on in this process; null where it does not. */
 function liveRun(pipeline: Pipeline, name: string): LiveRun | null {
   const run = pipeline.live.get(name);
   return run !== undefined && run.outcome === null ? run : null;
 }
 
 /** Where the recording of a run lies; an uploaded one is not that of a run of this process that has the same name. */
-export function recordingOf(pipeline: Pipeline, name: string): Found | null {
+export function recordingOf(pipeline: Pipeline, name: string): FoundRecording | null {
   const found = pipeline.recorder === null ? null : findRecording(pipeline.directory, name);
   return found?.uploaded && pipeline.live.has(name) ? null : found;
 }
 
-export function summaryOf(run: LiveRun): RunSummary {
-  const { header, last } = run;
-  const wire = (value: number | null | undefined) => (value == null ? null : toWire(value));
-  return {
-    run: header.run,
-    attempt: run.attempt,
-    streams: header.streams,
-    kinds: [...new Set(header.connections.map((c) => c.kind))],
-    connectionCount: header.connections.length,
-    uploaded: false,
-    live: run.outcome === null,
-    outcome: run.outcome,
-    startedAt: run.startedAt,
-    lastStep: last?.step ?? null,
-    lastTime: last?.time ?? null,
-    lastLoss: wire(last?.loss),
-    lastCompositeGain: wire(last?.compositeGain),
-    maxCompositeGain: wire(run.maxCompositeGain),
-    activeWarnings: countActive(run.detection.warnings),
-  };
-}
+const factsOf = (run: LiveRun): RunFacts => ({
+  header: run.header,
+  attempt: run.attempt,
+  uploaded: false,
+  live: run.outcome === null,
+  outcome: run.outcome,
+  startedAt: run.startedAt,
+  last: run.last,
+  maxCompositeGain: run.maxCompositeGain,
+  activeWarnings: countActive(run.detection.warnings),
+});
 
-/** null where the recording has no attempt yet */
-export function recordedSummary(pipeline: Pipeline, name: string): RunSummary | null {
-  const summary = readRecording(pipeline, name, (recorder, reader) => recorder.readSummary(reader));
-  return summary === null ? null : { ...summary, live: liveRun(pipeline, name) !== null };
-}
+/** A run that this process writes or has written, as the stream tells of it. */
+export const summaryOf = (run: LiveRun): RunSummary => summarize(factsOf(run));
 
-/** Of every run, newest first. A file that is no recording is passed over. */
+/** A recorded run; null where the recording has no attempt yet. @throws FieldError 404 where the run is not recorded */
+export const recordedSummary = (pipeline: Pipeline, name: string): RunSummary | null =>
+  readRecording(pipeline, name, (recorder, reader) => recorder.readSummary(reader, liveRun(pipeline, name) !== null));
+
+/** `GET /runs`: every run, newest first. A file that is no recording is passed over. */
 export function listSummaries(pipeline: Pipeline): RunSummary[] {
   const found = new Map<string, RunSummary>();
   for (const name of listRecordings(pipeline.directory)) {
@@ -70,28 +59,19 @@ export function listSummaries(pipeline: Pipeline): RunSummary[] {
   return [...found.values()].sort((a, b) => b.startedAt - a.startedAt || a.run.localeCompare(b.run));
 }
 
-/** @throws FieldError 404 where there is no such run */
+/** `GET /runs/RUN`. @throws FieldError 404 where there is no such run */
 export function detailOf(pipeline: Pipeline, name: string): RunDetail {
   const live = pipeline.live.get(name);
   if (recordingOf(pipeline, name) !== null) {
-    const detail = readRecording(pipeline, name, (recorder, reader) => recorder.readDetail(reader));
-    if (detail !== null) return { ...detail, live: live?.outcome === null };
+    const recorded = readRecording(pipeline, name, (recorder, reader) => recorder.readDetail(reader, live?.outcome === null));
+    if (recorded !== null) return recorded;
   }
   if (live === undefined) throw new FieldError('run', 'must be one of /api/v1/runs', name, 404);
-  const summary = summaryOf(live);
-  const { attempt, startedAt, lastStep, outcome } = summary;
-  return {
-    ...summary,
-    limits: runLimits(live.header),
-    tokens: live.header.tokens,
-    connections: live.header.connections,
-    measures: [...MEASURES],
-    memoryKinds: [...MEMORY_KINDS],
-    attempts: [{ attempt, startedAt, forkStep: null, lastStep, outcome }],
-  };
+  const { attempt, startedAt, outcome, last } = live;
+  return detail(factsOf(live), [{ attempt, startedAt, forkStep: null, lastStep: last?.step ?? null, outcome }]);
 }
 
-/** The newest step and its forecast, null where the run has none yet. */
+/** The newest step and its forecast, null where the run has none yet. @throws FieldError 404 where there is no such run */
 export function latestOf(pipeline: Pipeline, name: string): (RecordedStep & { forecast: readonly StepForecast[] }) | null {
   const live = liveRun(pipeline, name);
   if (live?.last != null) return { attempt: live.attempt, header: live.header, report: live.last, forecast: live.forecast };
@@ -102,11 +82,16 @@ export function latestOf(pipeline: Pipeline, name: string): (RecordedStep & { fo
   });
 }
 
-export function seriesOf(pipeline: Pipeline, name: string, query: SeriesQuery) {
-  return readRecording(pipeline, name, (recorder, reader) => recorder.readSeries(reader, query, toShortWire));
-}
+/** `GET /runs/RUN/series`, in the digits that are drawn. @throws FieldError naming what of the query cannot be, 404 where the run is not recorded */
+export const seriesOf = (pipeline: Pipeline, name: string, query: SeriesQuery): SeriesAnswer => ({
+  run: name,
+  ...readRecording(pipeline, name, (recorder, reader) => recorder.readSeries(reader, query, toShortWire)),
+});
 
-/** @throws FieldError 404 where the run is not recorded */
+/**
+ * Asks the recording of a run, which is closed after it.
+ * @throws FieldError 404 where the run is not recorded; what opening or `read` throws
+ */
 export function readRecording<T>(
   pipeline: Pipeline,
   name: string,

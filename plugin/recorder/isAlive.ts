@@ -1,5 +1,3 @@
-/** Whether another process of this machine is there. */
-
 /** Does a process of this number run on this machine? */
 export function isAlive(pid: number): boolean {
   try {

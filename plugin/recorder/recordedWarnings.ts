@@ -1,6 +1,7 @@
 /** The warnings of a recording and the state of its detectors: read at a restart and by the server, written with the steps. */
 import { existsSync } from 'node:fs';
 import type { WarningAnswer } from '../../src/telemetry/api.ts';
+import type { Cause } from '../../src/telemetry/cause.ts';
 import type { Warning, WarningRecord } from '../../src/telemetry/warning.ts';
 import { fromWire, toWire } from '../../src/telemetry/wire.ts';
 import { type Db, hasWarnings, openForWriting } from './database.ts';
@@ -12,16 +13,18 @@ interface Row {
   cleared_time: number | null;
   /** Not there before version 3. */
   acknowledged_time?: number | null;
+  /** JSON; not there before version 5. */
+  cause?: string | null;
 }
 
-/** Oldest first, with the number of each row. */
+/** The warnings of a recording, oldest first, with the number of each row; none where it is of version 1. */
 export function readWarningRows(db: Db): Map<WarningRecord, number> {
   const rows = hasWarnings(db) ? (db.prepare('SELECT * FROM warnings ORDER BY id').all() as Row[]) : [];
   return new Map(
     rows.map((row, id) => {
       const record: WarningRecord = {
         id,
-        warning: warningOf(row.warning),
+        warning: warningOf(row),
         clearedStep: row.cleared_step,
         clearedTime: row.cleared_time,
         acknowledgedTime: row.acknowledged_time ?? null,
@@ -31,20 +34,20 @@ export function readWarningRows(db: Db): Map<WarningRecord, number> {
   );
 }
 
-/** As `countActive`, without taking each of them up. */
+/** As `countActive`, without reading each of them. */
 export function countActiveIn(db: Db): number {
   if (!hasWarnings(db)) return 0;
   const active = "cleared_time IS NULL AND json_extract(warning, '$.severity') <> 'info'";
   return (db.prepare(`SELECT count(*) AS count FROM warnings WHERE ${active}`).get() as { count: number }).count;
 }
 
-/** Before version 3 what became of it stood beside it. */
-function warningOf(text: string): Warning {
+/** Before version 3 what became of it stood beside it; its cause has a column of its own. */
+function warningOf({ warning: text, cause }: Row): Warning {
   const { active: _active, clearedStep: _step, clearedTime: _time, value, ...warning } = JSON.parse(text) as WarningAnswer;
-  return { ...warning, value: fromWire(value) };
+  return { ...warning, value: fromWire(value), cause: cause == null ? null : (JSON.parse(cause) as Cause) };
 }
 
-/** As the detectors were last saved; null: never. */
+/** The state of the detectors as it was last saved, for `restoreDetectors`; null: never. */
 export function readDetectorState(db: Db): string | null {
   const row = hasWarnings(db) ? (db.prepare('SELECT state FROM detectors').get() as { state: string } | undefined) : undefined;
   return row?.state ?? null;
@@ -59,12 +62,19 @@ export function writeWarnings(
 ): Map<WarningRecord, number> {
   const added = new Map<WarningRecord, number>();
   for (const record of changed) {
-    const { warning, clearedStep, clearedTime, acknowledgedTime } = record;
+    const { clearedStep, clearedTime, acknowledgedTime } = record;
     const id = rows.get(record);
     if (id === undefined) {
+      const { cause, ...warning } = record.warning;
       const inserted = db
-        .prepare('INSERT INTO warnings (warning, cleared_step, cleared_time, acknowledged_time) VALUES (?, ?, ?, ?)')
-        .run(JSON.stringify({ ...warning, value: toWire(warning.value) }), clearedStep, clearedTime, acknowledgedTime);
+        .prepare('INSERT INTO warnings (warning, cause, cleared_step, cleared_time, acknowledged_time) VALUES (?, ?, ?, ?, ?)')
+        .run(
+          JSON.stringify({ ...warning, value: toWire(warning.value) }),
+          cause === null ? null : JSON.stringify(cause),
+          clearedStep,
+          clearedTime,
+          acknowledgedTime,
+        );
       added.set(record, Number(inserted.lastInsertRowid));
     } else {
       db.prepare('UPDATE warnings SET cleared_step = ?, cleared_time = ? WHERE id = ?').run(clearedStep, clearedTime, id);
@@ -80,8 +90,8 @@ function setAcknowledged(db: Db, row: number, time: number | null): void {
   db.prepare('UPDATE warnings SET acknowledged_time = coalesce(acknowledged_time, ?) WHERE id = ?').run(time, row);
 }
 
-/** Takes over what another process acknowledged in the file. */
-export function readAcknowledged(db: Db, rows: ReadonlyMap<WarningRecord, number>): void {
+/** Updates the records with what another process acknowledged in the file. */
+export function updateAcknowledged(db: Db, rows: ReadonlyMap<WarningRecord, number>): void {
   const known = db.prepare('SELECT id, acknowledged_time AS time FROM warnings WHERE acknowledged_time IS NOT NULL').all() as {
     id: number;
     time: number;

@@ -1,4 +1,4 @@
-/** What the metrics know of each run, as plain data; filled step by step, read at a scrape (exposition.ts). */
+/** What the metrics know of each run, as plain data; filled step by step, read at a scrape (by the definitions). */
 import type { StepReport } from '../../src/telemetry/report.ts';
 import { RULE_SEVERITIES, type Severity, type Warning } from '../../src/telemetry/warning.ts';
 import type { LiveRun } from '../pipeline/liveRun.ts';
@@ -15,13 +15,10 @@ export interface RunMetrics {
   gone: boolean;
 }
 
-/** Sets one series of a metric at a scrape. */
-export type SetValue = (labels: Record<string, string>, value: number) => void;
-
 /** By the name of the run. */
 export type MetricsState = Map<string, RunMetrics>;
 
-/** @param before of the same name, opened earlier: what counts goes on from there */
+/** Counters at 0, no step yet. @param before of the same name, opened earlier: what counts goes on from there */
 export function createRunMetrics(run: LiveRun, before?: RunMetrics): RunMetrics {
   const counts = Object.entries(RULE_SEVERITIES).flatMap(([rule, severities]) =>
     severities.map((severity) => ({ rule, severity, count: 0 })),
@@ -35,12 +32,13 @@ export function createRunMetrics(run: LiveRun, before?: RunMetrics): RunMetrics 
   return { run, stepsTotal, nonfiniteTotal, last: null, warningsTotal, gone: false };
 }
 
+/** Counts a warning that was raised. */
 export function addWarning({ warningsTotal }: RunMetrics, { rule, severity }: Warning): void {
   const entry = warningsTotal.find((one) => one.rule === rule && one.severity === severity);
   if (entry !== undefined) entry.count++;
 }
 
-/** Counters never go down: a step back (a new attempt) is one more step done. */
+/** Counts a step and keeps it as the last. Counters never go down: a step back (a new attempt) is one more step done. */
 export function addStep(metrics: RunMetrics, report: StepReport): void {
   // The first of a run that was known before goes on from an unknown step: it counts as one.
   const before = metrics.last?.step ?? (metrics.stepsTotal > 0 ? report.step - 1 : 0);

@@ -2,7 +2,7 @@
 import express, { type ErrorRequestHandler, type Request, type RequestHandler, Router } from 'express';
 import { toWarningAnswer } from '../../src/telemetry/answer.ts';
 import type { StepsAnswer, WarningAnswer } from '../../src/telemetry/api.ts';
-import { toWire } from '../../src/telemetry/wire.ts';
+import { toWireOrNull } from '../../src/telemetry/wire.ts';
 import { FieldError } from '../fieldError.ts';
 import { handlePart, type PartResult } from '../ingest/handlePart.ts';
 import type { Ingest } from '../ingest/ingestRun.ts';
@@ -14,15 +14,16 @@ import { connectionsOf, rankPositionOf } from '../wire/part.ts';
 import type { RunState, Schemas } from '../wire/schema.ts';
 import { onlyFields } from './query.ts';
 
-/** Bytes of one body, unpacked. */
-const BODY_AT_MOST = 16 * 2 ** 20;
-/** Bodies that come at the same time. */
-const BODIES_AT_MOST = 64;
-/** How long an answer waits for the other ranks and for the disk, ms. */
-const ANSWER_AFTER = 20_000;
-/** After which a sender should try again, seconds. */
-const RETRY_AFTER = 2;
+/** Of one body, unpacked. Our choice: four times a batch of the sender's. */
+const MAX_BODY_BYTES = 16 * 2 ** 20;
+/** That are read at the same time. Our choice: with the largest bodies 1 GiB. */
+const MAX_BODIES = 64;
+/** How long an answer waits for the other ranks and for the disk: longer than ranks are waited for, shorter than a sender waits. */
+const MAX_ANSWER_MS = 20_000;
+/** After which a sender should try again. Our choice. */
+const RETRY_AFTER_SECONDS = 2;
 
+/** The routes; what is refused is counted. */
 export function createIngestRoutes(ingest: Ingest): Router {
   let schemas: Promise<Schemas> | null = null;
   /** Loaded with the first request: it takes a fifth of a second, and the monitor of a training process seldom has one. */
@@ -31,13 +32,13 @@ export function createIngestRoutes(ingest: Ingest): Router {
     return schemas;
   };
   const router = Router();
-  router.put('/runs/:run', checkVersion, bounded(), async (request, response) => {
+  router.put('/runs/:run', checkVersion, bounded(), onlyFields(), async (request, response) => {
     const run = runIn(request);
     const state = (await load()).runState(parseJson(bodyOf(request)));
     const attempt = state.state === 'open' ? open(ingest, run, state) : close(ingest, run, state);
     response.json({ run, attempt });
   });
-  router.post('/runs/:run/steps', checkVersion, bounded(), async (request, response) => {
+  router.post('/runs/:run/steps', checkVersion, bounded(), onlyFields(), async (request, response) => {
     const run = runIn(request);
     const contentType = (request.headers['content-type'] ?? '').split(';')[0].trim().toLowerCase();
     const parts = decodeSteps(await load(), contentType, bodyOf(request), ingest.pipeline.now());
@@ -49,14 +50,14 @@ export function createIngestRoutes(ingest: Ingest): Router {
     });
     await allCommitted(run, committed);
     const live = ingest.runs.get(run)?.live ?? null;
-    const gain = live?.last?.compositeGain ?? null;
-    response.json({ ...counts, composite_gain: gain === null ? null : toWire(gain), warnings: warningsOf(live) } satisfies StepsAnswer);
+    const composite_gain = toWireOrNull(live?.last?.compositeGain);
+    response.json({ ...counts, composite_gain, warnings: warningsOf(live) } satisfies StepsAnswer);
   });
   router.use(((error: unknown, _request, response, next) => {
     const refused = toFieldError(error);
     if (refused !== null) {
       ingest.refused.set(refused.status, (ingest.refused.get(refused.status) ?? 0) + 1);
-      if (refused.status === 429 || refused.status === 503) response.set('Retry-After', String(RETRY_AFTER));
+      if (refused.status === 429 || refused.status === 503) response.set('Retry-After', String(RETRY_AFTER_SECONDS));
     }
     next(refused ?? error);
   }) satisfies ErrorRequestHandler);
@@ -78,7 +79,6 @@ const checkVersion: RequestHandler = (request, _response, next) => {
 };
 
 function runIn(request: Request): string {
-  onlyFields(request, []);
   const { run } = request.params;
   if (typeof run !== 'string' || !isRunName(run)) throw new FieldError('run', RUN_NAME_RULE, run);
   return run;
@@ -88,10 +88,10 @@ const bodyOf = (request: Request): Buffer => (Buffer.isBuffer(request.body) ? re
 
 /** Reads the body, unpacked, and no more of them at once than memory has place for. */
 function bounded(): RequestHandler {
-  const read = express.raw({ type: () => true, limit: BODY_AT_MOST });
+  const read = express.raw({ type: () => true, limit: MAX_BODY_BYTES });
   let reading = 0;
   return (request, response, next) => {
-    if (reading >= BODIES_AT_MOST) throw new FieldError('body', `must wait: ${BODIES_AT_MOST} bodies come at the same time`, null, 503);
+    if (reading >= MAX_BODIES) throw new FieldError('body', `must wait: ${MAX_BODIES} bodies come at the same time`, null, 503);
     reading++;
     read(request, response, (error?: unknown) => {
       reading--;
@@ -104,7 +104,7 @@ function bounded(): RequestHandler {
 async function allCommitted(run: string, committed: readonly Promise<Committed>[]): Promise<void> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<Committed[]>((resolve) => {
-    timer = setTimeout(() => resolve(['dropped']), ANSWER_AFTER);
+    timer = setTimeout(() => resolve(['dropped']), MAX_ANSWER_MS);
   });
   const done = await Promise.race([Promise.all(committed), late]);
   clearTimeout(timer);
@@ -123,7 +123,7 @@ function toFieldError(error: unknown): FieldError | null {
   if (error instanceof FieldError) return error;
   const { status, type, message } = error as { status?: number; type?: string; message?: string };
   if (status === undefined || status < 400 || status >= 500) return null;
-  if (type === 'entity.too.large') return new FieldError('body', `must have at most ${BODY_AT_MOST} bytes, unpacked`, null, 413);
+  if (type === 'entity.too.large') return new FieldError('body', `must have at most ${MAX_BODY_BYTES} bytes, unpacked`, null, 413);
   if (type === 'encoding.unsupported')
     return new FieldError('Content-Encoding', `must be gzip, deflate, br or none: ${message}`, null, 415);
   return new FieldError('body', `must be readable: ${message}`, null, status);

@@ -1,18 +1,19 @@
-/** The express application: headers, door, dashboard, `/metrics`, `/sd`, `/healthz` and `/api/v1`. Listens to no port (listen.ts). */
+/** The express application: headers, access, dashboard, `/metrics`, `/sd`, `/healthz` and `/api/v1`. Listens to no port (listen.ts). */
 import compression from 'compression';
 import express, { type ErrorRequestHandler, type Express } from 'express';
 import helmet from 'helmet';
 import { FieldError } from '../fieldError.ts';
 import type { Ingest } from '../ingest/ingestRun.ts';
-import type { Metrics } from '../metrics/exposition.ts';
+import type { Metrics } from '../metrics/metrics.ts';
 import type { Pipeline } from '../pipeline/pipeline.ts';
-import { createApi } from './api.ts';
-import { checkHost, checkSite, checkToken, type Door, refuse } from './door.ts';
-import { createIngestRoutes } from './ingest.ts';
+import { type Access, checkHost, checkSite, checkToken, refuse } from './access.ts';
+import { createIngestRoutes } from './ingestRoutes.ts';
+import { onlyFields } from './query.ts';
+import { createRoutes } from './routes.ts';
 import type { Stream } from './stream.ts';
 
 export interface AppOptions {
-  door: Door;
+  access: Access;
   pipeline: Pipeline;
   metrics: Metrics;
   stream: Stream;
@@ -21,7 +22,8 @@ export interface AppOptions {
   assets: string;
 }
 
-export function createApp({ door, pipeline, metrics, stream, ingest, assets }: AppOptions): Express {
+/** The application, listening nowhere yet. */
+export function createApp({ access, pipeline, metrics, stream, ingest, assets }: AppOptions): Express {
   const app = express();
   app.disable('x-powered-by');
   app.set('query parser', 'simple');
@@ -47,14 +49,14 @@ export function createApp({ door, pipeline, metrics, stream, ingest, assets }: A
   routes.get('/healthz', (_request, response) => {
     response.type('text/plain').send('ok\n');
   });
-  routes.use(checkHost(door));
-  routes.use(checkToken(door));
+  routes.use(checkHost(access));
+  routes.use(checkToken(access));
   routes.use(checkSite);
-  routes.get('/api/v1/stream', (request, response) => stream.handle(request, response));
+  routes.get('/api/v1/stream', onlyFields('run'), (request, response) => stream.handle(request, response));
   // Without the slash at its end the page's relative addresses would lead elsewhere.
   routes.get('/', (request, response, next) => {
     if (request.originalUrl.split('?')[0].endsWith('/')) next();
-    else response.redirect(308, `${door.basePath}/`);
+    else response.redirect(308, `${access.basePath}/`);
   });
   // A third of the time of level 6, for a fifteenth more bytes.
   routes.use(compression({ level: 2 }));
@@ -64,11 +66,11 @@ export function createApp({ door, pipeline, metrics, stream, ingest, assets }: A
   });
   routes.get('/sd', (request, response) => {
     const scheme = request.headers['x-forwarded-proto'] === 'https' ? 'https' : 'http';
-    const labels = { __scheme__: scheme, __metrics_path__: `${door.basePath}/metrics` };
+    const labels = { __scheme__: scheme, __metrics_path__: `${access.basePath}/metrics` };
     response.json([{ targets: [request.headers.host ?? ''], labels }]);
   });
   routes.use('/api/v1', createIngestRoutes(ingest));
-  routes.use('/api/v1', createApi(pipeline, stream));
+  routes.use('/api/v1', createRoutes(pipeline, stream));
   routes.use(
     express.static(assets, {
       setHeaders: (response, path) => {
@@ -76,7 +78,7 @@ export function createApp({ door, pipeline, metrics, stream, ingest, assets }: A
       },
     }),
   );
-  app.use(door.basePath === '' ? '/' : door.basePath, routes);
+  app.use(access.basePath === '' ? '/' : access.basePath, routes);
   app.use((request, response) => refuse(response, 404, 'path', 'is not known here', request.path));
   app.use(answerError);
   return app;

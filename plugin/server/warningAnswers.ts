@@ -1,5 +1,5 @@
 /**
- * The warnings of a run as the HTTP interface tells of them, and that somebody knows of one. Those of a run that goes on in this
+ * The warnings of a run as the HTTP interface shows them, and their acknowledgement. Those of a run that goes on in this
  * process are in its memory, all others in their recording, which another process may be writing.
  */
 import { toWarningAnswer } from '../../src/telemetry/answer.ts';
@@ -9,7 +9,7 @@ import { FieldError } from '../fieldError.ts';
 import type { LiveRun } from '../pipeline/liveRun.ts';
 import { acknowledge, type Pipeline } from '../pipeline/pipeline.ts';
 import { numberOf } from '../wholeNumber.ts';
-import { readRecording, recordingOf } from './runs.ts';
+import { readRecording, recordingOf } from './runAnswers.ts';
 
 /** A run whose warnings are in memory: it goes on here, or has ended here and is not recorded. */
 function heldRun(pipeline: Pipeline, name: string): LiveRun | null {
@@ -20,7 +20,7 @@ function heldRun(pipeline: Pipeline, name: string): LiveRun | null {
 /** As far as can be read: another process may have acknowledged some in the file. */
 function warningsIn({ recorder }: Pipeline, { recording, detection }: LiveRun): WarningRecord[] {
   try {
-    if (recording !== null) recorder?.readAcknowledged(recording.db, recording.warnings);
+    if (recording !== null) recorder?.updateAcknowledged(recording.db, recording.warnings);
   } catch {
     // What is known here is known all the same.
   }
@@ -30,7 +30,7 @@ function warningsIn({ recorder }: Pipeline, { recording, detection }: LiveRun): 
 /** A file goes by its own name, whatever the run in it was called. */
 const answerOf = (run: string, record: WarningRecord): WarningAnswer => ({ ...toWarningAnswer(record), run });
 
-/** Oldest first. @throws FieldError 404 where there is no such run */
+/** `GET /runs/RUN/warnings`, oldest first. @throws FieldError 404 where there is no such run */
 export function warningsOf(pipeline: Pipeline, name: string): WarningAnswer[] {
   const held = heldRun(pipeline, name);
   const records =
@@ -41,15 +41,15 @@ export function warningsOf(pipeline: Pipeline, name: string): WarningAnswer[] {
 }
 
 /**
- * The first time stays.
- * @param id its place among all of the run, as text
- * @returns how it is now, and whether the sinks of the pipeline were told
+ * `POST /runs/RUN/warnings/ID/acknowledge`. The first time stays.
+ * @param id its number among all of the run, as text
+ * @returns how it is now, and whether the pipeline has emitted the change, or nothing has changed
  * @throws FieldError 404 where there is no such run or warning, 409 where the recording was uploaded, 503 where it is locked
  */
-export function acknowledgeIn(pipeline: Pipeline, name: string, id: string): { answer: WarningAnswer; told: boolean } {
+export function acknowledgeIn(pipeline: Pipeline, name: string, id: string): { answer: WarningAnswer; emitted: boolean } {
   const known = warningsOf(pipeline, name);
-  const place = numberOf(id);
-  const warning = known[place];
+  const index = numberOf(id);
+  const warning = known[index];
   if (warning === undefined) {
     const rule =
       known.length === 0 ? 'must be that of a warning: this run has none' : `must be a whole number from 0 to ${known.length - 1}`;
@@ -57,20 +57,20 @@ export function acknowledgeIn(pipeline: Pipeline, name: string, id: string): { a
   }
   const held = heldRun(pipeline, name);
   if (held !== null) {
-    const record = held.detection.warnings[place];
+    const record = held.detection.warnings[index];
     acknowledge(pipeline, held, record);
-    return { answer: answerOf(name, record), told: true };
+    return { answer: answerOf(name, record), emitted: true };
   }
   const found = recordingOf(pipeline, name);
   if (found?.uploaded) throw new FieldError('run', 'was uploaded and is only read: nothing can be acknowledged in it', name, 409);
-  if (warning.acknowledgedTime !== null || found === null) return { answer: warning, told: true };
-  const record = inFile(pipeline, found.path, place, name);
-  return { answer: record === null ? warning : answerOf(name, record), told: false };
+  if (warning.acknowledgedTime !== null || found === null) return { answer: warning, emitted: true };
+  const record = inFile(pipeline, found.path, index, name);
+  return { answer: record === null ? warning : answerOf(name, record), emitted: false };
 }
 
-function inFile({ recorder, now }: Pipeline, path: string, place: number, name: string): WarningRecord | null {
+function inFile({ recorder, now }: Pipeline, path: string, index: number, name: string): WarningRecord | null {
   try {
-    return recorder?.acknowledgeInFile(path, place, now()) ?? null;
+    return recorder?.acknowledgeInFile(path, index, now()) ?? null;
   } catch (error) {
     if ((error as { code?: string }).code !== 'SQLITE_BUSY') throw error;
     throw new FieldError('run', 'is locked by another process, try again', name, 503);

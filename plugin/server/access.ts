@@ -1,6 +1,6 @@
 /**
- * Who may come in: the Host header against DNS rebinding, the token where there is one, and no other site's page where something
- * is changed. Express middleware; no routes.
+ * Who may reach the server: the Host header against DNS rebinding, the token where there is one, and no other site's page where
+ * something is changed. Express middleware; no routes.
  */
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { NextFunction, Request, RequestHandler, Response } from 'express';
@@ -9,7 +9,7 @@ import { isToken, TOKEN_RULE } from '../token.ts';
 const COOKIE = 'gainwatch_token';
 const LOOPBACK = ['localhost', '127.0.0.1', '[::1]'];
 
-export interface Door {
+export interface Access {
   host: string;
   token: string | null;
   /** Further names in the Host header; '*' allows all. */
@@ -19,8 +19,8 @@ export interface Door {
 
 const isLoopback = (host: string): boolean => host === 'localhost' || host === '::1' || /^127\./.test(host);
 
-/** @throws Error naming the option, the rule and the value */
-export function checkDoor({ host, token, allowHost, basePath }: Door): void {
+/** Do the options fit together? @throws Error naming the option, the rule and the value */
+export function checkAccess({ host, token, allowHost, basePath }: Access): void {
   if (token !== null && !isToken(token)) throw new Error(`token (--token, GAINWATCH_TOKEN) must be ${TOKEN_RULE}`);
   if (!isLoopback(host) && token === null) {
     throw new Error(
@@ -33,10 +33,10 @@ export function checkDoor({ host, token, allowHost, basePath }: Door): void {
   }
 }
 
-/** 421 for a Host that is not ours; the port does not matter. */
-export function checkHost(door: Door): RequestHandler {
+/** A handler that answers 421 for a Host that is not ours; the port does not matter. */
+export function checkHost(access: Access): RequestHandler {
   const allowed = new Set(
-    [...LOOPBACK, ...door.allowHost, ...(isLoopback(door.host) ? [door.host] : [])].map((name) => name.toLowerCase()),
+    [...LOOPBACK, ...access.allowHost, ...(isLoopback(access.host) ? [access.host] : [])].map((name) => name.toLowerCase()),
   );
   return (request, response, next) => {
     const name = (request.headers.host ?? '').replace(/:\d*$/, '').toLowerCase();
@@ -46,11 +46,10 @@ export function checkHost(door: Door): RequestHandler {
 }
 
 /**
- * 401 without the token, as `Authorization: Bearer …` or as the cookie that `/?token=…` is exchanged for once.
- * @param secure marks the cookie Secure where the browser came over https (by a proxy)
+ * A handler that answers 401 without the token, as `Authorization: Bearer …` or as the cookie that `/?token=…` is exchanged for once
+ * (Secure where the browser came over https, by a proxy).
  */
-export function checkToken(door: Door): RequestHandler {
-  const { token, basePath } = door;
+export function checkToken({ token, basePath }: Access): RequestHandler {
   if (token === null) return (_request, _response, next) => next();
   return (request: Request, response: Response, next: NextFunction) => {
     const given = request.query['token'];
@@ -72,7 +71,7 @@ export function checkToken(door: Door): RequestHandler {
 }
 
 /**
- * 403 for a request that changes something and comes from another site's page. Browsers say where it comes from, in
+ * Answers 403 to a request that changes something and comes from another site's page. Browsers say where it comes from, in
  * Sec-Fetch-Site or, over plain HTTP from another machine, in Origin only; programs say neither.
  */
 export const checkSite: RequestHandler = (request, response, next) => {
@@ -86,7 +85,7 @@ export const checkSite: RequestHandler = (request, response, next) => {
   else refuse(response, 403, 'Origin', rule, origin);
 };
 
-/** With its port, as a Host header has it; null for an origin that tells none ("null"). */
+/** With its port, as a Host header has it; null for an origin that has none ("null"). */
 const hostOf = (origin: string): string | null => (URL.canParse(origin) ? new URL(origin).host : null);
 
 function cookieOf(request: Request): string | undefined {
@@ -103,6 +102,7 @@ function same(a: string, b: string): boolean {
   return timingSafeEqual(digest(a), digest(b));
 }
 
+/** Answers with an error as openapi.yaml has it. */
 export function refuse(response: Response, status: number, field: string, rule: string, value: unknown): void {
   response.status(status).json({ error: { field, rule, value } });
 }

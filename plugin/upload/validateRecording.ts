@@ -1,53 +1,45 @@
 /**
  * Is a file of unknown origin a recording that can be read? It may be made to harm: nothing in it is run or written (its schema
- * must be ours to the letter), and what reading it takes is bounded. Runs in a process of its own (server/checkUpload.ts).
+ * must be ours to the letter), and what reading it takes is bounded. Runs in a process of its own (validateProgram.ts).
  */
 import { closeSync, openSync, readSync, writeSync } from 'node:fs';
 import { toStepAnswer, toWarningAnswer } from '../../src/telemetry/answer.ts';
+import { RUN_SCALARS } from '../../src/telemetry/catalogue.ts';
 import { type ConnectionInfo, MEMORY_KINDS } from '../../src/telemetry/sample.ts';
 import { FieldError } from '../fieldError.ts';
 import { recordedForecast } from '../pipeline/detection.ts';
-import { SCALARS } from './buckets.ts';
-import { type Db, foreignSchema, hasWarnings } from './database.ts';
-import { isRunName } from './directory.ts';
-import { checkColumns } from './foreignColumns.ts';
-import { checkWarnings } from './foreignWarnings.ts';
-import {
-  type AttemptRow,
-  attemptRows,
-  closeReader,
-  headerOf,
-  measuresOf,
-  openReader,
-  type Reader,
-  readDetail,
-  readLatest,
-} from './read.ts';
-import { readSeries } from './series.ts';
-import { readDetectorState, readWarningRows } from './warnings.ts';
+import { type Db, hasWarnings, unknownSchema } from '../recorder/database.ts';
+import { isRunName } from '../recorder/directory.ts';
+import { type AttemptRow, attemptRows, closeReader, headerOf, measuresOf, openReader, type Reader, readLatest } from '../recorder/read.ts';
+import { readDetail } from '../recorder/recordedRun.ts';
+import { readSeries } from '../recorder/recordedSeries.ts';
+import { readDetectorState, readWarningRows } from '../recorder/recordedWarnings.ts';
+import { columnsOf, validateColumns } from './validateColumns.ts';
+import { validateWarnings } from './validateWarnings.ts';
 
 const MAGIC = 'SQLite format 3\0';
-/** Characters that one table of texts may hold: they are read at each request. */
-const TEXT_AT_MOST = 32 << 20;
-const CONNECTIONS_AT_MOST = 10_000;
+/** Characters that one table of texts may hold: they are read at each request. Our choice: a hundred thousand warnings. */
+const MAX_TEXT = 32 << 20;
+/** More than a monitor takes of a run (8192). */
+const MAX_CONNECTIONS = 10_000;
 
 function refuse(rule: string, value: unknown = null): never {
   throw new FieldError('recording', rule, value);
 }
 
 /**
- * Changes two bytes of the file (see withoutLog).
+ * Is it a recording as gainwatch writes it? Changes two bytes of the file (see withoutLog).
  * @returns the name of its run
  * @throws FieldError with the rule that it breaks
  */
-export function checkForeign(path: string): string {
+export function validateRecording(path: string): string {
   withoutLog(path);
   const reader = open(path);
   try {
-    const extra = foreignSchema(reader.db);
+    const extra = unknownSchema(reader.db);
     if (extra !== null) refuse('must hold what gainwatch makes and nothing else', extra);
-    const { quick_check: said } = reader.db.prepare('PRAGMA quick_check(1)').get() as { quick_check: string };
-    if (said !== 'ok') refuse('must be whole', said);
+    const { quick_check: result } = reader.db.prepare('PRAGMA quick_check(1)').get() as { quick_check: string };
+    if (result !== 'ok') refuse('must be whole', result);
     return checkContent(reader);
   } catch (error) {
     if (error instanceof FieldError) throw error;
@@ -77,8 +69,8 @@ function open(path: string): Reader {
   try {
     return openReader(path, null, true);
   } catch (error) {
-    const said = (error as Error).message.replace(`${path} is not a gainwatch recording: `, '').replace(`${path} `, '');
-    refuse(`must be a gainwatch recording that this version reads: ${said}`);
+    const reason = (error as Error).message.replace(`${path} is not a gainwatch recording: `, '').replace(`${path} `, '');
+    refuse(`must be a gainwatch recording that this version reads: ${reason}`);
   }
 }
 
@@ -86,10 +78,14 @@ function checkContent(reader: Reader): string {
   const { db } = reader;
   checkTexts(db, 'attempts', ['run', 'connections', 'measures', 'memory_kinds']);
   if (hasWarnings(db)) {
-    checkTexts(db, 'warnings', ['warning']);
+    checkTexts(
+      db,
+      'warnings',
+      ['warning', 'cause'].filter((column) => columnsOf(db, 'warnings').includes(column)),
+    );
     checkTexts(db, 'detectors', ['state']);
   }
-  checkColumns(db);
+  validateColumns(db);
   const rows = attemptRows(reader);
   const run = rows.at(-1)?.run ?? '';
   if (!isRunName(run)) refuse('must have a run name of 1 to 64 of A–Z a–z 0–9 . _ -, beginning with a letter or digit', run);
@@ -101,9 +97,9 @@ function checkContent(reader: Reader): string {
 }
 
 function checkTexts(db: Db, table: string, columns: string[]): void {
-  const lengths = columns.map((column) => `length(${column})`);
+  const lengths = columns.map((column) => `coalesce(length(${column}), 0)`);
   const { size } = db.prepare(`SELECT coalesce(sum(${lengths.join(' + ')}), 0) AS size FROM ${table}`).get() as { size: number };
-  if (!(size <= TEXT_AT_MOST)) refuse(`must hold at most ${TEXT_AT_MOST} characters in ${table}`, size);
+  if (!(size <= MAX_TEXT)) refuse(`must hold at most ${MAX_TEXT} characters in ${table}`, size);
 }
 
 const KINDS: readonly unknown[] = ['residual', 'hc', 'mhc', 'own'] satisfies ConnectionInfo['kind'][];
@@ -117,7 +113,7 @@ function checkAttempt(db: Db, row: AttemptRow): void {
     isWhole(streams, 1, 8) &&
     isWhole(tokens, 1, 1e9) &&
     Array.isArray(connections) &&
-    isWhole(connections.length, 1, CONNECTIONS_AT_MOST) &&
+    isWhole(connections.length, 1, MAX_CONNECTIONS) &&
     connections.every((info) => isText(info?.name) && KINDS.includes(info.kind) && (info.convention === null || isText(info.convention)));
   const measures = measuresOf(row);
   if (!isHeader || !isTexts(measures)) refuse('must tell its connections and measures', `attempt ${row.attempt}`);
@@ -130,7 +126,7 @@ function checkAttempt(db: Db, row: AttemptRow): void {
     nonfinite: 8 * layers,
     memory: 8 * MEMORY_KINDS.length * layers,
   };
-  const side = { scalars: 8 * SCALARS.length, measures: 4 * measures.length * layers };
+  const side = { scalars: 8 * RUN_SCALARS.length, measures: 4 * measures.length * layers };
   const buckets = { scalars_min: side.scalars, scalars_max: side.scalars, measures_min: side.measures, measures_max: side.measures };
   checkLengths(db, 'steps', row.attempt, steps);
   checkLengths(db, 'buckets', row.attempt, buckets);
@@ -154,7 +150,7 @@ function checkReading(reader: Reader): void {
     const { header, attempt, report } = newest;
     toStepAnswer(header, attempt, report, recordedForecast(header, readDetectorState(db), report.step));
   }
-  checkWarnings(db);
+  validateWarnings(db);
   for (const record of readWarningRows(db).keys()) toWarningAnswer(record);
   for (const measure of ['loss', 'forwardGain']) readSeries(reader, { measure, points: 1 });
   readDetail(reader);

@@ -1,10 +1,10 @@
 /**
  * Does every column of a file of unknown origin hold what its name promises? SQLite keeps a text in a column of integers. Lengths
- * of arrays are foreign.ts's, warnings foreignWarnings.ts's.
+ * of arrays are validateRecording.ts's, warnings and their causes validateWarnings.ts's.
  */
 import { OUTCOMES } from '../../src/telemetry/report.ts';
 import { FieldError } from '../fieldError.ts';
-import { type Db, hasWarnings } from './database.ts';
+import { type Db, hasWarnings } from '../recorder/database.ts';
 
 interface Kind {
   /** In words, after "as NAME in TABLE". */
@@ -80,11 +80,15 @@ const ADDED: Record<string, Record<string, Kind>> = {
   warnings: { acknowledged_time: orNull(TIME) },
 };
 
-/** @throws FieldError with the rule and the first value that breaks it */
-export function checkColumns(db: Db): void {
+/** Names of a table's columns, which the file's version decides. */
+export const columnsOf = (db: Db, table: string): string[] =>
+  (db.prepare(`PRAGMA table_info(${table})`).all() as { name: string }[]).map(({ name }) => name);
+
+/** Checks every column of every table. @throws FieldError with the rule and the first value that breaks it */
+export function validateColumns(db: Db): void {
   const tables = hasWarnings(db) ? { ...COLUMNS, warnings: OF_WARNINGS } : COLUMNS;
   for (const [table, columns] of Object.entries(tables)) {
-    const names = (db.prepare(`PRAGMA table_info(${table})`).all() as { name: string }[]).map(({ name }) => name);
+    const names = columnsOf(db, table);
     const added = Object.entries(ADDED[table] ?? {}).filter(([column]) => names.includes(column));
     checkTable(db, table, { ...columns, ...Object.fromEntries(added) });
   }
