@@ -6,7 +6,7 @@ import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { parse, parseAllDocuments } from 'yaml';
-import { type Command, startCommand } from '../support/demo.ts';
+import { type Command, startCommand } from '../support/commandLine.ts';
 import { temporaryFolder } from '../support/folders.ts';
 import { findPrometheus, findPromtool } from '../support/programs.ts';
 import { RULES, runPrometheus } from '../support/prometheusServers.ts';

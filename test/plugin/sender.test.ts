@@ -9,7 +9,7 @@ import { MEASURES } from '../../src/telemetry/catalogue.ts';
 import { temporaryFolder } from '../support/folders.ts';
 import { freePort } from '../support/prometheusServers.ts';
 import { json, start } from '../support/service.ts';
-import { createTraining, lossesOf } from '../support/training.ts';
+import { createTraining, lossesOf } from '../support/smallTraining.ts';
 
 const STEPS = 6;
 
