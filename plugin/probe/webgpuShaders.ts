@@ -1,15 +1,15 @@
 /**
- * What a monitor takes of a step, on WebGPU: each part is reduced on the device and written to its place in one buffer of the
- * step, which is read once. The parts are those of sampleConnection.ts. Nothing here is differentiated or awaited.
+ * The shaders of the webgpu sampler: each part of a step is reduced on the device and written to its range in the step's buffer. The
+ * parts are those of sampler.ts. Nothing here is differentiated or awaited.
  */
 import type * as tf from '@tensorflow/tfjs';
-import type { ConnectionTensors } from '../sampleConnection.ts';
-import { onDevice } from './aside.ts';
-import { type Binding, elementOf, innerCode, PACK, stored } from './elements.ts';
-import { isReadable } from './packed.ts';
-import { hasSubgroups, runShader, type Shader, sizeOf, type WebGPUBackend } from './program.ts';
-import { lanesFor, reduceCode } from './reduce.ts';
-import { squaredNormInto } from './squaredNorm.ts';
+import { onDevice } from '../../src/kernels/webgpu/aside.ts';
+import { type Binding, elementOf, innerCode, PACK, stored } from '../../src/kernels/webgpu/elements.ts';
+import { isReadable } from '../../src/kernels/webgpu/packed.ts';
+import { hasSubgroups, runShader, type Shader, sizeOf, type WebGPUBackend } from '../../src/kernels/webgpu/program.ts';
+import { lanesFor, reduceCode } from '../../src/kernels/webgpu/reduce.ts';
+import { squaredNormInto } from '../../src/kernels/webgpu/squaredNorm.ts';
+import type { ConnectionTensors } from './sampler.ts';
 
 /** squaredNorm of tensors of the training, to `result[to]`. */
 export function squaredNormOf(backend: WebGPUBackend, tensors: readonly tf.TensorInfo[], result: tf.TensorInfo, to: number): void {

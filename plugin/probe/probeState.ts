@@ -1,8 +1,8 @@
 /** What the probe holds between its hooks, and the guard that everything of ours in the training goes through. */
 import type * as tf from '@tensorflow/tfjs';
 import type { MonitorCounters, StepSample } from '../../src/telemetry/sample.ts';
-import type { WatchedConnection } from './connections.ts';
-import { disposeGathering, type Gathering } from './sampling.ts';
+import type { Capture } from './capture.ts';
+import type { WatchedConnection } from './findConnections.ts';
 
 export interface ProbeOptions {
   connections: WatchedConnection[];
@@ -16,29 +16,31 @@ export interface ProbeOptions {
   /** Watch every k-th step; null: each, and every tenth on the tensorflow backend, whose reads block. */
   every: number | null;
   gradientGain: boolean;
+  /** Milliseconds since 1970. */
   now: () => number;
   /** @param n streams of the run, known from the first step on */
   deliver: (sample: StepSample, n: number) => void;
-  /** Told of a fault, every time: the step's sample is given up. */
+  /** Called at every fault: the step's sample is given up. */
   onFault: (reason: string) => void;
 }
 
-export interface Probe {
+export interface ProbeState {
   readonly options: ProbeOptions;
   readonly counters: MonitorCounters;
   /** Number of the step begun last. */
   step: number;
   /** The watched step that goes on. */
-  gathering: Gathering | null;
+  capture: Capture | null;
   /** Reads that are not back yet (webgpu). */
   readonly reads: Set<Promise<void>>;
   /** Clock at the begin of the step, ms. */
   began: number;
-  readonly memory: ProbeMemory;
-  detach: () => void;
+  readonly memory: MemoryState;
+  /** Take the hooks off. */
+  readonly unhook: (() => void)[];
 }
 
-export interface ProbeMemory {
+export interface MemoryState {
   /** Is what the tape keeps counted in this step? It changes with the shapes only: in the first step, and after a change. */
   counting: boolean;
   stale: boolean;
@@ -55,23 +57,26 @@ export interface ProbeMemory {
   slots: Map<string, number>;
 }
 
-/** Everything of ours that runs within the training goes through here. */
-export function guard(probe: Probe, act: () => void): void {
+/** Runs what is ours within the training: it throws nothing into it, and its seconds are counted. */
+export function guard(probe: ProbeState, act: () => void): void {
   const start = performance.now();
   try {
     act();
   } catch (error) {
-    fault(probe, error);
+    handleFault(probe, error);
   }
   probe.counters.overheadSeconds += (performance.now() - start) / 1000;
 }
 
-/** Counts, says, and gives up the step's sample. */
-export function fault(probe: Probe, error: unknown): void {
+/** Counts a fault, reports it, and gives up the step's sample. */
+export function handleFault(probe: ProbeState, error: unknown): void {
   probe.counters.errors++;
-  if (probe.gathering !== null) {
-    disposeGathering(probe.gathering);
-    probe.gathering = null;
-  }
+  dropCapture(probe);
   probe.options.onFault(error instanceof Error ? error.message : String(error));
+}
+
+/** Gives up the step's sample, if there is one. */
+export function dropCapture(probe: ProbeState): void {
+  probe.capture?.sampler.dispose();
+  probe.capture = null;
 }
