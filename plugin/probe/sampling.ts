@@ -4,6 +4,7 @@
  */
 import * as tf from '@tensorflow/tfjs';
 import { hostValues } from '../../src/kernels/host.ts';
+import { squaredNorm } from '../../src/kernels/operations/squaredNorm.ts';
 import {
   type ConnectionSample,
   type ConnectionTensors,
@@ -13,7 +14,6 @@ import {
   squaresOnHost,
   squaresTensor,
 } from '../../src/kernels/sampleConnection.ts';
-import { squaredNorm } from '../../src/kernels/squaredNorm.ts';
 import { offTape } from '../../src/kernels/tape.ts';
 import { seededRandom } from '../../src/model/random.ts';
 import type { StepSample } from '../../src/telemetry/sample.ts';

@@ -5,9 +5,9 @@
 import * as tf from '@tensorflow/tfjs';
 import { type ConnectionTensors, sampleSize, tokenPositions } from '../../src/kernels/sampleConnection.ts';
 import { offTape } from '../../src/kernels/tape.ts';
-import { currentWebGPU, uncounted } from '../../src/kernels/webgpu/aside.ts';
 import type { WebGPUBackend } from '../../src/kernels/webgpu/program.ts';
 import { copyInto, sampleInto, squaredNormOf, squaresInto } from '../../src/kernels/webgpu/sample.ts';
+import { currentWebGPU, untracked } from '../../src/kernels/webgpu/untracked.ts';
 
 /** Values of the buffer whose sum is meant. */
 export interface Place {
@@ -61,20 +61,20 @@ const positionsOf = (buffer: StepBuffer) => (count: number) => {
 
 export function bufferSample(buffer: StepBuffer, l: number, tensors: ConnectionTensors): void {
   const { backend, n, uniform, tensor } = buffer;
-  uncounted(backend, () => sampleInto(backend, tensors, n, uniform.length, positionsOf(buffer), tensor, placeOf(buffer).sample(l)));
+  untracked(backend, () => sampleInto(backend, tensors, n, uniform.length, positionsOf(buffer), tensor, placeOf(buffer).sample(l)));
 }
 
 export function bufferGradient(buffer: StepBuffer, l: number, side: 0 | 1, gradient: tf.Tensor, row: number): Place {
   const { backend, uniform, tensor } = buffer;
   const place = placeOf(buffer).gradient(l, side);
-  uncounted(backend, () => squaresInto(backend, gradient, row, uniform.length, positionsOf(buffer), tensor, place.at));
+  untracked(backend, () => squaresInto(backend, gradient, row, uniform.length, positionsOf(buffer), tensor, place.at));
   return place;
 }
 
 export function bufferGradientSquares({ backend, tensor, ...rest }: StepBuffer, gradients: readonly tf.Tensor[]): Place | number {
   if (gradients.length === 0) return 0;
   const place = placeOf(rest).gradientSquares;
-  uncounted(backend, () => squaredNormOf(backend, gradients, tensor, place.at));
+  untracked(backend, () => squaredNormOf(backend, gradients, tensor, place.at));
   return place;
 }
 
@@ -83,14 +83,14 @@ export function bufferLogitGradients(buffer: StepBuffer, gradients: ReadonlyMap<
   const { backend, n, tensor } = buffer;
   const places = new Map([...gradients.keys()].map((l) => [l, placeOf(buffer).logits(l)]));
   const ranges = [...gradients].map(([l, g]) => ({ tensor: g, from: g.size - n * n, count: n * n, to: placeOf(buffer).logits(l).at }));
-  uncounted(backend, () => copyInto(backend, ranges, tensor));
+  untracked(backend, () => copyInto(backend, ranges, tensor));
   return places;
 }
 
 export function bufferLoss(buffer: StepBuffer, loss: tf.Tensor): Place {
   const { backend, tensor } = buffer;
   const { loss: place } = placeOf(buffer);
-  uncounted(backend, () => {
+  untracked(backend, () => {
     const value = offTape(() => tf.keep(tf.cast(loss, 'float32')));
     copyInto(backend, [{ tensor: value, from: 0, count: 1, to: place.at }], tensor);
     value.dispose();

@@ -4,7 +4,7 @@
  * first gradient that is asked of the block reruns its connections, on tapes of their own, which are then walked back.
  */
 import * as tf from '@tensorflow/tfjs';
-import { writeStreams, writeStreamsKeeping } from '../kernels/streams.ts';
+import { writeStreams, writeStreamsKeeping } from '../kernels/operations/writeStreams.ts';
 import { addNode, alias, hold, keepAll, offTape, type Recording, record, walk } from '../kernels/tape.ts';
 import type { Open, Opened } from './connect.ts';
 

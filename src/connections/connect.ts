@@ -1,6 +1,6 @@
 /** What HC and mHC have in common: the order of a connection's steps, watched or not, with recompute or without. */
 import type { Tensor } from '@tensorflow/tfjs';
-import { writeStreams } from '../kernels/streams.ts';
+import { writeStreams } from '../kernels/operations/writeStreams.ts';
 import { isTapeOn } from '../kernels/tape.ts';
 import { closeInBlock, openInBlock, type RecomputeBlock } from './block.ts';
 import type { ConnectionObserver } from './observer.ts';

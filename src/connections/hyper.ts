@@ -1,8 +1,8 @@
 /** Hyper-Connections (HC, arXiv 2409.19606) as a function over tensors; the layer is in layers.ts. */
 import type { Tensor } from '@tensorflow/tfjs';
-import { hyperMaps, staticMaps } from '../kernels/maps.ts';
-import { project } from '../kernels/project.ts';
-import { readStreams } from '../kernels/streams.ts';
+import { hyperMaps, staticMaps } from '../kernels/operations/hyperMaps.ts';
+import { project } from '../kernels/operations/project.ts';
+import { readStreams } from '../kernels/operations/readStreams.ts';
 import type { RecomputeBlock } from './block.ts';
 import { connect, type Open } from './connect.ts';
 import { type ConnectionObserver, unobserved } from './observer.ts';

@@ -1,10 +1,10 @@
 /** Manifold-Constrained Hyper-Connections (mHC, arXiv 2512.24880) as a function over tensors; the layer is in layers.ts. */
 import type { Tensor } from '@tensorflow/tfjs';
-import { manifoldMaps } from '../kernels/maps.ts';
-import { openManifold } from '../kernels/openManifold.ts';
-import { project } from '../kernels/project.ts';
-import { sinkhorn } from '../kernels/sinkhorn.ts';
-import { readStreams } from '../kernels/streams.ts';
+import { manifoldMaps } from '../kernels/operations/manifoldMaps.ts';
+import { openManifold } from '../kernels/operations/openManifold.ts';
+import { project } from '../kernels/operations/project.ts';
+import { readStreams } from '../kernels/operations/readStreams.ts';
+import { sinkhorn } from '../kernels/operations/sinkhorn.ts';
 import type { Convention } from '../telemetry/sample.ts';
 import type { RecomputeBlock } from './block.ts';
 import { connect, type Open } from './connect.ts';

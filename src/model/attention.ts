@@ -1,9 +1,9 @@
 /** The attention branch: RMS norm with a gain, causal multi-head self-attention, output projection. A tf.layers.Layer. */
 import * as tf from '@tensorflow/tfjs';
 import { type LayerVariable, oneShape, oneTensor } from '../connections/layer.ts';
-import { causalAttention } from '../kernels/attention.ts';
-import { dense } from '../kernels/dense.ts';
-import { rmsNormalise } from '../kernels/normalise.ts';
+import { causalAttention } from '../kernels/operations/causalAttention.ts';
+import { dense } from '../kernels/operations/dense.ts';
+import { rmsNormalise } from '../kernels/operations/rmsNormalise.ts';
 import { type BranchConfig, type BranchSettings, branchConfig, normal, readBranchConfig } from './branch.ts';
 
 export interface CausalAttentionConfig extends BranchConfig {

@@ -1,9 +1,9 @@
 /** The two ends of the byte-level model as layers: embedding with learned positions, and the output head. */
 import * as tf from '@tensorflow/tfjs';
 import { type LayerVariable, oneShape, oneTensor } from '../connections/layer.ts';
-import { dense } from '../kernels/dense.ts';
-import { embed } from '../kernels/embed.ts';
-import { rmsNormalise } from '../kernels/normalise.ts';
+import { dense } from '../kernels/operations/dense.ts';
+import { embed } from '../kernels/operations/embed.ts';
+import { rmsNormalise } from '../kernels/operations/rmsNormalise.ts';
 import { type BranchConfig, type BranchSettings, branchConfig, normal, readBranchConfig } from './branch.ts';
 
 /** Number of different bytes. */

@@ -1,9 +1,9 @@
 /** The MLP branch: RMS norm with a gain, expansion, ReLU, output projection. A tf.layers.Layer. */
 import * as tf from '@tensorflow/tfjs';
 import { type LayerVariable, oneShape, oneTensor } from '../connections/layer.ts';
-import { dense } from '../kernels/dense.ts';
-import { rmsNormalise } from '../kernels/normalise.ts';
-import { relu } from '../kernels/relu.ts';
+import { dense } from '../kernels/operations/dense.ts';
+import { relu } from '../kernels/operations/relu.ts';
+import { rmsNormalise } from '../kernels/operations/rmsNormalise.ts';
 import { type BranchConfig, type BranchSettings, branchConfig, normal, readBranchConfig } from './branch.ts';
 
 export interface FeedForwardConfig extends BranchConfig {

@@ -1,6 +1,6 @@
 /** Next-byte cross-entropy in the form that training wants it: any leading axes, targets as numbers or one-hot. */
 import type * as tf from '@tensorflow/tfjs';
-import { denseCrossEntropy, sparseCrossEntropy } from '../kernels/crossEntropy.ts';
+import { denseCrossEntropy, sparseCrossEntropy } from '../kernels/operations/crossEntropy.ts';
 
 /**
  * Mean of −ln softmax(logits)[target], in nats per byte. Fits `model.compile({ loss })`.

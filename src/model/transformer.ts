@@ -1,11 +1,11 @@
 /** The byte-level pre-norm transformer as a tf.LayersModel, its connections chosen by name. No data, no training. */
 import * as tf from '@tensorflow/tfjs';
+import { ExpandStreams, ReduceStreams } from '../connections/expandStreams.ts';
 import type { ConnectionLayer } from '../connections/layer.ts';
 import { HyperConnection, ManifoldConnection, ResidualConnection } from '../connections/layers.ts';
 import { RECOMPUTE_MODES, type RecomputeMode } from '../connections/recompute.ts';
 import { MAX_STREAMS } from '../connections/shapes.ts';
 import { ConnectionStack } from '../connections/stack.ts';
-import { ExpandStreams, ReduceStreams } from '../connections/streams.ts';
 import { CausalAttention } from './attention.ts';
 import { ByteEmbedding, ByteHead } from './bytes.ts';
 import { FeedForward } from './feedForward.ts';

@@ -4,11 +4,13 @@
  */
 import * as tf from '@tensorflow/tfjs';
 import { accelerate, composedSinkhorn } from 'gainwatch/kernels';
-import { HYPER_MAPS_GRADIENT, hyperMaps, MANIFOLD_MAPS_GRADIENT, manifoldMaps } from '../../src/kernels/maps.ts';
-import { PROJECT_GRADIENT, project } from '../../src/kernels/project.ts';
-import { runKernel } from '../../src/kernels/run.ts';
-import { SINKHORN_GRADIENT, sinkhorn } from '../../src/kernels/sinkhorn.ts';
-import { READ_STREAMS_GRADIENT, readStreams, WRITE_STREAMS_GRADIENT, writeStreams } from '../../src/kernels/streams.ts';
+import { runKernel } from '../../src/kernels/operation.ts';
+import { HYPER_MAPS_GRADIENT, hyperMaps } from '../../src/kernels/operations/hyperMaps.ts';
+import { MANIFOLD_MAPS_GRADIENT, manifoldMaps } from '../../src/kernels/operations/manifoldMaps.ts';
+import { PROJECT_GRADIENT, project } from '../../src/kernels/operations/project.ts';
+import { READ_STREAMS_GRADIENT, readStreams } from '../../src/kernels/operations/readStreams.ts';
+import { SINKHORN_GRADIENT, sinkhorn } from '../../src/kernels/operations/sinkhorn.ts';
+import { WRITE_STREAMS_GRADIENT, writeStreams } from '../../src/kernels/operations/writeStreams.ts';
 import { median, type Result } from './table.ts';
 
 interface KernelCase {

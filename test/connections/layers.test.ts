@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs';
 import { expect, it } from 'vitest';
+import { ExpandStreams, ReduceStreams } from '../../src/connections/expandStreams.ts';
 import { HyperConnection, ManifoldConnection, ResidualConnection } from '../../src/connections/layers.ts';
-import { ExpandStreams, ReduceStreams } from '../../src/connections/streams.ts';
 import { onEveryBackend } from '../support/backends.ts';
 
 const branch = () => tf.layers.dense({ units: 6, activation: 'tanh', kernelInitializer: tf.initializers.glorotUniform({ seed: 3 }) });

@@ -1,10 +1,12 @@
 import * as tf from '@tensorflow/tfjs';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { bufferGradient, bufferSample, createStepBuffer, disposeStepBuffer } from '../../plugin/probe/stepBuffer.ts';
-import { adamWUpdate } from '../../src/kernels/adamw.ts';
-import { dense } from '../../src/kernels/dense.ts';
-import { embed } from '../../src/kernels/embed.ts';
-import { hyperMaps } from '../../src/kernels/maps.ts';
+import { adamWUpdate } from '../../src/kernels/operations/adamWUpdate.ts';
+import { dense } from '../../src/kernels/operations/dense.ts';
+import { embed } from '../../src/kernels/operations/embed.ts';
+import { hyperMaps } from '../../src/kernels/operations/hyperMaps.ts';
+import { composedSinkhorn, sinkhorn } from '../../src/kernels/operations/sinkhorn.ts';
+import { squaredNorm } from '../../src/kernels/operations/squaredNorm.ts';
 import {
   type ConnectionSample,
   type ConnectionTensors,
@@ -15,10 +17,8 @@ import {
   squaresOnHost,
   squaresTensor,
 } from '../../src/kernels/sampleConnection.ts';
-import { composedSinkhorn, sinkhorn } from '../../src/kernels/sinkhorn.ts';
-import { squaredNorm } from '../../src/kernels/squaredNorm.ts';
-import { sinkhorn as sinkhorn64 } from '../../src/measures/sinkhorn.ts';
 import { sinkhornGradient as sinkhornGradient64 } from '../../src/measures/sinkhornGradient.ts';
+import { sinkhorn as sinkhorn64 } from '../../src/measures/sinkhornKnopp.ts';
 import { seededRandom } from '../../src/model/random.ts';
 import { onEveryBackend } from '../support/backends.ts';
 

@@ -3,8 +3,8 @@ import '@tensorflow/tfjs-backend-wasm';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { manifoldConnection } from '../../src/connections/manifold.ts';
 import { accelerate } from '../../src/kernels/accelerate.ts';
-import { OPEN_MANIFOLD } from '../../src/kernels/openManifold.ts';
-import { hasKernel } from '../../src/kernels/run.ts';
+import { hasKernel } from '../../src/kernels/operation.ts';
+import { OPEN_MANIFOLD } from '../../src/kernels/operations/openManifold.ts';
 
 /** Largest difference, relative to the largest expected value. */
 function difference(actual: ArrayLike<number>, expected: ArrayLike<number>): number {

@@ -2,13 +2,13 @@
 import * as tf from '@tensorflow/tfjs';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { adamWUpdate } from '../../src/kernels/adamw.ts';
-import { causalAttention } from '../../src/kernels/attention.ts';
-import { sparseCrossEntropy } from '../../src/kernels/crossEntropy.ts';
-import { embed } from '../../src/kernels/embed.ts';
-import { rmsNormalise } from '../../src/kernels/normalise.ts';
-import { relu } from '../../src/kernels/relu.ts';
-import { squaredNorm } from '../../src/kernels/squaredNorm.ts';
+import { adamWUpdate } from '../../src/kernels/operations/adamWUpdate.ts';
+import { causalAttention } from '../../src/kernels/operations/causalAttention.ts';
+import { sparseCrossEntropy } from '../../src/kernels/operations/crossEntropy.ts';
+import { embed } from '../../src/kernels/operations/embed.ts';
+import { relu } from '../../src/kernels/operations/relu.ts';
+import { rmsNormalise } from '../../src/kernels/operations/rmsNormalise.ts';
+import { squaredNorm } from '../../src/kernels/operations/squaredNorm.ts';
 import { expectSame, normal, normalWith, weighed } from '../support/accelerated.ts';
 
 describe('rmsNormalise', () => {

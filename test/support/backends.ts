@@ -7,8 +7,8 @@ import '@tensorflow/tfjs-backend-wasm';
 import { afterAll, beforeAll, describe } from 'vitest';
 import { type BackendName, startBackend } from '../../dist/plugin/cli/backend.js';
 import { accelerate } from '../../src/kernels/accelerate.ts';
-import { hasKernel } from '../../src/kernels/run.ts';
-import { SINKHORN } from '../../src/kernels/sinkhorn.ts';
+import { hasKernel } from '../../src/kernels/operation.ts';
+import { SINKHORN } from '../../src/kernels/operations/sinkhorn.ts';
 
 const OPTIONAL = ['webgpu', 'tensorflow'] as const satisfies BackendName[];
 /** Always there; their memory can be looked into. */

@@ -4,10 +4,12 @@
  */
 import * as tf from '@tensorflow/tfjs';
 import { expect } from 'vitest';
-import { hyperMaps, manifoldMaps } from '../../src/kernels/maps.ts';
-import { project } from '../../src/kernels/project.ts';
-import { sinkhorn } from '../../src/kernels/sinkhorn.ts';
-import { readStreams, writeStreams } from '../../src/kernels/streams.ts';
+import { hyperMaps } from '../../src/kernels/operations/hyperMaps.ts';
+import { manifoldMaps } from '../../src/kernels/operations/manifoldMaps.ts';
+import { project } from '../../src/kernels/operations/project.ts';
+import { readStreams } from '../../src/kernels/operations/readStreams.ts';
+import { sinkhorn } from '../../src/kernels/operations/sinkhorn.ts';
+import { writeStreams } from '../../src/kernels/operations/writeStreams.ts';
 import { seededRandom } from '../../src/model/random.ts';
 import { REFERENCES, type ReferenceName, type Sizes } from './reference.ts';
 

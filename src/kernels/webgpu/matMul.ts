@@ -4,7 +4,7 @@
  * added up in order; other long products take small tiles.
  */
 import * as tf from '@tensorflow/tfjs';
-import type { Replacement } from '../wasm/replacement.ts';
+import type { Replacement } from '../replace.ts';
 import { makeOutput, sizeOf, type WebGPUBackend } from './program.ts';
 import { sumInto } from './sum.ts';
 
@@ -64,7 +64,7 @@ function inSmallTiles(params: Parameters<tf.KernelFunc>[0], stock: tf.KernelFunc
 
 const isStocksChoice = () => tf.env().getNumber(FLAG) === ANY;
 
-const matMul: Replacement = {
+export const matMul: Replacement = {
   kernelName: tf.BatchMatMul,
   kernelFunc: (params, stock) => {
     const product = productOf(params);
@@ -83,9 +83,7 @@ const matMul: Replacement = {
 };
 
 /** With a bias or an activation. */
-const fusedMatMul: Replacement = {
+export const fusedMatMul: Replacement = {
   kernelName: tf._FusedMatMul,
   kernelFunc: (params, stock) => (isStocksChoice() && mayBeSplit(productOf(params)) ? inSmallTiles(params, stock) : stock(params)),
 };
-
-export const WEBGPU_REPLACEMENTS: readonly Replacement[] = [matMul, fusedMatMul];

@@ -4,7 +4,7 @@
  * runWebGPUProgram binds, records and submits. Knows no operation.
  */
 import type * as tf from '@tensorflow/tfjs';
-import { type Attributes, type Operation, withThrough } from '../run.ts';
+import { type Attributes, type Operation, withThrough } from '../operation.ts';
 import type { Device } from './device.ts';
 import { type Binding, PACKED } from './elements.ts';
 

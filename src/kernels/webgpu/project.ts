@@ -1,8 +1,8 @@
 /**
- * K1 on WebGPU. x is read once in four rows a thread; the few columns of W come from the cache. dW is added up in chunks of
+ * The projection and the inverse RMS on WebGPU. x is read once in four rows a thread; the few columns of W come from the cache. dW is added up in chunks of
  * rows and then over the chunks, in a fixed order: TF.js's matMul takes atomic additions there, whose order is not.
  */
-import { PROJECT, PROJECT_GRADIENT } from '../project.ts';
+import { PROJECT, PROJECT_GRADIENT } from '../operations/project.ts';
 import { build, elementOf, innerCode, PACK, pick, stored } from './elements.ts';
 import { isReadable } from './packed.ts';
 import { runShader, type Shader, sizeOf, webgpuKernel } from './program.ts';
@@ -187,4 +187,4 @@ const gradient = webgpuKernel(PROJECT_GRADIENT, ({ backend, inputs, outputs: [dx
   });
 });
 
-export const projectOnWebGPU = [forward, gradient];
+export const projectKernels = [forward, gradient];

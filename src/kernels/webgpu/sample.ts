@@ -4,12 +4,12 @@
  */
 import type * as tf from '@tensorflow/tfjs';
 import type { ConnectionTensors } from '../sampleConnection.ts';
-import { onDevice } from './aside.ts';
 import { type Binding, elementOf, innerCode, PACK, stored } from './elements.ts';
 import { isReadable } from './packed.ts';
 import { hasSubgroups, runShader, type Shader, sizeOf, type WebGPUBackend } from './program.ts';
 import { lanesFor, reduceCode } from './reduce.ts';
 import { squaredNormInto } from './squaredNorm.ts';
+import { onDevice } from './untracked.ts';
 
 /** squaredNorm of tensors of the training, to `result[to]`. */
 export function squaredNormOf(backend: WebGPUBackend, tensors: readonly tf.TensorInfo[], result: tf.TensorInfo, to: number): void {

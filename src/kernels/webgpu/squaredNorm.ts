@@ -1,6 +1,6 @@
 /** Σ x² over many tensors on WebGPU: several tensors at a time, each by some workgroups, whose sums one more adds up. */
 import type * as tf from '@tensorflow/tfjs';
-import { SQUARED_NORM } from '../squaredNorm.ts';
+import { SQUARED_NORM } from '../operations/squaredNorm.ts';
 import { hasSubgroups, makeOutput, runShader, type Shader, sizeOf, type WebGPUBackend, webgpuKernel } from './program.ts';
 import { reduceCode } from './reduce.ts';
 
@@ -86,6 +86,6 @@ export function squaredNormInto(backend: WebGPUBackend, tensors: readonly tf.Ten
   backend.disposeData(sums.dataId);
 }
 
-export const squaredNormOnWebGPU = webgpuKernel(SQUARED_NORM, ({ backend, inputs, outputs: [result] }) =>
-  squaredNormInto(backend, inputs, result, 0),
-);
+const forward = webgpuKernel(SQUARED_NORM, ({ backend, inputs, outputs: [result] }) => squaredNormInto(backend, inputs, result, 0));
+
+export const squaredNormKernels = [forward];

@@ -1,20 +1,31 @@
 /**
- * The gradient of K1: AssemblyScript. A block of rows goes strip by strip, each as wide as a cache line: rows of a power of two
+ * The gradient of project: AssemblyScript. A block of rows goes strip by strip, each as wide as a cache line: rows of a power of two
  * in length lie on the same few lines of the first-level cache and would push each other out. What a strip needs is packed
  * side by side: its part of x, of Wᵀ and of dWᵀ.
  */
 
-/** Rows of a block, and floats of a strip. */
+/** Rows of a block, our choice: its strip is 4 KB; and floats of a strip, a cache line of 64 bytes. */
 const BLOCK: i32 = 64;
 const WIDTH: i32 = 16;
+
+/** Floats of a strip. Where C is a multiple of it, each strip is of one stream, and `pre` and `du` may be given. */
+export function projectGradientStrip(): i32 {
+  return WIDTH;
+}
+
+/** Bytes of scratch for projectGradient: Wᵀ and dWᵀ in strips, x's strip of a block of rows, and a factor for each row of it. */
+export function projectGradientScratch(k: i32, m: i32): usize {
+  const strips = (k + WIDTH - 1) / WIDTH;
+  return <usize>((2 * strips * WIDTH + BLOCK) * (m + 1) + WIDTH * BLOCK) << 2;
+}
 
 /**
  * dx = dx̂ + dp Wᵀ − ds s³ x / K, dW = xᵀ dp.
  * @param x [R, K] @param w [K, M] @param s [R] @param dp [R, M] @param ds [R]
  * @param through dx̂ [R, K] @param dx [R, K] @param dw [K, M]
- * With `pre` and `du`, those of K4 come to dx̂ too: pre_j du, for K made up of streams of a multiple of 16 each.
+ * With `pre` and `du`, the gradient of readStreams comes to dx̂ too: pre_j du, for K made up of streams of a multiple of 16 each.
  * @param pre [R, streams] @param du [R, K / streams]; 0 for none
- * @param scratch of (2 · (K rounded up to 16) + BLOCK) · (M + 1) + 16 · BLOCK floats
+ * @param scratch of projectGradientScratch(k, m) bytes
  */
 export function projectGradient(
   x: usize,

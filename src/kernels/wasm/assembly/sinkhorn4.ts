@@ -1,6 +1,6 @@
 /**
  * Sinkhorn–Knopp for n = 4: AssemblyScript. The sixteen elements, four tokens in each, stay in local variables from one half-step
- * to the next. What sinkhorn.ts does for every n, in the same order.
+ * to the next. What sinkhorn.ts does for every n, in the same order. Generated: `npm run kernels` (build/writeSinkhorn4.mjs) writes it.
  */
 
 /** Bytes of a half-step's record: its result and the inverses of its divisors. */
@@ -141,55 +141,55 @@ export function undoHalfSteps4(m: usize, records: usize, steps: i32): void {
   for (let k = steps - 1; k >= 0; k--) {
     from -= RECORD;
     if (k & 1) {
-    inner = f32x4.add(f32x4.add(f32x4.mul(m00, v128.load(from, 0)), f32x4.mul(m01, v128.load(from, 16))), f32x4.add(f32x4.mul(m02, v128.load(from, 32)), f32x4.mul(m03, v128.load(from, 48))));
-    inverse = v128.load(from, 256);
-    m00 = f32x4.mul(f32x4.sub(m00, inner), inverse);
-    m01 = f32x4.mul(f32x4.sub(m01, inner), inverse);
-    m02 = f32x4.mul(f32x4.sub(m02, inner), inverse);
-    m03 = f32x4.mul(f32x4.sub(m03, inner), inverse);
-    inner = f32x4.add(f32x4.add(f32x4.mul(m10, v128.load(from, 64)), f32x4.mul(m11, v128.load(from, 80))), f32x4.add(f32x4.mul(m12, v128.load(from, 96)), f32x4.mul(m13, v128.load(from, 112))));
-    inverse = v128.load(from, 272);
-    m10 = f32x4.mul(f32x4.sub(m10, inner), inverse);
-    m11 = f32x4.mul(f32x4.sub(m11, inner), inverse);
-    m12 = f32x4.mul(f32x4.sub(m12, inner), inverse);
-    m13 = f32x4.mul(f32x4.sub(m13, inner), inverse);
-    inner = f32x4.add(f32x4.add(f32x4.mul(m20, v128.load(from, 128)), f32x4.mul(m21, v128.load(from, 144))), f32x4.add(f32x4.mul(m22, v128.load(from, 160)), f32x4.mul(m23, v128.load(from, 176))));
-    inverse = v128.load(from, 288);
-    m20 = f32x4.mul(f32x4.sub(m20, inner), inverse);
-    m21 = f32x4.mul(f32x4.sub(m21, inner), inverse);
-    m22 = f32x4.mul(f32x4.sub(m22, inner), inverse);
-    m23 = f32x4.mul(f32x4.sub(m23, inner), inverse);
-    inner = f32x4.add(f32x4.add(f32x4.mul(m30, v128.load(from, 192)), f32x4.mul(m31, v128.load(from, 208))), f32x4.add(f32x4.mul(m32, v128.load(from, 224)), f32x4.mul(m33, v128.load(from, 240))));
-    inverse = v128.load(from, 304);
-    m30 = f32x4.mul(f32x4.sub(m30, inner), inverse);
-    m31 = f32x4.mul(f32x4.sub(m31, inner), inverse);
-    m32 = f32x4.mul(f32x4.sub(m32, inner), inverse);
-    m33 = f32x4.mul(f32x4.sub(m33, inner), inverse);
+      inner = f32x4.add(f32x4.add(f32x4.mul(m00, v128.load(from, 0)), f32x4.mul(m01, v128.load(from, 16))), f32x4.add(f32x4.mul(m02, v128.load(from, 32)), f32x4.mul(m03, v128.load(from, 48))));
+      inverse = v128.load(from, 256);
+      m00 = f32x4.mul(f32x4.sub(m00, inner), inverse);
+      m01 = f32x4.mul(f32x4.sub(m01, inner), inverse);
+      m02 = f32x4.mul(f32x4.sub(m02, inner), inverse);
+      m03 = f32x4.mul(f32x4.sub(m03, inner), inverse);
+      inner = f32x4.add(f32x4.add(f32x4.mul(m10, v128.load(from, 64)), f32x4.mul(m11, v128.load(from, 80))), f32x4.add(f32x4.mul(m12, v128.load(from, 96)), f32x4.mul(m13, v128.load(from, 112))));
+      inverse = v128.load(from, 272);
+      m10 = f32x4.mul(f32x4.sub(m10, inner), inverse);
+      m11 = f32x4.mul(f32x4.sub(m11, inner), inverse);
+      m12 = f32x4.mul(f32x4.sub(m12, inner), inverse);
+      m13 = f32x4.mul(f32x4.sub(m13, inner), inverse);
+      inner = f32x4.add(f32x4.add(f32x4.mul(m20, v128.load(from, 128)), f32x4.mul(m21, v128.load(from, 144))), f32x4.add(f32x4.mul(m22, v128.load(from, 160)), f32x4.mul(m23, v128.load(from, 176))));
+      inverse = v128.load(from, 288);
+      m20 = f32x4.mul(f32x4.sub(m20, inner), inverse);
+      m21 = f32x4.mul(f32x4.sub(m21, inner), inverse);
+      m22 = f32x4.mul(f32x4.sub(m22, inner), inverse);
+      m23 = f32x4.mul(f32x4.sub(m23, inner), inverse);
+      inner = f32x4.add(f32x4.add(f32x4.mul(m30, v128.load(from, 192)), f32x4.mul(m31, v128.load(from, 208))), f32x4.add(f32x4.mul(m32, v128.load(from, 224)), f32x4.mul(m33, v128.load(from, 240))));
+      inverse = v128.load(from, 304);
+      m30 = f32x4.mul(f32x4.sub(m30, inner), inverse);
+      m31 = f32x4.mul(f32x4.sub(m31, inner), inverse);
+      m32 = f32x4.mul(f32x4.sub(m32, inner), inverse);
+      m33 = f32x4.mul(f32x4.sub(m33, inner), inverse);
     } else {
-    inner = f32x4.add(f32x4.add(f32x4.mul(m00, v128.load(from, 0)), f32x4.mul(m10, v128.load(from, 64))), f32x4.add(f32x4.mul(m20, v128.load(from, 128)), f32x4.mul(m30, v128.load(from, 192))));
-    inverse = v128.load(from, 256);
-    m00 = f32x4.mul(f32x4.sub(m00, inner), inverse);
-    m10 = f32x4.mul(f32x4.sub(m10, inner), inverse);
-    m20 = f32x4.mul(f32x4.sub(m20, inner), inverse);
-    m30 = f32x4.mul(f32x4.sub(m30, inner), inverse);
-    inner = f32x4.add(f32x4.add(f32x4.mul(m01, v128.load(from, 16)), f32x4.mul(m11, v128.load(from, 80))), f32x4.add(f32x4.mul(m21, v128.load(from, 144)), f32x4.mul(m31, v128.load(from, 208))));
-    inverse = v128.load(from, 272);
-    m01 = f32x4.mul(f32x4.sub(m01, inner), inverse);
-    m11 = f32x4.mul(f32x4.sub(m11, inner), inverse);
-    m21 = f32x4.mul(f32x4.sub(m21, inner), inverse);
-    m31 = f32x4.mul(f32x4.sub(m31, inner), inverse);
-    inner = f32x4.add(f32x4.add(f32x4.mul(m02, v128.load(from, 32)), f32x4.mul(m12, v128.load(from, 96))), f32x4.add(f32x4.mul(m22, v128.load(from, 160)), f32x4.mul(m32, v128.load(from, 224))));
-    inverse = v128.load(from, 288);
-    m02 = f32x4.mul(f32x4.sub(m02, inner), inverse);
-    m12 = f32x4.mul(f32x4.sub(m12, inner), inverse);
-    m22 = f32x4.mul(f32x4.sub(m22, inner), inverse);
-    m32 = f32x4.mul(f32x4.sub(m32, inner), inverse);
-    inner = f32x4.add(f32x4.add(f32x4.mul(m03, v128.load(from, 48)), f32x4.mul(m13, v128.load(from, 112))), f32x4.add(f32x4.mul(m23, v128.load(from, 176)), f32x4.mul(m33, v128.load(from, 240))));
-    inverse = v128.load(from, 304);
-    m03 = f32x4.mul(f32x4.sub(m03, inner), inverse);
-    m13 = f32x4.mul(f32x4.sub(m13, inner), inverse);
-    m23 = f32x4.mul(f32x4.sub(m23, inner), inverse);
-    m33 = f32x4.mul(f32x4.sub(m33, inner), inverse);
+      inner = f32x4.add(f32x4.add(f32x4.mul(m00, v128.load(from, 0)), f32x4.mul(m10, v128.load(from, 64))), f32x4.add(f32x4.mul(m20, v128.load(from, 128)), f32x4.mul(m30, v128.load(from, 192))));
+      inverse = v128.load(from, 256);
+      m00 = f32x4.mul(f32x4.sub(m00, inner), inverse);
+      m10 = f32x4.mul(f32x4.sub(m10, inner), inverse);
+      m20 = f32x4.mul(f32x4.sub(m20, inner), inverse);
+      m30 = f32x4.mul(f32x4.sub(m30, inner), inverse);
+      inner = f32x4.add(f32x4.add(f32x4.mul(m01, v128.load(from, 16)), f32x4.mul(m11, v128.load(from, 80))), f32x4.add(f32x4.mul(m21, v128.load(from, 144)), f32x4.mul(m31, v128.load(from, 208))));
+      inverse = v128.load(from, 272);
+      m01 = f32x4.mul(f32x4.sub(m01, inner), inverse);
+      m11 = f32x4.mul(f32x4.sub(m11, inner), inverse);
+      m21 = f32x4.mul(f32x4.sub(m21, inner), inverse);
+      m31 = f32x4.mul(f32x4.sub(m31, inner), inverse);
+      inner = f32x4.add(f32x4.add(f32x4.mul(m02, v128.load(from, 32)), f32x4.mul(m12, v128.load(from, 96))), f32x4.add(f32x4.mul(m22, v128.load(from, 160)), f32x4.mul(m32, v128.load(from, 224))));
+      inverse = v128.load(from, 288);
+      m02 = f32x4.mul(f32x4.sub(m02, inner), inverse);
+      m12 = f32x4.mul(f32x4.sub(m12, inner), inverse);
+      m22 = f32x4.mul(f32x4.sub(m22, inner), inverse);
+      m32 = f32x4.mul(f32x4.sub(m32, inner), inverse);
+      inner = f32x4.add(f32x4.add(f32x4.mul(m03, v128.load(from, 48)), f32x4.mul(m13, v128.load(from, 112))), f32x4.add(f32x4.mul(m23, v128.load(from, 176)), f32x4.mul(m33, v128.load(from, 240))));
+      inverse = v128.load(from, 304);
+      m03 = f32x4.mul(f32x4.sub(m03, inner), inverse);
+      m13 = f32x4.mul(f32x4.sub(m13, inner), inverse);
+      m23 = f32x4.mul(f32x4.sub(m23, inner), inverse);
+      m33 = f32x4.mul(f32x4.sub(m33, inner), inverse);
     }
   }
   v128.store(m, m00, 0);
