@@ -3,7 +3,7 @@ import type { Tensor } from '@tensorflow/tfjs';
 import { hyperMaps, staticMaps } from '../kernels/operations/hyperMaps.ts';
 import { project } from '../kernels/operations/project.ts';
 import { readStreams } from '../kernels/operations/readStreams.ts';
-import type { RecomputeBlock } from './block.ts';
+import { phasesOf, type RecomputeBlock } from './block.ts';
 import { connect, type Open } from './connect.ts';
 import { type ConnectionObserver, unobserved } from './observer.ts';
 import type { Branch } from './residual.ts';
@@ -27,7 +27,8 @@ export interface HyperOptions {
 }
 
 /**
- * x' = H_res x + H_postᵀ F(H_pre x), H = α ∘ tanh(θ x̃ᵀ) + b (Eq 3 and 5 of arXiv 2512.24880); static: H = b.
+ * x' = H_res x + H_postᵀ F(H_pre x), H = α ∘ tanh(θ x̃ᵀ) + b (Eq 3 and 5 of arXiv 2512.24880; src/README.md,
+ * "Connections"); static: H = b.
  * @param x the streams, `[..., n, C]`, n from 1 to 8
  * @param branch F, `[..., C]` → `[..., C]`
  * @returns `[..., n, C]`
@@ -50,5 +51,5 @@ export function hyperConnection(x: Tensor, branch: Branch, parameters: HyperPara
       projected === null ? staticMaps(bias, streams.shape.slice(0, -2)) : hyperMaps(projected.p, projected.s, moving[1], bias);
     return { ...readStreams(pre, projected?.x ?? streams), res, post, logits: null };
   };
-  return connect(x, branch, open, dynamic ? [b, theta, alpha] : [b], observer, block);
+  return connect(x, branch, phasesOf(open, dynamic ? [b, theta, alpha] : [b], block), observer);
 }

@@ -6,7 +6,7 @@ import { project } from '../kernels/operations/project.ts';
 import { readStreams } from '../kernels/operations/readStreams.ts';
 import { sinkhorn } from '../kernels/operations/sinkhorn.ts';
 import type { Convention } from '../telemetry/sample.ts';
-import type { RecomputeBlock } from './block.ts';
+import { phasesOf, type RecomputeBlock } from './block.ts';
 import { connect, type Open } from './connect.ts';
 import { type ConnectionObserver, unobserved } from './observer.ts';
 import type { Branch } from './residual.ts';
@@ -22,7 +22,7 @@ export interface ManifoldParameters {
 }
 
 export interface ManifoldOptions {
-  /** Which Sinkhorn (reference, section 2); 'paper' unless given. */
+  /** Which Sinkhorn (src/README.md, "Sinkhorn–Knopp"); 'paper' unless given. */
   convention?: Convention;
   /** Sinkhorn iterations; 20 unless given. */
   iterations?: number;
@@ -36,7 +36,8 @@ export interface ManifoldOptions {
 }
 
 /**
- * x' = H_res x + H_postᵀ F(H_pre x), with H_res = SinkhornKnopp(H̃_res) doubly stochastic (Eq 7 to 9, 14 to 19).
+ * x' = H_res x + H_postᵀ F(H_pre x), with H_res = SinkhornKnopp(H̃_res) doubly stochastic (Eq 7 to 9, 14 to 19 of
+ * arXiv 2512.24880; src/README.md, "Connections").
  * @param x the streams, `[..., n, C]`, n from 1 to 8
  * @param branch F, `[..., C]` → `[..., C]`
  * @returns `[..., n, C]`
@@ -60,5 +61,5 @@ export function manifoldConnection(x: Tensor, branch: Branch, parameters: Manifo
     const res = sinkhorn(logits, { iterations, convention, epsilon });
     return { ...readStreams(pre, projected.x), res, post, logits };
   };
-  return connect(x, branch, open, [parameters.phi, parameters.alpha, parameters.b], observer, block);
+  return connect(x, branch, phasesOf(open, [parameters.phi, parameters.alpha, parameters.b], block), observer);
 }
