@@ -1,4 +1,4 @@
-/** What HC and mHC have in common: the order of a connection's steps, watched or not. Its two phases are given: as they are, or by block.ts. */
+/** What HC and mHC have in common: the order of a connection's steps, watched or not. Its two phases are made by block.ts. */
 import type { Tensor } from '@tensorflow/tfjs';
 import type { ConnectionObserver } from './observer.ts';
 import type { Branch } from './residual.ts';

@@ -1,4 +1,4 @@
-/** Products of stretches of one tensor's values, without an operation: in SIMD where they lie on wasm's heap and our kernels are in place. */
+/** Dot products of a tensor's values with one another, without an operation: in SIMD on wasm's heap where our kernels are registered. */
 import * as tf from '@tensorflow/tfjs';
 import { dotProduct, type HostArray } from './cpu/cpuKernel.ts';
 import { hasKernel } from './operation.ts';
@@ -9,7 +9,7 @@ import { wasmFunctions } from './wasm/module.ts';
 export type Dot = (a: number, b: number, length: number) => number;
 
 /**
- * In float32 on wasm where our kernels are in place, in float64 elsewhere.
+ * In float32 on wasm where our kernels are registered, in float64 elsewhere.
  * @param values of `hostValues`; to be used at once: an allocation may move wasm's heap
  */
 export function dotOf(values: HostArray): Dot {

@@ -1,4 +1,4 @@
-/** Gains and deviations of mixing matrices (reference, section 3): per token, then averaged. Nothing about products or streams. */
+/** Gains and deviations of mixing matrices (src/README.md, "Stability measures"): per token, then averaged. Nothing about products. */
 
 /** Of matrices that act as out_i = Σ_j H_ij x_j: rows are destinations, columns are sources. */
 export interface Gains {
@@ -21,6 +21,7 @@ export interface Gains {
   columnSumMin: number;
 }
 
+/** @returns how many matrices h holds @throws RangeError where it does not hold whole n × n ones, at least one */
 export function checkMatrices(where: string, h: Float64Array, n: number): number {
   if (!Number.isInteger(n) || n < 1) throw new RangeError(`${where}: n must be a whole number from 1, got ${n}`);
   const tokens = h.length / (n * n);
@@ -31,6 +32,7 @@ export function checkMatrices(where: string, h: Float64Array, n: number): number
 }
 
 /**
+ * Gains, bounds, deviations and extremes of mixing matrices.
  * A NaN entry makes every value NaN that it enters, and so does Inf − Inf; an infinite entry makes gains and bounds
  * Infinity. Nothing hides them: Math.max and Math.min carry NaN on.
  * @param h `[tokens, n, n]` row-major; one matrix is tokens = 1

@@ -1,6 +1,6 @@
 /**
- * Sinkhorn–Knopp in float64, both conventions of the reference (section 2): the reference for every kernel, and the
- * implementation of the host ones. The gradient is in sinkhornGradient.ts, built of the same steps.
+ * Sinkhorn–Knopp in float64, both conventions (src/README.md, "Sinkhorn–Knopp"): what every kernel is held against, and the
+ * implementation of those on cpu. The gradient is in sinkhornGradient.ts, built of the same steps.
  */
 
 export interface SinkhornOptions {
@@ -22,7 +22,7 @@ export interface SinkhornPlan {
   epsilon: number;
 }
 
-/** Checks the arguments and fills in the defaults. */
+/** Checks the arguments and fills in the defaults. @throws RangeError naming the argument, the rule and the value */
 export function sinkhornPlan(where: string, logits: Float64Array, n: number, options: SinkhornOptions): SinkhornPlan {
   const { iterations = 20, convention = 'paper' } = options;
   const deepseek = convention === 'deepseek';
@@ -45,6 +45,7 @@ export function sinkhornPlan(where: string, logits: Float64Array, n: number, opt
 /** The k-th half-step divides by column sums (true) or row sums (false); there are 2 T (paper) or 2 T − 1 (deepseek). */
 export const dividesColumns = (k: number): boolean => k % 2 === 0;
 
+/** How many half-steps there are. */
 export function halfSteps({ iterations, deepseek }: SinkhornPlan): number {
   return deepseek ? 2 * iterations - 1 : 2 * iterations;
 }

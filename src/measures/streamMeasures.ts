@@ -1,4 +1,7 @@
-/** Measures of routing and of the streams themselves: entropy of H_res, rank and norms from the streams' Gram matrix, range of the logits. */
+/**
+ * Measures of routing and of the streams themselves (src/README.md, "Stability measures"): entropy of H_res, rank and norms from the
+ * streams' Gram matrix, range of the logits. All throw a RangeError where they do not get whole matrices.
+ */
 import { checkMatrices } from './gains.ts';
 
 /**
@@ -64,7 +67,7 @@ export function activationGain(grams: Float64Array, inputSquares: Float64Array, 
   return total / tokens;
 }
 
-/** Largest max − min of the logits of one token. Above 30 Sinkhorn does not converge. @param logits `[tokens, n, n]` */
+/** Largest max − min of the logits of one token. In nats. Above 30 Sinkhorn does not converge. @param logits `[tokens, n, n]` */
 export function logitRange(logits: Float64Array, n: number): number {
   checkMatrices('logitRange', logits, n);
   let range = 0;

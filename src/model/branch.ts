@@ -15,10 +15,12 @@ export interface BranchConfig extends NonNullable<ConstructorParameters<typeof t
   normEps?: number;
 }
 
+/** The settings with their defaults: outputScale 1, normEps 1e-6. */
 export function readBranchConfig({ seed, outputScale = 1, normEps = 1e-6 }: BranchConfig): BranchSettings {
   return { seed, outputScale, normEps };
 }
 
+/** Their part of a layer's configuration. */
 export function branchConfig(settings: BranchSettings): tf.serialization.ConfigDict {
   return { ...settings };
 }

@@ -5,6 +5,7 @@
 import * as tf from '@tensorflow/tfjs';
 import { hasKernel, type Operation, registerGradientKernel, runKernel } from '../operation.ts';
 
+/** x and W, to p, s and x itself. Its attributes are `axes` and `epsilon`. */
 export const PROJECT: Operation = {
   name: 'GainwatchProject',
   shapes: ([x, w], { axes }) => {
@@ -13,6 +14,7 @@ export const PROJECT: Operation = {
   },
   through: 0,
 };
+/** x, W, s, dp, ds and dx̂. */
 export const PROJECT_GRADIENT: Operation = { name: 'GainwatchProjectGradient', shapes: ([x, w]) => [x, w] };
 
 registerGradientKernel(PROJECT, PROJECT_GRADIENT, { saved: 2, outputs: [false, true, false] });

@@ -7,7 +7,9 @@ import type { Convention } from '../../telemetry/sample.ts';
 import { type Attributes, hasKernel, type Operation, registerGradientKernel, runKernel, withGradient } from '../operation.ts';
 import { isTapeOn } from '../tape.ts';
 
+/** Logits, to H_res. Its attributes are SinkhornAttributes, as the gradient's are. */
 export const SINKHORN: Operation = { name: 'GainwatchSinkhorn', shapes: ([logits]) => [logits] };
+/** Logits and dH_res. */
 export const SINKHORN_GRADIENT: Operation = { name: 'GainwatchSinkhornGradient', shapes: ([logits]) => [logits] };
 
 export interface SinkhornOptions {

@@ -1,7 +1,8 @@
-/** Σ x² over any number of tensors as one scalar: for gradient norms. One kernel on cpu, wasm and webgpu, composed elsewhere. No gradient. */
+/** Σ x² over any number of tensors as one scalar. One kernel on cpu, wasm and webgpu, composed elsewhere. No gradient. */
 import * as tf from '@tensorflow/tfjs';
 import { hasKernel, type Operation, runKernel } from '../operation.ts';
 
+/** Any number of tensors, to a scalar. */
 export const SQUARED_NORM: Operation = { name: 'GainwatchSquaredNorm', shapes: () => [[]] };
 
 /** Σ over all tensors of the squares of their elements; a scalar. Summed in float64 on cpu and wasm, in float32 elsewhere. */

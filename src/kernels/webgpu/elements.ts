@@ -37,6 +37,7 @@ export interface Stored {
   set: (index: string, value: string) => string;
 }
 
+/** @param element WGSL's type of what a thread takes at once @param packed is the tensor in half precision? */
 export function stored(name: string, element: string, packed: boolean): Stored {
   return {
     binding: [name, packed ? PACKED : element],

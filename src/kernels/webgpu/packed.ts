@@ -1,7 +1,7 @@
 /**
  * Tensors in half precision on WebGPU. TF.js has no such dtype: they are float32 to it, of their full shape, but their buffer
  * holds two halves in each word. What knows (a shader whose binding is PACKED) reads them as they are; for all else, stock
- * kernels and reads, the backend unpacks them first. Which tensors are stored so is said by the kernels of the streams.
+ * kernels and reads, the backend unpacks them first. Which tensors are stored so is up to writeStreams.ts.
  */
 import * as tf from '@tensorflow/tfjs';
 import { elementOf, PACK, PACKED, PACKED_CHANNELS } from './elements.ts';
@@ -15,6 +15,7 @@ function packedShape(backend: WebGPUBackend, dataId: object): readonly number[] 
   return backend.tensorMap.has(dataId) ? (backend.tensorMap.get(dataId).packed ?? null) : null;
 }
 
+/** Is a tensor stored in half precision? */
 export const isPacked = (backend: WebGPUBackend, { dataId }: tf.TensorInfo): boolean => packedShape(backend, dataId) !== null;
 
 /** Is it stored so, and can its elements be read as they are in the shape that it has now? */

@@ -44,6 +44,7 @@ export interface Shader {
   code: (subgroups: boolean) => string;
 }
 
+/** May shaders `enable subgroups`? */
 export const hasSubgroups = (backend: WebGPUBackend): boolean => backend.device.features.has('subgroups');
 
 /** How many tensors a shader may take and give. */
@@ -94,7 +95,7 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(num_workgroups) count: vec3u,
 }`;
 }
 
-/** TF.js compiles one empty program for all of these, and runs our pipeline in its place. */
+/** TF.js compiles one empty program for all of these, and runs our pipeline instead of it. */
 class Program {
   readonly dispatch: [number, number, number];
   readonly dispatchLayout = { x: [0] };
@@ -192,6 +193,7 @@ export function webgpuKernel(
   };
 }
 
+/** How many values a tensor of this shape has. */
 export const sizeOf = (shape: readonly number[]): number => shape.reduce((product, axis) => product * axis, 1);
 
 /** Tokens, n and C of streams `[..., n, C]`. */

@@ -1,6 +1,6 @@
 /**
- * The projection and the inverse RMS on WebGPU. x is read once in four rows a thread; the few columns of W come from the cache. dW is added up in chunks of
- * rows and then over the chunks, in a fixed order: TF.js's matMul takes atomic additions there, whose order is not.
+ * The projection and the inverse RMS on WebGPU. x is read once in four rows a thread; the few columns of W come from the cache. dW is
+ * added up in chunks of rows and then over the chunks, in a fixed order: TF.js's matMul takes atomic additions there, whose order is not.
  */
 import { PROJECT, PROJECT_GRADIENT } from '../operations/project.ts';
 import { build, elementOf, innerCode, PACK, pick, stored } from './elements.ts';

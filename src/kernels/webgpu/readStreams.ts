@@ -1,4 +1,7 @@
-/** What a connection's branch reads on WebGPU, and its gradient. Sums over channels are one workgroup per token; what has none is one thread per element. */
+/**
+ * What a connection's branch reads on WebGPU, and its gradient. Sums over channels are one workgroup per token; what has none is one
+ * thread per element.
+ */
 import { READ_STREAMS, READ_STREAMS_GRADIENT } from '../operations/readStreams.ts';
 import { elementOf, innerCode, PACK, stored } from './elements.ts';
 import { isReadable } from './packed.ts';

@@ -1,6 +1,6 @@
 /**
- * The streams after a connection on WebGPU, and its gradient. Sums over channels are one workgroup per token; what has none is one thread per element. With storage
- * 'float16' the new streams are in half precision, and so is what is kept of F.
+ * The streams after a connection on WebGPU, and its gradient. Sums over channels are one workgroup per token; what has none is one
+ * thread per element. With storage 'float16' the new streams are in half precision, and so is what is kept of F.
  */
 import type * as tf from '@tensorflow/tfjs';
 import { WRITE_STREAMS, WRITE_STREAMS_GRADIENT, WRITE_STREAMS_KEEPING } from '../operations/writeStreams.ts';

@@ -6,6 +6,7 @@
 /** Tokens whose gradients of b and α are summed before they are added to the total. 64: our choice, the square root of 4096 tokens. */
 export const GROUP: i32 = 64;
 
+/** The first `count` of four floats; the others are 0. */
 // @ts-ignore: a decorator of AssemblyScript
 @inline
 export function loadUpTo4(at: usize, count: i32): v128 {
@@ -16,6 +17,7 @@ export function loadUpTo4(at: usize, count: i32): v128 {
   return out;
 }
 
+/** Writes the first `count` of four floats. */
 // @ts-ignore: a decorator of AssemblyScript
 @inline
 export function storeUpTo4(at: usize, value: v128, count: i32): void {

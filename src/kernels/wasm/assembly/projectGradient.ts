@@ -3,10 +3,10 @@
  * in length lie on the same few lines of the first-level cache and would push each other out. What a strip needs is packed
  * side by side: its part of x, of Wᵀ and of dWᵀ.
  */
+import { copyStrip, packWeights, WIDTH } from './strips';
 
-/** Rows of a block, our choice: its strip is 4 KB; and floats of a strip, a cache line of 64 bytes. */
+/** Rows of a block. Our choice: its strip of x is 4 KB. */
 const BLOCK: i32 = 64;
-const WIDTH: i32 = 16;
 
 /** Floats of a strip. Where C is a multiple of it, each strip is of one stream, and `pre` and `du` may be given. */
 export function projectGradientStrip(): i32 {
@@ -80,32 +80,6 @@ export function projectGradient(
   for (let c = 0; c < k; c++) {
     const from = sums + (c / WIDTH) * stripBytes + (<usize>(c % WIDTH) << 2);
     for (let j = 0; j < m; j++) store<f32>(dw + ((<usize>c * m + j) << 2), load<f32>(from + ((<usize>j * WIDTH) << 2)));
-  }
-}
-
-/** Wᵀ in strips: [strip, M + 1, WIDTH], 0 beyond K. */
-function packWeights(w: usize, k: i32, m: i32, out: usize, stripBytes: usize): void {
-  memory.fill(out, 0, ((k + WIDTH - 1) / WIDTH) * stripBytes);
-  for (let c = 0; c < k; c++) {
-    const to = out + (c / WIDTH) * stripBytes + (<usize>(c % WIDTH) << 2);
-    for (let j = 0; j < m; j++) store<f32>(to + ((<usize>j * WIDTH) << 2), load<f32>(w + ((<usize>c * m + j) << 2)));
-  }
-}
-
-/** [height, WIDTH] side by side, 0 beyond the width. */
-function copyStrip(from: usize, row: usize, height: i32, width: i32, out: usize): void {
-  for (let r = 0; r < height; r++) {
-    if (width == WIDTH) {
-      v128.store(out, v128.load(from));
-      v128.store(out, v128.load(from, 16), 16);
-      v128.store(out, v128.load(from, 32), 32);
-      v128.store(out, v128.load(from, 48), 48);
-    } else {
-      memory.fill(out, 0, WIDTH << 2);
-      memory.copy(out, from, <usize>width << 2);
-    }
-    from += row;
-    out += WIDTH << 2;
   }
 }
 

@@ -2,7 +2,7 @@
 import { addOne, dot } from './rows';
 import { sumLanes } from './simd';
 
-/** @param pre [T, n] @param x [T, n, C] @param u [T, C], overwritten */
+/** u = Σ_j pre_j x_j. @param pre [T, n] @param x [T, n, C] @param u [T, C], overwritten */
 export function readStreams(pre: usize, x: usize, u: usize, tokens: i32, n: i32, channels: i32): void {
   const row = <usize>channels << 2;
   for (let t = 0; t < tokens; t += 2) {
@@ -17,7 +17,7 @@ export function readStreams(pre: usize, x: usize, u: usize, tokens: i32, n: i32,
   }
 }
 
-/** @param du [T, C] @param through ∂L/∂x̂ [T, n, C] @param dPre [T, n] @param dx [T, n, C] */
+/** dPre_j = ⟨du, x_j⟩, dx_j = dx̂_j + pre_j du. @param du [T, C] @param through ∂L/∂x̂ [T, n, C] @param dPre [T, n] @param dx [T, n, C] */
 export function readStreamsGradient(
   pre: usize,
   x: usize,

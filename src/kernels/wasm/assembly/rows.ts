@@ -29,6 +29,7 @@ export function combineNear(h: usize, stride: usize, rows: usize, row: usize, co
   if (k < count) combine(h, stride, rows, row, count - k, out, add || k > 0);
 }
 
+/** The same with four rows that follow one another. */
 function addFour(a: f32, b: f32, c: f32, d: f32, x: usize, out: usize, row: usize, add: bool): void {
   const whole = row & ~15;
   const x1 = x + row;
@@ -50,6 +51,7 @@ function addFour(a: f32, b: f32, c: f32, d: f32, x: usize, out: usize, row: usiz
   }
 }
 
+/** out = (add ? out : 0) + a x + b y. */
 function addTwo(a: f32, x: usize, b: f32, y: usize, out: usize, row: usize, add: bool): void {
   const whole = row & ~15;
   const a4 = f32x4.splat(a);
@@ -70,6 +72,7 @@ function addTwo(a: f32, x: usize, b: f32, y: usize, out: usize, row: usize, add:
   }
 }
 
+/** out = (add ? out : 0) + a x. */
 export function addOne(a: f32, x: usize, out: usize, row: usize, add: bool): void {
   const whole = row & ~15;
   const a4 = f32x4.splat(a);
@@ -83,7 +86,7 @@ export function addOne(a: f32, x: usize, out: usize, row: usize, add: bool): voi
   }
 }
 
-/** @param row length of both, in bytes */
+/** ⟨a, b⟩. @param row length of both, in bytes */
 export function dot(a: usize, b: usize, row: usize): f32 {
   const whole = row & ~31;
   let left = f32x4.splat(0);

@@ -1,7 +1,7 @@
 /** The streams after a connection, H_res x + H_postᵀ F, and its gradients: AssemblyScript. One token after the other. */
 import { addOne, combine, combineNear, dot } from './rows';
 
-/** @param res [T, n, n] @param x [T, n, C] @param post [T, n] @param branch [T, C] @param out [T, n, C] */
+/** x'_i = Σ_j H_ij x_j + post_i F. @param res [T, n, n] @param x [T, n, C] @param post [T, n] @param branch [T, C] @param out [T, n, C] */
 export function writeStreams(res: usize, x: usize, post: usize, branch: usize, out: usize, tokens: i32, n: i32, channels: i32): void {
   const row = <usize>channels << 2;
   for (let t = 0; t < tokens; t++) {
@@ -18,7 +18,10 @@ export function writeStreams(res: usize, x: usize, post: usize, branch: usize, o
   }
 }
 
-/** @param dOut [T, n, C] @param dRes [T, n, n] @param dx [T, n, C] @param dPost [T, n] @param dBranch [T, C] */
+/**
+ * As operations/writeStreams.ts says.
+ * @param dOut [T, n, C] @param dRes [T, n, n] @param dx [T, n, C] @param dPost [T, n] @param dBranch [T, C]
+ */
 export function writeStreamsGradient(
   res: usize,
   x: usize,
