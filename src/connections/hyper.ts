@@ -7,7 +7,7 @@ import { phasesOf, type RecomputeBlock } from './block.ts';
 import { connect, type Open } from './connect.ts';
 import { type ConnectionObserver, unobserved } from './observer.ts';
 import type { Branch } from './residual.ts';
-import { checkShape, checkStreams } from './shapes.ts';
+import { checkShape, checkStreams, DEFAULT_NORM_EPS } from './shapes.ts';
 
 export interface HyperParameters {
   /** `[C, n + 2]`, columns θ_pre, θ_post, θ_res row 0 … n − 1. null together with alpha: static HC. */
@@ -35,7 +35,7 @@ export interface HyperOptions {
  * @throws if a shape does not fit, naming it
  */
 export function hyperConnection(x: Tensor, branch: Branch, parameters: HyperParameters, options: HyperOptions = {}): Tensor {
-  const { normEps = 1e-6, observer = unobserved, block = null } = options;
+  const { normEps = DEFAULT_NORM_EPS, observer = unobserved, block = null } = options;
   const { theta, alpha, b } = parameters;
   const [n, channels] = checkStreams('hyperConnection', x);
   checkShape('hyperConnection', 'b', b, [n + 2, n]);

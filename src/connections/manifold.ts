@@ -5,12 +5,13 @@ import { openManifold } from '../kernels/operations/openManifold.ts';
 import { project } from '../kernels/operations/project.ts';
 import { readStreams } from '../kernels/operations/readStreams.ts';
 import { sinkhorn } from '../kernels/operations/sinkhorn.ts';
+import { DEFAULT_ITERATIONS, defaultEpsilon } from '../measures/sinkhornKnopp.ts';
 import type { Convention } from '../telemetry/sample.ts';
 import { phasesOf, type RecomputeBlock } from './block.ts';
 import { connect, type Open } from './connect.ts';
 import { type ConnectionObserver, unobserved } from './observer.ts';
 import type { Branch } from './residual.ts';
-import { checkShape, checkStreams } from './shapes.ts';
+import { checkShape, checkStreams, DEFAULT_NORM_EPS } from './shapes.ts';
 
 export interface ManifoldParameters {
   /** `[nC, n² + 2n]`, columns pre, post, res row-major. */
@@ -44,8 +45,8 @@ export interface ManifoldOptions {
  * @throws if a shape or an option does not fit, naming it
  */
 export function manifoldConnection(x: Tensor, branch: Branch, parameters: ManifoldParameters, options: ManifoldOptions = {}): Tensor {
-  const { convention = 'paper', iterations = 20, normEps = 1e-6, observer = unobserved, block = null } = options;
-  const epsilon = options.epsilon ?? (convention === 'deepseek' ? 1e-6 : 0);
+  const { convention = 'paper', iterations = DEFAULT_ITERATIONS, epsilon = defaultEpsilon(convention) } = options;
+  const { normEps = DEFAULT_NORM_EPS, observer = unobserved, block = null } = options;
   if (convention === 'paper' && epsilon !== 0) {
     throw new Error(`manifoldConnection: epsilon belongs to the deepseek convention, got ${epsilon} with 'paper'`);
   }

@@ -1,8 +1,11 @@
-/** Checks of shapes shared by the connections: errors that name the thing, the rule and the value. */
+/** What the connections share: checks of shapes, whose errors name the thing, the rule and the value, and a default. */
 import type { Tensor } from '@tensorflow/tfjs';
 
 /** Our choice: the papers have n = 4; shaders write out n² entries, and n² sums have to fit a workgroup's memory. */
 export const MAX_STREAMS = 8;
+
+/** ε inside the RMS. The papers do not say; 1e-6 is what RMS norms usually have. */
+export const DEFAULT_NORM_EPS = 1e-6;
 
 /** @returns [n, C] of streams `[..., n, C]` @throws Error where x is none */
 export function checkStreams(where: string, x: Tensor): [number, number] {

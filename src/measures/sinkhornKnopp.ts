@@ -3,6 +3,12 @@
  * implementation of those on cpu. The gradient is in sinkhornGradient.ts, built of the same steps.
  */
 
+/** T of arXiv 2512.24880. */
+export const DEFAULT_ITERATIONS = 20;
+
+/** ε unless given: DeepSeek's kernels have 1e-6, the paper has none. */
+export const defaultEpsilon = (convention: 'paper' | 'deepseek'): number => (convention === 'deepseek' ? 1e-6 : 0);
+
 export interface SinkhornOptions {
   /** T, from 1; 20 unless given. */
   iterations?: number;
@@ -24,9 +30,8 @@ export interface SinkhornPlan {
 
 /** Checks the arguments and fills in the defaults. @throws RangeError naming the argument, the rule and the value */
 export function sinkhornPlan(where: string, logits: Float64Array, n: number, options: SinkhornOptions): SinkhornPlan {
-  const { iterations = 20, convention = 'paper' } = options;
+  const { iterations = DEFAULT_ITERATIONS, convention = 'paper', epsilon = defaultEpsilon(convention) } = options;
   const deepseek = convention === 'deepseek';
-  const epsilon = options.epsilon ?? (deepseek ? 1e-6 : 0);
   if (!Number.isInteger(n) || n < 1) throw new RangeError(`${where}: n must be a whole number from 1, got ${n}`);
   if (logits.length % (n * n) !== 0) {
     throw new RangeError(`${where}: logits must hold whole ${n} × ${n} matrices, got ${logits.length} values`);

@@ -1,9 +1,7 @@
 /** One AdamW update on WebGPU: one thread per four elements. */
 import { ADAMW, adamWFactors } from '../operations/adamWUpdate.ts';
 import { elementOf } from './elements.ts';
-import { runShader, type Shader, sizeOf, webgpuKernel } from './program.ts';
-
-const LANES = 64;
+import { LANES, runShader, type Shader, sizeOf, webgpuKernel } from './program.ts';
 
 function shader(element: string): Shader {
   return {

@@ -5,7 +5,7 @@
  */
 import * as tf from '@tensorflow/tfjs';
 import { elementOf, PACK, PACKED, PACKED_CHANNELS } from './elements.ts';
-import { makeOutput, runShader, type Shader, sizeOf, type WebGPUBackend } from './program.ts';
+import { LANES, makeOutput, runShader, type Shader, sizeOf, type WebGPUBackend } from './program.ts';
 
 /** Can a tensor of this shape be stored so? Its last axis has to be a multiple of 8. */
 export const canPack = (shape: readonly number[]): boolean => (shape.at(-1) ?? 0) % PACKED_CHANNELS === 0 && sizeOf(shape) > 0;
@@ -37,7 +37,6 @@ export function storedBytes(backend: unknown, { dataId, shape, dtype }: tf.Tenso
   return sizeOf(shape) * (halved ? 2 : tf.util.bytesPerElement(dtype));
 }
 
-const LANES = 64;
 const { element } = elementOf(PACKED_CHANNELS, true);
 
 const UNPACK: Shader = {

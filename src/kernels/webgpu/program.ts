@@ -44,6 +44,9 @@ export interface Shader {
   code: (subgroups: boolean) => string;
 }
 
+/** Threads of a workgroup where each works by itself. Our choice: whole waves on every card, which have 32 or 64. */
+export const LANES = 64;
+
 /** May shaders `enable subgroups`? */
 export const hasSubgroups = (backend: WebGPUBackend): boolean => backend.device.features.has('subgroups');
 

@@ -5,15 +5,17 @@
 import { PROJECT, PROJECT_GRADIENT } from '../operations/project.ts';
 import { build, elementOf, innerCode, PACK, pick, stored } from './elements.ts';
 import { isReadable } from './packed.ts';
-import { runShader, type Shader, sizeOf, webgpuKernel } from './program.ts';
+import { LANES, runShader, type Shader, sizeOf, webgpuKernel } from './program.ts';
 import { inChunks } from './sum.ts';
 
 /** Rows of x a thread works on. */
 const ROWS = 4;
 /** Threads beside each other in rows: a workgroup has 16 rows. */
 const ROW_THREADS = 4;
-const LANES = 64;
-
+/** Threads that every device takes in a workgroup (WebGPU, "Limits"); how many of them may share a row's sum is our choice. */
+const [MAX_THREADS, MAX_SPLITS] = [256, 16];
+/** Threads that fill a card, and rows that each of them has at least: our choice. */
+const [ENOUGH_THREADS, MIN_CHUNK_ROWS] = [32768, 32];
 const four = Array.from({ length: 4 }, (_, i) => i);
 
 /** Columns of W (or dp) in fours: one access where M allows it. Columns past M hold what follows them; they are not used. */
@@ -32,7 +34,7 @@ function forwardShader(length: number, width: number, epsilon: number, packed: b
   const w = columns(width);
   // The threads that share rows and columns split K between them.
   let splits = 1;
-  while (2 * splits * ROW_THREADS * w.groups <= 256 && splits < 16) splits *= 2;
+  while (2 * splits * ROW_THREADS * w.groups <= MAX_THREADS && splits < MAX_SPLITS) splits *= 2;
   const blocks = ROW_THREADS * w.groups;
   const half = Math.max(1, splits / 2);
   const parts = Array.from({ length: components }, (_, q) => q);
@@ -178,9 +180,8 @@ const gradient = webgpuKernel(PROJECT_GRADIENT, ({ backend, inputs, outputs: [dx
   const { count } = elementOf(length, packed);
   const shader = inputGradientShader(length, width, packed);
   runShader(backend, shader, inputs, [dx], [rows], Math.ceil((Math.ceil(rows / ROWS) * count) / LANES));
-  // Enough threads to fill a card, with no fewer than 32 rows each.
   const blocks = count * Math.ceil(width / 4);
-  const chunks = Math.max(1, Math.min(Math.ceil(32768 / blocks), Math.ceil(rows / 32)));
+  const chunks = Math.max(1, Math.min(Math.ceil(ENOUGH_THREADS / blocks), Math.ceil(rows / MIN_CHUNK_ROWS)));
   inChunks(backend, chunks, dw, (target) => {
     const sizes = [rows, Math.ceil(rows / chunks), chunks];
     runShader(backend, weightGradientShader(length, width, packed), [x, dp], [target], sizes, Math.ceil((blocks * chunks) / LANES));

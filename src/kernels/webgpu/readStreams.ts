@@ -5,10 +5,8 @@
 import { READ_STREAMS, READ_STREAMS_GRADIENT } from '../operations/readStreams.ts';
 import { elementOf, innerCode, PACK, stored } from './elements.ts';
 import { isReadable } from './packed.ts';
-import { hasSubgroups, runShader, type Shader, sizesOf, webgpuKernel } from './program.ts';
+import { hasSubgroups, LANES, runShader, type Shader, sizesOf, webgpuKernel } from './program.ts';
 import { lanesFor, reduceCode } from './reduce.ts';
-
-const LANES = 64;
 
 /** @param packed is x in half precision? */
 function readShader(n: number, channels: number, packed: boolean): Shader {

@@ -4,9 +4,7 @@
  */
 import type { Operation } from '../operation.ts';
 import { readSinkhornAttributes, SINKHORN, SINKHORN_GRADIENT, type SinkhornAttributes } from '../operations/sinkhorn.ts';
-import { runShader, type Shader, sizeOf, webgpuKernel } from './program.ts';
-
-const LANES = 64;
+import { LANES, runShader, type Shader, sizeOf, webgpuKernel } from './program.ts';
 
 interface Options extends SinkhornAttributes {
   n: number;

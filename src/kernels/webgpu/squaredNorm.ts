@@ -5,10 +5,10 @@ import { hasSubgroups, makeOutput, runShader, type Shader, sizeOf, type WebGPUBa
 import { reduceCode } from './reduce.ts';
 
 const LANES = 128;
-/** Tensors at a time: every device binds eight, one is the result. */
-const AT_ONCE = 7;
-/** Elements for each workgroup, until a tensor has 64 of them. */
-const SHARE = 8192;
+/** Every device binds eight tensors (WebGPU, "Limits"), of which one is the result. */
+const MAX_TENSORS = 7;
+/** Elements for each workgroup, until a tensor has so many groups. Our choice: 64 elements a thread. */
+const [SHARE, MAX_GROUPS] = [8192, 64];
 
 function squaresShader(count: number, subgroups: boolean): Shader {
   const tensors = Array.from({ length: count }, (_, i) => i);
@@ -71,14 +71,14 @@ fn run(group: u32, lane: u32) {
 export function squaredNormInto(backend: WebGPUBackend, tensors: readonly tf.TensorInfo[], result: tf.TensorInfo, to: number): void {
   const subgroups = hasSubgroups(backend);
   const sizes = tensors.map(({ shape }) => sizeOf(shape));
-  const groups = sizes.map((size) => Math.max(1, Math.min(64, Math.ceil(size / SHARE))));
+  const groups = sizes.map((size) => Math.max(1, Math.min(MAX_GROUPS, Math.ceil(size / SHARE))));
   const total = groups.reduce((sum, count) => sum + count, 0);
   const sums = makeOutput(backend, [total]);
   let first = 0;
-  for (let at = 0; at < tensors.length; at += AT_ONCE) {
-    const some = tensors.slice(at, at + AT_ONCE);
+  for (let at = 0; at < tensors.length; at += MAX_TENSORS) {
+    const some = tensors.slice(at, at + MAX_TENSORS);
     const pairs = some.flatMap((_, i) => [sizes[at + i], groups[at + i]]);
-    const count = groups.slice(at, at + AT_ONCE).reduce((sum, c) => sum + c, 0);
+    const count = groups.slice(at, at + MAX_TENSORS).reduce((sum, c) => sum + c, 0);
     runShader(backend, squaresShader(some.length, subgroups), some, [sums], [first, ...pairs], count);
     first += count;
   }

@@ -1,8 +1,6 @@
 /** Sums over the first axis, in its order: the second phase of the sums over tokens. */
 import type * as tf from '@tensorflow/tfjs';
-import { makeOutput, runShader, type Shader, sizeOf, type WebGPUBackend } from './program.ts';
-
-const LANES = 64;
+import { LANES, makeOutput, runShader, type Shader, sizeOf, type WebGPUBackend } from './program.ts';
 
 const SUM: Shader = {
   key: 'sum chunks',

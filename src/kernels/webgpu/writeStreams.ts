@@ -10,6 +10,7 @@ import {
   bindingsAtMost,
   type Call,
   hasSubgroups,
+  LANES,
   makeOutput,
   runShader,
   type Shader,
@@ -19,7 +20,8 @@ import {
 } from './program.ts';
 import { lanesFor, reduceCode } from './reduce.ts';
 
-const LANES = 64;
+/** Our choice: n² + n sums a thread leave registers for no more. */
+const MAX_GRADIENT_LANES = 128;
 
 /** Which of the tensors are in half precision. */
 interface Formats {
@@ -74,7 +76,7 @@ function gradientShader(n: number, channels: number, formats: Pick<Formats, 'x' 
   const branch = stored('branch', element, formats.branch);
   const [streams, coefficients] = [part !== 'coefficients', part !== 'streams'];
   const values = n * n + n;
-  const lanes = lanesFor(count, coefficients ? values : 1, subgroups, 128);
+  const lanes = lanesFor(count, coefficients ? values : 1, subgroups, MAX_GRADIENT_LANES);
   const inputs: Binding[] = [];
   if (streams) inputs.push(['res', 'f32'], ['post', 'f32']);
   if (coefficients) inputs.push(x.binding, branch.binding);
