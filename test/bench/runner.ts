@@ -20,7 +20,7 @@ export interface Setting {
   every?: number | null;
 }
 
-/** What takes turns. */
+/** One of those that take turns. */
 export interface Turn {
   /** Of its steps, ms. */
   readonly times: number[];
@@ -68,7 +68,7 @@ export async function createRunner(setting: Setting, runs: string): Promise<Runn
   };
 }
 
-/** What is told of a round that has ended: its steps in ms, in the runners' order. */
+/** After each round: its steps in ms, in the runners' order. Rounds below 0 warm up. */
 export type OnRound = (round: number, times: readonly number[]) => void;
 
 /** Every runner once per round, in changing order; the first rounds warm up. */
@@ -84,6 +84,6 @@ export async function takeTurns(runners: readonly Turn[], rounds: number, warm: 
       round,
       runners.map((runner) => times.get(runner)!),
     );
-    await new Promise((resolve) => setImmediate(resolve)); // what the workers say is heard
+    await new Promise((resolve) => setImmediate(resolve)); // the workers' messages arrive
   }
 }

@@ -52,6 +52,7 @@ function compare(backend: string, actual: Values[], stock: Values[], roundings: 
   }
 }
 
+/** Standard normal values, the same for the same seed. */
 export const normal = (shape: number[], seed: number): tf.Tensor => tf.randomNormal(shape, 0, 1, 'float32', seed);
 
 /** Standard normal values with some of them replaced. */

@@ -1,5 +1,5 @@
 /**
- * K1 to K5 on the current backend against float64: values, and gradients against central differences of the float64 values.
+ * The operations of the connections on the current backend against float64: values, and gradients against central differences of the float64 values.
  * Says which operation and which sizes: the tests do.
  */
 import * as tf from '@tensorflow/tfjs';

@@ -1,4 +1,4 @@
-/** K1 to K5 in float64 as the formulas stand, without a gradient: what the kernels are held against. */
+/** The operations of the connections in float64 as the formulas stand, without a gradient: what the kernels are held against. */
 import { sinkhorn } from '../../src/measures/sinkhornKnopp.ts';
 
 export interface Sizes {

@@ -1,4 +1,4 @@
-/** accelerate with storage 'float16': K1, K4 and K5 on streams in half precision, and everything else that meets them. */
+/** accelerate with storage 'float16': project, readStreams and writeStreams on streams in half precision, and everything else that meets them. */
 import * as tf from '@tensorflow/tfjs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { manifoldConnection } from '../../src/connections/manifold.ts';
@@ -30,7 +30,7 @@ function toHalf(value: number): number {
   return Math.sign(value) * unit * (rest > 0.5 || (rest === 0.5 && whole % 2 === 1) ? whole + 1 : whole);
 }
 
-/** The same streams as K5 stores them: H_res is the identity, H_post zero. */
+/** The same streams as writeStreams stores them: H_res is the identity, H_post zero. */
 function store(x: tf.Tensor): tf.Tensor {
   const [n, channels] = x.shape.slice(-2);
   const lead = x.shape.slice(0, -2);
@@ -100,7 +100,7 @@ describe.skipIf(!has('webgpu'))("storage 'float16'", () => {
       expect(packed(result)).toBe(sizes.channels % 8 === 0);
       return result;
     };
-    // K5 rounds F, and what it writes.
+    // writeStreams rounds F, and what it writes.
     return compare(name, sizes, 12, { store: storeInput, error: name === 'writeStreams' ? 2 * HALF : 0 });
   };
   describe.each(STORED)('%s, inputs %j in half precision: values and gradients against float64', (name, inputs) => {

@@ -1,8 +1,8 @@
 /** Whole training steps: connections beside each other, kernels against stock operations, watched against unwatched. */
 import * as tf from '@tensorflow/tfjs';
 import type { ConnectionName } from 'gainwatch/model';
+import { milliseconds, type Result, ratio } from './resultTable.ts';
 import { createRunner, type OnRound, type Setting, STREAMS, takeTurns } from './runner.ts';
-import { milliseconds, type Result, ratio } from './table.ts';
 
 export interface StepsOptions {
   width: number;
@@ -32,6 +32,7 @@ async function measure(options: StepsOptions, settings: readonly Setting[], warm
 /** What mHC multiplies and adds beside its blocks, over what the blocks do: nC(n² + 3n + 2) a connection, 12C² a block. */
 export const arithmeticFloor = (n: number, width: number): number => 1 + (2 * n * (n * n + 3 * n + 2)) / (12 * width);
 
+/** A row for each kind of connection, and for mHC under recompute and in half precision: time per step, and over residual's. */
 export async function connectionSteps(options: StepsOptions): Promise<Result> {
   const { width } = options;
   const settings: Setting[] = [
@@ -51,6 +52,7 @@ export async function connectionSteps(options: StepsOptions): Promise<Result> {
   };
 }
 
+/** Stock TF.js against accelerate. */
 export async function composedSteps(options: StepsOptions, kinds: readonly ConnectionName[]): Promise<Result> {
   const settings: Setting[] = kinds.flatMap((connection) => [
     { ...base(options), connection, composed: true },
@@ -80,6 +82,7 @@ export async function demoSteps(options: StepsOptions): Promise<Result> {
   };
 }
 
+/** Each kind of connection unwatched, watched at every step, and at every tenth. */
 export async function watchedSteps(options: StepsOptions): Promise<Result> {
   const settings: Setting[] = KINDS.flatMap((connection) => [null, 1, 10].map((every) => ({ ...base(options), connection, every })));
   const runners = await measure(options, settings, 3);

@@ -1,11 +1,8 @@
+/** The measures against the float64 vectors of test/fixtures/mhc.json. */
 import { describe, expect, it } from 'vitest';
 import { compositeGains, type Gains, gains, sinkhorn, sinkhornGradient } from '../../src/measures/index.ts';
 import { compositeCases, flat64, hyperCases, manifoldCases, sinkhornCases, worst } from '../support/golden.ts';
-
-/** H_res ↔ comb. */
-function transposed(h: Float64Array, n: number): Float64Array {
-  return h.map((_, i) => h[i - (i % (n * n)) + (i % n) * n + Math.floor((i % (n * n)) / n)]);
-}
+import { transposed } from '../support/matrices.ts';
 
 function expectGains(actual: Gains, expected: Record<string, number>): void {
   const keys = Object.keys(expected) as (keyof Gains)[];
@@ -32,7 +29,7 @@ describe('golden cases of the measures', () => {
       const h = sinkhorn(logits, n, deepseek);
       expect(worst(h, flat64(c.deepseek.hRes))).toBeLessThan(1e-12);
       expect(worst(transposed(h, n), flat64(c.deepseek.comb))).toBeLessThan(1e-12);
-      const onH = transposed(gradOut, n);
+      const onH = transposed(gradOut, n); // their gradient is on comb
       expect(worst(sinkhornGradient(logits, onH, n, deepseek), flat64(c.deepseek.gradLogitsOfComb))).toBeLessThan(1e-9);
       expect(Array.from(logits)).toEqual(Array.from(flat64(c.logits)));
     },

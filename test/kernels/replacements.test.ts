@@ -125,7 +125,7 @@ test('Identity: a second tensor that outlives the first', () =>
     const x = normal([3, 4], 1);
     const y = x.clone();
     x.dispose();
-    const z = normal([3, 4], 2); // would take the place of x
+    const z = normal([3, 4], 2); // would get the memory of x
     return [y, z];
   }));
 

@@ -1,4 +1,4 @@
-/** K1 to K5 on every backend against float64: values, and gradients against central differences of the float64 values. */
+/** The operations of the connections on every backend against float64: values, and gradients against central differences of the float64 values. */
 import * as tf from '@tensorflow/tfjs';
 import { afterAll, beforeAll, describe, test } from 'vitest';
 import { accelerate } from '../../src/kernels/accelerate.ts';
@@ -19,7 +19,7 @@ const SIZES: Sizes[] = [
   { tokens: 67, n: 4, channels: 64 },
 ];
 
-/** Without a card, compiling takes WebGPU seconds for each: channels in fours and not, and the largest n. golden.test.ts has n = 1. */
+/** Without a card, compiling takes WebGPU seconds for each: channels in fours and not, and the largest n. goldenConnections.test.ts has n = 1. */
 const FOR_WEBGPU = SIZES.filter(({ n, channels }) => n === 2 || n === 8 || channels > 32);
 
 const body = (backend?: string) => {
@@ -28,17 +28,17 @@ const body = (backend?: string) => {
   });
 };
 
-onEveryBackend('K1 to K5', body);
-onComposed('K1 to K5', body);
+onEveryBackend('operations of the connections', body);
+onComposed('operations of the connections', body);
 onEveryBackend(
-  'K1 to K5, many tokens',
+  'operations of the connections, many tokens',
   () => {
     test.each(Object.keys(OPERATIONS) as ReferenceName[])('%s', (name) => compare(name, { tokens: 100_000, n: 4, channels: 4 }, 2));
   },
   ['webgpu'], // below, where few are many
 );
 
-describe.skipIf(!has('webgpu'))('K1 to K5, webgpu on a device with the least that the standard asks for', () => {
+describe.skipIf(!has('webgpu'))('operations of the connections, webgpu on a device with the least that the standard asks for', () => {
   let undo = () => {};
   afterAll(() => undo());
   beforeAll(async () => {

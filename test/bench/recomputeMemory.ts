@@ -7,9 +7,9 @@ import { RECOMPUTE_MODES, type RecomputeMode, recomputeBlock } from 'gainwatch/c
 import { accelerate } from 'gainwatch/kernels';
 import { AdamW, createTransformer, crossEntropy, seededRandom } from 'gainwatch/model';
 import { type Allocated, countAllocated } from './allocated.ts';
+import { milliseconds, type Result, ratio } from './resultTable.ts';
 import { STREAMS, type Turn, takeTurns } from './runner.ts';
-import type { StepsOptions } from './steps.ts';
-import { milliseconds, type Result, ratio } from './table.ts';
+import type { StepsOptions } from './trainingSteps.ts';
 
 const CONTEXT = 64;
 const BATCH = 8;

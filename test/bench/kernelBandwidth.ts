@@ -11,7 +11,7 @@ import { PROJECT_GRADIENT, project } from '../../src/kernels/operations/project.
 import { READ_STREAMS_GRADIENT, readStreams } from '../../src/kernels/operations/readStreams.ts';
 import { SINKHORN_GRADIENT, sinkhorn } from '../../src/kernels/operations/sinkhorn.ts';
 import { WRITE_STREAMS_GRADIENT, writeStreams } from '../../src/kernels/operations/writeStreams.ts';
-import { median, type Result } from './table.ts';
+import { median, type Result } from './resultTable.ts';
 
 interface KernelCase {
   name: string;
@@ -46,31 +46,31 @@ function kernelCases(tokens: number, n: number, channels: number): KernelCase[] 
   const joined = (...parts: tf.Tensor[]) => tf.concat(parts.map((part) => part.flatten()));
   return [
     {
-      name: 'K1 project, mHC',
+      name: 'project, mHC',
       floats: n * channels + width + 1,
       run: () => project(x, phi, 2, 1e-6).p,
       composed: () => tf.clone(project(x, phi, 2, 1e-6).p),
     },
     {
-      name: 'K1 gradient',
+      name: 'project gradient, mHC',
       floats: 3 * n * channels + width,
       run: () => runKernel(PROJECT_GRADIENT, [x, phi, s, p, s, dx]),
       composed: back((a, w) => joined(...Object.values(project(a, w, 2, 1e-6))), [x, phi], joined(p, s, dx)),
     },
     {
-      name: 'K1 project, HC',
+      name: 'project, HC',
       floats: n * channels + n * (n + 3),
       run: () => project(x, theta, 1, 1e-6).p,
       composed: () => tf.clone(project(x, theta, 1, 1e-6).p),
     },
     {
-      name: 'K2 maps, mHC',
+      name: 'manifoldMaps',
       floats: 2 * width + 1,
       run: () => Object.values(manifoldMaps(p, s, alpha, b, 0)),
       composed: () => Object.values(manifoldMaps(p, s, alpha, b, 0)),
     },
     {
-      name: 'K2 gradient, mHC',
+      name: 'manifoldMaps gradient',
       floats: 3 * width + 2,
       run: () => runKernel(MANIFOLD_MAPS_GRADIENT, [p, s, alpha, b, row, row, matrix]),
       composed: back(
@@ -83,13 +83,13 @@ function kernelCases(tokens: number, n: number, channels: number): KernelCase[] 
       ),
     },
     {
-      name: 'K2 maps, HC',
+      name: 'hyperMaps',
       floats: 2 * n * (n + 2) + n,
       run: () => Object.values(hyperMaps(pHyper, sHyper, alpha, bHyper)),
       composed: () => Object.values(hyperMaps(pHyper, sHyper, alpha, bHyper)),
     },
     {
-      name: 'K2 gradient, HC',
+      name: 'hyperMaps gradient',
       floats: 3 * n * (n + 2) + 2 * n,
       run: () => runKernel(HYPER_MAPS_GRADIENT, [pHyper, sHyper, alpha, bHyper, row, row, matrix]),
       composed: back(
@@ -101,16 +101,16 @@ function kernelCases(tokens: number, n: number, channels: number): KernelCase[] 
         joined(row, row, matrix),
       ),
     },
-    { name: 'K3 Sinkhorn', floats: 2 * n * n, run: () => sinkhorn(matrix, OPTIONS), composed: () => composedSinkhorn(matrix, OPTIONS) },
+    { name: 'sinkhorn', floats: 2 * n * n, run: () => sinkhorn(matrix, OPTIONS), composed: () => composedSinkhorn(matrix, OPTIONS) },
     {
-      name: 'K3 gradient',
+      name: 'sinkhorn gradient',
       floats: 3 * n * n,
       run: () => runKernel(SINKHORN_GRADIENT, [matrix, matrix], { iterations: 20, epsilon: 0, deepseek: false }),
       composed: back((logits) => composedSinkhorn(logits, OPTIONS), [matrix], matrix),
     },
-    { name: 'K4 readStreams', floats: (n + 1) * channels + n, run: () => readStreams(row, x).u, composed: () => readStreams(row, x).u },
+    { name: 'readStreams', floats: (n + 1) * channels + n, run: () => readStreams(row, x).u, composed: () => readStreams(row, x).u },
     {
-      name: 'K4 gradient',
+      name: 'readStreams gradient',
       floats: (3 * n + 1) * channels + 2 * n,
       run: () => runKernel(READ_STREAMS_GRADIENT, [row, x, u, dx]),
       composed: back(
@@ -123,13 +123,13 @@ function kernelCases(tokens: number, n: number, channels: number): KernelCase[] 
       ),
     },
     {
-      name: 'K5 writeStreams',
+      name: 'writeStreams',
       floats: (2 * n + 1) * channels + n * n + n,
       run: () => writeStreams(matrix, x, row, u),
       composed: () => writeStreams(matrix, x, row, u),
     },
     {
-      name: 'K5 gradient',
+      name: 'writeStreams gradient',
       floats: (3 * n + 2) * channels + 2 * (n * n + n),
       run: () => runKernel(WRITE_STREAMS_GRADIENT, [matrix, x, row, u, dx]),
       composed: back((h, a, o, f) => writeStreams(h, a, o, f), [matrix, x, row, u], dx),
@@ -166,17 +166,18 @@ function copyOf(floats: number): () => Promise<number> {
   return () => timed(() => tf.add(from, 0));
 }
 
+/** @param onProgress gets a line for each operation before it and after it @returns a table with a row for each */
 export async function kernelBandwidth(
   tokens: number,
   n: number,
   channels: number,
   rounds: number,
-  say: (line: string) => void,
+  onProgress: (line: string) => void,
 ): Promise<Result> {
   const rows: string[][] = [];
   tf.engine().startScope();
   for (const { name, floats, run, composed } of kernelCases(tokens, n, channels)) {
-    say(`  ${name}`);
+    onProgress(`  ${name}`);
     const bytes = 4 * floats * tokens;
     const copy = copyOf(floats * tokens);
     const times: { fused: number; copy: number; composed: number }[] = [];
@@ -197,7 +198,7 @@ export async function kernelBandwidth(
       `× ${median(times.map((t) => t.composed / t.fused)).toFixed(1)}`,
     ];
     rows.push(row);
-    say(`    ${row.slice(1).join(', ')}`);
+    onProgress(`    ${row.slice(1).join(', ')}`);
   }
   tf.engine().endScope();
   return {
