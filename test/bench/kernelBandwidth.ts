@@ -9,7 +9,7 @@ import { HYPER_MAPS_GRADIENT, hyperMaps } from '../../src/kernels/operations/hyp
 import { MANIFOLD_MAPS_GRADIENT, manifoldMaps } from '../../src/kernels/operations/manifoldMaps.ts';
 import { PROJECT_GRADIENT, project } from '../../src/kernels/operations/project.ts';
 import { READ_STREAMS_GRADIENT, readStreams } from '../../src/kernels/operations/readStreams.ts';
-import { SINKHORN_GRADIENT, sinkhorn } from '../../src/kernels/operations/sinkhorn.ts';
+import { SINKHORN_GRADIENT, sinkhorn, sinkhornAttributes } from '../../src/kernels/operations/sinkhorn.ts';
 import { WRITE_STREAMS_GRADIENT, writeStreams } from '../../src/kernels/operations/writeStreams.ts';
 import { median, type Result } from './resultTable.ts';
 
@@ -18,8 +18,8 @@ interface KernelCase {
   /** Floats read and written that do not fit a cache, per token. */
   floats: number;
   run: () => tf.Tensor | tf.Tensor[];
-  /** The same of stock operations; for a gradient with its forward pass, as autodiff has no other. */
-  composed: () => tf.Tensor | tf.Tensor[];
+  /** A gradient of stock operations, with its forward pass, as autodiff has no other; unless given, `run` without our kernels. */
+  composed?: () => tf.Tensor | tf.Tensor[];
 }
 
 const OPTIONS = { iterations: 20, convention: 'paper', epsilon: 0 } as const;
@@ -42,97 +42,55 @@ function kernelCases(tokens: number, n: number, channels: number): KernelCase[] 
   const bHyper = normal(n + 2, n);
   const row = normal(tokens, n);
   const matrix = normal(tokens, n, n);
-  const back = (f: (...inputs: tf.Tensor[]) => tf.Tensor, inputs: tf.Tensor[], dy: tf.Tensor) => () => tf.grads(f)(inputs, dy);
-  const joined = (...parts: tf.Tensor[]) => tf.concat(parts.map((part) => part.flatten()));
+  const joined = (parts: tf.Tensor[]) => tf.concat(parts.map((part) => part.flatten()));
+  const back = (f: (...inputs: tf.Tensor[]) => tf.Tensor[], inputs: tf.Tensor[], dys: tf.Tensor[]) => () =>
+    tf.grads((...given: tf.Tensor[]) => joined(f(...given)))(inputs, joined(dys));
+  const manifold = (...[a, c, d, e]: tf.Tensor[]) => Object.values(manifoldMaps(a, c, d, e, 0));
+  const hyper = (...[a, c, d, e]: tf.Tensor[]) => Object.values(hyperMaps(a, c, d, e));
+  const coefficients = [row, row, matrix];
   return [
-    {
-      name: 'project, mHC',
-      floats: n * channels + width + 1,
-      run: () => project(x, phi, 2, 1e-6).p,
-      composed: () => tf.clone(project(x, phi, 2, 1e-6).p),
-    },
+    { name: 'project, mHC', floats: n * channels + width + 1, run: () => project(x, phi, 2, 1e-6).p },
     {
       name: 'project gradient, mHC',
       floats: 3 * n * channels + width,
       run: () => runKernel(PROJECT_GRADIENT, [x, phi, s, p, s, dx]),
-      composed: back((a, w) => joined(...Object.values(project(a, w, 2, 1e-6))), [x, phi], joined(p, s, dx)),
+      composed: back((a, w) => Object.values(project(a, w, 2, 1e-6)), [x, phi], [p, s, dx]),
     },
-    {
-      name: 'project, HC',
-      floats: n * channels + n * (n + 3),
-      run: () => project(x, theta, 1, 1e-6).p,
-      composed: () => tf.clone(project(x, theta, 1, 1e-6).p),
-    },
-    {
-      name: 'manifoldMaps',
-      floats: 2 * width + 1,
-      run: () => Object.values(manifoldMaps(p, s, alpha, b, 0)),
-      composed: () => Object.values(manifoldMaps(p, s, alpha, b, 0)),
-    },
+    { name: 'project, HC', floats: n * channels + n * (n + 3), run: () => project(x, theta, 1, 1e-6).p },
+    { name: 'manifoldMaps', floats: 2 * width + 1, run: () => manifold(p, s, alpha, b) },
     {
       name: 'manifoldMaps gradient',
       floats: 3 * width + 2,
-      run: () => runKernel(MANIFOLD_MAPS_GRADIENT, [p, s, alpha, b, row, row, matrix]),
-      composed: back(
-        (...inputs) => {
-          const { pre, post, res } = manifoldMaps(inputs[0], inputs[1], inputs[2], inputs[3], 0);
-          return joined(pre, post, res);
-        },
-        [p, s, alpha, b],
-        joined(row, row, matrix),
-      ),
+      run: () => runKernel(MANIFOLD_MAPS_GRADIENT, [p, s, alpha, b, ...coefficients]),
+      composed: back(manifold, [p, s, alpha, b], coefficients),
     },
-    {
-      name: 'hyperMaps',
-      floats: 2 * n * (n + 2) + n,
-      run: () => Object.values(hyperMaps(pHyper, sHyper, alpha, bHyper)),
-      composed: () => Object.values(hyperMaps(pHyper, sHyper, alpha, bHyper)),
-    },
+    { name: 'hyperMaps', floats: 2 * n * (n + 2) + n, run: () => hyper(pHyper, sHyper, alpha, bHyper) },
     {
       name: 'hyperMaps gradient',
       floats: 3 * n * (n + 2) + 2 * n,
-      run: () => runKernel(HYPER_MAPS_GRADIENT, [pHyper, sHyper, alpha, bHyper, row, row, matrix]),
-      composed: back(
-        (...inputs) => {
-          const { pre, post, res } = hyperMaps(inputs[0], inputs[1], inputs[2], inputs[3]);
-          return joined(pre, post, res);
-        },
-        [pHyper, sHyper, alpha, bHyper],
-        joined(row, row, matrix),
-      ),
+      run: () => runKernel(HYPER_MAPS_GRADIENT, [pHyper, sHyper, alpha, bHyper, ...coefficients]),
+      composed: back(hyper, [pHyper, sHyper, alpha, bHyper], coefficients),
     },
-    { name: 'sinkhorn', floats: 2 * n * n, run: () => sinkhorn(matrix, OPTIONS), composed: () => composedSinkhorn(matrix, OPTIONS) },
+    { name: 'sinkhorn', floats: 2 * n * n, run: () => sinkhorn(matrix, OPTIONS) },
     {
       name: 'sinkhorn gradient',
       floats: 3 * n * n,
-      run: () => runKernel(SINKHORN_GRADIENT, [matrix, matrix], { iterations: 20, epsilon: 0, deepseek: false }),
-      composed: back((logits) => composedSinkhorn(logits, OPTIONS), [matrix], matrix),
+      run: () => runKernel(SINKHORN_GRADIENT, [matrix, matrix], sinkhornAttributes(OPTIONS)),
+      composed: back((logits) => [composedSinkhorn(logits, OPTIONS)], [matrix], [matrix]),
     },
-    { name: 'readStreams', floats: (n + 1) * channels + n, run: () => readStreams(row, x).u, composed: () => readStreams(row, x).u },
+    { name: 'readStreams', floats: (n + 1) * channels + n, run: () => readStreams(row, x).u },
     {
       name: 'readStreams gradient',
       floats: (3 * n + 1) * channels + 2 * n,
       run: () => runKernel(READ_STREAMS_GRADIENT, [row, x, u, dx]),
-      composed: back(
-        (h, a) => {
-          const read = readStreams(h, a);
-          return joined(read.u, read.x);
-        },
-        [row, x],
-        joined(u, dx),
-      ),
+      composed: back((h, a) => Object.values(readStreams(h, a)), [row, x], [u, dx]),
     },
-    {
-      name: 'writeStreams',
-      floats: (2 * n + 1) * channels + n * n + n,
-      run: () => writeStreams(matrix, x, row, u),
-      composed: () => writeStreams(matrix, x, row, u),
-    },
+    { name: 'writeStreams', floats: (2 * n + 1) * channels + n * n + n, run: () => writeStreams(matrix, x, row, u) },
     {
       name: 'writeStreams gradient',
       floats: (3 * n + 2) * channels + 2 * (n * n + n),
       run: () => runKernel(WRITE_STREAMS_GRADIENT, [matrix, x, row, u, dx]),
-      composed: back((h, a, o, f) => writeStreams(h, a, o, f), [matrix, x, row, u], dx),
+      composed: back((h, a, o, f) => [writeStreams(h, a, o, f)], [matrix, x, row, u], [dx]),
     },
   ];
 }
@@ -176,7 +134,7 @@ export async function kernelBandwidth(
 ): Promise<Result> {
   const rows: string[][] = [];
   tf.engine().startScope();
-  for (const { name, floats, run, composed } of kernelCases(tokens, n, channels)) {
+  for (const { name, floats, run, composed = run } of kernelCases(tokens, n, channels)) {
     onProgress(`  ${name}`);
     const bytes = 4 * floats * tokens;
     const copy = copyOf(floats * tokens);

@@ -1,34 +1,14 @@
 /** One AdamW update on WebGPU: one thread per four elements. */
 import { ADAMW, adamWFactors } from '../operations/adamWUpdate.ts';
-import { elementOf } from './elements.ts';
+import { bindings, elementOf } from './elements.ts';
 import { LANES, runShader, type Shader, sizeOf, webgpuKernel } from './program.ts';
 
 function shader(element: string): Shader {
   return {
     key: `adamw ${element}`,
-    inputs: [
-      ['parameter', element],
-      ['first', element],
-      ['second', element],
-      ['gradient', element],
-      ['scale', 'f32'],
-    ],
-    outputs: [
-      ['newParameter', element],
-      ['newFirst', element],
-      ['newSecond', element],
-    ],
-    uniforms: [
-      ['count', 'u32'],
-      ['beta1', 'f32'],
-      ['rest1', 'f32'],
-      ['beta2', 'f32'],
-      ['rest2', 'f32'],
-      ['keep', 'f32'],
-      ['rate', 'f32'],
-      ['correction2', 'f32'],
-      ['epsilon', 'f32'],
-    ],
+    inputs: [...bindings(element, 'parameter', 'first', 'second', 'gradient'), ['scale', 'f32']],
+    outputs: bindings(element, 'newParameter', 'newFirst', 'newSecond'),
+    uniforms: [['count', 'u32'], ...bindings('f32', 'beta1', 'rest1', 'beta2', 'rest2', 'keep', 'rate', 'correction2', 'epsilon')],
     lanes: LANES,
     code: () => `
 fn run(group: u32, lane: u32) {

@@ -5,6 +5,7 @@
 import type * as tf from '@tensorflow/tfjs';
 import type { Operation } from '../operation.ts';
 import { streamsOf } from '../operations/coefficients.ts';
+import { bindings } from './elements.ts';
 import { bindingsAtMost, makeOutput, runShader, type Shader, sizeOf, webgpuKernel } from './program.ts';
 
 const LANES = 128;
@@ -46,17 +47,8 @@ function forwardShader(maps: Maps, n: number, epsilon: number): Shader {
   const width = n * n + 2 * n;
   return {
     key: `${maps.name} maps ${n} ${epsilon}`,
-    inputs: [
-      ['p', 'f32'],
-      ['s', 'f32'],
-      ['alpha', 'f32'],
-      ['b', 'f32'],
-    ],
-    outputs: [
-      ['pre', 'f32'],
-      ['post', 'f32'],
-      ['res', 'f32'],
-    ],
+    inputs: bindings('f32', 'p', 's', 'alpha', 'b'),
+    outputs: bindings('f32', 'pre', 'post', 'res'),
     uniforms: [['size', 'u32']],
     lanes: LANES,
     code: () => `
@@ -91,7 +83,6 @@ function gradientShader(maps: Maps, n: number, pass: Pass): Shader {
   const tile = tileOf(width);
   const perScale = maps.perScale(n);
   const scales = width / perScale;
-  const tensors = (names: string[]) => names.map((name) => [name, 'f32'] as const);
   const incoming = `
   var g: f32;
   if (to.part == 0u) { g = dPre[to.at]; } else if (to.part == 1u) { g = dPost[to.at]; } else { g = dRes[to.at]; }
@@ -109,7 +100,7 @@ ${pass === 'inner' ? 'return dh[i];' : incoming}
   if (pass === 'outer') {
     return {
       ...base,
-      inputs: tensors(['p', 's', 'alpha', ...outerInputs]),
+      inputs: bindings('f32', 'p', 's', 'alpha', ...outerInputs),
       outputs: [['dh', 'f32']],
       uniforms: [['size', 'u32']],
       code: () => `${head}
@@ -122,12 +113,9 @@ fn run(group: u32, lane: u32) {
   }
   return {
     ...base,
-    inputs: tensors(['p', 's', 'alpha', ...(pass === 'all' ? outerInputs : ['dh'])]),
-    outputs: tensors(['partial', 'dp', 'ds']),
-    uniforms: [
-      ['tokens', 'u32'],
-      ['groups', 'u32'],
-    ],
+    inputs: bindings('f32', 'p', 's', 'alpha', ...(pass === 'all' ? outerInputs : ['dh'])),
+    outputs: bindings('f32', 'partial', 'dp', 'ds'),
+    uniforms: bindings('u32', 'tokens', 'groups'),
     code: () => `${head}
 var<workgroup> ofB: array<f32, ${tile * width}>;
 var<workgroup> ofAlpha: array<f32, ${tile * width}>;
@@ -180,10 +168,7 @@ function parameterShader(maps: Maps, n: number): Shader {
   return {
     key: `${maps.name} maps parameters ${n}`,
     inputs: [['partial', 'f32']],
-    outputs: [
-      ['dAlpha', 'f32'],
-      ['db', 'f32'],
-    ],
+    outputs: bindings('f32', 'dAlpha', 'db'),
     uniforms: [['groups', 'u32']],
     lanes: LANES,
     code: () => `

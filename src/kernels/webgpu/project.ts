@@ -3,7 +3,7 @@
  * added up in chunks of rows and then over the chunks, in a fixed order: TF.js's matMul takes atomic additions there, whose order is not.
  */
 import { PROJECT, PROJECT_GRADIENT } from '../operations/project.ts';
-import { build, elementOf, innerCode, PACK, pick, stored } from './elements.ts';
+import { bindings, build, elementOf, innerCode, PACK, pick, stored } from './elements.ts';
 import { isReadable } from './packed.ts';
 import { LANES, runShader, type Shader, sizeOf, webgpuKernel } from './program.ts';
 import { inChunks } from './sum.ts';
@@ -41,10 +41,7 @@ function forwardShader(length: number, width: number, epsilon: number, packed: b
   return {
     key: `project ${length} ${width} ${epsilon} ${packed}`,
     inputs: [x.binding, ['w', w.element]],
-    outputs: [
-      ['p', 'f32'],
-      ['s', 'f32'],
-    ],
+    outputs: bindings('f32', 'p', 's'),
     uniforms: [['rows', 'u32']],
     lanes: blocks * splits,
     code: () => `
@@ -137,11 +134,7 @@ function weightGradientShader(length: number, width: number, packed: boolean): S
     key: `project dw ${length} ${width} ${packed}`,
     inputs: [x.binding, ['dp', d.element]],
     outputs: [['dw', 'f32']],
-    uniforms: [
-      ['rows', 'u32'],
-      ['chunk', 'u32'],
-      ['chunks', 'u32'],
-    ],
+    uniforms: bindings('u32', 'rows', 'chunk', 'chunks'),
     lanes: LANES,
     code: () => `
 ${packed ? PACK : ''}

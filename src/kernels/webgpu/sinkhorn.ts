@@ -4,6 +4,7 @@
  */
 import type { Operation } from '../operation.ts';
 import { readSinkhornAttributes, SINKHORN, SINKHORN_GRADIENT, type SinkhornAttributes } from '../operations/sinkhorn.ts';
+import { bindings } from './elements.ts';
 import { LANES, runShader, type Shader, sizeOf, webgpuKernel } from './program.ts';
 
 interface Options extends SinkhornAttributes {
@@ -80,7 +81,7 @@ function forwardShader(options: Options): Shader {
 function matrixShader(name: string, options: Options, inputs: string[], body: string): Shader {
   return {
     key: `${name} ${Object.values(options).join(' ')}`,
-    inputs: inputs.map((input) => [input, 'f32'] as const),
+    inputs: bindings('f32', ...inputs),
     outputs: [['result', 'f32']],
     uniforms: [['count', 'u32']],
     lanes: LANES,

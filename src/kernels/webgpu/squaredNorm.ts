@@ -1,6 +1,7 @@
 /** Σ x² over many tensors on WebGPU: several tensors at a time, each by some workgroups, whose sums one more adds up. */
 import type * as tf from '@tensorflow/tfjs';
 import { SQUARED_NORM } from '../operations/squaredNorm.ts';
+import { bindings } from './elements.ts';
 import { hasSubgroups, makeOutput, runShader, type Shader, sizeOf, type WebGPUBackend, webgpuKernel } from './program.ts';
 import { reduceCode } from './reduce.ts';
 
@@ -14,18 +15,9 @@ function squaresShader(count: number, subgroups: boolean): Shader {
   const tensors = Array.from({ length: count }, (_, i) => i);
   return {
     key: `squares ${count}`,
-    inputs: tensors.map((i) => [`x${i}`, 'f32']),
+    inputs: bindings('f32', ...tensors.map((i) => `x${i}`)),
     outputs: [['sums', 'f32']],
-    uniforms: [
-      ['first', 'u32'],
-      ...tensors.flatMap(
-        (i) =>
-          [
-            [`size${i}`, 'u32'],
-            [`groups${i}`, 'u32'],
-          ] as const,
-      ),
-    ],
+    uniforms: bindings('u32', 'first', ...tensors.flatMap((i) => [`size${i}`, `groups${i}`])),
     lanes: LANES,
     code: () => `
 ${reduceCode(1, LANES, subgroups)}
@@ -51,10 +43,7 @@ function totalShader(subgroups: boolean): Shader {
     key: 'squares total',
     inputs: [['sums', 'f32']],
     outputs: [['result', 'f32']],
-    uniforms: [
-      ['count', 'u32'],
-      ['to', 'u32'],
-    ],
+    uniforms: bindings('u32', 'count', 'to'),
     lanes: LANES,
     code: () => `
 ${reduceCode(1, LANES, subgroups)}

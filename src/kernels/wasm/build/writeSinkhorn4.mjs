@@ -8,13 +8,14 @@ const RECORD = INVERSES + VECTOR * 4;
 
 const name = ([i, j]) => `m${i}${j}`;
 const offset = ([i, j]) => VECTOR * (4 * i + j);
-const ELEMENTS = N.flatMap((i) => N.map((j) => [i, j]));
 /** The elements of line number `index`, a column or a row. */
 const line = (columns, index) => N.map((k) => (columns ? [k, index] : [index, k]));
 const sum = ([a, b, c, d]) => `f32x4.add(f32x4.add(${a}, ${b}), f32x4.add(${c}, ${d}))`;
+/** A line of text for each row of the matrix. */
+const eachRow = (statement) => N.map((i) => line(false, i).map(statement).join(' '));
 
-const loads = () => ELEMENTS.map((e) => `let ${name(e)} = v128.load(m, ${offset(e)});`);
-const stores = (to) => ELEMENTS.map((e) => `v128.store(${to}, ${name(e)}, ${offset(e)});`);
+const loads = eachRow((e) => `let ${name(e)} = v128.load(m, ${offset(e)});`);
+const stores = (to) => eachRow((e) => `v128.store(${to}, ${name(e)}, ${offset(e)});`);
 
 /** Each line times the inverse of its sum + ε; then the record, and on to the next one. */
 const halfStep = (columns) => [
@@ -22,7 +23,7 @@ const halfStep = (columns) => [
     const names = line(columns, index).map(name);
     return [
       `inverse = f32x4.div(one, f32x4.add(${sum(names)}, shift));`,
-      ...names.map((m) => `${m} = f32x4.mul(${m}, inverse);`),
+      names.map((m) => `${m} = f32x4.mul(${m}, inverse);`).join(' '),
       `v128.store(to, inverse, ${INVERSES + VECTOR * index});`,
     ];
   }),
@@ -37,7 +38,7 @@ const undoHalfStep = (columns) =>
     return [
       `inner = ${sum(elements.map((e) => `f32x4.mul(${name(e)}, v128.load(from, ${offset(e)}))`))};`,
       `inverse = v128.load(from, ${INVERSES + VECTOR * index});`,
-      ...elements.map((e) => `${name(e)} = f32x4.mul(f32x4.sub(${name(e)}, inner), inverse);`),
+      elements.map((e) => `${name(e)} = f32x4.mul(f32x4.sub(${name(e)}, inner), inverse);`).join(' '),
     ];
   });
 
@@ -59,7 +60,7 @@ export function halfSteps4(m: usize, to: usize, step: usize, steps: i32, epsilon
   const one = f32x4.splat(1);
   const shift = f32x4.splat(epsilon);
   let inverse: v128;
-${indent(loads(), 2)}
+${indent(loads, 2)}
   for (let k = 0; k < steps; k += 2) {
 ${indent(halfStep(true), 4)}
     if (k + 1 == steps) break;
@@ -72,7 +73,7 @@ export function undoHalfSteps4(m: usize, records: usize, steps: i32): void {
   let inner: v128;
   let inverse: v128;
   let from = records + steps * RECORD;
-${indent(loads(), 2)}
+${indent(loads, 2)}
   for (let k = steps - 1; k >= 0; k--) {
     from -= RECORD;
     if (k & 1) {
