@@ -3,17 +3,7 @@ import { beginSums, flush, GROUP, loadUpTo4 } from './coefficients';
 import { tanh4 } from './elementary';
 
 /** @param p [T, n, n + 2] @param s [T, n] @param alpha [3] @param b [n + 2, n] */
-export function hyperMaps(
-  p: usize,
-  s: usize,
-  alpha: usize,
-  b: usize,
-  pre: usize,
-  post: usize,
-  res: usize,
-  tokens: i32,
-  n: i32,
-): void {
+export function hyperMaps(p: usize, s: usize, alpha: usize, b: usize, pre: usize, post: usize, res: usize, tokens: i32, n: i32): void {
   const rows = n + 2;
   for (let t = 0; t < tokens; t++) {
     for (let j = 0; j < n; j++) {

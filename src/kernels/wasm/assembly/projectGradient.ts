@@ -3,7 +3,7 @@
  * in length lie on the same few lines of the first-level cache and would push each other out. What a strip needs is packed
  * side by side: its part of x, of Wᵀ and of dWᵀ.
  */
-import { copyStrip, packWeights, WIDTH } from './strips';
+import { copyStrip, packWeights, storeStrip, WIDTH } from './strips';
 
 /** Rows of a block. Our choice: its strip of x is 4 KB. */
 const BLOCK: i32 = 64;
@@ -118,10 +118,7 @@ function addOuter(strip: usize, p: usize, m: i32, j: i32, height: i32, sums: usi
     right += <usize>m << 2;
     strip += WIDTH << 2;
   }
-  v128.store(out, a0);
-  v128.store(out, a1, 16);
-  v128.store(out, a2, 32);
-  v128.store(out, a3, 48);
+  storeStrip(out, a0, a1, a2, a3);
   v128.store(out, b0, 64);
   v128.store(out, b1, 80);
   v128.store(out, b2, 96);
@@ -196,14 +193,8 @@ function rowsGradient(
     p0 += 4;
     weights += WIDTH << 2;
   }
-  v128.store(dx + at0, a0);
-  v128.store(dx + at0, a1, 16);
-  v128.store(dx + at0, a2, 32);
-  v128.store(dx + at0, a3, 48);
-  v128.store(dx + at1, b0);
-  v128.store(dx + at1, b1, 16);
-  v128.store(dx + at1, b2, 32);
-  v128.store(dx + at1, b3, 48);
+  storeStrip(dx + at0, a0, a1, a2, a3);
+  storeStrip(dx + at1, b0, b1, b2, b3);
 }
 
 /** The same of one row where the last strip is narrower. */

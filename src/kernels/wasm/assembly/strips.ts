@@ -28,3 +28,13 @@ export function copyStrip(from: usize, row: usize, height: i32, width: i32, out:
     out += WIDTH << 2;
   }
 }
+
+/** One row of a strip from its four vectors. */
+// @ts-ignore: a decorator of AssemblyScript
+@inline
+export function storeStrip(to: usize, a: v128, b: v128, c: v128, d: v128): void {
+  v128.store(to, a);
+  v128.store(to, b, 16);
+  v128.store(to, c, 32);
+  v128.store(to, d, 48);
+}
