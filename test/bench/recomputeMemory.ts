@@ -5,10 +5,9 @@
 import * as tf from '@tensorflow/tfjs';
 import { RECOMPUTE_MODES, type RecomputeMode, recomputeBlock } from 'gainwatch/connections';
 import { accelerate } from 'gainwatch/kernels';
-import { AdamW, createTransformer, crossEntropy, seededRandom } from 'gainwatch/model';
 import { type Allocated, countAllocated } from './allocated.ts';
 import { milliseconds, type Result, ratio } from './resultTable.ts';
-import { STREAMS, type Turn, takeTurns } from './runner.ts';
+import { createTrainee, STREAMS, type Turn, takeTurns } from './runner.ts';
 import type { StepsOptions } from './trainingSteps.ts';
 
 const CONTEXT = 64;
@@ -32,23 +31,7 @@ function createRunner(
   mode: RecomputeMode,
 ): Runner {
   const before = allocated.bytes;
-  const size = { depth, width, context: CONTEXT, heads: 4, streams: STREAMS, seed: 1 };
-  const model = createTransformer({ connection, ...size, recompute: mode });
-  const optimizer = new AdamW({ learningRate: 1e-4, clipNorm: 1 });
-  const random = seededRandom(1);
-  const bytes = () =>
-    tf.tensor2d(
-      Int32Array.from({ length: BATCH * CONTEXT }, () => 256 * random()),
-      [BATCH, CONTEXT],
-      'int32',
-    );
-  const [x, y] = [bytes(), bytes()];
-  const train = (look = () => {}) =>
-    optimizer.minimize(() => {
-      const loss = crossEntropy(y, model.apply(x, { training: true }) as tf.Tensor);
-      look();
-      return loss;
-    }, true) as tf.Scalar;
+  const { train } = createTrainee({ connection, width, depth, batch: BATCH, context: CONTEXT, recompute: mode });
   const runner: Runner = {
     mode,
     rest: 0,

@@ -1,3 +1,4 @@
+/** Single operations on every backend: against float64, by hand, and the same composed of stock ones. */
 import * as tf from '@tensorflow/tfjs';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { bufferGradient, bufferSample, createStepBuffer, disposeStepBuffer } from '../../plugin/probe/stepBuffer.ts';
@@ -20,24 +21,12 @@ import {
 import { sinkhornGradient as sinkhornGradient64 } from '../../src/measures/sinkhornGradient.ts';
 import { sinkhorn as sinkhorn64 } from '../../src/measures/sinkhornKnopp.ts';
 import { seededRandom } from '../../src/model/random.ts';
+import { difference, EPS, normal } from '../support/accelerated.ts';
 import { onEveryBackend } from '../support/backends.ts';
-
-const EPS = 2 ** -23;
-/** Largest difference, relative to the largest expected value. */
-function difference(actual: ArrayLike<number>, expected: ArrayLike<number>): number {
-  let worst = 0;
-  let scale = 1e-30;
-  for (let i = 0; i < expected.length; i++) {
-    worst = Math.max(worst, Math.abs(actual[i] - expected[i]));
-    scale = Math.max(scale, Math.abs(expected[i]));
-  }
-  return worst / scale;
-}
 
 onEveryBackend('kernels', (backend) => {
   /** Are the operations ours here, straight on the backend's memory? Elsewhere they are composed of stock ones. */
   const ours = backend === 'cpu' || backend === 'wasm';
-  const normal = (shape: number[], seed: number) => tf.randomNormal(shape, 0, 1, 'float32', seed);
 
   test.each(['paper', 'deepseek'] as const)(
     'sinkhorn (%s): the custom operation, the composed one and float64 agree, gradients too',

@@ -10,6 +10,7 @@ import { writeStreams } from '../../src/kernels/operations/writeStreams.ts';
 import { isPacked, storedBytes } from '../../src/kernels/webgpu/packed.ts';
 import type { WebGPUBackend } from '../../src/kernels/webgpu/program.ts';
 import { seededRandom } from '../../src/model/random.ts';
+import { normal } from '../support/accelerated.ts';
 import { has, leastDevice } from '../support/backends.ts';
 import { compare } from '../support/compare.ts';
 import type { ReferenceName, Sizes } from '../support/reference.ts';
@@ -17,7 +18,6 @@ import { createTraining } from '../support/training.ts';
 
 /** The largest relative error of a number that is rounded to a half. */
 const HALF = 2 ** -11;
-const normal = (shape: number[], seed: number) => tf.randomNormal(shape, 0, 1, 'float32', seed);
 const backend = () => tf.backend() as WebGPUBackend;
 const packed = (tensor: tf.Tensor) => isPacked(backend(), tensor);
 

@@ -5,7 +5,6 @@ import { describe, expect, test } from 'vitest';
 import { adamWUpdate } from '../../src/kernels/operations/adamWUpdate.ts';
 import { causalAttention } from '../../src/kernels/operations/causalAttention.ts';
 import { sparseCrossEntropy } from '../../src/kernels/operations/crossEntropy.ts';
-import { embed } from '../../src/kernels/operations/embed.ts';
 import { relu } from '../../src/kernels/operations/relu.ts';
 import { rmsNormalise } from '../../src/kernels/operations/rmsNormalise.ts';
 import { squaredNorm } from '../../src/kernels/operations/squaredNorm.ts';
@@ -82,13 +81,6 @@ test('relu: values and gradient, 0 at 0', () =>
   expectSame(0, () => {
     const x = normalWith([3, 7], 1, { 4: 0, 20: 0 });
     return [relu(x), tf.grad((a: tf.Tensor) => weighed(relu(a), 2))(x)];
-  }));
-
-test('embed: rows and the gradient of the table', () =>
-  expectSame(8, () => {
-    const table = normal([7, 5], 1) as tf.Tensor2D;
-    const indices = tf.tensor2d([1, 4, 1, 6, 0, 1], [2, 3], 'int32');
-    return [embed(table, indices), tf.grad((t: tf.Tensor) => weighed(embed(t as tf.Tensor2D, indices), 2))(table)];
   }));
 
 test.each([1, 4, 23])('AdamW: %i values', (size) =>

@@ -5,7 +5,7 @@ import { expect } from 'vitest';
 import { accelerate } from '../../src/kernels/accelerate.ts';
 
 /** Distance of 1 to the next float32. */
-const EPS = 2 ** -23;
+export const EPS = 2 ** -23;
 
 interface Values {
   shape: number[];
@@ -50,6 +50,12 @@ function compare(backend: string, actual: Values[], stock: Values[], roundings: 
     const where = `${backend}, output ${index}, element ${wrong}: ${values[wrong]} for ${expected[wrong]}, scale ${scale}`;
     expect(wrong, where).toBe(-1);
   }
+}
+
+/** Largest difference, relative to the largest expected value. */
+export function difference(actual: ArrayLike<number>, expected: ArrayLike<number>): number {
+  const scale = Array.from(expected).reduce((most, v) => Math.max(most, Math.abs(v)), 1e-30);
+  return Array.from(expected).reduce((most, v, i) => Math.max(most, Math.abs(actual[i] - v)), 0) / scale;
 }
 
 /** Standard normal values, the same for the same seed. */

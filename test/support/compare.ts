@@ -11,9 +11,9 @@ import { readStreams } from '../../src/kernels/operations/readStreams.ts';
 import { sinkhorn } from '../../src/kernels/operations/sinkhorn.ts';
 import { writeStreams } from '../../src/kernels/operations/writeStreams.ts';
 import { seededRandom } from '../../src/model/random.ts';
+import { EPS } from './accelerated.ts';
 import { REFERENCES, type ReferenceName, type Sizes } from './reference.ts';
 
-const EPS = 2 ** -23;
 const EPSILON = 1e-6;
 
 export const OPERATIONS: Record<ReferenceName, (inputs: tf.Tensor[]) => tf.Tensor[]> = {
