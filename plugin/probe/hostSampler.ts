@@ -1,8 +1,9 @@
 /** The sampler of cpu and wasm: straight from the tensors' memory, without an operation but the one for the gradients' norm. Nothing is left to be read. */
 import * as tf from '@tensorflow/tfjs';
+import type { HostArray } from '../../src/kernels/cpu/cpuKernel.ts';
 import { dotOf } from '../../src/kernels/dot.ts';
-import { type HostArray, hostValues } from '../../src/kernels/host.ts';
-import { squaredNorm } from '../../src/kernels/squaredNorm.ts';
+import { hostValues } from '../../src/kernels/host.ts';
+import { squaredNorm } from '../../src/kernels/operations/squaredNorm.ts';
 import { offTape } from '../../src/kernels/tape.ts';
 import type { ConnectionTensors, Sampler } from './sampler.ts';
 import {

@@ -4,8 +4,8 @@
  */
 import * as tf from '@tensorflow/tfjs';
 import { offTape } from '../../src/kernels/tape.ts';
-import { currentWebGPU, uncounted } from '../../src/kernels/webgpu/aside.ts';
 import type { WebGPUBackend } from '../../src/kernels/webgpu/program.ts';
+import { currentWebGPU, untracked } from '../../src/kernels/webgpu/untracked.ts';
 import type { Sampler } from './sampler.ts';
 import {
   type BufferRange,
@@ -72,20 +72,20 @@ export function createWebgpuSampler(shape: SampleShape): Sampler | null {
     captureConnection: (l, tensors, n) => {
       buffer ??= createStepBuffer(backend, shape, n);
       const { tensor, layout } = buffer;
-      uncounted(backend, () => sampleInto(backend, tensors, n, tokens, positionsOf, tensor, layout.connection(l).at));
+      untracked(backend, () => sampleInto(backend, tensors, n, tokens, positionsOf, tensor, layout.connection(l).at));
     },
     captureStreamGradient: (l, side, gradient, row) => {
       if (buffer === null) return;
       const { tensor, layout } = buffer;
       const k = 2 * l + side;
-      uncounted(backend, () => squaresInto(backend, gradient, row, tokens, positionsOf, tensor, layout.streamGradient(k).at));
+      untracked(backend, () => squaresInto(backend, gradient, row, tokens, positionsOf, tensor, layout.streamGradient(k).at));
       captured.set(`stream gradient ${k}`, layout.streamGradient(k));
     },
     captureGradients: (gradients) => {
       if (buffer === null) return;
       const { tensor, layout } = buffer;
       // Of no gradient the sum is that of an empty range, 0.
-      if (gradients.length > 0) uncounted(backend, () => squaredNormOf(backend, gradients, tensor, layout.gradients.at));
+      if (gradients.length > 0) untracked(backend, () => squaredNormOf(backend, gradients, tensor, layout.gradients.at));
       captured.set('gradients', gradients.length > 0 ? layout.gradients : { at: 0, count: 0 });
     },
     captureLogitGradients: (gradients) => {
@@ -93,13 +93,13 @@ export function createWebgpuSampler(shape: SampleShape): Sampler | null {
       const { tensor, layout, n } = buffer;
       const count = n * n;
       const ranges = [...gradients].map(([l, g]) => ({ tensor: g, from: g.size - count, count, to: layout.logitGradient(l).at }));
-      uncounted(backend, () => copyInto(backend, ranges, tensor));
+      untracked(backend, () => copyInto(backend, ranges, tensor));
       for (const l of gradients.keys()) captured.set(`logit gradient ${l}`, layout.logitGradient(l));
     },
     captureLoss: (loss) => {
       if (buffer === null) return;
       const { tensor, layout } = buffer;
-      uncounted(backend, () => {
+      untracked(backend, () => {
         const value = offTape(() => tf.keep(tf.cast(loss, 'float32')));
         copyInto(backend, [{ tensor: value, from: 0, count: 1, to: layout.loss.at }], tensor);
         value.dispose();
