@@ -1,6 +1,7 @@
 /**
- * What more than one detector goes by, brought up to date before any of them: how each connection grows (a runaway, and the suspects of what goes
- * wrong as a whole) and where the composite gain is heading (the warnings of it, and the forecast that is shown). Warns of nothing.
+ * What more than one detector goes by, brought up to date before any of them: how each connection grows (a runaway, and the
+ * suspects of what goes wrong as a whole) and where the composite gain is heading (the warnings of it, and the forecast that is
+ * shown). Warns of nothing.
  */
 import type { StepReport } from '../src/telemetry/report.ts';
 import type { RunHeader } from '../src/telemetry/sample.ts';
@@ -68,7 +69,10 @@ export function updateShared(state: SharedState, header: RunHeader, report: Step
 const gainOf = (header: RunHeader, report: StepReport, l: number): number =>
   Math.max(measureOf(header, report, 'forwardGain', l), measureOf(header, report, 'backwardGain', l));
 
-/** The scale on which a composite gain G grows in a straight line: ln G, as a product over the depth does; of bounded connections ln(G − 1). */
+/**
+ * The scale on which a composite gain G grows in a straight line: ln G, as a product over the depth does; of bounded connections
+ * ln(G − 1).
+ */
 export const scaleOf = (header: RunHeader): ((gain: number) => number) =>
   isBounded(header) ? (gain) => Math.log(Math.max(gain - 1, MIN_EXCESS)) : Math.log;
 

@@ -1,6 +1,9 @@
 /** Is the learning rate past its warm-up? Rules that a warm-up would trip wait for it. */
 
-/** Reports without a new highest learning rate after which the warm-up is over. Our choice: more than a staircase of a schedule holds still. */
+/**
+ * Reports without a new highest learning rate after which the warm-up is over. Our choice: more than a staircase of a schedule
+ * holds still.
+ */
 const WARM_REPORTS = 20;
 /** The same for a run that tells no learning rate: reports in all. Our choice: a short warm-up. */
 const WARM_REPORTS_UNKNOWN = 100;
