@@ -32,7 +32,7 @@ export interface GainForecast {
   interval: [low: number, high: number];
 }
 
-/** Positions of the connections that each quantity is watched of. */
+/** Positions of the connections that each quantity is watched of: `gain` those that are free, `logitRange` those of mHC. */
 export function watchedConnections({ connections }: RunHeader): Record<'gain' | 'logitRange', number[]> {
   const of = (...kinds: string[]) => [...connections.keys()].filter((l) => kinds.includes(connections[l].kind));
   return { gain: of('hc', 'own'), logitRange: of('mhc') };
