@@ -1,4 +1,4 @@
-/** A run that makes no step any more. The only detector that is told the time: it finds nothing at a report, but by the clock. */
+/** A run that makes no step any more. The only detector that needs a clock: it finds nothing at a report. */
 
 import type { RunHeader } from '../../src/telemetry/sample.ts';
 import type { Detector } from '../detector.ts';
