@@ -125,7 +125,7 @@ function runDetectors(pipeline: Pipeline, run: LiveRun, ask: (detectors: Detecto
   return changes.length;
 }
 
-/** Ends a run: commits what waits and records the outcome. What still cannot be written is lost, and warned of. Does nothing where it has ended. */
+/** Ends a run, once: commits what waits and records the outcome. What still cannot be written is lost, and warned of. */
 export function closeRun(pipeline: Pipeline, run: LiveRun, outcome: Outcome): void {
   if (run.outcome !== null) return;
   const lost = closeCommitQueue(pipeline, run);
