@@ -30,7 +30,7 @@ export interface Patience {
   clear: number;
 }
 
-/** Reports that it takes at least, where not every step is watched. Our choice: one alone may be an accident, ten are no breath. */
+/** Reports that it takes at least, where not every step is watched. Our choice: one may be an accident, and so may nine quiet ones. */
 const MIN_REPORTS: Patience = { confirm: 2, clear: 10 };
 
 const noStreak = (): StreakState => ({ reports: 0, since: 0 });
