@@ -3,7 +3,7 @@ import { createDetectors, type Detection, type DetectorState, detect } from '../
 import { MEASURE_INDEX, MEASURES, type MeasureKey } from '../../src/telemetry/catalogue.ts';
 import type { StepReport } from '../../src/telemetry/report.ts';
 import type { ConnectionKind, RunHeader } from '../../src/telemetry/sample.ts';
-import { testHeader } from './samples.ts';
+import { TEST_TIME, testHeader } from './samples.ts';
 
 export function headerOf(kind: ConnectionKind, layers = 8, streams = 4): RunHeader {
   const { connections, ...header } = testHeader('a-run', layers, streams);
@@ -36,7 +36,7 @@ export function reportOf(header: RunHeader, step: number, { measures = {}, ...gi
   }
   return {
     step,
-    time: 1_700_000_000_000 + 1000 * step,
+    time: TEST_TIME + 1000 * step,
     stepSeconds: 1,
     loss: 3,
     gradientNorm: 1,
