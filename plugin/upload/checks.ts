@@ -1,5 +1,8 @@
 /** Checks of values of unknown origin. */
 
+/** The last millisecond that a Date can be. */
+export const MAX_TIME_MS = 8.64e15;
+
 export type Check = (value: unknown) => boolean;
 
 /** Is it a JSON object, not an array? */

@@ -2,7 +2,7 @@
 import { CAUSES, type CauseKind, RULES, SEVERITIES } from '../../src/telemetry/warning.ts';
 import { FieldError } from '../fieldError.ts';
 import { type Db, hasWarnings } from '../recorder/database.ts';
-import { type Check, isObject, isOneOf, isText, isWhole, orNull } from './checks.ts';
+import { type Check, isObject, isOneOf, isText, isWhole, MAX_TIME_MS, orNull } from './checks.ts';
 
 /** JSON has 1e999. */
 const isNumber: Check = Number.isFinite;
@@ -14,7 +14,7 @@ const WARNING: Fields = {
   rule: [`one of ${RULES.join(', ')}`, isOneOf(RULES)],
   severity: [`one of ${SEVERITIES.join(', ')}`, isOneOf(SEVERITIES)],
   step: ['a whole number from 0', isWhole(0, Number.MAX_SAFE_INTEGER)],
-  time: ['a whole number of milliseconds since 1970', isWhole(0, 8.64e15)],
+  time: ['a whole number of milliseconds since 1970', isWhole(0, MAX_TIME_MS)],
   connection: ['null or a text of at most 200 characters', orNull(isText)],
   suspects: ['an array of texts', (value) => Array.isArray(value) && value.length <= 100 && value.every(isText)],
   measure: ['a text of at most 200 characters', isText],
