@@ -7,9 +7,7 @@ import { SingleBar } from 'cli-progress';
 import { closeRun, forgetRun, handleReport, openRun } from '../pipeline/pipeline.ts';
 import { requireRecorder } from '../recorder/loadRecorder.ts';
 import { startService } from '../service.ts';
-import { addresses, type ServerFlags, serviceOptions } from './options.ts';
-
-const print = (line: string) => process.stderr.write(`${line}\n`);
+import { addresses, print, type ServerFlags, serviceOptions } from './options.ts';
 
 /** Resolves on SIGINT or SIGTERM. */
 function stopped(): Promise<void> {

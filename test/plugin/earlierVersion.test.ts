@@ -9,7 +9,7 @@ import { closeRun, handleReport, openRun } from '../../dist/plugin/pipeline/pipe
 import { SCHEMA_VERSION } from '../../plugin/recorder/migrations.ts';
 import { closeReader, openReader, readLatest } from '../../plugin/recorder/read.ts';
 import type { RunDetail, StepAnswer, WarningAnswer } from '../../src/telemetry/api.ts';
-import { runCommand, startCommand } from '../support/demo.ts';
+import { runCommand, startCommand } from '../support/commandLine.ts';
 import { temporaryFolder } from '../support/folders.ts';
 import { json, start } from '../support/service.ts';
 import { upload } from '../support/uploads.ts';
