@@ -41,7 +41,7 @@ export interface SendQueue {
   readonly onAnswer: (answer: StepsAnswer) => void;
   /** Gets each kind of problem once, and when it is over. */
   readonly onProblem: (message: string) => void;
-  /** The one that was last said; null: all is well. */
+  /** The last one reported; null: all is well. */
   problem: string | null;
 }
 
@@ -129,7 +129,7 @@ async function sendAll(queue: SendQueue): Promise<void> {
   }
 }
 
-/** Unless it was the last one said. */
+/** Reports a problem, unless it was the last one. */
 function warn(queue: SendQueue, problem: string): void {
   if (queue.problem === problem) return;
   queue.problem = problem;

@@ -1,4 +1,4 @@
-/** The arrays of a sample besides its mappings (src/telemetry/sample.ts says what they are): each a tensor of the wire, @ before its key. */
+/** The arrays of a sample besides its mappings (what they are: src/telemetry/sample.ts), each a tensor of the wire, @ before its key. */
 import type { StepSample } from '../../src/telemetry/sample.ts';
 
 /** L, S, n → the shape. */

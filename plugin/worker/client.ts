@@ -104,7 +104,7 @@ function handleMessage(client: WorkerClient, message: FromWorker): void {
     client.runs.get(message.id)?.onMessage(message);
     return;
   }
-  // Of the whole process: its first run says it, once.
+  // Of the whole process: for its first run.
   const [first] = client.runs.values();
   if (first === undefined) client.pendingMessages.push(message);
   else first.onMessage(message);
@@ -148,7 +148,7 @@ export function postSample(client: WorkerClient, message: Extract<ToWorker, { ty
   return true;
 }
 
-/** Takes a run off; the worker ends with its last one. Waits for that, at most `seconds`, then ends it by force. */
+/** Removes a run; the worker ends with its last one. Waits for that, at most `seconds`, then ends it by force. */
 export async function release(client: WorkerClient, id: number, seconds: number): Promise<void> {
   if (client.runs.size > 1) {
     client.runs.delete(id);
