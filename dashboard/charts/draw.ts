@@ -1,6 +1,5 @@
 /** Puts lines, thresholds and a forecast into a Chart.js chart and draws it. Keeps its objects; asks no store. */
 import type { ChartDataset } from 'chart.js';
-import { currentTheme, type Theme } from '../theme.ts';
 import {
   type Cone,
   cut,
@@ -13,10 +12,11 @@ import {
   radiusOf,
   type Threshold,
   type XKind,
-} from './lines.ts';
+} from '../model/lines.ts';
+import { axisFor, extentOf } from '../model/ticks.ts';
+import { currentTheme, type Theme } from '../state/theme.ts';
 import { setOverlay } from './overlay.ts';
 import { idOf, isHeld, type LineChart, xAxis, yAxis } from './setup.ts';
-import { axisFor, extentOf } from './ticks.ts';
 
 export interface Drawing {
   lines: readonly Line[];

@@ -2,22 +2,22 @@
 
 import { useSignalEffect } from '@preact/signals';
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
-import { redraw } from '../redraw.ts';
-import { dataOf } from '../store.ts';
-import { onThemeChange } from '../theme.ts';
-import { shownRange, view } from '../viewState.ts';
-import { clearCursor, cursor, offerSteps, withdrawSteps } from './cursor.ts';
+import { csvOf, fileName, jsonOf, summaryOf } from '../model/exports.ts';
+import { clearCursor, cursor, offerSteps, withdrawSteps } from '../state/cursor.ts';
+import { redraw } from '../state/redraw.ts';
+import { dataOf } from '../state/store.ts';
+import { onThemeChange } from '../state/theme.ts';
+import { shownRange, view } from '../state/viewState.ts';
 import { draw } from './draw.ts';
-import { csvOf, fileName, jsonOf, summaryOf } from './exports.ts';
 import { TableButton } from './tableButton.tsx';
 import './lineChart.css';
-import { type Cone, cut, type Extent, type Line, nearest, type Threshold, xOf } from './lines.ts';
+import { type Cone, cut, type Extent, type Line, nearest, type Threshold, xOf } from '../model/lines.ts';
+import { resetZoom, type Track, zoomTo } from '../state/zoom.ts';
+import { DataTable } from './dataTable.tsx';
 import { drawNever, drawSoon } from './queue.ts';
 import { pictureOf, save, saveText } from './save.ts';
 import { createChart, type LineChart as Handle } from './setup.ts';
-import { DataTable } from './table.tsx';
 import { Values } from './values.tsx';
-import { resetZoom, type Track, zoomTo } from './zoom.ts';
 
 onThemeChange(redraw);
 

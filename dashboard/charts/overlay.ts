@@ -3,7 +3,7 @@
  * Chart.js. (chartjs-plugin-annotation took a quarter of a redraw for two thresholds.)
  */
 import type { Chart, Plugin } from 'chart.js';
-import { type Cone, firstFrom, gapBehind, type Line, type Threshold, type XKind, xOf } from './lines.ts';
+import { type Cone, firstFrom, gapBehind, type Line, type Threshold, type XKind, xOf } from '../model/lines.ts';
 
 export interface Overlay {
   lines: readonly Line[];

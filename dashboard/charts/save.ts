@@ -1,6 +1,7 @@
 /** Saves a chart: a picture with title and legend on the ground of the theme, or text. */
-import { currentTheme } from '../theme.ts';
-import type { Line } from './lines.ts';
+
+import type { Line } from '../model/lines.ts';
+import { currentTheme } from '../state/theme.ts';
 
 export function save(name: string, content: Blob): void {
   const address = URL.createObjectURL(content);

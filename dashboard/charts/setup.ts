@@ -11,9 +11,9 @@ import {
   Tooltip,
 } from 'chart.js';
 import zoom from 'chartjs-plugin-zoom';
-import { type Point, saying } from './lines.ts';
+import { type Point, saying } from '../model/lines.ts';
+import { logTicks, stepTicks, tickLabel, timeTicks } from '../model/ticks.ts';
 import { overlayPlugin } from './overlay.ts';
-import { logTicks, stepTicks, tickLabel, timeTicks } from './ticks.ts';
 
 Chart.register(LinearScale, LogarithmicScale, LineController, LineElement, PointElement, Tooltip, zoom, overlayPlugin);
 Chart.defaults.font.size = 11;

@@ -1,9 +1,9 @@
 /** Says new warnings to those who listen to the page: each once, none that was there when its run was loaded. Shows nothing. */
 import { useEffect, useState } from 'preact/hooks';
 import type { WarningAnswer } from '../../src/telemetry/api.ts';
-import { tick } from '../redraw.ts';
-import { dataOf } from '../store.ts';
-import { view } from '../viewState.ts';
+import { tick } from '../state/redraw.ts';
+import { dataOf } from '../state/store.ts';
+import { view } from '../state/viewState.ts';
 import './announcer.css';
 
 /** Kept in the page, so that one is not gone before it is read out. */

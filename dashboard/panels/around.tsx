@@ -1,14 +1,14 @@
 /** What the measures did some steps before and after a warning was raised: a small chart for each. The paths are spark.ts. */
 import { useEffect, useState } from 'preact/hooks';
 import type { SeriesAnswer, WarningAnswer } from '../../src/telemetry/api.ts';
-import { askSeries } from '../api.ts';
-import { now } from '../clock.ts';
-import { MEASURES_SHOWN } from '../connection.ts';
-import { shown } from '../format.ts';
-import { sparkOf } from '../spark.ts';
-import type { RunData } from '../store.ts';
-import { AROUND } from '../view.ts';
-import { change, view } from '../viewState.ts';
+import { MEASURES_SHOWN } from '../model/connection.ts';
+import { shown } from '../model/format.ts';
+import { sparkOf } from '../model/spark.ts';
+import { AROUND } from '../model/view.ts';
+import { now } from '../state/clock.ts';
+import { askSeries } from '../state/requests.ts';
+import type { RunData } from '../state/store.ts';
+import { change, view } from '../state/viewState.ts';
 
 const SIZE = { width: 240, height: 56 };
 const POINTS = 160;

@@ -1,9 +1,9 @@
 /** Recordings that are dropped on the page or opened by a button: sent to the server, then shown. Reads no file itself. */
 import { signal } from '@preact/signals';
 import { useEffect, useRef, useState } from 'preact/hooks';
-import { upload } from '../api.ts';
-import { bytes } from '../format.ts';
-import { showRun } from '../live.ts';
+import { bytes } from '../model/format.ts';
+import { showRun } from '../state/liveStream.ts';
+import { upload } from '../state/requests.ts';
 import './drop.css';
 
 /** What became of the last upload. */

@@ -1,13 +1,13 @@
 /** The canvas of the heatmap: its size, pointer, keys and row labels. Which rows there are is decided outside. */
 import { effect, useSignal } from '@preact/signals';
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
-import { cursor } from '../charts/cursor.ts';
-import { shown } from '../format.ts';
-import { type Columns, columnAt, columnOfStep, labelEvery } from '../heat.ts';
-import { redraw } from '../redraw.ts';
-import type { Band } from '../series.ts';
-import { currentTheme } from '../theme.ts';
-import { type Drawing, paint, prepare } from './heatPaint.ts';
+import { type Drawing, paint, prepare } from '../charts/heatPaint.ts';
+import { shown } from '../model/format.ts';
+import { type Columns, columnAt, columnOfStep, labelEvery } from '../model/heat.ts';
+import type { Band } from '../model/series.ts';
+import { cursor } from '../state/cursor.ts';
+import { redraw } from '../state/redraw.ts';
+import { currentTheme } from '../state/theme.ts';
 
 /** Height of a row where there are few, in pixels of the page. */
 const HIGHEST_ROW = 40;

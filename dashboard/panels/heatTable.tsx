@@ -1,7 +1,7 @@
 /** The heatmap as a table: of each connection the numbers that its row shows. Draws no colours. */
-import { shown } from '../format.ts';
-import { LIMIT, largestGain, leftOf } from '../heat.ts';
-import type { Band, Bands } from '../series.ts';
+import { shown } from '../model/format.ts';
+import { LIMIT, largestGain, leftOf } from '../model/heat.ts';
+import type { Band, Bands } from '../model/series.ts';
 
 interface Props {
   title: string;

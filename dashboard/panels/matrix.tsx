@@ -1,6 +1,6 @@
 /** H_res of one connection as a table, with the sums of its rows and columns. Knows no store. */
-import { aroundOne, signed, sumsOf } from '../connection.ts';
-import { currentTheme, gainColour } from '../theme.ts';
+import { aroundOne, signed, sumsOf } from '../model/connection.ts';
+import { currentTheme, gainColour } from '../state/theme.ts';
 
 interface Props {
   connection: string;

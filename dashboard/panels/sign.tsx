@@ -1,5 +1,5 @@
 /** Draws the sign of a level or severity. Says nothing: the word stands beside it. */
-import { SHAPES, type SignKind } from '../signs.ts';
+import { SHAPES, type SignKind } from '../model/signs.ts';
 import './sign.css';
 
 export function Sign({ kind }: { kind: SignKind }) {

@@ -1,10 +1,10 @@
 /** The controls of all charts. Changes the view; draws no chart. */
 import type { ComponentChildren } from 'preact';
 import { useState } from 'preact/hooks';
-import { resetZoom, toggleFollow } from '../charts/zoom.ts';
-import { filterOf } from '../series.ts';
-import type { View } from '../view.ts';
-import { change, view, writeAddress } from '../viewState.ts';
+import { filterOf } from '../model/series.ts';
+import type { View } from '../model/view.ts';
+import { change, view, writeAddress } from '../state/viewState.ts';
+import { resetZoom, toggleFollow } from '../state/zoom.ts';
 import './toolbar.css';
 
 function Group({ label, children }: { label: string; children: ComponentChildren }) {

@@ -1,16 +1,16 @@
 /** The list of warnings, newest first: what, where, since when, how long; known, runbook, and what the measures did around it. */
 import { useState } from 'preact/hooks';
 import type { WarningAnswer } from '../../src/telemetry/api.ts';
-import { acknowledge } from '../api.ts';
-import { now } from '../clock.ts';
-import { redraw } from '../redraw.ts';
-import { signOf } from '../signs.ts';
-import { type RunData, takeWarning } from '../store.ts';
-import { endOfWarning } from '../timeline.ts';
-import { change } from '../viewState.ts';
-import { about, clockTime, count, long, range } from '../words.ts';
+import { signOf } from '../model/signs.ts';
+import { endOfWarning } from '../model/timeline.ts';
+import { about, clockTime, count, long, range } from '../model/words.ts';
+import { now } from '../state/clock.ts';
+import { redraw } from '../state/redraw.ts';
+import { acknowledge } from '../state/requests.ts';
+import { type RunData, takeWarning } from '../state/store.ts';
+import { change } from '../state/viewState.ts';
 import { Around } from './around.tsx';
-import { openRunbook } from './runbook.tsx';
+import { openRunbook } from './runbookDialog.tsx';
 import { Sign } from './sign.tsx';
 
 /** Rows, until all are asked for. */

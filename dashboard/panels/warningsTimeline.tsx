@@ -1,10 +1,10 @@
 /** The timeline: a bar for each warning from its step to its end, in lanes by rule. The list below holds the same in words. */
 import { useEffect, useRef, useState } from 'preact/hooks';
 import type { WarningAnswer } from '../../src/telemetry/api.ts';
-import { cursor } from '../charts/cursor.ts';
-import { SHAPES, signOf } from '../signs.ts';
-import { type Bar, barsOf, placeOf, ticksOf } from '../timeline.ts';
-import { count } from '../words.ts';
+import { SHAPES, signOf } from '../model/signs.ts';
+import { type Bar, barsOf, placeOf, ticksOf } from '../model/timeline.ts';
+import { count } from '../model/words.ts';
+import { cursor } from '../state/cursor.ts';
 
 const LANE = 18;
 const AXIS = 18;

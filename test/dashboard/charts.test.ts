@@ -1,13 +1,13 @@
 /** Axes, gaps and the cursor of the charts, and what is kept of a series that grows. */
 import fc from 'fast-check';
 import { afterEach, describe, expect, it } from 'vitest';
-import { bandLine } from '../../dashboard/charts/bandLine.ts';
-import { clearCursor, cursor, moveCursor, offerSteps, withdrawSteps } from '../../dashboard/charts/cursor.ts';
-import { csvOf } from '../../dashboard/charts/exports.ts';
-import { grownEnvelope, grownWorst, worstBand } from '../../dashboard/charts/grown.ts';
-import { cut, fill, gapBehind, type Line, marksOf, nearest, type Point, pointAt, radiusOf, saying } from '../../dashboard/charts/lines.ts';
-import { axisFor, extentOf, logTicks, stepTicks, tickLabel, timeTicks } from '../../dashboard/charts/ticks.ts';
-import { appendStep, type Bands, bandsOf, envelopeOf, pointWidth } from '../../dashboard/series.ts';
+import { bandLine } from '../../dashboard/model/bandLine.ts';
+import { csvOf } from '../../dashboard/model/exports.ts';
+import { grownEnvelope, grownWorst, worstBand } from '../../dashboard/model/grown.ts';
+import { cut, fill, gapBehind, type Line, marksOf, nearest, type Point, pointAt, radiusOf, saying } from '../../dashboard/model/lines.ts';
+import { appendStep, type Bands, bandsOf, envelopeOf, pointWidth } from '../../dashboard/model/series.ts';
+import { axisFor, extentOf, logTicks, stepTicks, tickLabel, timeTicks } from '../../dashboard/model/ticks.ts';
+import { clearCursor, cursor, moveCursor, offerSteps, withdrawSteps } from '../../dashboard/state/cursor.ts';
 
 const lineOf = (steps: number[], y: (number | null)[]): Line => ({ id: 'a', label: 'a', colour: 'red', steps, times: steps, y });
 

@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'vitest';
-import { memoryCsv, memoryJson } from '../../dashboard/charts/exports.ts';
-import { aroundOne, hasMatrix, measureText, neighbour, openOf, signed, sumsOf } from '../../dashboard/connection.ts';
-import { barPaths, byteTicks, highestOf, memoryOf } from '../../dashboard/memory.ts';
-import type { Bands } from '../../dashboard/series.ts';
-import { sparkPath } from '../../dashboard/spark.ts';
-import { toggled } from '../../dashboard/view.ts';
+import { aroundOne, hasMatrix, measureText, neighbour, openOf, signed, sumsOf } from '../../dashboard/model/connection.ts';
+import { memoryCsv, memoryJson } from '../../dashboard/model/exports.ts';
+import { barPaths, byteTicks, highestOf, memoryOf } from '../../dashboard/model/memory.ts';
+import type { Bands } from '../../dashboard/model/series.ts';
+import { sparkPath } from '../../dashboard/model/spark.ts';
+import { toggled } from '../../dashboard/model/view.ts';
 
 const size = { width: 40, height: 10 };
 const bandsOf = (steps: number[], rows: Record<string, (number | null)[]>, bucket = 1): Bands => ({

@@ -1,7 +1,7 @@
 /** What a chart gives away: CSV, JSON, table and summary of its lines. */
 import { describe, expect, it } from 'vitest';
-import { csvOf, fileName, jsonOf, MOST_ROWS, summaryOf, tableOf } from '../../dashboard/charts/exports.ts';
-import type { Line } from '../../dashboard/charts/lines.ts';
+import { csvOf, fileName, jsonOf, MOST_ROWS, summaryOf, tableOf } from '../../dashboard/model/exports.ts';
+import type { Line } from '../../dashboard/model/lines.ts';
 
 const line = (id: string, steps: number[], y: (number | null)[], more: Partial<Line> = {}): Line => ({
   id,

@@ -1,6 +1,6 @@
 /** Numbers from the wire, and for people. */
 import { expect, test } from 'vitest';
-import { bytes, duration, fromWire, shown } from '../../dashboard/format.ts';
+import { bytes, duration, fromWire, shown } from '../../dashboard/model/format.ts';
 import { toWire } from '../../src/telemetry/wire.ts';
 
 test('numbers from the wire, and for people', () => {

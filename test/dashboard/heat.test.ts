@@ -15,9 +15,9 @@ import {
   pixelsOf,
   placeOf,
   rangeOf,
-} from '../../dashboard/heat.ts';
-import { type Bands, clip } from '../../dashboard/series.ts';
-import { gainMeasure } from '../../dashboard/view.ts';
+} from '../../dashboard/model/heat.ts';
+import { type Bands, clip } from '../../dashboard/model/series.ts';
+import { gainMeasure } from '../../dashboard/model/view.ts';
 
 const bandsOf = (steps: number[], rows: Record<string, (number | null)[]>, bucket = 1): Bands => ({
   steps,

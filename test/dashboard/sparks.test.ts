@@ -10,15 +10,15 @@ const known = {
 class AskError extends Error {
   readonly status = 400;
 }
-vi.mock('../../dashboard/api.ts', () => ({ askSeries, AskError }));
-vi.mock('../../dashboard/redraw.ts', () => ({ redraw: () => {} }));
-vi.mock('../../dashboard/store.ts', () => ({ dataOf: () => known }));
-vi.mock('../../dashboard/viewState.ts', () => ({
+vi.mock('../../dashboard/state/requests.ts', () => ({ askSeries, AskError }));
+vi.mock('../../dashboard/state/redraw.ts', () => ({ redraw: () => {} }));
+vi.mock('../../dashboard/state/store.ts', () => ({ dataOf: () => known }));
+vi.mock('../../dashboard/state/viewState.ts', () => ({
   shownRange: () => ({ from: null, to: null }),
   view: { value: { from: null, to: null, follow: true } },
 }));
 vi.useFakeTimers();
-const { addToSparks, forgetSparks, sparksOf } = await import('../../dashboard/sparks.ts');
+const { addToSparks, forgetSparks, sparksOf } = await import('../../dashboard/state/sparks.ts');
 
 const answer = (steps: number[]) => {
   const values = steps.map(() => 1);

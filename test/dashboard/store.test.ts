@@ -24,9 +24,9 @@ const api = {
     return { run: 'hc', measure, bucket, steps: kept, times: [...kept], series };
   }),
 };
-vi.mock('../../dashboard/api.ts', () => api);
-vi.mock('../../dashboard/redraw.ts', () => ({ redraw: () => {} }));
-vi.mock('../../dashboard/viewState.ts', () => ({
+vi.mock('../../dashboard/state/requests.ts', () => api);
+vi.mock('../../dashboard/state/redraw.ts', () => ({ redraw: () => {} }));
+vi.mock('../../dashboard/state/viewState.ts', () => ({
   view,
   shownRange: ({ from, to }: { from: number | null; to: number | null }) => ({ from, to }),
 }));
@@ -36,7 +36,7 @@ const fresh = async (steps: number) => {
   recorded = steps;
   warnings = [];
   Object.assign(view.value, { from: null, to: null });
-  const store = await import('../../dashboard/store.ts');
+  const store = await import('../../dashboard/state/store.ts');
   store.dataOf('hc');
   await vi.waitFor(() => expect(store.dataOf('hc')).not.toBeNull());
   const train = (to: number) => {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { type Facts, type Verdict, verdictOf } from '../../dashboard/verdict.ts';
+import { type Facts, type Verdict, verdictOf } from '../../dashboard/model/verdict.ts';
 import { toStepAnswer } from '../../src/telemetry/answer.ts';
 import type { RunDetail, StepAnswer, WarningAnswer } from '../../src/telemetry/api.ts';
 import { testHeader, testReport } from '../support/samples.ts';

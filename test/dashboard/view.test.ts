@@ -1,7 +1,7 @@
 /** The whole view in the address, and back. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { AROUND, DEFAULT_VIEW, readView, type View, writeView } from '../../dashboard/view.ts';
+import { AROUND, DEFAULT_VIEW, readView, type View, writeView } from '../../dashboard/model/view.ts';
 
 const name = fc.string({ minLength: 1, maxLength: 12 });
 const views: fc.Arbitrary<View> = fc.record({

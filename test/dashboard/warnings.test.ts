@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import { partsOf, readRunbook } from '../../dashboard/runbook.ts';
-import { nextOrder, orderOf, orderText, sortRuns, stateWords } from '../../dashboard/runTable.ts';
-import { sparkOf } from '../../dashboard/spark.ts';
-import { barsOf, ticksOf } from '../../dashboard/timeline.ts';
+import { partsOf, readRunbook } from '../../dashboard/model/runbook.ts';
+import { nextOrder, orderOf, orderText, sortRuns, stateWords } from '../../dashboard/model/runTable.ts';
+import { sparkOf } from '../../dashboard/model/spark.ts';
+import { barsOf, ticksOf } from '../../dashboard/model/timeline.ts';
 import type { RunSummary, SeriesAnswer, WarningAnswer } from '../../src/telemetry/api.ts';
 import { RULES } from '../../src/telemetry/warning.ts';
 import type { WireNumber } from '../../src/telemetry/wire.ts';

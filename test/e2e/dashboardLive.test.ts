@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
-import { shown } from '../../dashboard/format.ts';
+import { shown } from '../../dashboard/model/format.ts';
 import type { StepAnswer, WarningAnswer } from '../../src/telemetry/api.ts';
 import { launch, linesOf, openPage, see, text } from '../support/browser.ts';
 import { type Command, startCommand } from '../support/demo.ts';

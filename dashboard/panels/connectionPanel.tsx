@@ -1,0 +1,183 @@
+/** One connection: its matrix, its measures with their course, its memory. Which one: chosen here or elsewhere, else by itself. */
+import { useRef, useState } from 'preact/hooks';
+import type { StepAnswer } from '../../src/telemetry/api.ts';
+import { hasMatrix, MEASURES_SHOWN, measureText, neighbour, openOf } from '../model/connection.ts';
+import { bytes, fromWire } from '../model/format.ts';
+import { clip } from '../model/series.ts';
+import { type Size, sparkPath } from '../model/spark.ts';
+import { gainMeasure, toggled } from '../model/view.ts';
+import { restTick } from '../state/redraw.ts';
+import { sparksOf } from '../state/sparks.ts';
+import { dataOf, type RunData } from '../state/store.ts';
+import { change, shownRange, view } from '../state/viewState.ts';
+import './connectionPanel.css';
+import { Matrix } from './matrix.tsx';
+import { Panel } from './panel.tsx';
+
+const COURSE: Size = { width: 100, height: 18 };
+const KEYS = MEASURES_SHOWN.map(([key]) => key);
+
+function Spark({ path }: { path: string }) {
+  return (
+    <svg class="cn-spark" viewBox="-1 -1 102 20" preserveAspectRatio="none" aria-hidden="true">
+      {path === '' ? null : <path d={path} vector-effect="non-scaling-stroke" />}
+    </svg>
+  );
+}
+
+interface PickerProps {
+  names: readonly string[];
+  name: string;
+}
+
+function Picker({ names, name }: PickerProps) {
+  const { open, picked } = view.value;
+  const isPicked = picked.includes(name);
+  const go = (by: number) => change({ open: neighbour(names, name, by) });
+  return (
+    <div class="cn-picker">
+      <button type="button" data-testid="connection-previous" aria-label="Previous connection" onClick={() => go(-1)}>
+        ‹
+      </button>
+      <select
+        data-testid="connection-picker"
+        aria-label="Connection"
+        value={name}
+        onChange={(event) => change({ open: event.currentTarget.value })}
+      >
+        {names.map((each) => (
+          <option key={each} value={each}>
+            {each}
+          </option>
+        ))}
+      </select>
+      <button type="button" data-testid="connection-next" aria-label="Next connection" onClick={() => go(1)}>
+        ›
+      </button>
+      <button
+        type="button"
+        data-testid="pick"
+        aria-pressed={isPicked}
+        title="draw its gain beside the worst ones"
+        onClick={() => change({ picked: toggled(picked, name) })}
+      >
+        Draw its line
+      </button>
+      {open === null ? null : (
+        <button
+          type="button"
+          data-testid="connection-close"
+          title="back to the likeliest cause of the newest warning, else the largest gain"
+          onClick={() => change({ open: null })}
+        >
+          Close
+        </button>
+      )}
+    </div>
+  );
+}
+
+interface MeasuresProps {
+  known: RunData;
+  latest: StepAnswer;
+  place: number;
+  explained: boolean;
+}
+
+function Measures({ known, latest, place, explained }: MeasuresProps) {
+  // Its own: where no property is another one it would not be drawn again.
+  void restTick.value;
+  const range = shownRange(view.value, known.detail.lastStep);
+  const sparks = sparksOf(latest.run, known.detail.connections[place].name, KEYS);
+  const nonfinite = latest.nonfinite[place] ?? 0;
+  return (
+    <table class="cn-measures" data-testid="connection-measures">
+      <caption>
+        Step {latest.step}
+        {nonfinite === 0 ? '' : `: ${nonfinite} values are not finite`}
+      </caption>
+      <tbody>
+        {MEASURES_SHOWN.map(([key, label]) => {
+          const help = known.detail.measures.find((measure) => measure.key === key)?.help ?? '';
+          const course = sparks.get(key);
+          const value = measureText(fromWire(latest.measures[key]?.[place] ?? null), nonfinite);
+          return (
+            <tr key={key} data-measure={key} title={help}>
+              <th scope="row">
+                {label}
+                {explained ? <small>{help}</small> : null}
+              </th>
+              <td class="cn-course">{course === undefined ? null : <Spark path={sparkPath(clip(course, range), COURSE)} />}</td>
+              <td>{value}</td>
+            </tr>
+          );
+        })}
+        <tr data-measure="nonfinite">
+          <th scope="row">values not finite</th>
+          <td />
+          <td>{nonfinite}</td>
+        </tr>
+        {known.detail.memoryKinds.map((kind) => {
+          const size = fromWire(latest.memory?.connections[kind]?.[place] ?? null);
+          return (
+            <tr key={kind} data-memory={kind}>
+              <th scope="row">memory: {kind.replaceAll('_', ' ')}</th>
+              <td />
+              <td>{Number.isFinite(size) ? bytes(size) : '–'}</td>
+            </tr>
+          );
+        })}
+      </tbody>
+    </table>
+  );
+}
+
+function Connection() {
+  void restTick.value;
+  const before = useRef<string | null>(null);
+  const [explained, setExplained] = useState(false);
+  const known = dataOf(view.value.run);
+  if (known === null) return <p class="cn-note">Loading …</p>;
+  const { detail, latest, warnings } = known;
+  const names = detail.connections.map((connection) => connection.name);
+  const gains = latest?.measures[gainMeasure(view.value)]?.map(fromWire) ?? [];
+  const name = openOf({ open: view.value.open, names, warnings, gains, before: before.current });
+  if (name === null) return <p class="cn-note">This run has no connections.</p>;
+  if (view.value.open === null) before.current = name;
+  const place = names.indexOf(name);
+  const { kind, convention } = detail.connections[place];
+  const matrix = latest?.mapping[place]?.map(fromWire) ?? [];
+  return (
+    <div class="cn" data-connection={name}>
+      <Picker names={names} name={name} />
+      <p class="cn-note">
+        {kind}
+        {convention === null ? '' : `, convention ${convention}`}, {place + 1} of {names.length}
+        {view.value.open === null ? ', chosen automatically' : ''}
+        <button type="button" data-testid="connection-explain" aria-pressed={explained} onClick={() => setExplained(!explained)}>
+          Explain
+        </button>
+      </p>
+      {latest === null ? (
+        <p class="cn-note">No step yet.</p>
+      ) : (
+        <div class="cn-parts">
+          {hasMatrix(matrix, latest.nonfinite[place] ?? 0) ? (
+            <Matrix connection={name} values={matrix} />
+          ) : (
+            <p class="cn-note">Its matrix is not known: this run sends measures only.</p>
+          )}
+          <Measures known={known} latest={latest} place={place} explained={explained} />
+        </div>
+      )}
+    </div>
+  );
+}
+
+export function ConnectionPanel() {
+  return (
+    <Panel id="connection" title="Connection" height="400px">
+      <Connection />
+    </Panel>
+  );
+}

@@ -1,0 +1,196 @@
+/** Memory of the newest step: by connection and kind, in all, and what the backend holds. */
+
+import { useMemo, useState } from 'preact/hooks';
+import type { RunDetail, StepAnswer } from '../../src/telemetry/api.ts';
+import { save, saveText } from '../charts/save.ts';
+import { TableButton } from '../charts/tableButton.tsx';
+import { fileName, memoryCsv, memoryJson } from '../model/exports.ts';
+import { bytes } from '../model/format.ts';
+import { barPaths, byteTicks, highestOf, type Memory, memoryOf, nameOf, totalOf } from '../model/memory.ts';
+import { restTick } from '../state/redraw.ts';
+import { dataOf } from '../state/store.ts';
+import { depthColour } from '../state/theme.ts';
+import { change, view } from '../state/viewState.ts';
+import './memoryPanel.css';
+import { memoryPicture } from '../charts/memoryPicture.ts';
+import { Panel } from './panel.tsx';
+
+const HEIGHT = 100;
+
+const sizeOf = (value: number | null): string => (value !== null && Number.isFinite(value) ? bytes(value) : '–');
+const colourOf = (memory: Memory, k: number): string => depthColour(k, memory.stacks.length);
+
+interface Props {
+  memory: Memory;
+  names: readonly string[];
+}
+
+function Bars({ memory, names }: Props) {
+  const [at, setAt] = useState(-1);
+  const { stacks } = memory;
+  const highest = highestOf(stacks);
+  const paths = barPaths(stacks, HEIGHT);
+  const placeOf = (event: MouseEvent) => {
+    const box = (event.currentTarget as Element).getBoundingClientRect();
+    return Math.min(names.length - 1, Math.max(0, Math.floor(((event.clientX - box.left) / box.width) * names.length)));
+  };
+  const parts = stacks
+    .filter(({ values }) => Number.isFinite(values[at]))
+    .map(({ kind, values }) => `${nameOf(kind)} ${bytes(values[at])}`);
+  return (
+    <>
+      <div class="me-plot">
+        {byteTicks(highest).map((tickAt) => (
+          <span class="me-tick" key={tickAt} style={{ bottom: `${(100 * tickAt) / highest}%` }}>
+            {bytes(tickAt)}
+          </span>
+        ))}
+        {/* biome-ignore lint/a11y/useKeyWithClickEvents: the table behind it has a button for each connection */}
+        <svg
+          class="me-bars"
+          role="img"
+          aria-label={`Memory of ${names.length} connections by kind, the largest ${bytes(highest)}. The table behind it has the values.`}
+          viewBox={`0 0 ${Math.max(1, names.length)} ${HEIGHT}`}
+          preserveAspectRatio="none"
+          onMouseMove={(event) => setAt(placeOf(event))}
+          onMouseLeave={() => setAt(-1)}
+          onClick={(event) => change({ open: names[placeOf(event)] })}
+        >
+          {at < 0 ? null : <rect class="me-at" x={at} y={0} width={1} height={HEIGHT} />}
+          {stacks.map(({ kind }, k) => (
+            <path key={kind} d={paths[k]} fill={colourOf(memory, k)} />
+          ))}
+        </svg>
+      </div>
+      <p class="me-value" data-testid="memory-value">
+        {at < 0 ? `${names.length} connections, from input to output` : `${names[at]}: ${bytes(totalOf(stacks, at))} (${parts.join(', ')})`}
+      </p>
+    </>
+  );
+}
+
+function Totals({ memory }: { memory: Memory }) {
+  const { stacks, accounted, allocated } = memory;
+  return (
+    <>
+      <ul class="me-totals">
+        {stacks.map(({ kind, total }, k) => (
+          <li key={kind} data-kind={kind}>
+            <i class="me-swatch" style={{ backgroundColor: colourOf(memory, k) }} />
+            {nameOf(kind)} <b>{sizeOf(total)}</b>
+          </li>
+        ))}
+      </ul>
+      <p class="me-all" data-testid="memory-total">
+        {allocated === null ? (
+          <>
+            <b>{bytes(accounted)}</b> within a step; the backend does not tell what it holds.
+          </>
+        ) : (
+          <>
+            <b>{bytes(accounted)}</b> within a step; the backend holds <b>{bytes(allocated)}</b> after it.
+          </>
+        )}
+      </p>
+    </>
+  );
+}
+
+function Table({ memory, names }: Props) {
+  const { stacks } = memory;
+  return (
+    // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by the keyboard
+    <section class="chart-table" id="table-memory" data-testid="table-memory" tabIndex={0} aria-label="Memory: table">
+      <table>
+        <caption>Memory by connection, newest step</caption>
+        <thead>
+          <tr>
+            <th scope="col">connection</th>
+            {stacks.map(({ kind }) => (
+              <th scope="col" key={kind}>
+                {nameOf(kind)}
+              </th>
+            ))}
+            <th scope="col">all</th>
+          </tr>
+        </thead>
+        <tbody>
+          {names.map((name, l) => (
+            <tr key={name}>
+              <th scope="row">
+                <button type="button" onClick={() => change({ open: name })}>
+                  {name}
+                </button>
+              </th>
+              {stacks.map(({ kind, values }) => (
+                <td key={kind}>{sizeOf(values[l])}</td>
+              ))}
+              <td>{bytes(totalOf(stacks, l))}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </section>
+  );
+}
+
+function MemoryBody() {
+  void restTick.value;
+  const known = dataOf(view.value.run);
+  if (known === null) return <p class="me-value">Loading …</p>;
+  if (known.latest === null) return <p class="me-value">No step yet.</p>;
+  if (known.latest.memory === null) {
+    return (
+      <p class="me-value" data-testid="memory-total">
+        Not known: this run does not tell its memory.
+      </p>
+    );
+  }
+  return <Known key={known.detail.run} run={known.detail} memory={JSON.stringify(known.latest.memory)} />;
+}
+
+interface KnownProps {
+  run: RunDetail;
+  /** As JSON: what is equal is not drawn again, and it mostly is. */
+  memory: string;
+}
+
+function Known({ run, memory: text }: KnownProps) {
+  const [table, setTable] = useState(false);
+  return useMemo(() => {
+    const memory = memoryOf(JSON.parse(text) as NonNullable<StepAnswer['memory']>, run.memoryKinds);
+    const names = run.connections.map(({ name }) => name);
+    const named = (ending: string) => fileName(run.run, 'memory', ending);
+    const picture = async () => {
+      const file = await memoryPicture(memory, `${run.run}: memory by connection and kind`, names.length);
+      if (file !== null) save(named('png'), file);
+    };
+    const json = () => memoryJson(run.run, dataOf(run.run)?.latest?.step ?? null, memory, names);
+    const tool = (label: string, act: () => void) => (
+      <button type="button" data-testid={`${label.toLowerCase()}-memory`} aria-label={`Memory: save as ${label}`} onClick={act}>
+        {label}
+      </button>
+    );
+    return (
+      <>
+        <Totals memory={memory} />
+        <Bars memory={memory} names={names} />
+        <div class="chart-tools">
+          <TableButton id="memory" title="Memory" shown={table} onToggle={() => setTable(!table)} />
+          {tool('PNG', () => void picture())}
+          {tool('CSV', () => saveText(named('csv'), 'text/csv', memoryCsv(memory, names)))}
+          {tool('JSON', () => saveText(named('json'), 'application/json', json()))}
+        </div>
+        {table ? <Table memory={memory} names={names} /> : null}
+      </>
+    );
+  }, [text, table, run]);
+}
+
+export function MemoryPanel() {
+  return (
+    <Panel id="memory" title="Memory by connection and kind" height="var(--chart)">
+      <MemoryBody />
+    </Panel>
+  );
+}
