@@ -4,24 +4,19 @@
  */
 import type { StepReport } from '../../src/telemetry/report.ts';
 import type { RunHeader } from '../../src/telemetry/sample.ts';
-import { digits, finding, measureOf, span } from '../finding.ts';
+import { finding, measureOf } from '../finding.ts';
 import type { Finding } from '../latch.ts';
-import { isBounded } from '../limits.ts';
+import { isBounded, MIN_SEPARATION, MIN_SUM, MIN_SUM_CLEAR } from '../limits.ts';
 import { type Recent, runningMedian } from '../smoothing.ts';
 import { addToTrend, createTrend, forecast, type Trend } from '../trend.ts';
 import { type Runaway, suspectsOf } from './runaway.ts';
 
-/** Separation below which the streams count as one. */
-const SEPARATION = 0.05;
 /**
  * How near to that the forecast must come, in ln, and how far it must go away again for the warning to end. Chosen on the
  * tuning half of the corpus.
  */
 const NEAR = 0.8;
 const HYSTERESIS = 0.7;
-/** Smallest row or column sum, and the one from which a warning ends. */
-const SUM = 0.2;
-const SUM_CLEAR = 0.3;
 /** Points of the median of the smallest sum. */
 const MEDIAN = 5;
 
@@ -46,27 +41,24 @@ export function findCollapse(header: RunHeader, state: Collapse, report: StepRep
 function findSeparation(header: RunHeader, state: Collapse, report: StepReport, runaway: Runaway): Finding {
   const { trend } = state;
   const value = leastOf(header, report, ['separation']).value;
-  state.apart ||= Number.isFinite(value) && value >= SEPARATION;
+  state.apart ||= Number.isFinite(value) && value >= MIN_SEPARATION;
   addToTrend(trend, report.step, -Math.log(Math.max(value, 1e-3)));
-  const limit = -Math.log(SEPARATION);
+  const limit = -Math.log(MIN_SEPARATION);
   const predicted = forecast(trend, limit);
   if (predicted === null) return null;
-  const { peak, steady, steps, interval } = predicted;
+  const { level, peak, steady, steps, interval } = predicted;
   const beyond = Math.max(peak + NEAR, steady) - limit;
   if (beyond < -HYSTERESIS) return null;
-  const when = steps === 0 ? `is below ${SEPARATION}` : `may fall below ${SEPARATION} ${span(steps, interval)}`;
   return finding(header, report, beyond >= 0 ? 'fire' : 'hold', {
     rule: 'collapse',
     severity: state.apart ? 'critical' : 'warning',
     measure: 'separation',
     value,
-    threshold: SEPARATION,
+    threshold: MIN_SEPARATION,
     stepsLeft: steps,
     interval,
     suspects: suspectsOf(header, runaway),
-    message: state.apart
-      ? `The streams of run ${header.run} collapse into one: their separation is ${digits(value)} and ${when}.`
-      : `The streams of run ${header.run} have been one from the start: their separation is ${digits(value)} and has never been above ${SEPARATION}.`,
+    cause: state.apart ? { kind: 'collapse', figures: { passedBy: level - limit } } : { kind: 'collapsed-start', figures: {} },
   });
 }
 
@@ -74,16 +66,15 @@ function findLowSum(header: RunHeader, { sums }: Collapse, report: StepReport): 
   const least = leastOf(header, report, ['rowSumMin', 'columnSumMin']);
   if (!Number.isFinite(least.value)) return null;
   const value = runningMedian(sums, least.value, MEDIAN);
-  if (value >= SUM_CLEAR) return null;
-  const { name } = header.connections[least.connection];
-  return finding(header, report, value < SUM ? 'fire' : 'hold', {
+  if (value >= MIN_SUM_CLEAR) return null;
+  return finding(header, report, value < MIN_SUM ? 'fire' : 'hold', {
     rule: 'collapse',
     severity: 'critical',
     measure: least.measure,
     value,
-    threshold: SUM,
+    threshold: MIN_SUM,
     suspects: [least.connection],
-    message: `${name} of run ${header.run} loses a stream: its smallest ${least.measure === 'rowSumMin' ? 'row' : 'column'} sum is ${digits(value)} instead of 1.`,
+    cause: { kind: 'lost-mass', figures: {} },
   });
 }
 

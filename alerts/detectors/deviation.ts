@@ -5,16 +5,14 @@
  */
 import type { StepReport } from '../../src/telemetry/report.ts';
 import type { RunHeader } from '../../src/telemetry/sample.ts';
-import { digits, finding, measureOf } from '../finding.ts';
+import { finding, measureOf } from '../finding.ts';
 import { byGrowth, createGrowth, type Growth, noteGrowth, outliersOf } from '../growth.ts';
 import type { Finding } from '../latch.ts';
+import { MAX_DEVIATION, MIN_DEVIATION } from '../limits.ts';
 
-/** Growth of ln(deviation) beyond the median connection's, in robust deviations of the peers, and the least deviation that matters. */
+/** Growth of ln(deviation) beyond the median connection's, in robust deviations of the peers. */
 const LEAST = 0.6;
 const DEVIATIONS = 6;
-const FLOOR = 0.03;
-/** High for any connection: half of the mass of a column is gone or doubled. */
-const HIGH = 0.5;
 
 /** One of each mHC connection, over ln(deviation). */
 export type Deviation = Growth;
@@ -33,25 +31,22 @@ export function findDrift(header: RunHeader, state: Deviation, report: StepRepor
   );
   const { usual, limit, positions } = outliersOf(state, LEAST, DEVIATIONS);
   const deviationOf = (k: number) => Math.exp(state.fast[k]);
-  const drifting = positions.filter((k) => deviationOf(k) >= FLOOR);
-  const high = byGrowth(state.fast).filter((k) => state.seen[k] > 0 && deviationOf(k) >= HIGH);
+  const drifting = positions.filter((k) => deviationOf(k) >= MIN_DEVIATION);
+  const high = byGrowth(state.fast).filter((k) => state.seen[k] > 0 && deviationOf(k) >= MAX_DEVIATION);
   const found = drifting.length > 0 ? drifting : high;
   if (found.length === 0) return null;
   const [k] = found;
   const value = deviationOf(k);
-  const { name } = header.connections[connections[k]];
-  const why =
-    drifting.length > 0
-      ? `${digits(Math.exp(state.growth[k]))} × its recent mean, the median connection's ${digits(Math.exp(usual))} ×`
-      : `high for any connection`;
-  const message = `${name} of run ${header.run} drifts off the doubly stochastic matrices: deviation ${digits(value)}, ${why}. Look at its logits and the number of Sinkhorn iterations.`;
   return finding(header, report, 'fire', {
     rule: 'deviation-drift',
     severity: 'warning',
     measure: measureFor(header, connections[k]),
     value,
-    threshold: drifting.length > 0 ? Math.exp(state.slow[k] + limit) : HIGH,
+    threshold: drifting.length > 0 ? Math.exp(state.slow[k] + limit) : MAX_DEVIATION,
     suspects: found.map((position) => connections[position]),
-    message,
+    cause:
+      drifting.length > 0
+        ? { kind: 'deviation-growth', figures: { growth: Math.exp(state.growth[k]), usualGrowth: Math.exp(usual) } }
+        : { kind: 'deviation-high', figures: {} },
   });
 }

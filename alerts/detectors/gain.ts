@@ -14,9 +14,9 @@
 import type { StepReport } from '../../src/telemetry/report.ts';
 import type { RunHeader } from '../../src/telemetry/sample.ts';
 import type { Severity } from '../../src/telemetry/warning.ts';
-import { digits, finding, span } from '../finding.ts';
+import { finding } from '../finding.ts';
 import type { Finding } from '../latch.ts';
-import { isBounded } from '../limits.ts';
+import { isBounded, MAX_GAIN, MAX_GAIN_CRITICAL, runLimits } from '../limits.ts';
 import { createRate, type Rate, rateRise } from '../rate.ts';
 import { addToTrend, createTrend, forecast, type Trend } from '../trend.ts';
 import { type Runaway, suspectsOf } from './runaway.ts';
@@ -60,14 +60,12 @@ export function limitsOf(header: RunHeader): Limit[] {
   const any = Number.POSITIVE_INFINITY;
   if (!isBounded(header)) {
     return [
-      { threshold: 100, severity: 'warning', above: 0.7, most: any, steadily: true, confirm: 2 },
-      { threshold: 1000, severity: 'warning', above: 1.6, most: any, steadily: true, confirm: 2 },
-      { threshold: 1000, severity: 'critical', above: 1.73, most: 1, steadily: false, confirm: 10 },
+      { threshold: MAX_GAIN, severity: 'warning', above: 0.7, most: any, steadily: true, confirm: 2 },
+      { threshold: MAX_GAIN_CRITICAL, severity: 'warning', above: 1.6, most: any, steadily: true, confirm: 2 },
+      { threshold: MAX_GAIN_CRITICAL, severity: 'critical', above: 1.73, most: 1, steadily: false, confirm: 10 },
     ];
   }
-  return header.streams > 2
-    ? [{ threshold: header.streams / 2, severity: 'critical', above: 0.7, most: 0, steadily: true, confirm: 2 }]
-    : [];
+  return runLimits(header).gain.map((threshold) => ({ threshold, severity: 'critical', above: 0.7, most: 0, steadily: true, confirm: 2 }));
 }
 
 /** @returns one finding for each of `limitsOf(header)`, and one forecast for each threshold once there are enough steps */
@@ -94,10 +92,7 @@ export function findGain(
     const beyond = steps === 0 ? 0 : highest - transform(threshold) + Math.log(sensitivity);
     if (beyond < -HYSTERESIS) return { found: null, confirm };
     const suspects = suspectsOf(header, runaway);
-    const verb = severity === 'critical' ? 'is forecast to reach' : 'may reach';
-    const when = steps === 0 ? `has reached ${threshold}` : `${verb} ${threshold} ${span(steps, interval)}`;
-    const named = suspects.length > 0 ? `${header.connections[suspects[0]].name} grows most` : 'no connection grows more than the others';
-    const why = byRate > Math.max(0, peak - level) ? `the learning rate is ${digits(1 + rise)} × its recent mean` : named;
+    const passedBy = level - transform(threshold);
     const found = finding(header, report, beyond >= 0 ? 'fire' : 'hold', {
       rule: 'gain-forecast',
       severity,
@@ -107,7 +102,10 @@ export function findGain(
       stepsLeft: steps,
       interval,
       suspects,
-      message: `The composite gain of run ${header.run} is ${digits(value)} and ${when}; ${why}.`,
+      cause:
+        byRate > Math.max(0, peak - level)
+          ? { kind: 'learning-rate', figures: { rateFactor: 1 + rise, passedBy } }
+          : { kind: 'gain-growth', figures: { passedBy } },
     });
     return { found, confirm };
   });

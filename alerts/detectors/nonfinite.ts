@@ -3,24 +3,26 @@ import type { StepReport } from '../../src/telemetry/report.ts';
 import type { RunHeader } from '../../src/telemetry/sample.ts';
 import { finding } from '../finding.ts';
 import type { Finding } from '../latch.ts';
-
-const WORDS = { compositeGain: 'composite gain', loss: 'loss', gradientNorm: 'gradient norm' } as const;
+import { MAX_NONFINITE } from '../limits.ts';
 
 export function findNonfinite(header: RunHeader, report: StepReport): Finding {
-  const common = { rule: 'nonfinite', severity: 'critical', threshold: 0 } as const;
+  const common = { rule: 'nonfinite', severity: 'critical', threshold: MAX_NONFINITE } as const;
   const l = report.nonfinite.findIndex((count) => count > 0);
   if (l >= 0) {
-    const { name } = header.connections[l];
     const suspects = Array.from(report.nonfinite.keys()).filter((k) => report.nonfinite[k] > 0);
     const value = report.nonfinite[l];
-    const message = `${name} of run ${header.run} holds ${value} NaN or infinite values at step ${report.step}: stop, and go back to a checkpoint before it.`;
-    return finding(header, report, 'fire', { ...common, measure: 'nonfinite', value, suspects, message });
+    return finding(header, report, 'fire', {
+      ...common,
+      measure: 'nonfinite',
+      value,
+      suspects,
+      cause: { kind: 'nonfinite-values', figures: { count: value } },
+    });
   }
   for (const measure of ['compositeGain', 'loss', 'gradientNorm'] as const) {
     const value = report[measure];
     if (value === null || Number.isFinite(value)) continue;
-    const message = `The ${WORDS[measure]} of run ${header.run} is ${value} at step ${report.step}: stop, and go back to a checkpoint before it.`;
-    return finding(header, report, 'fire', { ...common, measure, value, message });
+    return finding(header, report, 'fire', { ...common, measure, value, cause: { kind: 'nonfinite-scalar', figures: {} } });
   }
   return null;
 }

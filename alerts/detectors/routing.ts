@@ -4,12 +4,11 @@
  */
 import type { StepReport } from '../../src/telemetry/report.ts';
 import type { RunHeader } from '../../src/telemetry/sample.ts';
-import { digits, finding, measureOf } from '../finding.ts';
+import { finding, measureOf } from '../finding.ts';
 import type { Finding } from '../latch.ts';
+import { MIN_ENTROPY } from '../limits.ts';
 import { medianOf } from '../smoothing.ts';
 
-/** Share of the largest entropy below which a matrix routes hard. */
-const ENTROPY = 0.01;
 /** Share of its own earlier median below which a gradient is dead. */
 const GRADIENT = 0.01;
 /** Steps that both must hold, after warm-up. */
@@ -48,22 +47,21 @@ export function findDeadRouting(header: RunHeader, state: Routing, report: StepR
     const past = state.gradients[l];
     const quiet = past.length > 0 && gradient < GRADIENT * medianOf(past);
     if (!quiet && gradient >= 0) remember(state, l, step, gradient);
-    if (!warm || !quiet || !(measureOf(header, report, 'routingEntropy', l) < ENTROPY)) state.alive[l] = step;
+    if (!warm || !quiet || !(measureOf(header, report, 'routingEntropy', l) < MIN_ENTROPY)) state.alive[l] = step;
     else if (step - state.alive[l] >= STEPS) dead.push(l);
   });
   state.step = step;
   if (dead.length === 0) return null;
   const [worst] = dead;
   const value = measureOf(header, report, 'routingEntropy', worst);
-  const message = `${header.connections[worst].name} of run ${header.run} has routed hard for ${step - state.alive[worst]} steps (entropy ${digits(100 * value)} % of its maximum) and its logits get no gradient: it will not change any more.`;
   return finding(header, report, 'fire', {
     rule: 'dead-routing',
     severity: 'warning',
     measure: 'routingEntropy',
     value,
-    threshold: ENTROPY,
+    threshold: MIN_ENTROPY,
     suspects: dead,
-    message,
+    cause: { kind: 'dead-routing', figures: { steps: step - state.alive[worst] } },
   });
 }
 

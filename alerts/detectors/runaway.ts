@@ -4,16 +4,19 @@
  */
 import type { StepReport } from '../../src/telemetry/report.ts';
 import type { RunHeader } from '../../src/telemetry/sample.ts';
-import { digits, finding, measureOf } from '../finding.ts';
+import { finding, measureOf } from '../finding.ts';
 import { byGrowth, createGrowth, type Growth, noteGrowth, outliersOf } from '../growth.ts';
 import type { Finding } from '../latch.ts';
+import { MIN_LOGIT_RANGE } from '../limits.ts';
 
 /**
  * Growth of the logarithm beyond the median connection's, and in robust deviations of the peers; and the value below which
  * nothing is amiss (Sinkhorn stops converging at a range of the logits of about 30).
  */
-const LIMITS = { gain: { least: 0.25, deviations: 6, floor: 0 }, logitRange: { least: 0.4, deviations: 6, floor: 20 } } as const;
-const WORDS = { gain: 'gain', logitRange: 'range of the logits' } as const;
+const LIMITS = {
+  gain: { least: 0.25, deviations: 6, floor: 0 },
+  logitRange: { least: 0.4, deviations: 6, floor: MIN_LOGIT_RANGE },
+} as const;
 
 export interface Runaway {
   /** One of each connection that is free to have a gain (not mHC, not residual) ... */
@@ -57,7 +60,6 @@ export function findRunaway(header: RunHeader, state: Runaway, report: StepRepor
     const suspects = positions.map((k) => connections[what][k]);
     const value = Math.exp(state[what].growth[positions[0]]);
     const forward = measureOf(header, report, 'forwardGain', suspects[0]) >= measureOf(header, report, 'backwardGain', suspects[0]);
-    const message = `${header.connections[suspects[0]].name} of run ${header.run} runs away from the others: its ${WORDS[what]} is ${digits(value)} × its recent mean, the median connection's ${digits(Math.exp(usual))} ×. Look at its learning rate and its logits.`;
     return finding(header, report, 'fire', {
       rule: 'runaway-connection',
       severity: 'warning',
@@ -65,7 +67,7 @@ export function findRunaway(header: RunHeader, state: Runaway, report: StepRepor
       value,
       threshold: Math.exp(limit),
       suspects,
-      message,
+      cause: { kind: 'runaway', figures: { growth: value, usualGrowth: Math.exp(usual) } },
     });
   }
   return null;

@@ -1,7 +1,7 @@
 /** A spike of the loss or of the gradient norm: context for the other warnings, never an alarm by itself. */
 import type { StepReport } from '../../src/telemetry/report.ts';
 import type { RunHeader } from '../../src/telemetry/sample.ts';
-import { digits, finding } from '../finding.ts';
+import { finding } from '../finding.ts';
 import type { Finding } from '../latch.ts';
 
 /** Standard deviations of ln(value) above its mean, and the least factor over the mean. */
@@ -42,7 +42,12 @@ export function findSpike(
   state.mean += weight * difference;
   state.variance = (1 - weight) * (state.variance + weight * difference * difference);
   if (!spike) return null;
-  const name = measure === 'loss' ? 'loss' : 'gradient norm';
-  const message = `The ${name} of run ${header.run} jumped to ${digits(value)} at step ${report.step}, usually ${digits(usual)}.`;
-  return finding(header, report, 'fire', { rule, severity: 'info', measure, value, threshold, message });
+  return finding(header, report, 'fire', {
+    rule,
+    severity: 'info',
+    measure,
+    value,
+    threshold,
+    cause: { kind: 'spike', figures: { usual } },
+  });
 }

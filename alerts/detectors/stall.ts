@@ -1,6 +1,6 @@
 /** A run that makes no step any more. The only detector that is told the time. */
 import type { RunHeader } from '../../src/telemetry/sample.ts';
-import { digits, finding } from '../finding.ts';
+import { finding } from '../finding.ts';
 import type { Finding } from '../latch.ts';
 
 /**
@@ -41,7 +41,7 @@ export function findStall(header: RunHeader, state: Stall, now: number): Finding
   const value = (now - state.time) / 1000;
   const threshold = Math.max(SECONDS, (FACTOR * state.usual) / 1000, (LONGER * state.longest) / 1000);
   if (value <= threshold) return null;
-  const message = `Run ${header.run} has made no step since step ${state.step}, ${digits(value)} s ago; it used to take ${digits(state.usual / 1000)} s.`;
   const at = { step: state.step, time: now };
-  return finding(header, at, 'fire', { rule: 'stalled', severity: 'warning', measure: 'time', value, threshold, message });
+  const cause = { kind: 'stall', figures: { lastStep: state.step, usualSeconds: state.usual / 1000 } } as const;
+  return finding(header, at, 'fire', { rule: 'stalled', severity: 'warning', measure: 'time', value, threshold, cause });
 }

@@ -5,14 +5,17 @@
 
 /** What each kind of cause tells beside the warning's own value, threshold and forecast. All figures are finite. */
 export interface CauseFigures {
-  /** The composite gain grows. The connection is the one that grows most; null: none grows more than the others. */
-  'gain-growth': Record<string, never>;
+  /**
+   * The composite gain grows. The connection is the one that grows most; null: none grows more than the others. `passedBy`, here and below:
+   * how far the smoothed value is beyond the threshold, in the logarithm that is forecast; below 0 it has not reached it.
+   */
+  'gain-growth': { passedBy: number };
   /** The composite gain is expected to follow the learning rate, which is `rateFactor` times its recent mean. */
-  'learning-rate': { rateFactor: number };
+  'learning-rate': { rateFactor: number; passedBy: number };
   /** A connection's gain, or the range of its logits (the warning's measure says which), grows away from its peers: × its recent mean. */
   runaway: { growth: number; usualGrowth: number };
   /** The streams become one. */
-  collapse: Record<string, never>;
+  collapse: { passedBy: number };
   /** The streams have been one from the first step: nothing was lost. */
   'collapsed-start': Record<string, never>;
   /** A row or a column (the warning's measure says which) of one H_res has lost its mass. */
@@ -34,5 +37,8 @@ export interface CauseFigures {
 }
 export type CauseKind = keyof CauseFigures;
 
+/** What a detector knows of a cause. */
+export type CauseFacts = { [K in CauseKind]: { kind: K; figures: CauseFigures[K] } }[CauseKind];
+
 /** `connection` drives it, the `layer` of the metrics; null: the run as a whole. */
-export type Cause = { [K in CauseKind]: { kind: K; connection: string | null; figures: CauseFigures[K] } }[CauseKind];
+export type Cause = CauseFacts & { connection: string | null };
