@@ -13,7 +13,7 @@ import { Safe } from './panels/panel.tsx';
 import { RunsPanel } from './panels/runsPanel.tsx';
 import { StepTimePanel } from './panels/stepTimePanel.tsx';
 import { Toolbar } from './panels/toolbar.tsx';
-import { Verdict } from './panels/verdictBanner.tsx';
+import { VerdictBanner } from './panels/verdictBanner.tsx';
 import { WarningsPanel } from './panels/warningsPanel.tsx';
 import { runs } from './state/store.ts';
 import { view } from './state/viewState.ts';
@@ -27,12 +27,12 @@ export function App() {
       <header>
         <h1>gainwatch</h1>
         <Safe>
-          <Verdict />
+          <VerdictBanner />
         </Safe>
       </header>
       <main>
         {isEmpty.value ? (
-          <section class="panel empty" data-testid="empty">
+          <section class="panel empty">
             <h2>No run yet</h2>
             <p>
               Wrap a training loop with <code>watch(model, {'{ run, optimizer }'})</code>, or type <code>npx gainwatch demo</code>. It shows

@@ -1,10 +1,11 @@
 /** The data table behind a chart. Once a second at most: it is for reading. */
 import { useEffect, useRef, useState } from 'preact/hooks';
-import { MOST_ROWS, tableOf } from '../model/exports.ts';
+import { MAX_ROWS, tableOf } from '../model/exports.ts';
 import type { Line } from '../model/lines.ts';
 import { timeLabel } from '../model/ticks.ts';
+import { ChartTable } from './scrollTable.tsx';
 
-const REFRESH_EVERY = 1000;
+const REFRESH_MS = 1000;
 
 interface Props {
   id: string;
@@ -22,41 +23,22 @@ export function DataTable({ id, title, lines }: Props) {
       if (drawn === newest.current || document.hidden) return;
       drawn = newest.current;
       setTable(tableOf(drawn));
-    }, REFRESH_EVERY);
+    }, REFRESH_MS);
     return () => clearInterval(timer);
   }, []);
   const { columns, rows, total } = table;
+  const points = total > MAX_ROWS ? `the newest ${MAX_ROWS} of ${total} points. CSV and JSON have all.` : `${total} points.`;
   return (
-    // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by the keyboard
-    <section class="chart-table" id={`table-${id}`} data-testid={`table-${id}`} tabIndex={0} aria-label={`${title}: table`}>
-      <table>
-        <caption>
-          {title}, newest first
-          {total > MOST_ROWS ? `: the newest ${MOST_ROWS} of ${total} points. CSV and JSON have all.` : `: ${total} points.`}
-        </caption>
-        <thead>
-          <tr>
-            <th scope="col">step</th>
-            <th scope="col">time</th>
-            {columns.map((label) => (
-              <th scope="col" key={label}>
-                {label}
-              </th>
-            ))}
-          </tr>
-        </thead>
-        <tbody>
-          {rows.map(({ step, time, cells }) => (
-            <tr key={step}>
-              <th scope="row">{step}</th>
-              <td>{timeLabel(time)}</td>
-              {cells.map((cell, c) => (
-                <td key={columns[c]}>{cell}</td>
-              ))}
-            </tr>
+    <ChartTable id={id} title={title} caption={`${title}, newest first: ${points}`} heads={['step', 'time', ...columns]}>
+      {rows.map(({ step, time, cells }) => (
+        <tr key={step}>
+          <th scope="row">{step}</th>
+          <td>{timeLabel(time)}</td>
+          {cells.map((cell, c) => (
+            <td key={columns[c]}>{cell}</td>
           ))}
-        </tbody>
-      </table>
-    </section>
+        </tr>
+      ))}
+    </ChartTable>
   );
 }

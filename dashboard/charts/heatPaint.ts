@@ -1,7 +1,8 @@
 /** Paints the heatmap on a canvas: an image of one pixel per row, stretched, and the lines over it. Knows no view and no store. */
-import { BLANK, BROKEN, type Columns, columnOfStep, ONE, pixelCodes, pixelsOf, placeOf } from '../model/heat.ts';
-import type { Band } from '../model/series.ts';
-import { gainColour } from '../state/theme.ts';
+
+import type { Band } from '../model/bands.ts';
+import { brokenColour, css, gainColour } from '../model/colours.ts';
+import { BLANK, BROKEN, type Columns, columnOfStep, ONE, pixelCodes, pixelsOf, scaleShare } from '../model/heat.ts';
 
 /** What is painted; sizes in pixels of the device. A row need not be a whole number of them high. */
 export interface Drawing {
@@ -26,8 +27,6 @@ export interface Overlay {
   ratio: number;
 }
 
-export const brokenColour = (dark: boolean): [number, number, number] => (dark ? [255, 70, 230] : [190, 0, 190]);
-
 const palettes = new Map<boolean, Uint32Array>();
 
 /** Of every code, as little-endian RGBA; what is blank is transparent. */
@@ -40,12 +39,12 @@ function paletteOf(dark: boolean): Uint32Array {
 function makePalette(dark: boolean): Uint32Array {
   return Uint32Array.from({ length: 256 }, (_, code) => {
     if (code === BLANK) return 0;
-    const [r, g, b] = code === BROKEN ? brokenColour(dark) : gainColour(placeOf(code), dark);
+    const [r, g, b] = code === BROKEN ? brokenColour(dark) : gainColour(scaleShare(code), dark);
     return (255 << 24) | (b << 16) | (g << 8) | r;
   });
 }
 
-/** @param before what was made for the same canvas: it is used again */
+/** Everything but the lines over it. `before` was made for the same canvas: it is used again. */
 export function prepare(
   rows: readonly Band[],
   columns: Columns,
@@ -75,6 +74,7 @@ export function prepare(
   return { rows, columns, pixels, width, height, image, data, blank };
 }
 
+/** Onto the canvas, which takes the size of the drawing. */
 export function paint(canvas: HTMLCanvasElement, drawing: Drawing, overlay: Overlay): void {
   const { rows, columns, pixels, width, height, image } = drawing;
   if (canvas.width !== width) canvas.width = width;
@@ -123,8 +123,7 @@ export function paintScale(canvas: HTMLCanvasElement, dark: boolean): void {
   if (context === null) return;
   const { width, height } = canvas;
   for (let x = 0; x < width; x++) {
-    const [r, g, b] = gainColour(placeOf(2 + ((ONE - 2) * 2 * x) / (width - 1)), dark);
-    context.fillStyle = `rgb(${r} ${g} ${b})`;
+    context.fillStyle = css(gainColour(scaleShare(2 + ((ONE - 2) * 2 * x) / (width - 1)), dark));
     context.fillRect(x, 0, 1, height);
   }
 }

@@ -20,6 +20,7 @@ export interface Overlay {
 
 const overlays = new WeakMap<Chart, Overlay>();
 
+/** For the next time that the chart is drawn. */
 export const setOverlay = (chart: Chart, overlay: Overlay): void => {
   overlays.set(chart, overlay);
 };
@@ -133,6 +134,7 @@ function drawCone(chart: Chart, { cone, ink, perStep, kind }: Overlay): void {
   ctx.globalAlpha = 1;
 }
 
+/** To be registered with Chart.js. */
 export const overlayPlugin: Plugin<'line'> = {
   id: 'overlay',
   beforeDatasetsDraw: (chart) => {

@@ -1,7 +1,7 @@
 /** A line of a chart from a series of minima and maxima. Pure. */
 
+import { type Band, type Bands, pointWidth, smoothed, type Value } from './bands.ts';
 import type { Line } from './lines.ts';
-import { type Band, type Bands, pointWidth, smoothed, type Value } from './series.ts';
 
 interface Look {
   id: string;

@@ -1,6 +1,7 @@
-/** What the panel of one connection says, as plain data: which one is open, its numbers as text. Its lines are spark.ts. Pure. */
+/** The panel of one connection as plain data: which one is open, its numbers as text. Its lines are spark.ts. Pure. */
+
+import { badness } from './bands.ts';
 import { shown } from './format.ts';
-import { badness } from './series.ts';
 
 /** Measures of a connection, in the order of the panel. */
 export const MEASURES_SHOWN: [key: string, label: string][] = [
@@ -33,8 +34,8 @@ interface Known {
   before: string | null;
 }
 
-/** A gain must be so much larger for the panel to move to it by itself: a reader would lose his place. */
-const CLEARLY = 1.1;
+/** A gain must be so many times larger for the panel to move to it by itself. Our choice: else a reader is interrupted at each step. */
+const MIN_LEAD = 1.1;
 
 /** The open connection, else the first suspect of the newest warning, else the one with the largest gain; null: there is none. */
 export function openOf({ open, names, warnings, gains, before }: Known): string | null {
@@ -44,10 +45,10 @@ export function openOf({ open, names, warnings, gains, before }: Known): string 
   const size = (l: number) => badness(gains[l] ?? null);
   const worst = names.reduce((most, _, l) => (size(l) > size(most) ? l : most), 0);
   const last = before === null ? -1 : names.indexOf(before);
-  return names[last >= 0 && !(size(worst) > CLEARLY * size(last)) ? last : worst] ?? null;
+  return names[last >= 0 && !(size(worst) > MIN_LEAD * size(last)) ? last : worst] ?? null;
 }
 
-/** The connection so many places farther, around the ends. */
+/** The connection `by` farther, around the ends. */
 export const neighbour = (names: readonly string[], name: string, by: number): string =>
   names[(names.indexOf(name) + by + names.length) % names.length] ?? name;
 
@@ -61,7 +62,7 @@ export function signed(value: number, digits: number): string {
   return value < 0 && Number(text) !== 0 ? `−${text}` : text;
 }
 
-/** Where a sum is so near to 1 that its digits would not tell, its distance is said: "1 − 2.40e-8". */
+/** Where a sum is so near to 1 that its digits would not show it, its distance: "1 − 2.4e-8". */
 export function aroundOne(value: number): string {
   const distance = value - 1;
   if (!Number.isFinite(value) || Math.abs(distance) >= 0.001) return signed(value, 3);

@@ -1,11 +1,14 @@
 /** What a chart, or the memory panel, shows as CSV and as JSON, and as rows of a table. Pure: saves nothing. */
+
+import { csvLine } from '../../src/telemetry/csv.ts';
+import { toWire } from '../../src/telemetry/wire.ts';
+import type { Value } from './bands.ts';
 import { shown } from './format.ts';
 import type { Line } from './lines.ts';
-import type { Memory } from './memory.ts';
-import type { Value } from './series.ts';
+import type { Memory } from './memoryStacks.ts';
 
-/** Rows of the table behind a chart. */
-export const MOST_ROWS = 500;
+/** Rows of the table behind a chart. Our choice: more are not read, and CSV has all. */
+export const MAX_ROWS = 500;
 
 type Values = readonly Value[];
 
@@ -52,29 +55,17 @@ function rowsOf(columns: readonly Column[]): Row[] {
   return [...rows.values()].sort((a, b) => a.step - b.step);
 }
 
-const wire = (value: Value): number | string | null => {
-  if (value === null || Number.isFinite(value)) return value;
-  if (Number.isNaN(value)) return 'NaN';
-  return value > 0 ? '+Inf' : '-Inf';
-};
-
-const quoted = (text: string) => (/[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
-
-/** RFC 4180. An empty cell: not known. */
-const csvText = (rows: readonly (readonly (string | number | null | undefined)[])[]): string =>
-  rows.map((row) => `${row.map((cell) => quoted(String(cell ?? ''))).join(',')}\r\n`).join('');
+const csvText = (rows: readonly Parameters<typeof csvLine>[0][]): string => rows.map((row) => `${csvLine(row)}\r\n`).join('');
 
 /** An empty cell: not known, or no point there. */
 export function csvOf(lines: readonly Line[]): string {
   const columns = columnsOf(lines);
   const head = ['step', 'time', ...columns.map(({ label }) => label)];
-  const body = rowsOf(columns).map(({ step, time, cells }) => [
-    step,
-    new Date(time).toISOString(),
-    ...cells.map((value) => wire(value ?? null)),
-  ]);
+  const body = rowsOf(columns).map(({ step, time, cells }) => [step, new Date(time).toISOString(), ...cells]);
   return csvText([head, ...body]);
 }
+
+const wire = (values: Values) => values.map((value) => (value === null ? null : toWire(value)));
 
 /** Numbers that JSON does not have are "NaN", "+Inf" and "-Inf"; null: not known. */
 export function jsonOf(run: string, chart: string, lines: readonly Line[]): string {
@@ -88,8 +79,8 @@ export function jsonOf(run: string, chart: string, lines: readonly Line[]): stri
         label: nameOf(line),
         steps,
         times,
-        ...(band ? {} : { values: y.map(wire) }),
-        ...(low === undefined || high === undefined ? {} : { min: low.map(wire), max: high.map(wire) }),
+        ...(band ? {} : { values: wire(y) }),
+        ...(low === undefined || high === undefined ? {} : { min: wire(low), max: wire(high) }),
       };
     }),
   });
@@ -103,13 +94,14 @@ interface TableRow {
 
 export interface Table {
   columns: string[];
-  /** Newest first, at most `MOST_ROWS`. */
+  /** Newest first, at most `MAX_ROWS`. */
   rows: TableRow[];
   /** Of all rows. */
   total: number;
 }
 
-export function tableOf(lines: readonly Line[], most = MOST_ROWS): Table {
+/** The newest rows as text. */
+export function tableOf(lines: readonly Line[], most = MAX_ROWS): Table {
   const columns = columnsOf(lines);
   const rows = rowsOf(columns);
   return {
@@ -120,18 +112,6 @@ export function tableOf(lines: readonly Line[], most = MOST_ROWS): Table {
       .map(({ step, time, cells }) => ({ step, time, cells: cells.map((value) => (value === undefined ? '' : shown(value))) })),
     total: rows.length,
   };
-}
-
-/** For tests and other readers of the page: id, label, number of points and the newest value of each line. */
-export function summaryOf(lines: readonly Line[]): string {
-  return JSON.stringify(
-    lines.map(({ id, label, steps, y, high, band }) => ({
-      id,
-      label,
-      points: steps.length,
-      last: wire((band ? high : y)?.at(-1) ?? null),
-    })),
-  );
 }
 
 // ── the memory of the connections ──

@@ -1,5 +1,5 @@
 /** What is computed over many connections at each point, kept: a series only grows at its end. */
-import { type Band, type Bands, envelopeOf, extremeOf } from './series.ts';
+import { type Band, type Bands, envelopeOf, extremeOf } from './bands.ts';
 
 type Ends = Pick<Band, 'min' | 'max'>;
 
@@ -36,5 +36,7 @@ function grown(compute: (bands: Bands, points: number) => Ends) {
   };
 }
 
+/** `envelopeOf`, kept. */
 export const grownEnvelope = grown(envelopeOf);
+/** `worstBand`, kept. */
 export const grownWorst = grown(worstBand);

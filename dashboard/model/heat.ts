@@ -1,9 +1,7 @@
 /** The heatmap as numbers: order of its rows, its scale, and which colour code each pixel has. Pure; draws nothing. */
-import { type Band, type Bands, badness, isGap, pointWidth, recentWorst, stepsLeft, type Value } from './series.ts';
+import { type Band, type Bands, badness, isGap, pointWidth, recentWorst, type Value } from './bands.ts';
+import { stepsLeft } from './stepsLeft.ts';
 import type { View } from './view.ts';
-
-/** Gain at which a run is as good as lost. */
-export const LIMIT = 1000;
 
 /** Codes of pixels: nothing is known there; gain 1; not finite. Between 2 and 254: log gain. */
 export const BLANK = 0;
@@ -11,25 +9,25 @@ export const ONE = 128;
 export const BROKEN = 255;
 const SIDE = 126;
 
-/** log10 of the scale's end: colours are told apart from 10 % of gain on. */
-const LEAST_RANGE = Math.log10(1.1);
+/** log10 of the scale's end, and what it is rounded up to. Our choice: 10 % of gain fill the scale, and a scale seldom moves. */
+const MIN_RANGE = Math.log10(1.1);
 const RANGE_STEP = 0.02;
 
 /** Of all points; Infinity where one is not finite. */
 export const largestGain = ({ max }: Band): number =>
   max.reduce<number>((highest, gain) => Math.max(highest, badness(gain)), Number.NEGATIVE_INFINITY);
 
-/** To `LIMIT`, by the slope of the last points; 0 where the newest is not finite. */
-export function leftOf({ steps }: Bands, { max }: Band): number {
+/** Steps to `limit`, by the slope of the last points; 0 where the newest is not finite. */
+export function rowStepsLeft({ steps }: Bands, { max }: Band, limit: number): number {
   const newest = max.at(-1) ?? null;
-  return newest !== null && !Number.isFinite(newest) ? 0 : stepsLeft(steps, max, LIMIT);
+  return newest !== null && !Number.isFinite(newest) ? 0 : stepsLeft(steps, max, limit);
 }
 
-/** The rows from top to bottom; equal ones in the order of the layers. */
-export function orderRows(bands: Bands, sort: View['sort'], allowed: (connection: string) => boolean): Band[] {
+/** The rows from top to bottom; equal ones in the order of the layers. `limit`: what steps are left to. */
+export function orderRows(bands: Bands, sort: View['sort'], limit: number, allowed: (connection: string) => boolean): Band[] {
   const rows = bands.bands.filter(({ connection }) => allowed(connection));
   if (sort === 'layer') return rows;
-  const weight = new Map(rows.map((row) => [row, sort === 'gain' ? -recentWorst(row) : leftOf(bands, row)]));
+  const weight = new Map(rows.map((row) => [row, sort === 'gain' ? -recentWorst(row) : rowStepsLeft(bands, row, limit)]));
   // Infinity - Infinity is NaN, which is "equal" too: the sort is stable.
   return rows.sort((a, b) => weight.get(a)! - weight.get(b)! || 0);
 }
@@ -47,9 +45,10 @@ export function rangeOf(rows: readonly Band[]): number {
       else if (gain > high) high = gain;
     }
   }
-  return Math.max(LEAST_RANGE, Math.ceil(Math.max(-Math.log10(low), Math.log10(high)) / RANGE_STEP) * RANGE_STEP);
+  return Math.max(MIN_RANGE, Math.ceil(Math.max(-Math.log10(low), Math.log10(high)) / RANGE_STEP) * RANGE_STEP);
 }
 
+/** The colour code of a gain on a scale from 10^−range to 10^range. */
 export function codeOf(gain: Value, range: number): number {
   if (gain === null) return BLANK;
   if (!Number.isFinite(gain)) return BROKEN;
@@ -59,8 +58,8 @@ export function codeOf(gain: Value, range: number): number {
   return at >= SIDE ? ONE + SIDE : at <= -SIDE ? ONE - SIDE : (ONE + 0.5 + at) | 0;
 }
 
-/** Place of a code on the scale, -1 to 1. */
-export const placeOf = (code: number): number => Math.min(1, Math.max(-1, (code - ONE) / SIDE));
+/** Where a code lies on the scale, −1 to 1. */
+export const scaleShare = (code: number): number => Math.min(1, Math.max(-1, (code - ONE) / SIDE));
 
 /** Where columns begin and end, in steps. A run that is watched every k steps has columns of k steps. */
 export interface Columns {
@@ -68,6 +67,7 @@ export interface Columns {
   to: number[];
 }
 
+/** One for each step that is recorded, `bucket` as of `Bands`. */
 export function columnsOf(steps: readonly number[], bucket: number): Columns {
   const width = pointWidth(steps, bucket);
   const last = steps.length - 1;
@@ -87,14 +87,14 @@ export function pixelsOf({ from, to }: Columns, width: number): Columns {
 }
 
 /** By the values of a row, which only grow at their end. */
-const coded = new WeakMap<readonly Value[], { range: number; codes: number[] }>();
+const codesKnown = new WeakMap<readonly Value[], { range: number; codes: number[] }>();
 
 /** Code of each value; kept, as the logarithms take longer than the painting. */
 function codesOf(values: readonly Value[], range: number): readonly number[] {
-  let known = coded.get(values);
+  let known = codesKnown.get(values);
   if (known?.range !== range) {
     known = { range, codes: [] };
-    coded.set(values, known);
+    codesKnown.set(values, known);
   }
   const { codes } = known;
   for (let i = codes.length; i < values.length; i++) codes.push(codeOf(values[i], range));
@@ -128,5 +128,8 @@ export function columnOfStep({ from, to }: Columns, step: number): number {
   return i >= 0 && step < to[i] ? i : -1;
 }
 
-/** Every k-th row has a label, so that labels are at least `least` pixels apart. */
-export const labelEvery = (rowHeight: number, least = 10): number => Math.max(1, Math.ceil(least / rowHeight));
+/** Between two labels, px: their font is as high. */
+const MIN_LABEL_DISTANCE = 10;
+
+/** Every k-th row has a label, so that labels do not touch. */
+export const labelEvery = (rowHeight: number): number => Math.max(1, Math.ceil(MIN_LABEL_DISTANCE / rowHeight));

@@ -1,4 +1,4 @@
-/** Which key does what, and when it is left to what has the focus. Pure: it listens to nothing and does nothing (panels/help.tsx does). */
+/** Which key does what, and when it is left to what has the focus. Pure: it listens to nothing and does nothing (panels/helpDialog.tsx does). */
 
 type Action = 'help' | 'filter' | 'log' | 'follow' | 'left' | 'right' | 'escape';
 
@@ -49,28 +49,19 @@ export interface Focused {
 /** Inputs that take no text. */
 const NO_TEXT = ['button', 'checkbox', 'color', 'file', 'image', 'radio', 'range', 'reset', 'submit'];
 const ARROW_TYPES = ['radio', 'range'];
-const ARROW_ROLES = [
-  'combobox',
-  'grid',
-  'gridcell',
-  'listbox',
-  'menuitem',
-  'option',
-  'radio',
-  'scrollbar',
-  'separator',
-  'slider',
-  'spinbutton',
-];
-const MORE_ARROW_ROLES = ['menuitemcheckbox', 'menuitemradio', 'tab', 'textbox', 'tree', 'treegrid', 'treeitem'];
+/** Widgets that move by arrow keys (WAI-ARIA Authoring Practices). */
+const ARROW_ROLES =
+  'combobox grid gridcell listbox menuitem menuitemcheckbox menuitemradio option radio scrollbar separator slider spinbutton tab textbox tree treegrid treeitem'.split(
+    ' ',
+  );
 
 const typing = ({ tag, type, editable }: Focused): boolean =>
   editable || tag === 'textarea' || tag === 'select' || (tag === 'input' && !NO_TEXT.includes(type));
 
 const usesArrows = ({ tag, type, role, scrolls }: Focused): boolean =>
-  scrolls || (tag === 'input' && ARROW_TYPES.includes(type)) || [...ARROW_ROLES, ...MORE_ARROW_ROLES].includes(role ?? '');
+  scrolls || (tag === 'input' && ARROW_TYPES.includes(type)) || ARROW_ROLES.includes(role ?? '');
 
-/** @param focused null: nothing in particular */
+/** What a key does here; null: nothing, or it is left to what has the focus. `focused` is null where that is nothing in particular. */
 export function actionOf(pressed: Pressed, focused: Focused | null): Action | null {
   const { key, repeat } = pressed;
   if (pressed.ctrlKey || pressed.altKey || pressed.metaKey || pressed.isComposing || pressed.defaultPrevented) return null;

@@ -1,6 +1,7 @@
 /** What a line chart shows, as plain data, and what is computed from it. Knows no Chart.js and no document. */
+
+import { isGap, type Value } from './bands.ts';
 import { shown } from './format.ts';
-import { isGap, type Value } from './series.ts';
 
 export interface Line {
   id: string;
@@ -52,6 +53,7 @@ export interface Extent {
   max: number;
 }
 
+/** Of its points, as the axis has them. */
 export const xOf = (line: Pick<Line, 'steps' | 'times'>, kind: XKind): readonly number[] => (kind === 'step' ? line.steps : line.times);
 
 /** Position of the first that is not below `x`, in ascending ones. */
@@ -103,7 +105,7 @@ export interface Point {
   x: number;
   y: number;
   step: number;
-  /** As it is, where the axis has no place for it. */
+  /** As it was measured, also where the axis cannot show it. */
   value: number;
   /** Of marks: what cannot be drawn as a value. */
   text?: string;
@@ -116,7 +118,7 @@ export interface Mark extends Point {
 }
 
 /** What has no place on a log axis lies at its lower end, but is not lost. */
-const place = (value: number, log: boolean, { min }: Extent) => (log && value <= 0 ? min : value);
+const onAxis = (value: number, log: boolean, { min }: Extent) => (log && value <= 0 ? min : value);
 
 /** Overwrites what is there: the same points again and again. A point at NaN breaks the line. */
 export function fill(points: Point[], line: Line, kind: XKind, log: boolean, axis: Extent): void {
@@ -135,7 +137,7 @@ export function fill(points: Point[], line: Line, kind: XKind, log: boolean, axi
   };
   for (let i = 0; i < xs.length; i++) {
     const value = line.y[i];
-    if (value !== null) put(xs[i], Number.isFinite(value) ? place(value, log, axis) : Number.NaN, line.steps[i], value);
+    if (value !== null) put(xs[i], Number.isFinite(value) ? onAxis(value, log, axis) : Number.NaN, line.steps[i], value);
     if (gapBehind(line, i)) put((xs[i] + xs[i + 1]) / 2, Number.NaN, line.steps[i], Number.NaN);
   }
   points.length = n;
@@ -171,5 +173,5 @@ export function marksOf(lines: readonly Line[], kind: XKind, axis: Extent): Mark
   return [...marks.values()].sort((a, b) => a.x - b.x);
 }
 
-/** What the tooltip says. */
-export const saying = ({ value, step, text }: Point, label: string): string => `${text ?? `${label}: ${shown(value)}`} · step ${step}`;
+/** One line for the tooltip. */
+export const tooltipText = ({ value, step, text }: Point, label: string): string => `${text ?? `${label}: ${shown(value)}`} · step ${step}`;

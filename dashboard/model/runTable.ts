@@ -1,12 +1,13 @@
 /** The columns of the table of runs and their order. Pure: draws nothing. */
 import type { RunSummary } from '../../src/telemetry/api.ts';
-import { fromWire, shown } from './format.ts';
-import { endOf } from './verdict.ts';
+import { fromWire, type WireNumber } from '../../src/telemetry/wire.ts';
+import { shown } from './format.ts';
+import { stateWords } from './outcome.ts';
 
 export interface Column {
   key: string;
   label: string;
-  /** Said in full where the label is short. */
+  /** In full where the label is short. */
   title: string;
   /** What it is sorted by; null and NaN stand last. */
   value: (row: RunSummary) => number | string | null;
@@ -18,14 +19,8 @@ export interface Order {
   direction: 'ascending' | 'descending';
 }
 
-export function stateWords(run: RunSummary): string {
-  const ended = run.outcome === 'unknown' ? 'end not known' : (endOf(run)?.replace(/^was | with an error.*$/g, '') ?? null);
-  const state = run.live ? 'live' : (ended ?? 'written elsewhere');
-  return run.uploaded && !state.startsWith('uploaded') ? `${state}, uploaded` : state;
-}
-
-const wire = (value: RunSummary['lastLoss']) => (value === null ? null : fromWire(value));
-const number = (value: RunSummary['lastLoss']) => shown(wire(value), 3);
+const wire = (value: WireNumber | null) => (value === null ? null : fromWire(value));
+const number = (value: WireNumber | null) => shown(wire(value), 3);
 
 /** What matters most first, as a narrow table is cut off at its end. */
 export const COLUMNS: readonly Column[] = [
@@ -83,8 +78,9 @@ export function nextOrder(order: Order | null, key: string): Order {
   return { key, direction: ['run', 'kinds', 'state'].includes(key) ? 'ascending' : 'descending' };
 }
 
-/** As the address has it; what is no order is none. */
+/** As the address has it. */
 export const orderText = ({ key, direction }: Order): string => `${key}-${direction}`;
+/** The reverse of `orderText`; null where it is none. */
 export function orderOf(text: string | null): Order | null {
   const [key, direction] = text?.split('-') ?? [];
   if (direction !== 'ascending' && direction !== 'descending') return null;

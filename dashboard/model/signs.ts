@@ -1,4 +1,4 @@
-/** The sign of each level and severity: a shape and a mark, so that colour is never alone. Plain data; drawn by panels/sign.tsx. */
+/** The sign of each level and severity: a shape and a mark, so that colour is never alone. Plain data; panels/sign.tsx draws it. */
 import type { Severity } from '../../src/telemetry/warning.ts';
 import type { Level } from './verdict.ts';
 
@@ -27,6 +27,7 @@ export const SHAPES: Record<SignKind, Shape> = {
   info: { outline: 'M8 0l8 8-8 8-8-8z', mark: 'M8 7.2v4M8 4.4v.4', letter: '◆', colour: '#2b84c4' },
 };
 
+/** A warning has the sign of the level that it brings about. */
 export const signOf = (severity: Severity): SignKind => (severity === 'critical' ? 'act' : severity === 'warning' ? 'watch' : 'info');
 
 /** The picture of the tab, as an address. */

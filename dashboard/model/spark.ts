@@ -1,6 +1,6 @@
 /** Small charts of one series as paths of an SVG: line, band, and marks where a value is no number. Pure; knows no document. */
-import type { SeriesAnswer } from '../../src/telemetry/api.ts';
-import { type Bands, bandsOf, isGap, pointWidth, type Value } from './series.ts';
+import { type Bands, isGap, pointWidth, type Value } from './bands.ts';
+import { stepPixel } from './ticks.ts';
 
 export interface Size {
   width: number;
@@ -17,15 +17,16 @@ export interface Spark {
   low: number;
   high: number;
   log: boolean;
-  /** Of the step asked about; null: not known there. */
-  at: { x: number; y: number; value: number } | null;
+  /** At the step asked about; null: not known there. */
+  at: number | null;
 }
 
-/** A positive series that spans more than this is drawn over a logarithmic axis. */
-const LOG_FROM = 10;
+/** A positive series that spans more than a decade is drawn over a logarithmic axis. */
+const MIN_LOG_SPAN = 10;
+/** Above and below the line, px, so that its stroke is not cut off. */
 const ROOM = 2;
-/** What changes less, beside its size, is a flat line in the middle. */
-const LEAST_CHANGE = 1e-6;
+/** What changes less, beside its size, is a flat line in the middle: the digits of a float32. */
+const MIN_CHANGE = 1e-6;
 
 const round = (pixels: number): number => Math.round(pixels * 10) / 10;
 
@@ -37,8 +38,8 @@ function scaleOf(values: readonly Value[]) {
     low = Math.min(low, value);
     high = Math.max(high, value);
   }
-  const log = low > 0 && high / low > LOG_FROM;
-  const flat = high - low <= LEAST_CHANGE * Math.max(Math.abs(high), Math.abs(low));
+  const log = low > 0 && high / low > MIN_LOG_SPAN;
+  const flat = high - low <= MIN_CHANGE * Math.max(Math.abs(high), Math.abs(low));
   const at = (value: number) => {
     if (flat) return 0.5;
     return log ? Math.log(value / low) / Math.log(high / low) : (value - low) / (high - low);
@@ -69,39 +70,31 @@ function stretchesOf({ steps, bucket }: Pick<Bands, 'steps' | 'bucket'>, min: re
 /** A single point gets a length, else nothing of it would show. */
 const pathOf = (points: readonly string[]): string => (points.length === 1 ? `M${points[0]}h1` : `M${points.join('L')}`);
 
-export function sparkOf(answer: SeriesAnswer, step: number, from: number, to: number, size: Size): Spark | null {
-  const bands = bandsOf(answer);
+/** The first band over the steps `from` to `to`, with its value at `step`; null: nothing to draw. */
+export function sparkOf(bands: Bands, step: number, from: number, to: number, size: Size): Spark | null {
   const { steps, bucket } = bands;
   const [first] = bands.bands;
   if (first === undefined || steps.length === 0) return null;
   const { min, max } = first;
   const { low, high, log, at } = scaleOf([...min, ...max]);
-  const y = (value: number) => round(ROOM + (size.height - 2 * ROOM) * (1 - at(value)));
-  const x = (at: number) => round(((at - from) / Math.max(1, to - from)) * size.width);
-  const point = (i: number, value: Value) => `${x(steps[i])} ${y(value!)}`;
-
+  const x = (i: number) => round(stepPixel({ from, to, width: size.width }, steps[i]));
+  const point = (i: number, value: Value) => `${x(i)} ${round(ROOM + (size.height - 2 * ROOM) * (1 - at(value!)))}`;
   const stretches = stretchesOf(bands, min, max);
   const isBroken = (value: Value) => value !== null && !Number.isFinite(value);
   const wide = bucket > 1 ? stretches.filter(({ length }) => length > 1) : [];
+  const near = steps.findLastIndex((each, i) => each <= step && max[i] !== null);
   return {
     line: stretches.map((stretch) => pathOf(stretch.map((i) => point(i, max[i])))).join(''),
     band: wide
       .map((stretch) => [...stretch.map((i) => point(i, max[i])), ...stretch.toReversed().map((i) => point(i, min[i]))])
       .map((outline) => `${pathOf(outline)}z`)
       .join(''),
-    broken: steps.filter((_, i) => isBroken(max[i]) || isBroken(min[i])).map(x),
+    broken: [...steps.keys()].filter((i) => isBroken(max[i]) || isBroken(min[i])).map(x),
     low,
     high,
     log,
-    at: pointAt(),
+    at: near < 0 || step - steps[near] > 2 * pointWidth(steps, bucket) ? null : max[near],
   };
-
-  function pointAt(): Spark['at'] {
-    const near = steps.findLastIndex((each, i) => each <= step && max[i] !== null);
-    const value = max[near] ?? null;
-    if (value === null || step - steps[near] > 2 * pointWidth(steps, bucket)) return null;
-    return { x: x(step), y: Number.isFinite(value) ? y(value) : ROOM, value };
-  }
 }
 
 /** The maxima of the first band as an SVG path within the size; '': nothing to draw. */

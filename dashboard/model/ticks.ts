@@ -1,25 +1,26 @@
 /** Where an axis ends and has its ticks, and what stands there: powers of ten, and the time of day. Pure. */
+
+import type { Value } from './bands.ts';
 import { shown } from './format.ts';
 import type { Extent, Line } from './lines.ts';
-import type { Value } from './series.ts';
 
 /** Smallest and largest number of some lines, and of `others`; on a log axis only what is above 0. null: there is none. */
 export function extentOf(lines: readonly Line[], log: boolean, others: readonly number[] = []): Extent | null {
   let min = Number.POSITIVE_INFINITY;
   let max = Number.NEGATIVE_INFINITY;
-  const take = (value: Value) => {
+  const widen = (value: Value) => {
     if (value === null || !Number.isFinite(value) || (log && value <= 0)) return;
     if (value < min) min = value;
     if (value > max) max = value;
   };
   for (const { y, low, high, band } of lines) {
-    if (!band) for (const value of y) take(value);
+    if (!band) for (const value of y) widen(value);
     if (low !== undefined && high !== undefined) {
-      for (const value of low) take(value);
-      for (const value of high) take(value);
+      for (const value of low) widen(value);
+      for (const value of high) widen(value);
     }
   }
-  for (const value of others) take(value);
+  for (const value of others) widen(value);
   return min <= max ? { min, max } : null;
 }
 
@@ -36,6 +37,7 @@ export function axisFor(extent: Extent | null, log: boolean): Extent {
   return { min: min >= 0 && min < 0.5 * max ? 0 : min - room, max: max + room };
 }
 
+/** What rounding may take from a tick at the end of an axis, as a share. */
 const SLACK = 1e-9;
 
 function multiples({ min, max }: Extent, count: number): number[] {
@@ -46,6 +48,16 @@ function multiples({ min, max }: Extent, count: number): number[] {
   for (let i = Math.ceil(min / step - SLACK); i * step <= max * (1 + SLACK); i++) ticks.push(Number((i * step).toPrecision(12)));
   return ticks;
 }
+
+/** Steps over a width in pixels. */
+export interface StepAxis {
+  from: number;
+  to: number;
+  width: number;
+}
+
+/** Where a step lies, px from the left end. */
+export const stepPixel = ({ from, to, width }: StepAxis, step: number): number => ((step - from) / Math.max(1, to - from)) * width;
 
 /** Round steps; only whole ones. */
 export const stepTicks = (extent: Extent, count: number): number[] => multiples(extent, count).filter(Number.isInteger);
@@ -68,6 +80,7 @@ export function logTicks({ min, max }: Extent): number[] {
   return ticks;
 }
 
+/** Short, for an axis: 1e5 rather than 100000. */
 export function tickLabel(value: number): string {
   const size = Math.abs(value);
   return size !== 0 && (size >= 1e5 || size < 1e-3) ? value.toExponential().replace('+', '') : shown(value);

@@ -106,3 +106,23 @@ export function gainMeasure({ gain, direction }: Pick<View, 'gain' | 'direction'
 /** A list with an entry, or without it where it was there. */
 export const toggled = (list: readonly string[], entry: string): string[] =>
   list.includes(entry) ? list.filter((other) => other !== entry) : [...list, entry];
+
+/** All runs that are shown: the main one first, each once. */
+export const runsShown = ({ run, compare }: Pick<View, 'run' | 'compare'>): string[] => [
+  ...new Set([...(run === null ? [] : [run]), ...compare]),
+];
+
+/** Compiles what was typed; null where it is no regular expression. */
+export function filterOf(text: string): RegExp | null {
+  try {
+    return new RegExp(text, 'i');
+  } catch {
+    return null;
+  }
+}
+
+/** Does a connection match the filter? One that is no regular expression lets all pass. */
+export function matcherOf({ filter }: Pick<View, 'filter'>): (connection: string) => boolean {
+  const pattern = filterOf(filter);
+  return (connection) => pattern?.test(connection) ?? true;
+}

@@ -1,21 +1,22 @@
 /** One connection: its matrix, its measures with their course, its memory. Which one: chosen here or elsewhere, else by itself. */
 import { useRef, useState } from 'preact/hooks';
 import type { StepAnswer } from '../../src/telemetry/api.ts';
+import { fromWire } from '../../src/telemetry/wire.ts';
+import { clip } from '../model/bands.ts';
 import { hasMatrix, MEASURES_SHOWN, measureText, neighbour, openOf } from '../model/connection.ts';
-import { bytes, fromWire } from '../model/format.ts';
-import { clip } from '../model/series.ts';
+import { bytes } from '../model/format.ts';
+import { nameOf } from '../model/memoryStacks.ts';
 import { type Size, sparkPath } from '../model/spark.ts';
 import { gainMeasure, toggled } from '../model/view.ts';
 import { restTick } from '../state/redraw.ts';
-import { sparksOf } from '../state/sparks.ts';
-import { dataOf, type RunData } from '../state/store.ts';
+import { courseOf, dataOf, type RunData } from '../state/store.ts';
 import { change, shownRange, view } from '../state/viewState.ts';
 import './connectionPanel.css';
 import { Matrix } from './matrix.tsx';
 import { Panel } from './panel.tsx';
 
+/** In units of its picture, which is stretched. */
 const COURSE: Size = { width: 100, height: 18 };
-const KEYS = MEASURES_SHOWN.map(([key]) => key);
 
 function Spark({ path }: { path: string }) {
   return (
@@ -36,27 +37,21 @@ function Picker({ names, name }: PickerProps) {
   const go = (by: number) => change({ open: neighbour(names, name, by) });
   return (
     <div class="cn-picker">
-      <button type="button" data-testid="connection-previous" aria-label="Previous connection" onClick={() => go(-1)}>
+      <button type="button" aria-label="Previous connection" onClick={() => go(-1)}>
         ‹
       </button>
-      <select
-        data-testid="connection-picker"
-        aria-label="Connection"
-        value={name}
-        onChange={(event) => change({ open: event.currentTarget.value })}
-      >
+      <select aria-label="Connection" value={name} onChange={(event) => change({ open: event.currentTarget.value })}>
         {names.map((each) => (
           <option key={each} value={each}>
             {each}
           </option>
         ))}
       </select>
-      <button type="button" data-testid="connection-next" aria-label="Next connection" onClick={() => go(1)}>
+      <button type="button" aria-label="Next connection" onClick={() => go(1)}>
         ›
       </button>
       <button
         type="button"
-        data-testid="pick"
         aria-pressed={isPicked}
         title="draw its gain beside the worst ones"
         onClick={() => change({ picked: toggled(picked, name) })}
@@ -66,7 +61,6 @@ function Picker({ names, name }: PickerProps) {
       {open === null ? null : (
         <button
           type="button"
-          data-testid="connection-close"
           title="back to the likeliest cause of the newest warning, else the largest gain"
           onClick={() => change({ open: null })}
         >
@@ -80,18 +74,19 @@ function Picker({ names, name }: PickerProps) {
 interface MeasuresProps {
   known: RunData;
   latest: StepAnswer;
-  place: number;
+  /** Of the connection among those of the run. */
+  l: number;
   explained: boolean;
 }
 
-function Measures({ known, latest, place, explained }: MeasuresProps) {
+function Measures({ known, latest, l, explained }: MeasuresProps) {
   // Its own: where no property is another one it would not be drawn again.
   void restTick.value;
   const range = shownRange(view.value, known.detail.lastStep);
-  const sparks = sparksOf(latest.run, known.detail.connections[place].name, KEYS);
-  const nonfinite = latest.nonfinite[place] ?? 0;
+  const { name } = known.detail.connections[l];
+  const nonfinite = latest.nonfinite[l] ?? 0;
   return (
-    <table class="cn-measures" data-testid="connection-measures">
+    <table class="cn-measures">
       <caption>
         Step {latest.step}
         {nonfinite === 0 ? '' : `: ${nonfinite} values are not finite`}
@@ -99,34 +94,31 @@ function Measures({ known, latest, place, explained }: MeasuresProps) {
       <tbody>
         {MEASURES_SHOWN.map(([key, label]) => {
           const help = known.detail.measures.find((measure) => measure.key === key)?.help ?? '';
-          const course = sparks.get(key);
-          const value = measureText(fromWire(latest.measures[key]?.[place] ?? null), nonfinite);
+          const course = courseOf(known, name, key);
+          const value = measureText(fromWire(latest.measures[key]?.[l] ?? null), nonfinite);
           return (
-            <tr key={key} data-measure={key} title={help}>
+            <tr key={key} title={help}>
               <th scope="row">
                 {label}
                 {explained ? <small>{help}</small> : null}
               </th>
-              <td class="cn-course">{course === undefined ? null : <Spark path={sparkPath(clip(course, range), COURSE)} />}</td>
+              <td class="cn-course">{course === null ? null : <Spark path={sparkPath(clip(course, range), COURSE)} />}</td>
               <td>{value}</td>
             </tr>
           );
         })}
-        <tr data-measure="nonfinite">
+        <tr>
           <th scope="row">values not finite</th>
           <td />
           <td>{nonfinite}</td>
         </tr>
-        {known.detail.memoryKinds.map((kind) => {
-          const size = fromWire(latest.memory?.connections[kind]?.[place] ?? null);
-          return (
-            <tr key={kind} data-memory={kind}>
-              <th scope="row">memory: {kind.replaceAll('_', ' ')}</th>
-              <td />
-              <td>{Number.isFinite(size) ? bytes(size) : '–'}</td>
-            </tr>
-          );
-        })}
+        {known.detail.memoryKinds.map((kind) => (
+          <tr key={kind}>
+            <th scope="row">memory: {nameOf(kind)}</th>
+            <td />
+            <td>{bytes(fromWire(latest.memory?.connections[kind]?.[l] ?? null))}</td>
+          </tr>
+        ))}
       </tbody>
     </table>
   );
@@ -144,17 +136,17 @@ function Connection() {
   const name = openOf({ open: view.value.open, names, warnings, gains, before: before.current });
   if (name === null) return <p class="cn-note">This run has no connections.</p>;
   if (view.value.open === null) before.current = name;
-  const place = names.indexOf(name);
-  const { kind, convention } = detail.connections[place];
-  const matrix = latest?.mapping[place]?.map(fromWire) ?? [];
+  const l = names.indexOf(name);
+  const { kind, convention } = detail.connections[l];
+  const matrix = latest?.mapping[l]?.map(fromWire) ?? [];
   return (
-    <div class="cn" data-connection={name}>
+    <div class="cn">
       <Picker names={names} name={name} />
       <p class="cn-note">
         {kind}
-        {convention === null ? '' : `, convention ${convention}`}, {place + 1} of {names.length}
+        {convention === null ? '' : `, convention ${convention}`}, {l + 1} of {names.length}
         {view.value.open === null ? ', chosen automatically' : ''}
-        <button type="button" data-testid="connection-explain" aria-pressed={explained} onClick={() => setExplained(!explained)}>
+        <button type="button" aria-pressed={explained} onClick={() => setExplained(!explained)}>
           Explain
         </button>
       </p>
@@ -162,12 +154,12 @@ function Connection() {
         <p class="cn-note">No step yet.</p>
       ) : (
         <div class="cn-parts">
-          {hasMatrix(matrix, latest.nonfinite[place] ?? 0) ? (
+          {hasMatrix(matrix, latest.nonfinite[l] ?? 0) ? (
             <Matrix connection={name} values={matrix} />
           ) : (
             <p class="cn-note">Its matrix is not known: this run sends measures only.</p>
           )}
-          <Measures known={known} latest={latest} place={place} explained={explained} />
+          <Measures known={known} latest={latest} l={l} explained={explained} />
         </div>
       )}
     </div>

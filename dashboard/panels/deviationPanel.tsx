@@ -2,11 +2,12 @@
 
 import { LineChart } from '../charts/lineChart.tsx';
 import { bandLine } from '../model/bandLine.ts';
+import { lineColour } from '../model/colours.ts';
 import { grownWorst } from '../model/grown.ts';
 import type { Line } from '../model/lines.ts';
 import { tick } from '../state/redraw.ts';
 import { bandsFor } from '../state/store.ts';
-import { currentTheme, lineColour } from '../state/theme.ts';
+import { currentTheme } from '../state/theme.ts';
 import { view } from '../state/viewState.ts';
 import { Panel } from './panel.tsx';
 

@@ -1,30 +1,30 @@
 /** The gain of the chosen run: the worst connections, the picked ones, the envelope of all, and other runs over it. */
+import { isBounded } from '../../alerts/limits.ts';
 import type { StepAnswer } from '../../src/telemetry/api.ts';
+import { fromWire } from '../../src/telemetry/wire.ts';
 import { LineChart } from '../charts/lineChart.tsx';
 import { bandLine } from '../model/bandLine.ts';
-import { fromWire, shown } from '../model/format.ts';
+import { type Bands, pointWidth, worstOf } from '../model/bands.ts';
+import { lineColour } from '../model/colours.ts';
+import { shown } from '../model/format.ts';
 import { grownEnvelope, grownWorst } from '../model/grown.ts';
 import type { Cone, Line, Threshold } from '../model/lines.ts';
-import { type Bands, filterOf, pointWidth, worstOf } from '../model/series.ts';
-import { gainMeasure, toggled } from '../model/view.ts';
+import { gainMeasure, matcherOf, runsShown, toggled } from '../model/view.ts';
 import { tick } from '../state/redraw.ts';
 import { bandsFor, dataOf, type RunData } from '../state/store.ts';
-import { colourOfRun, currentTheme, lineColour } from '../state/theme.ts';
+import { colourOfRun, currentTheme } from '../state/theme.ts';
 import { change, view } from '../state/viewState.ts';
 import './gainPanel.css';
 import { Panel } from './panel.tsx';
 
-/** Connections drawn because they are the worst. */
-const WORST = 8;
-
-const boundedOf = ({ detail }: RunData): boolean => detail.kinds.every((kind) => kind === 'mhc' || kind === 'residual');
+/** Connections drawn because they are the worst. Our choice: as many colours are told apart. */
+const MAX_WORST = 8;
 
 /** Of the composite gain; a single layer has no limit of its own. */
-function thresholdsOf(known: RunData): Threshold[] {
+function thresholdsOf({ detail }: RunData): Threshold[] {
   if (view.value.gain === 'layer') return [];
-  const { streams } = known.detail;
-  if (boundedOf(known)) return streams > 2 ? [{ value: streams / 2, label: `n/2 = ${streams / 2}` }] : [];
-  return [100, 1000].map((value) => ({ value, label: String(value) }));
+  const bounded = isBounded(detail);
+  return detail.limits.gain.map((value) => ({ value, label: bounded ? `n/2 = ${value}` : String(value) }));
 }
 
 /** To the lowest threshold that is not reached yet; null: none is near. */
@@ -47,11 +47,11 @@ function coneNote(cone: Cone | null): string | undefined {
 /** The worst, the picked and the envelope of all connections. */
 function connectionLines(bands: Bands, run: string): Line[] {
   const { picked, filter, smooth, log } = view.value;
-  const pattern = filterOf(filter) ?? /(?:)/;
+  const isAllowed = matcherOf(view.value);
   const { dark, soft } = currentTheme();
   const names = bands.bands.map(({ connection }) => connection);
-  const allowed = names.filter((name) => pattern.test(name));
-  const worst = worstOf(bands, WORST, (name) => pattern.test(name));
+  const allowed = names.filter(isAllowed);
+  const worst = worstOf(bands, MAX_WORST, isAllowed);
   const chosen = names.flatMap((name, l) => (picked.includes(name) ? [l] : []));
   const lines = [...new Set([...chosen, ...worst])].map((l) =>
     bandLine(bands, bands.bands[l], {
@@ -65,7 +65,7 @@ function connectionLines(bands: Bands, run: string): Line[] {
     }),
   );
   if (allowed.length === 0) return lines;
-  const all = grownEnvelope(bands, filter, (name) => pattern.test(name));
+  const all = grownEnvelope(bands, filter, isAllowed);
   const { steps, times } = bands;
   const apart = pointWidth(steps, bands.bucket);
   const label = allowed.length === names.length ? `all ${names.length}` : `${allowed.length} of ${names.length}`;
@@ -97,18 +97,12 @@ function runLine(run: string, together: string[], main: boolean): Line[] {
 }
 
 function Legend() {
-  const { run, compare, hidden } = view.value;
-  const together = [...new Set([run!, ...compare])];
+  const { hidden } = view.value;
+  const together = runsShown(view.value);
   return (
     <fieldset class="choices gain-legend" aria-label="Runs shown">
       {together.map((name) => (
-        <button
-          key={name}
-          type="button"
-          data-testid={`legend-${name}`}
-          aria-pressed={!hidden.includes(name)}
-          onClick={() => change({ hidden: toggled(hidden, name) })}
-        >
+        <button key={name} type="button" aria-pressed={!hidden.includes(name)} onClick={() => change({ hidden: toggled(hidden, name) })}>
           <i class="chart-swatch" style={{ color: colourOfRun(name, together) }} />
           {name}
         </button>
@@ -119,14 +113,14 @@ function Legend() {
 
 function Chart({ title }: { title: string }) {
   tick.value;
-  const { run, compare, hidden, gain, log, filter } = view.value;
+  const { run, hidden, gain, log, filter } = view.value;
   const known = dataOf(run);
   if (run === null || known === null) return <p class="chart-empty">Loading …</p>;
-  const together = [...new Set([run, ...compare])];
+  const together = runsShown(view.value);
   const bands = bandsFor(run, gainMeasure(view.value));
   const main = hidden.includes(run) || bands === null ? [] : connectionLines(bands, run);
   const over = together.filter((name) => !hidden.includes(name)).flatMap((name) => runLine(name, together, name === run));
-  const cone = gain === 'composite' && !hidden.includes(run) ? coneOf(known.latest, boundedOf(known) ? 1 : 0) : null;
+  const cone = gain === 'composite' && !hidden.includes(run) ? coneOf(known.latest, isBounded(known.detail) ? 1 : 0) : null;
   return (
     <LineChart
       id="gain"

@@ -29,7 +29,7 @@ function focusedNow(): Focused | null {
 }
 
 function focusFilter(): boolean {
-  const input = document.querySelector<HTMLInputElement>('[data-testid=filter]');
+  const input = document.querySelector<HTMLInputElement>('#filter');
   input?.focus();
   input?.select();
   return input !== null;
@@ -64,7 +64,7 @@ function onKey(event: KeyboardEvent): void {
 
 export function HelpButton() {
   return (
-    <button type="button" data-testid="help" aria-haspopup="dialog" title="Keys" onClick={toggleHelp}>
+    <button type="button" aria-haspopup="dialog" title="Keys" onClick={toggleHelp}>
       Keys <kbd>?</kbd>
     </button>
   );
@@ -78,7 +78,7 @@ export function Help() {
     return () => document.removeEventListener('keydown', onKey);
   }, []);
   return (
-    <dialog ref={dialog} id={DIALOG} class="dialog" data-testid="help-dialog" aria-labelledby="t-help">
+    <dialog ref={dialog} id={DIALOG} class="dialog" aria-labelledby="t-help">
       <h2 id="t-help">Keys</h2>
       <dl class="help-keys">
         {KEYS.map(({ keys, does }) => (
@@ -96,7 +96,6 @@ export function Help() {
       <label class="help-letters">
         <input
           type="checkbox"
-          data-testid="letters"
           checked={letters.value}
           onChange={({ currentTarget }) => {
             letters.value = currentTarget.checked;

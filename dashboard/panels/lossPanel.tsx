@@ -3,6 +3,7 @@
 import { LineChart } from '../charts/lineChart.tsx';
 import { bandLine } from '../model/bandLine.ts';
 import type { Line } from '../model/lines.ts';
+import { runsShown } from '../model/view.ts';
 import { tick } from '../state/redraw.ts';
 import { bandsFor } from '../state/store.ts';
 import { colourOfRun, currentTheme } from '../state/theme.ts';
@@ -21,9 +22,9 @@ function scalarLine(run: string, scalar: 'loss' | 'gradientNorm', label: string,
 
 function Chart() {
   tick.value;
-  const { run, compare, hidden } = view.value;
+  const { run, hidden } = view.value;
   if (run === null) return null;
-  const together = [...new Set([run, ...compare])];
+  const together = runsShown(view.value);
   const lines = together
     .filter((name) => !hidden.includes(name))
     .flatMap((name) => scalarLine(name, 'loss', together.length > 1 ? `loss of ${name}` : 'loss', colourOfRun(name, together)));

@@ -1,23 +1,22 @@
 /** Memory of the newest step: by connection and kind, in all, and what the backend holds. */
-
 import { useMemo, useState } from 'preact/hooks';
 import type { RunDetail, StepAnswer } from '../../src/telemetry/api.ts';
-import { save, saveText } from '../charts/save.ts';
-import { TableButton } from '../charts/tableButton.tsx';
-import { fileName, memoryCsv, memoryJson } from '../model/exports.ts';
+import { ChartTools } from '../charts/chartTools.tsx';
+import { memoryPicture } from '../charts/memoryPicture.ts';
+import { ChartTable } from '../charts/scrollTable.tsx';
+import { depthColour } from '../model/colours.ts';
+import { memoryCsv, memoryJson } from '../model/exports.ts';
 import { bytes } from '../model/format.ts';
-import { barPaths, byteTicks, highestOf, type Memory, memoryOf, nameOf, totalOf } from '../model/memory.ts';
+import { barPaths, byteTicks, highestOf, type Memory, memoryOf, nameOf, totalOf } from '../model/memoryStacks.ts';
 import { restTick } from '../state/redraw.ts';
 import { dataOf } from '../state/store.ts';
-import { depthColour } from '../state/theme.ts';
 import { change, view } from '../state/viewState.ts';
 import './memoryPanel.css';
-import { memoryPicture } from '../charts/memoryPicture.ts';
 import { Panel } from './panel.tsx';
 
+/** Of the bars, in units of their picture, which is stretched. */
 const HEIGHT = 100;
 
-const sizeOf = (value: number | null): string => (value !== null && Number.isFinite(value) ? bytes(value) : '–');
 const colourOf = (memory: Memory, k: number): string => depthColour(k, memory.stacks.length);
 
 interface Props {
@@ -30,7 +29,7 @@ function Bars({ memory, names }: Props) {
   const { stacks } = memory;
   const highest = highestOf(stacks);
   const paths = barPaths(stacks, HEIGHT);
-  const placeOf = (event: MouseEvent) => {
+  const connectionAt = (event: MouseEvent) => {
     const box = (event.currentTarget as Element).getBoundingClientRect();
     return Math.min(names.length - 1, Math.max(0, Math.floor(((event.clientX - box.left) / box.width) * names.length)));
   };
@@ -52,9 +51,9 @@ function Bars({ memory, names }: Props) {
           aria-label={`Memory of ${names.length} connections by kind, the largest ${bytes(highest)}. The table behind it has the values.`}
           viewBox={`0 0 ${Math.max(1, names.length)} ${HEIGHT}`}
           preserveAspectRatio="none"
-          onMouseMove={(event) => setAt(placeOf(event))}
+          onMouseMove={(event) => setAt(connectionAt(event))}
           onMouseLeave={() => setAt(-1)}
-          onClick={(event) => change({ open: names[placeOf(event)] })}
+          onClick={(event) => change({ open: names[connectionAt(event)] })}
         >
           {at < 0 ? null : <rect class="me-at" x={at} y={0} width={1} height={HEIGHT} />}
           {stacks.map(({ kind }, k) => (
@@ -62,7 +61,7 @@ function Bars({ memory, names }: Props) {
           ))}
         </svg>
       </div>
-      <p class="me-value" data-testid="memory-value">
+      <p class="me-value">
         {at < 0 ? `${names.length} connections, from input to output` : `${names[at]}: ${bytes(totalOf(stacks, at))} (${parts.join(', ')})`}
       </p>
     </>
@@ -75,13 +74,13 @@ function Totals({ memory }: { memory: Memory }) {
     <>
       <ul class="me-totals">
         {stacks.map(({ kind, total }, k) => (
-          <li key={kind} data-kind={kind}>
+          <li key={kind}>
             <i class="me-swatch" style={{ backgroundColor: colourOf(memory, k) }} />
-            {nameOf(kind)} <b>{sizeOf(total)}</b>
+            {nameOf(kind)} <b>{bytes(total)}</b>
           </li>
         ))}
       </ul>
-      <p class="me-all" data-testid="memory-total">
+      <p class="me-all">
         {allocated === null ? (
           <>
             <b>{bytes(accounted)}</b> within a step; the backend does not tell what it holds.
@@ -99,38 +98,26 @@ function Totals({ memory }: { memory: Memory }) {
 function Table({ memory, names }: Props) {
   const { stacks } = memory;
   return (
-    // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by the keyboard
-    <section class="chart-table" id="table-memory" data-testid="table-memory" tabIndex={0} aria-label="Memory: table">
-      <table>
-        <caption>Memory by connection, newest step</caption>
-        <thead>
-          <tr>
-            <th scope="col">connection</th>
-            {stacks.map(({ kind }) => (
-              <th scope="col" key={kind}>
-                {nameOf(kind)}
-              </th>
-            ))}
-            <th scope="col">all</th>
-          </tr>
-        </thead>
-        <tbody>
-          {names.map((name, l) => (
-            <tr key={name}>
-              <th scope="row">
-                <button type="button" onClick={() => change({ open: name })}>
-                  {name}
-                </button>
-              </th>
-              {stacks.map(({ kind, values }) => (
-                <td key={kind}>{sizeOf(values[l])}</td>
-              ))}
-              <td>{bytes(totalOf(stacks, l))}</td>
-            </tr>
+    <ChartTable
+      id="memory"
+      title="Memory"
+      caption="Memory by connection, newest step"
+      heads={['connection', ...stacks.map(({ kind }) => nameOf(kind)), 'all']}
+    >
+      {names.map((name, l) => (
+        <tr key={name}>
+          <th scope="row">
+            <button type="button" onClick={() => change({ open: name })}>
+              {name}
+            </button>
+          </th>
+          {stacks.map(({ kind, values }) => (
+            <td key={kind}>{bytes(values[l])}</td>
           ))}
-        </tbody>
-      </table>
-    </section>
+          <td>{bytes(totalOf(stacks, l))}</td>
+        </tr>
+      ))}
+    </ChartTable>
   );
 }
 
@@ -139,48 +126,34 @@ function MemoryBody() {
   const known = dataOf(view.value.run);
   if (known === null) return <p class="me-value">Loading …</p>;
   if (known.latest === null) return <p class="me-value">No step yet.</p>;
-  if (known.latest.memory === null) {
-    return (
-      <p class="me-value" data-testid="memory-total">
-        Not known: this run does not tell its memory.
-      </p>
-    );
-  }
-  return <Known key={known.detail.run} run={known.detail} memory={JSON.stringify(known.latest.memory)} />;
+  if (known.latest.memory === null) return <p class="me-value">Not known: this run does not tell its memory.</p>;
+  return <StepMemory key={known.detail.run} run={known.detail} memory={JSON.stringify(known.latest.memory)} />;
 }
 
-interface KnownProps {
+interface StepMemoryProps {
   run: RunDetail;
   /** As JSON: what is equal is not drawn again, and it mostly is. */
   memory: string;
 }
 
-function Known({ run, memory: text }: KnownProps) {
+function StepMemory({ run, memory: text }: StepMemoryProps) {
   const [table, setTable] = useState(false);
   return useMemo(() => {
     const memory = memoryOf(JSON.parse(text) as NonNullable<StepAnswer['memory']>, run.memoryKinds);
     const names = run.connections.map(({ name }) => name);
-    const named = (ending: string) => fileName(run.run, 'memory', ending);
-    const picture = async () => {
-      const file = await memoryPicture(memory, `${run.run}: memory by connection and kind`, names.length);
-      if (file !== null) save(named('png'), file);
-    };
-    const json = () => memoryJson(run.run, dataOf(run.run)?.latest?.step ?? null, memory, names);
-    const tool = (label: string, act: () => void) => (
-      <button type="button" data-testid={`${label.toLowerCase()}-memory`} aria-label={`Memory: save as ${label}`} onClick={act}>
-        {label}
-      </button>
-    );
     return (
       <>
         <Totals memory={memory} />
         <Bars memory={memory} names={names} />
-        <div class="chart-tools">
-          <TableButton id="memory" title="Memory" shown={table} onToggle={() => setTable(!table)} />
-          {tool('PNG', () => void picture())}
-          {tool('CSV', () => saveText(named('csv'), 'text/csv', memoryCsv(memory, names)))}
-          {tool('JSON', () => saveText(named('json'), 'application/json', json()))}
-        </div>
+        <ChartTools
+          id="memory"
+          title="Memory"
+          table={table}
+          onTable={() => setTable(!table)}
+          png={() => memoryPicture(memory, `${run.run}: memory by connection and kind`, names.length)}
+          csv={() => memoryCsv(memory, names)}
+          json={() => memoryJson(run.run, dataOf(run.run)?.latest?.step ?? null, memory, names)}
+        />
         {table ? <Table memory={memory} names={names} /> : null}
       </>
     );

@@ -3,13 +3,14 @@ import { signal } from '@preact/signals';
 import { useEffect, useRef } from 'preact/hooks';
 import runbook from '../../alerts/runbook.md?raw';
 import type { RuleName } from '../../src/telemetry/warning.ts';
-import { type Block, partsOf, readRunbook } from '../model/runbook.ts';
+import { type Block, partsOf, readRunbook } from '../model/runbookBlocks.ts';
 
 const entries = readRunbook(runbook);
 
 /** The rule whose entry is open. */
 const opened = signal<RuleName | null>(null);
 
+/** Opens the entry of a rule. */
 export const openRunbook = (rule: RuleName): void => {
   opened.value = rule;
 };
@@ -41,7 +42,7 @@ export function Runbook() {
   }, [rule]);
   const blocks = entries.get(rule ?? '') ?? [{ kind: 'text', text: 'The runbook has no entry for this rule.' }];
   return (
-    <dialog ref={dialog} class="dialog" data-testid="runbook" aria-labelledby="t-runbook" onClose={() => (opened.value = null)}>
+    <dialog ref={dialog} class="dialog" aria-labelledby="t-runbook" onClose={() => (opened.value = null)}>
       <h2 id="t-runbook">Runbook: {rule}</h2>
       {rule === null ? null : blocks.map((block, i) => <Entry key={`${rule} ${i}`} block={block} />)}
       <button type="button" onClick={() => dialog.current?.close()}>

@@ -1,7 +1,8 @@
 /** All runs as a table: which one the page is about, and which are overlaid. Columns and order are runTable.ts. */
 import type { RunSummary } from '../../src/telemetry/api.ts';
+import { ScrollArea } from '../charts/scrollTable.tsx';
 import { COLUMNS, nextOrder, type Order, orderOf, orderText, sortRuns } from '../model/runTable.ts';
-import { toggled } from '../model/view.ts';
+import { runsShown, toggled } from '../model/view.ts';
 import { now } from '../state/clock.ts';
 import { restTick } from '../state/redraw.ts';
 import { runs } from '../state/store.ts';
@@ -22,12 +23,7 @@ function Heads() {
         const sorted = order?.key === key ? order.direction : undefined;
         return (
           <th key={key} scope="col" aria-sort={sorted ?? 'none'}>
-            <button
-              type="button"
-              data-testid={`sort-runs-${key}`}
-              title={title}
-              onClick={() => change({ order: orderText(nextOrder(order, key)) })}
-            >
+            <button type="button" title={title} onClick={() => change({ order: orderText(nextOrder(order, key)) })}>
               {label}
               <span aria-hidden="true">{sorted === undefined ? '' : sorted === 'ascending' ? ' ▲' : ' ▼'}</span>
             </button>
@@ -43,11 +39,10 @@ function Row({ row, together }: { row: RunSummary; together: readonly string[] }
   const main = run === view.value.run;
   const [, ...others] = COLUMNS;
   return (
-    <tr class={main ? 'main' : ''} data-run={run}>
+    <tr class={main ? 'main' : ''}>
       <td>
         <input
           type="checkbox"
-          data-testid={`overlay-${run}`}
           aria-label={main ? `${run}: is shown` : `Overlay ${run}`}
           checked={together.includes(run)}
           disabled={main}
@@ -56,7 +51,7 @@ function Row({ row, together }: { row: RunSummary; together: readonly string[] }
       </td>
       <th scope="row">
         <i class="run-swatch" style={{ background: together.includes(run) ? colourOfRun(run, together) : 'transparent' }} />
-        <button type="button" data-testid={`run-${run}`} aria-current={main} title="Shows this run" onClick={() => choose(run)}>
+        <button type="button" aria-current={main} title="Shows this run" onClick={() => choose(run)}>
           {run}
         </button>
       </th>
@@ -72,12 +67,10 @@ function Row({ row, together }: { row: RunSummary; together: readonly string[] }
 /** The runs change with each step of each: they are looked at with each redraw, and each second where no redraw comes. */
 function Runs() {
   void [restTick.value, now.value];
-  const { run, compare } = view.value;
-  const together = [...new Set([...(run === null ? [] : [run]), ...compare])];
+  const together = runsShown(view.value);
   const rows = sortRuns(runs.peek(), orderNow());
   return (
-    // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by the keyboard
-    <section class="runs" aria-label="Table of runs" tabIndex={0}>
+    <ScrollArea class="runs" label="Table of runs">
       <table>
         <thead>
           <Heads />
@@ -88,7 +81,7 @@ function Runs() {
           ))}
         </tbody>
       </table>
-    </section>
+    </ScrollArea>
   );
 }
 

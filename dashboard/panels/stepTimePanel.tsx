@@ -2,8 +2,9 @@
 
 import { LineChart } from '../charts/lineChart.tsx';
 import { bandLine } from '../model/bandLine.ts';
+import type { Bands, Value } from '../model/bands.ts';
 import { shown } from '../model/format.ts';
-import type { Bands, Value } from '../model/series.ts';
+import { runsShown } from '../model/view.ts';
 import { tick } from '../state/redraw.ts';
 import { bandsFor, dataOf } from '../state/store.ts';
 import { colourOfRun } from '../state/theme.ts';
@@ -21,11 +22,11 @@ function Cost() {
   const known = dataOf(view.value.run);
   if (known === null || known.latest === null) return null;
   const { overheadSeconds, samplesDropped, errors } = known.latest.monitor;
-  // Of the time that the run has taken up to its newest step.
+  // Per cent of the time that the run has taken up to its newest step, which is in ms.
   const share = (100_000 * overheadSeconds) / Math.max(1, known.latest.time - known.detail.startedAt);
   const lost = samplesDropped + errors > 0 ? `, ${samplesDropped} samples dropped, ${errors} errors` : '';
   return (
-    <span data-testid="monitor-cost" class="chart-at">
+    <span class="chart-at">
       monitor: {shown(overheadSeconds, 3)} s so far ({shown(share, 2)} %){lost}
     </span>
   );
@@ -33,9 +34,9 @@ function Cost() {
 
 function Chart() {
   tick.value;
-  const { run, compare, hidden, smooth } = view.value;
+  const { run, hidden, smooth } = view.value;
   if (run === null) return null;
-  const together = [...new Set([run, ...compare])];
+  const together = runsShown(view.value);
   const lines = together
     .filter((name) => !hidden.includes(name))
     .flatMap((name) => {

@@ -1,8 +1,7 @@
 /** The controls of all charts. Changes the view; draws no chart. */
 import type { ComponentChildren } from 'preact';
 import { useState } from 'preact/hooks';
-import { filterOf } from '../model/series.ts';
-import type { View } from '../model/view.ts';
+import { filterOf, type View } from '../model/view.ts';
 import { change, view, writeAddress } from '../state/viewState.ts';
 import { resetZoom, toggleFollow } from '../state/zoom.ts';
 import './toolbar.css';
@@ -17,16 +16,15 @@ function Group({ label, children }: { label: string; children: ComponentChildren
 }
 
 interface ToggleProps {
-  id: string;
   pressed: boolean;
   title?: string;
-  act: () => void;
+  onPress: () => void;
   children: ComponentChildren;
 }
 
-function Toggle({ id, pressed, title, act, children }: ToggleProps) {
+function Toggle({ pressed, title, onPress, children }: ToggleProps) {
   return (
-    <button type="button" data-testid={id} aria-pressed={pressed} title={title} onClick={act}>
+    <button type="button" aria-pressed={pressed} title={title} onClick={onPress}>
       {children}
     </button>
   );
@@ -35,7 +33,7 @@ function Toggle({ id, pressed, title, act, children }: ToggleProps) {
 /** One of some values of a field of the view, a button for each. */
 function choice<K extends 'gain' | 'direction' | 'x'>(key: K, values: [View[K], string][]) {
   return values.map(([value, label]) => (
-    <Toggle key={value} id={`${key}-${value}`} pressed={view.value[key] === value} act={() => change({ [key]: value })}>
+    <Toggle key={value} pressed={view.value[key] === value} onPress={() => change({ [key]: value })}>
       {label}
     </Toggle>
   ));
@@ -48,7 +46,6 @@ function Smooth() {
       Smoothing
       <input
         type="range"
-        data-testid="smooth"
         min="0"
         max="0.99"
         step="0.01"
@@ -70,7 +67,6 @@ function Filter() {
       <input
         id="filter"
         type="search"
-        data-testid="filter"
         value={filter}
         placeholder="connections, e.g. attn|mlp"
         spellcheck={false}
@@ -86,7 +82,7 @@ function Filter() {
   );
 }
 
-/** Also where the clipboard is not given: plain http on another host. @returns did it work? */
+/** Did it work? Also tried where the clipboard is not given: plain http on another host. */
 async function copyText(text: string): Promise<boolean> {
   try {
     await navigator.clipboard.writeText(text);
@@ -105,20 +101,23 @@ async function copyText(text: string): Promise<boolean> {
   }
 }
 
+/** Long enough to be read. */
+const COPY_OUTCOME_MS = 4000;
+
 function Copy() {
-  const [said, setSaid] = useState('');
+  const [outcome, setOutcome] = useState('');
   const copy = async () => {
     const done = await copyText(writeAddress());
-    setSaid(done ? 'copied' : 'not allowed here: it is in the address line');
-    setTimeout(() => setSaid(''), 4000);
+    setOutcome(done ? 'copied' : 'not allowed here: it is in the address line');
+    setTimeout(() => setOutcome(''), COPY_OUTCOME_MS);
   };
   return (
     <>
-      <button type="button" data-testid="copy" onClick={() => void copy()}>
+      <button type="button" onClick={() => void copy()}>
         Copy link
       </button>
-      <span class="toolbar-said" role="status">
-        {said}
+      <span class="toolbar-outcome" role="status">
+        {outcome}
       </span>
     </>
   );
@@ -147,20 +146,20 @@ export function Toolbar() {
         ])}
       </Group>
       <Group label="Scale">
-        <Toggle id="scale-log" pressed={log} act={() => change({ log: true })}>
+        <Toggle pressed={log} onPress={() => change({ log: true })}>
           log
         </Toggle>
-        <Toggle id="scale-linear" pressed={!log} act={() => change({ log: false })}>
+        <Toggle pressed={!log} onPress={() => change({ log: false })}>
           linear
         </Toggle>
       </Group>
       <Smooth />
       <Filter />
       <Group label="Steps">
-        <Toggle id="follow" pressed={follow} title="Move with the newest step" act={toggleFollow}>
+        <Toggle pressed={follow} title="Move with the newest step" onPress={toggleFollow}>
           follow newest
         </Toggle>
-        <button type="button" data-testid="reset" disabled={from === null && follow} onClick={resetZoom}>
+        <button type="button" disabled={from === null && follow} onClick={resetZoom}>
           all steps
         </button>
       </Group>

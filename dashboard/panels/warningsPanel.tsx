@@ -1,6 +1,5 @@
 /** The warnings of the run: which severities, the timeline (warningsTimeline.tsx) and the list (warningsTable.tsx). */
-import type { Severity } from '../../src/telemetry/warning.ts';
-import { SEVERITIES } from '../model/severities.ts';
+import { SEVERITIES, type Severity } from '../../src/telemetry/warning.ts';
 import { signOf } from '../model/signs.ts';
 import { countsOf } from '../model/timeline.ts';
 import { tick } from '../state/redraw.ts';
@@ -13,10 +12,13 @@ import './warningsPanel.css';
 import { WarningsTable } from './warningsTable.tsx';
 import { Timeline } from './warningsTimeline.tsx';
 
+/** The worst first. */
+const WORST_FIRST = SEVERITIES.toReversed();
+
 const isShown = (severity: Severity): boolean => view.value.severities.split(',').includes(severity);
 
 function toggle(severity: Severity): void {
-  const shown = SEVERITIES.filter((each) => isShown(each) !== (each === severity));
+  const shown = WORST_FIRST.filter((each) => isShown(each) !== (each === severity));
   change({ severities: shown.join(',') });
 }
 
@@ -25,14 +27,8 @@ function Filter() {
   const counts = countsOf(dataOf(view.value.run)?.warnings ?? []);
   return (
     <fieldset class="choices" aria-label="Severities shown">
-      {SEVERITIES.map((severity) => (
-        <button
-          key={severity}
-          type="button"
-          data-testid={`severity-${severity}`}
-          aria-pressed={isShown(severity)}
-          onClick={() => toggle(severity)}
-        >
+      {WORST_FIRST.map((severity) => (
+        <button key={severity} type="button" aria-pressed={isShown(severity)} onClick={() => toggle(severity)}>
           <Sign kind={signOf(severity)} /> {severity} {counts[severity]}
         </button>
       ))}

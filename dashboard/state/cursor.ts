@@ -8,14 +8,17 @@ export const cursor = signal<number | null>(null);
 /** The steps that each chart shows. */
 const offered = new Map<string, readonly number[]>();
 
+/** What a chart shows, for the arrow keys. */
 export function offerSteps(chart: string, steps: readonly number[]): void {
   offered.set(chart, steps);
 }
 
+/** The chart is gone. */
 export function withdrawSteps(chart: string): void {
   offered.delete(chart);
 }
 
+/** From all charts. */
 export function clearCursor(): void {
   cursor.value = null;
 }

@@ -1,27 +1,29 @@
 /** What comes by itself: the stream of steps, runs and warnings, and the connection to the server. Draws nothing. */
 import { signal } from '@preact/signals';
 import type { RunSummary, StepAnswer, WarningAnswer } from '../../src/telemetry/api.ts';
-import { fromWire } from '../model/format.ts';
-import { isElsewhere } from '../model/verdict.ts';
+import { fromWire } from '../../src/telemetry/wire.ts';
+import { isElsewhere } from '../model/outcome.ts';
 import { readView } from '../model/view.ts';
+import { fault, reportAbsent } from './fault.ts';
 import { redraw, redrawStep, redrawUnhurried } from './redraw.ts';
 import { askRuns } from './requests.ts';
-import { addToSparks, forgetSparks } from './sparks.ts';
-import { addStep, askAgain, data, fault, reloadAll, reloadElsewhere, runs, sayAbsent, takeWarning } from './store.ts';
+import { addStep, askAgain, data, reloadAll, reloadElsewhere, runs, updateWarning } from './store.ts';
 import { choose, view } from './viewState.ts';
 
-/** Without any event for so long the connection is lost, even if nobody says so (a tunnel that hangs); the server has a beat each 15 s. */
-const SILENT_AFTER = 40_000;
-const AGAIN_AFTER = 1000;
-/** Between two questions about runs that another process writes. */
-const ELSEWHERE_EVERY = 5000;
+/** Without any event for so long the connection is lost, also where no error comes (a tunnel that hangs): the server has a beat each 15 s. */
+const SILENT_MS = 40_000;
+const CHECK_SILENCE_MS = 5000;
+/** Before the server is asked again. Our choice: one that starts anew is there within seconds. */
+const RETRY_MS = 1000;
+/** Between two questions about runs that another process writes. Our choice: as fresh as a reader wants who does not watch live. */
+const ELSEWHERE_MS = 5000;
 
 /** To the server; `since`: milliseconds since 1970 of the last change. */
 export const link = signal({ connected: true, since: Date.now() });
 /** Is it decided which run is shown first? */
 let ready = false;
 
-function takeStep(step: StepAnswer): void {
+function handleStep(step: StepAnswer): void {
   const known = data.get(step.run);
   const summary = runs.peek().find(({ run }) => run === step.run);
   if (summary !== undefined) {
@@ -38,11 +40,10 @@ function takeStep(step: StepAnswer): void {
     return;
   }
   addStep(known, step);
-  addToSparks(step);
   redrawStep();
 }
 
-function takeRun(summary: RunSummary): void {
+function handleRun(summary: RunSummary): void {
   const known = data.get(summary.run);
   const others = runs.value.filter(({ run }) => run !== summary.run);
   runs.value = [...others, summary].sort((a, b) => b.startedAt - a.startedAt || a.run.localeCompare(b.run));
@@ -56,37 +57,36 @@ function takeRun(summary: RunSummary): void {
 }
 
 /** Opened anew each time: what was missed is not sent again (it may be a night) but asked for, reduced, when it is looked at. */
-function listen(): void {
+function openStream(): void {
   const source = new EventSource('api/v1/stream');
-  let heardAt = Date.now();
+  let lastEventAt = Date.now();
   const lost = (since: number) => {
     window.clearInterval(watch);
     source.close();
     if (link.value.connected) link.value = { connected: false, since };
-    window.setTimeout(listen, AGAIN_AFTER);
+    window.setTimeout(openStream, RETRY_MS);
   };
   const watch = window.setInterval(() => {
-    if (Date.now() - heardAt > SILENT_AFTER) lost(heardAt);
-  }, 5000);
-  const on = <T>(event: string, take: (data: T) => void) =>
+    if (Date.now() - lastEventAt > SILENT_MS) lost(lastEventAt);
+  }, CHECK_SILENCE_MS);
+  const on = <T>(event: string, handle: (data: T) => void) =>
     source.addEventListener(event, (message) => {
-      heardAt = Date.now();
-      take(JSON.parse((message as MessageEvent<string>).data) as T);
+      lastEventAt = Date.now();
+      handle(JSON.parse((message as MessageEvent<string>).data) as T);
     });
   source.addEventListener('open', () => {
-    heardAt = Date.now();
+    lastEventAt = Date.now();
     if (link.value.connected) return;
-    link.value = { connected: true, since: heardAt };
+    link.value = { connected: true, since: lastEventAt };
     reloadAll();
-    forgetSparks();
     void refresh();
   });
   source.addEventListener('error', () => lost(Date.now()));
   on<null>('beat', () => {});
-  on('step', takeStep);
-  on('run', takeRun);
+  on('step', handleStep);
+  on('run', handleRun);
   on<WarningAnswer>('warning', (warning) => {
-    takeWarning(warning);
+    updateWarning(warning);
     redrawUnhurried();
   });
 }
@@ -103,9 +103,9 @@ async function refresh(): Promise<boolean> {
   return fault.value === null;
 }
 
-/** The stream is opened first, so that no step falls between the past and the present. */
+/** Starts it all. The stream is opened first, so that no step falls between the past and the present. */
 export async function start(): Promise<void> {
-  listen();
+  openStream();
   document.addEventListener('visibilitychange', redraw);
   window.addEventListener('hashchange', () => {
     const given = readView(location.hash);
@@ -116,13 +116,13 @@ export async function start(): Promise<void> {
     if (document.hidden || !link.value.connected || !runs.value.some(isElsewhere)) return;
     void refresh();
     reloadElsewhere();
-  }, ELSEWHERE_EVERY);
-  while (!(await refresh())) await new Promise((resolve) => setTimeout(resolve, AGAIN_AFTER));
+  }, ELSEWHERE_MS);
+  while (!(await refresh())) await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
   ready = true;
   const { run } = view.value;
   if (run !== null) {
-    // Another run in its place could say that all is well.
-    if (!runs.value.some((each) => each.run === run)) sayAbsent(run);
+    // Another run in its place could look as if all were well.
+    if (!runs.value.some((each) => each.run === run)) reportAbsent(run);
     return;
   }
   // What goes on before what has ended, then what is warned of most, then the largest gain, then the newest.

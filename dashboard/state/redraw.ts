@@ -1,9 +1,10 @@
 /** When to draw: signals that the panels read. Knows no run and no panel. */
 import { signal } from '@preact/signals';
 
-/** Between two redraws, ms: for what comes by itself, and for what was asked for. */
-const REDRAW_EVERY = 250;
-const REDRAW_SOON = 40;
+/** Between two redraws for what comes by itself. Our choice: more often is not read. */
+const REDRAW_MS = 250;
+/** The same for what was asked for: below what is felt as waiting, and yet several answers share one. */
+const REDRAW_SOON_MS = 40;
 
 /** Rise when something is to be drawn again, at most four times a second, never in a hidden tab: the lines … */
 export const tick = signal(0);
@@ -25,7 +26,7 @@ let drawnAt = Number.NEGATIVE_INFINITY;
 function schedule(): void {
   if (document.hidden) return;
   window.clearTimeout(timer);
-  timer = window.setTimeout(drawNow, Math.max(0, (soon ? REDRAW_SOON : REDRAW_EVERY) - (performance.now() - drawnAt)));
+  timer = window.setTimeout(drawNow, Math.max(0, (soon ? REDRAW_SOON_MS : REDRAW_MS) - (performance.now() - drawnAt)));
 }
 
 function drawNow(): void {

@@ -5,18 +5,18 @@ import type { Range } from './requests.ts';
 
 export const view = signal<View>(readView(location.hash));
 
-/** Browsers refuse an address that changes too often (a slider, a wheel). */
-const ADDRESS_EVERY = 100;
+/** Before the address follows: browsers refuse one that changes too often (Safari: 100 times in 30 s), as a slider would. */
+const ADDRESS_MS = 100;
 let addressTimer = 0;
 
 /** Changes the view, and soon the address; `redraw` follows by itself. */
 export function change(patch: Partial<View>): void {
   view.value = { ...view.value, ...patch };
   window.clearTimeout(addressTimer);
-  addressTimer = window.setTimeout(writeAddress, ADDRESS_EVERY);
+  addressTimer = window.setTimeout(writeAddress, ADDRESS_MS);
 }
 
-/** @returns the whole address of what is shown */
+/** Writes it at once, and gives the whole address of what is shown. */
 export function writeAddress(): string {
   history.replaceState(null, '', `#${writeView(view.value)}`);
   return location.href;

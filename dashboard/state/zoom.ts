@@ -21,6 +21,7 @@ export function zoomTo(track: Track, kind: XKind, min: number, max: number): voi
   change({ from, to, follow: false });
 }
 
+/** All steps, with the newest. */
 export function resetZoom(): void {
   change({ from: null, to: null, follow: true });
 }

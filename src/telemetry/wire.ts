@@ -2,6 +2,7 @@
 
 export type WireNumber = number | 'NaN' | '+Inf' | '-Inf';
 
+/** As JSON can hold it. */
 export function toWire(value: number): WireNumber {
   if (Number.isFinite(value)) return value;
   if (Number.isNaN(value)) return 'NaN';
@@ -29,8 +30,9 @@ export const toFloatWire = (value: number): WireNumber => rounded(value, 8);
  */
 export const toShortWire = (value: number): WireNumber => rounded(value, Math.abs(Math.abs(value) - 1) < 1e-3 ? 8 : 6);
 
-export function fromWire(value: WireNumber): number {
+/** The number again; null, which is not known, becomes NaN. */
+export function fromWire(value: WireNumber | null): number {
   if (typeof value === 'number') return value;
-  if (value === 'NaN') return Number.NaN;
-  return value === '+Inf' ? Number.POSITIVE_INFINITY : Number.NEGATIVE_INFINITY;
+  if (value === '+Inf') return Number.POSITIVE_INFINITY;
+  return value === '-Inf' ? Number.NEGATIVE_INFINITY : Number.NaN;
 }

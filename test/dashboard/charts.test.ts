@@ -5,7 +5,7 @@ import { bandLine } from '../../dashboard/model/bandLine.ts';
 import { csvOf } from '../../dashboard/model/exports.ts';
 import { grownEnvelope, grownWorst, worstBand } from '../../dashboard/model/grown.ts';
 import { cut, fill, gapBehind, type Line, marksOf, nearest, type Point, pointAt, radiusOf, saying } from '../../dashboard/model/lines.ts';
-import { appendStep, type Bands, bandsOf, envelopeOf, pointWidth } from '../../dashboard/model/series.ts';
+import { appendStep, type Bands, bandsOf, envelopeOf, pointWidth } from '../../dashboard/model/bands.ts';
 import { axisFor, extentOf, logTicks, stepTicks, tickLabel, timeTicks } from '../../dashboard/model/ticks.ts';
 import { clearCursor, cursor, moveCursor, offerSteps, withdrawSteps } from '../../dashboard/state/cursor.ts';
 

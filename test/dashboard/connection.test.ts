@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { aroundOne, hasMatrix, measureText, neighbour, openOf, signed, sumsOf } from '../../dashboard/model/connection.ts';
 import { memoryCsv, memoryJson } from '../../dashboard/model/exports.ts';
-import { barPaths, byteTicks, highestOf, memoryOf } from '../../dashboard/model/memory.ts';
-import type { Bands } from '../../dashboard/model/series.ts';
+import { barPaths, byteTicks, highestOf, memoryOf } from '../../dashboard/model/memoryStacks.ts';
+import type { Bands } from '../../dashboard/model/bands.ts';
 import { sparkPath } from '../../dashboard/model/spark.ts';
 import { toggled } from '../../dashboard/model/view.ts';
 

@@ -16,7 +16,7 @@ import {
   placeOf,
   rangeOf,
 } from '../../dashboard/model/heat.ts';
-import { type Bands, clip } from '../../dashboard/model/series.ts';
+import { type Bands, clip } from '../../dashboard/model/bands.ts';
 import { gainMeasure } from '../../dashboard/model/view.ts';
 
 const bandsOf = (steps: number[], rows: Record<string, (number | null)[]>, bucket = 1): Bands => ({

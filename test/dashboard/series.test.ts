@@ -13,7 +13,7 @@ import {
   smoothed,
   stepsLeft,
   worstOf,
-} from '../../dashboard/model/series.ts';
+} from '../../dashboard/model/bands.ts';
 
 const bandsFrom = (rows: number[][]): Bands => ({
   steps: rows[0].map((_, i) => i + 1),

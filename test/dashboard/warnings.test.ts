@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import { partsOf, readRunbook } from '../../dashboard/model/runbook.ts';
+import { partsOf, readRunbook } from '../../dashboard/model/runbookBlocks.ts';
 import { nextOrder, orderOf, orderText, sortRuns, stateWords } from '../../dashboard/model/runTable.ts';
 import { sparkOf } from '../../dashboard/model/spark.ts';
 import { barsOf, ticksOf } from '../../dashboard/model/timeline.ts';

@@ -1,13 +1,13 @@
 /** Memory of the connections as stacked bars and sums. Pure; draws nothing. */
 import type { StepAnswer } from '../../src/telemetry/api.ts';
 import type { MemoryKind } from '../../src/telemetry/sample.ts';
-import { fromWire } from './format.ts';
+import { fromWire } from '../../src/telemetry/wire.ts';
 
 interface Stack {
   kind: MemoryKind;
   /** Bytes, one for each connection; NaN: not known. */
   values: number[];
-  /** Of the whole run: as it was told, else the sum over the connections; null: not known. */
+  /** Of the whole run: as it was reported, else the sum over the connections; null: not known. */
   total: number | null;
 }
 
@@ -22,6 +22,7 @@ export interface Memory {
 const known = (value: number): boolean => Number.isFinite(value);
 const sum = (values: readonly number[]): number => values.reduce((all, value) => all + (known(value) ? value : 0), 0);
 
+/** A stack for each kind, in the order of `kinds`. */
 export function memoryOf(memory: NonNullable<StepAnswer['memory']>, kinds: readonly MemoryKind[]): Memory {
   const stacks = kinds.map((kind) => {
     const values = (memory.connections[kind] ?? []).map(fromWire);
@@ -31,8 +32,8 @@ export function memoryOf(memory: NonNullable<StepAnswer['memory']>, kinds: reado
   return { stacks, accounted, allocated: memory.totals['allocated'] ?? null };
 }
 
-/** Of one connection, over all kinds. */
-export const totalOf = (stacks: readonly Stack[], place: number): number => sum(stacks.map(({ values }) => values[place]));
+/** Bytes of connection `l`, over all kinds. */
+export const totalOf = (stacks: readonly Stack[], l: number): number => sum(stacks.map(({ values }) => values[l]));
 
 /** The highest bar; at least 1, so that nothing is divided by 0. */
 export function highestOf(stacks: readonly Stack[]): number {

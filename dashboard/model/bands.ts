@@ -1,7 +1,6 @@
 /** Series of minima and maxima over steps, and what is made of them for a chart. Pure; knows no server and no document. */
 import type { SeriesAnswer } from '../../src/telemetry/api.ts';
-import type { WireNumber } from '../../src/telemetry/wire.ts';
-import { fromWire } from './format.ts';
+import { fromWire, type WireNumber } from '../../src/telemetry/wire.ts';
 
 /** null: not known at this point, which is then no point of the line. NaN and ±Infinity are values that were measured. */
 export type Value = number | null;
@@ -27,6 +26,7 @@ export interface Bands {
 
 const valueFrom = (value: WireNumber | null): Value => (value === null ? null : fromWire(value));
 
+/** An answer of the server, with its numbers. */
 export function bandsOf({ steps, times, bucket, series }: SeriesAnswer): Bands {
   const bands = series.map(({ connection, min, max }) => ({ connection, min: min.map(valueFrom), max: max.map(valueFrom) }));
   return { steps, times, bucket, bands };
@@ -158,35 +158,4 @@ export function smoothed(values: readonly Value[], smooth: number, log: boolean)
     mean = Number.isNaN(mean) ? value : smooth * mean + (1 - smooth) * value;
     return log ? Math.exp(mean) : mean;
   });
-}
-
-/** Steps that a line through the last points of ln(value) needs to `limit`: 0: it is there; Infinity: it does not rise. */
-export function stepsLeft(steps: readonly number[], values: readonly Value[], limit: number, points = 20): number {
-  let [n, x, y, xx, xy] = [0, 0, 0, 0, 0];
-  const last = steps.at(-1) ?? 0;
-  for (let i = Math.max(0, values.length - points); i < values.length; i++) {
-    const ln = Math.log(values[i] ?? Number.NaN);
-    if (!Number.isFinite(ln)) continue;
-    const dx = steps[i] - last;
-    n++;
-    x += dx;
-    y += ln;
-    xx += dx * dx;
-    xy += dx * ln;
-  }
-  const slope = (n * xy - x * y) / (n * xx - x * x);
-  const level = (y - slope * x) / n;
-  if (!(n > 1)) return Number.POSITIVE_INFINITY;
-  const distance = Math.log(limit) - level;
-  if (distance <= 0) return 0;
-  return slope > 0 ? distance / slope : Number.POSITIVE_INFINITY;
-}
-
-/** Compiles what was typed; null where it is no regular expression. */
-export function filterOf(text: string): RegExp | null {
-  try {
-    return new RegExp(text, 'i');
-  } catch {
-    return null;
-  }
 }

@@ -12,15 +12,16 @@ function next(): void {
   first[1]();
 }
 
-/** A later `act` of the same chart takes the place of one that still waits. */
-export function drawSoon(chart: object, act: () => void): void {
+/** A later `task` of the same chart takes the place of one that still waits. */
+export function drawSoon(chart: object, task: () => void): void {
   if (busy) {
-    waiting.set(chart, act);
+    waiting.set(chart, task);
     return;
   }
   busy = true;
   setTimeout(next);
-  act();
+  task();
 }
 
+/** What waits for a chart is dropped. */
 export const drawNever = (chart: object): boolean => waiting.delete(chart);
