@@ -25,7 +25,7 @@ function clauseAround(words: string, connection: string | null): Clause {
 /** The words get the warning with `NAME` for its connection; what was recorded without a cause is shown by its message, as it is. */
 export function clauseFor(warning: WarningAnswer, words: (warning: WarningAnswer) => string): Clause {
   const { cause, connection, message } = warning;
-  if (cause === null) return { before: connection === null ? message : `${message} `, connection, after: '' };
+  if (cause == null) return { before: connection === null ? message : `${message} `, connection, after: '' };
   return clauseAround(words({ ...warning, cause: { ...cause, connection: cause.connection === null ? null : NAME } }), connection);
 }
 
@@ -34,6 +34,6 @@ export const raisedWords = (warning: WarningAnswer): string => clauseOf(warning)
 
 /** "; block0.mlp grows most"; "" where the cause is of another kind. */
 export function growthWords({ cause }: WarningAnswer): string {
-  const growth = cause === null ? null : growthClause(cause);
+  const growth = cause == null ? null : growthClause(cause);
   return growth === null ? '' : `; ${growth}`;
 }

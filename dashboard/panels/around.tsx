@@ -5,6 +5,7 @@ import { shown } from '../model/format.ts';
 import { sparkOf } from '../model/spark.ts';
 import { stepPixel } from '../model/ticks.ts';
 import { AROUND } from '../model/view.ts';
+import { tick } from '../state/redraw.ts';
 import { loadedOf } from '../state/seriesCache.ts';
 import type { RunData } from '../state/store.ts';
 import { change, view } from '../state/viewState.ts';
@@ -41,6 +42,8 @@ interface SmallProps {
 }
 
 function Small({ asked: { measure, connection, label }, step, from, to, known }: SmallProps) {
+  // Its own: where no property is another one it would not be drawn again.
+  void tick.value;
   const { bands, failed } = loadedOf(known, { kind: 'around', measure, connection, range: { from, to } });
   const spark = bands === null ? null : sparkOf(bands, step, from, to, SIZE);
   const x = stepPixel({ from, to, width: SIZE.width }, step);

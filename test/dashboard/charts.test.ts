@@ -2,10 +2,21 @@
 import fc from 'fast-check';
 import { afterEach, describe, expect, it } from 'vitest';
 import { bandLine } from '../../dashboard/model/bandLine.ts';
+import { appendStep, type Bands, bandsOf, envelopeOf, pointWidth } from '../../dashboard/model/bands.ts';
 import { csvOf } from '../../dashboard/model/exports.ts';
 import { grownEnvelope, grownWorst, worstBand } from '../../dashboard/model/grown.ts';
-import { cut, fill, gapBehind, type Line, marksOf, nearest, type Point, pointAt, radiusOf, saying } from '../../dashboard/model/lines.ts';
-import { appendStep, type Bands, bandsOf, envelopeOf, pointWidth } from '../../dashboard/model/bands.ts';
+import {
+  cut,
+  fill,
+  gapBehind,
+  type Line,
+  marksOf,
+  nearest,
+  type Point,
+  pointAt,
+  radiusOf,
+  tooltipText,
+} from '../../dashboard/model/lines.ts';
 import { axisFor, extentOf, logTicks, stepTicks, tickLabel, timeTicks } from '../../dashboard/model/ticks.ts';
 import { clearCursor, cursor, moveCursor, offerSteps, withdrawSteps } from '../../dashboard/state/cursor.ts';
 
@@ -109,14 +120,14 @@ describe('points', () => {
 
   it('below a log axis lie at its end, but say their value', () => {
     const [point] = filled(lineOf([4], [-2]), true);
-    expect([point.y, saying(point, 'loss')]).toEqual([0.5, 'loss: -2 · step 4']);
+    expect([point.y, tooltipText(point, 'loss')]).toEqual([0.5, 'loss: -2 · step 4']);
   });
 
   it('that are no number are marked once for each step, also within a bucket', () => {
     const line = { ...lineOf([8, 16], [2, Number.NaN]), low: [1, 1], high: [2, Number.NaN] };
     const [mark, ...others] = marksOf([line, { ...line, label: 'b' }], 'step', { min: 0, max: 9 });
     expect(others).toEqual([]);
-    expect([mark.step, mark.nan, saying(mark, '')]).toEqual([16, true, 'b, a: NaN · step 16']);
+    expect([mark.step, mark.nan, tooltipText(mark, '')]).toEqual([16, true, 'b, a: NaN · step 16']);
   });
 });
 

@@ -1,19 +1,7 @@
 /** Series of minima and maxima, and what charts make of them. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import {
-  appendStep,
-  type Bands,
-  bandsOf,
-  envelopeOf,
-  filterOf,
-  halve,
-  isGap,
-  pointWidth,
-  smoothed,
-  stepsLeft,
-  worstOf,
-} from '../../dashboard/model/bands.ts';
+import { appendStep, type Bands, bandsOf, envelopeOf, halve, isGap, pointWidth, smoothed, worstOf } from '../../dashboard/model/bands.ts';
 
 const bandsFrom = (rows: number[][]): Bands => ({
   steps: rows[0].map((_, i) => i + 1),
@@ -129,42 +117,4 @@ describe('smoothing', () => {
     expect(smoothed([1, 3, 2], 0, false)).toEqual([1, 3, 2]);
     expect(smoothed([2, null, 4], 0.5, false)).toEqual([2, null, 3]);
   });
-});
-
-describe('the steps left', () => {
-  const steps = Array.from({ length: 50 }, (_, i) => 10 * i);
-  it('are exact for exponential growth', () => {
-    const values = steps.map((step) => 2 * Math.exp(0.01 * step));
-    expect(stepsLeft(steps, values, 1000)).toBeCloseTo(Math.log(500) / 0.01 - 490, 6);
-  });
-  it('are none where it is there, and endless where it does not rise or is not known', () => {
-    expect(
-      stepsLeft(
-        steps,
-        steps.map(() => 2000),
-        1000,
-      ),
-    ).toBe(0);
-    expect(
-      stepsLeft(
-        steps,
-        steps.map((s) => Math.exp(-s)),
-        1000,
-      ),
-    ).toBe(Number.POSITIVE_INFINITY);
-    expect(
-      stepsLeft(
-        steps,
-        steps.map(() => Number.NaN),
-        1000,
-      ),
-    ).toBe(Number.POSITIVE_INFINITY);
-    expect(stepsLeft([], [], 1000)).toBe(Number.POSITIVE_INFINITY);
-    expect(stepsLeft([3], [5], 1000)).toBe(Number.POSITIVE_INFINITY);
-  });
-});
-
-it('a filter is a regular expression, or none', () => {
-  expect(filterOf('block1\\.')?.test('BLOCK1.mlp')).toBe(true);
-  expect(filterOf('(')).toBeNull();
 });

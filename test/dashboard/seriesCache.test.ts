@@ -1,45 +1,44 @@
-/** When the lines of the open connection are asked for, and again. The server, the store and the clock are made up. */
+/** When the courses of the open connection are asked for, and again, and what else is kept. The server and the clock are made up. */
 import { afterAll, beforeEach, expect, it, vi } from 'vitest';
-import type { StepAnswer } from '../../src/telemetry/api.ts';
+import type { SeriesOwner, Wanted } from '../../dashboard/state/seriesCache.ts';
+import type { RunDetail, StepAnswer } from '../../src/telemetry/api.ts';
 
 const STEPS = [0, 1, 2, 3];
 const askSeries = vi.fn();
-const known = {
-  detail: { attempt: 0, lastStep: 3, connections: [{ name: 'a' }] },
-};
-class AskError extends Error {
+class RequestError extends Error {
   readonly status = 400;
 }
-vi.mock('../../dashboard/state/requests.ts', () => ({ askSeries, AskError }));
+vi.mock('../../dashboard/state/requests.ts', () => ({ askSeries, RequestError }));
 vi.mock('../../dashboard/state/redraw.ts', () => ({ redraw: () => {} }));
-vi.mock('../../dashboard/state/store.ts', () => ({ dataOf: () => known }));
 vi.mock('../../dashboard/state/viewState.ts', () => ({
   shownRange: () => ({ from: null, to: null }),
   view: { value: { from: null, to: null, follow: true } },
 }));
 vi.useFakeTimers();
-const { addToSparks, forgetSparks, sparksOf } = await import('../../dashboard/state/sparks.ts');
+const { addToSeries, forgetSeries, loadedOf } = await import('../../dashboard/state/seriesCache.ts');
 
+let owner: SeriesOwner;
 const answer = (steps: number[]) => {
   const values = steps.map(() => 1);
   return { run: 'hc', measure: 'gain', bucket: 1, steps, times: [...steps], series: [{ connection: 'a', min: values, max: values }] };
 };
-const render = () => sparksOf('hc', 'a', ['gain']).get('gain');
+const wanted: Wanted = { kind: 'course', measure: 'gain', connection: 'a', range: null };
+const render = () => loadedOf(owner, wanted).bands;
 const stepOf = (step: number, gain: number) => ({ run: 'hc', step, time: step, measures: { gain: [gain] } }) as unknown as StepAnswer;
 
 beforeEach(() => {
   askSeries.mockReset();
-  known.detail.attempt++;
+  owner = { detail: { run: 'hc', lastStep: 3, connections: [{ name: 'a' }, { name: 'b' }] } as unknown as RunDetail, series: new Map() };
 });
 afterAll(() => vi.useRealTimers());
 
 it('takes every step, also those that come while it asks, and never has many points', async () => {
   askSeries.mockImplementation(async () => answer([...STEPS]));
-  expect(render()).toBeUndefined();
-  addToSparks(stepOf(4, 2));
+  expect(render()).toBeNull();
+  addToSeries(owner, stepOf(4, 2));
   await vi.advanceTimersByTimeAsync(300);
   expect(render()!.steps).toEqual([0, 1, 2, 3, 4]);
-  for (let step = 5; step <= 5000; step++) addToSparks(stepOf(step, step === 2500 ? 9 : 1));
+  for (let step = 5; step <= 5000; step++) addToSeries(owner, stepOf(step, step === 2500 ? 9 : 1));
   const { steps, bands, bucket } = render()!;
   expect(steps.length).toBeLessThanOrEqual(80);
   expect(steps.length).toBeGreaterThan(30);
@@ -53,7 +52,7 @@ it('asks again after the stream was away', async () => {
   askSeries.mockImplementation(async () => answer([...STEPS]));
   render();
   await vi.advanceTimersByTimeAsync(300);
-  forgetSparks();
+  forgetSeries(owner);
   askSeries.mockImplementation(async () => answer([0, 300, 600]));
   render();
   await vi.advanceTimersByTimeAsync(300);
@@ -64,12 +63,26 @@ it('asks again some seconds after the connection was lost, not after a refusal',
   askSeries.mockRejectedValueOnce(new TypeError('Failed to fetch'));
   render();
   await vi.advanceTimersByTimeAsync(300);
-  expect(render()).toBeUndefined();
-  askSeries.mockRejectedValueOnce(new AskError('measure must be one of …'));
+  expect(render()).toBeNull();
+  askSeries.mockRejectedValueOnce(new RequestError('measure must be one of …'));
   await vi.advanceTimersByTimeAsync(5000);
-  expect([render(), askSeries.mock.calls.length]).toEqual([undefined, 1]);
+  expect([render(), askSeries.mock.calls.length]).toEqual([null, 1]);
   await vi.advanceTimersByTimeAsync(10_000);
-  expect([render(), askSeries.mock.calls.length]).toEqual([undefined, 2]);
+  expect([render(), askSeries.mock.calls.length]).toEqual([null, 2]);
   await vi.advanceTimersByTimeAsync(10_000);
-  expect([render(), askSeries.mock.calls.length]).toEqual([undefined, 2]);
+  expect([render(), askSeries.mock.calls.length]).toEqual([null, 2]);
+});
+
+it('keeps the courses of one connection, and what is around one warning as far as it reaches', async () => {
+  askSeries.mockImplementation(async () => answer([...STEPS]));
+  const around = (from: number, to: number): Wanted => ({ kind: 'around', measure: 'gain', connection: 'a', range: { from, to } });
+  render();
+  loadedOf(owner, around(0, 5));
+  loadedOf(owner, { ...wanted, connection: 'b' });
+  expect([...owner.series.values()].map(({ wanted: { kind, connection } }) => `${kind} ${connection}`)).toEqual(['around a', 'course b']);
+  await vi.advanceTimersByTimeAsync(300);
+  for (let step = 4; step < 9; step++) addToSeries(owner, stepOf(step, 1));
+  expect(loadedOf(owner, around(0, 5)).bands!.steps).toEqual([0, 1, 2, 3, 4, 5]);
+  loadedOf(owner, around(2, 7));
+  expect(owner.series.size).toBe(2);
 });
