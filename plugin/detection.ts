@@ -8,6 +8,7 @@ import {
   type DetectorState,
   detect,
   detectStall,
+  readForecast,
   restoreDetectors,
   saveDetectors,
 } from '../alerts/detect.ts';
@@ -106,13 +107,13 @@ function end(watch: WatchState, record: WarningRecord, step: number | null, time
 
 /**
  * The forecast that a recorded state of the detectors has of a step: the state may be some steps older.
- * @returns none where the state is of another model or version, or of a later step
+ * @returns none where the state is of another model, or of a later step
  */
 export function recordedForecast(header: RunHeader, state: string | null, step: number): StepForecast[] {
-  const restored = state === null ? null : restoreDetectors(header, state);
-  if (restored === null || restored.step > step) return [];
-  const left = (steps: number) => Math.max(0, steps - (step - restored.step));
-  return restored.forecast.map(({ threshold, steps, interval: [low, high] }) => ({
+  const saved = state === null ? null : readForecast(header, state);
+  if (saved === null || saved.step > step) return [];
+  const left = (steps: number) => Math.max(0, steps - (step - saved.step));
+  return saved.forecast.map(({ threshold, steps, interval: [low, high] }) => ({
     threshold,
     steps: left(steps),
     interval: [left(low), left(high)],

@@ -6,11 +6,12 @@ const quoted = (text: string) => JSON.stringify(text);
 /** A literal block where there is more than one line. */
 const expression = (expr: string) => (expr.includes('\n') ? `|\n${expr.replace(/^/gm, '          ')}` : quoted(expr));
 
+/** The rules file, as YAML. */
 export function prometheusRules(): string {
   const alerts = ALERTS.map((rule) => {
     const lines = [`      - alert: ${rule.alert}`, `        expr: ${expression(rule.expr)}`];
     if (rule.for !== undefined) lines.push(`        for: ${rule.for}`);
-    if (rule.keepFiringFor !== undefined) lines.push(`        keep_firing_for: ${rule.keepFiringFor}`);
+    if (rule.keepFiringFor !== null) lines.push(`        keep_firing_for: ${rule.keepFiringFor}`);
     if (rule.severity !== null) lines.push('        labels:', `          severity: ${rule.severity}`);
     lines.push(
       '        annotations:',

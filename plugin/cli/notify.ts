@@ -1,4 +1,5 @@
 /** `gainwatch notify`: posts a test warning and says what came of it. */
+import { MAX_GAIN, MAX_GAIN_CRITICAL } from '../../alerts/limits.ts';
 import type { Warning, WarningRecord } from '../../src/telemetry/warning.ts';
 import { deliver } from '../notify/notifier.ts';
 import { noticeOf, parseTarget } from '../notify/target.ts';
@@ -34,8 +35,8 @@ function testWarning(time: number): WarningRecord {
     connection: 'block0.attention',
     suspects: ['block0.attention'],
     measure: 'compositeGain',
-    value: 100,
-    threshold: 1000,
+    value: MAX_GAIN,
+    threshold: MAX_GAIN_CRITICAL,
     stepsLeft: 100,
     interval: [50, 200],
     cause: null,

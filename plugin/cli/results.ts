@@ -1,6 +1,7 @@
 /** What came of a demo run: asked of the server that everyone else asks, and laid out as a table. */
 import { setTimeout as pause } from 'node:timers/promises';
 import Table from 'cli-table3';
+import { MAX_GAIN, MAX_GAIN_CRITICAL } from '../../alerts/limits.ts';
 import type { RunDetail, SeriesAnswer, StepAnswer, WarningAnswer } from '../../src/telemetry/api.ts';
 import type { MeasureKey } from '../../src/telemetry/catalogue.ts';
 import type { Warning } from '../../src/telemetry/warning.ts';
@@ -91,8 +92,8 @@ export async function readResults(
     errors,
     firstWarning:
       warning === undefined ? null : { step: warning.step, rule: warning.rule, connection: warning.connection, message: warning.message },
-    passed100: firstAbove(100),
-    passed1000: firstAbove(1000),
+    passed100: firstAbove(MAX_GAIN),
+    passed1000: firstAbove(MAX_GAIN_CRITICAL),
   };
 }
 
@@ -123,7 +124,9 @@ export function resultTable(results: readonly RunResult[]): string {
   row('first warning', ({ firstWarning: first }) =>
     first === null ? 'none' : `step ${first.step}: ${first.rule}\n${first.connection ?? ''}`,
   );
-  row('composite gain passed 100 / 1000', (r) => (r.passed100 === null ? 'never' : `step ${r.passed100} / ${r.passed1000 ?? '–'}`));
+  row(`composite gain passed ${MAX_GAIN} / ${MAX_GAIN_CRITICAL}`, (r) =>
+    r.passed100 === null ? 'never' : `step ${r.passed100} / ${r.passed1000 ?? '–'}`,
+  );
   row('worst |row sum − 1|', (r) => r.worstRowDeviation.toExponential(1));
   row('worst |column sum − 1|', (r) => r.worstColumnDeviation.toExponential(1));
   row('off-diagonal mass of H_res', (r) => r.offDiagonalMass.toFixed(3));

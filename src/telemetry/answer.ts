@@ -63,6 +63,7 @@ export function toStepAnswer(
   };
 }
 
+/** A warning and what became of it, as JSON can hold it. */
 export function toWarningAnswer({ id, warning, clearedStep, clearedTime, acknowledgedTime }: WarningRecord): WarningAnswer {
   return { id, ...warning, value: toWire(warning.value), active: clearedTime === null, clearedStep, clearedTime, acknowledgedTime };
 }

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { clauseOf, growthClause } from '../../alerts/messages.ts';
 import type { Facts } from '../../dashboard/model/verdict.ts';
 import type { WarningAnswer } from '../../src/telemetry/api.ts';
-import type { Cause } from '../../src/telemetry/cause.ts';
+import type { Cause } from '../../src/telemetry/warning.ts';
 import { forecast, judge, NOW, run, step, warning } from '../support/verdicts.ts';
 
 /** The reason as one text. */
