@@ -19,7 +19,7 @@ page.on('console', (message) => {
 });
 page.on('pageerror', (error) => problems.push(error.message));
 await page.goto(run === undefined ? url : `${url}#run=${run}`);
-await page.locator('[data-testid="headline-step"]').waitFor();
+await page.locator('.verdict-facts').waitFor();
 await page.waitForTimeout(1500);
 await page.screenshot({ path: out, fullPage: width < 800 });
 const overflow = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);

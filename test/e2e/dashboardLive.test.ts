@@ -1,4 +1,4 @@
-/** The dashboard in a real Chromium, through a tunnel, while a training goes on. The tests are in the order of the training. */
+/** The dashboard in a real Chromium, through a tunnel, while a run goes on. The tests are in the order of the run. */
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -9,17 +9,18 @@ import type { StepAnswer, WarningAnswer } from '../../src/telemetry/api.ts';
 import { bannerOf, factOf, launch, levelOf, linesOf, openPage, panelOf, pointsOf, see, textOf } from '../support/browser.ts';
 import { type Command, startCommand } from '../support/demo.ts';
 import { temporaryFolder } from '../support/folders.ts';
+import { type PacedRun, startPacedRun } from '../support/pacedRun.ts';
 import { findChromium } from '../support/programs.ts';
 import { openTunnel, type Tunnel } from '../support/tunnel.ts';
 
 const executablePath = findChromium();
 const ARTEFACTS = fileURLToPath(new URL('../artefacts/', import.meta.url));
-const STEPS = 400;
 const SOON = { timeout: 30_000 };
 
-describe.skipIf(executablePath === null)('the dashboard over a training that goes on', () => {
+describe.skipIf(executablePath === null)('the dashboard over a run that goes on', () => {
   let browser: Browser;
-  let demo: Command;
+  let server: Command;
+  let run: PacedRun;
   let tunnel: Tunnel;
   let runs: string;
   let page: Page;
@@ -29,23 +30,22 @@ describe.skipIf(executablePath === null)('the dashboard over a training that goe
     mkdirSync(ARTEFACTS, { recursive: true });
     browser = await launch(executablePath!);
     runs = temporaryFolder(afterAll);
-    const small = ['--steps', String(STEPS), '--depth', '6', '--width', '16', '--lr', '0.03'];
-    demo = await startCommand(['demo', ...small, '--port', '0', '--runs', runs, '--base-path', '/watch']);
-    tunnel = await openTunnel(Number(new URL(demo.url).port));
-    const address = new URL(`${demo.url}#run=hc`);
+    server = await startCommand(['serve', '--port', '0', '--runs', runs, '--base-path', '/watch']);
+    run = startPacedRun(server.url);
+    tunnel = await openTunnel(Number(new URL(server.url).port));
+    const address = new URL(`${server.url}#run=hc`);
     address.port = String(tunnel.port);
     ({ page, problems } = await openPage(browser, address.href, { width: 1440, height: 900 }));
   }, 60_000);
 
   afterAll(async () => {
     await browser?.close();
-    await demo?.stop();
+    await server?.stop();
     await tunnel?.cut();
   });
 
-  const ask = async <T>(path: string) => (await (await fetch(`${demo.url}api/v1/${path}`)).json()) as T;
+  const ask = async <T>(path: string) => (await (await fetch(`${server.url}api/v1/${path}`)).json()) as T;
   const shownStep = async () => Number(await factOf(page, 'step'));
-  const trainedTo = async () => (await ask<StepAnswer>('runs/hc/steps/latest')).step;
   const points = () => pointsOf(page, 'gain');
   /** Of G, as the legend has it. */
   const gain = async () => (await linesOf(page, 'gain')).find(({ label }) => label === 'G of hc')?.value;
@@ -117,8 +117,8 @@ describe.skipIf(executablePath === null)('the dashboard over a training that goe
     await page.waitForTimeout(500);
     const drawn = await points();
     const before = await gain();
-    const trained = await trainedTo();
-    await expect.poll(trainedTo, SOON).toBeGreaterThan(trained + 5);
+    const trained = run.steps();
+    await expect.poll(run.steps, SOON).toBeGreaterThan(trained + 5);
     expect([await points(), await gain()]).toEqual([drawn, before]);
     const title = await page.title();
     expect(title).toContain('hc');
@@ -132,7 +132,7 @@ describe.skipIf(executablePath === null)('the dashboard over a training that goe
     await tunnel.cut();
     await expect.poll(() => bannerOf(page), SOON).toMatch(/connection to gainwatch is lost since \d+:\d\d/);
     const lostAt = await shownStep();
-    await expect.poll(trainedTo, SOON).toBeGreaterThan(lostAt + 10);
+    await expect.poll(run.steps, SOON).toBeGreaterThan(lostAt + 10);
     expect(await shownStep()).toBe(lostAt);
     await tunnel.mend();
     await expect.poll(() => bannerOf(page), SOON).toBe('');
@@ -143,10 +143,10 @@ describe.skipIf(executablePath === null)('the dashboard over a training that goe
   }, 120_000);
 
   test('an ended run says how, and its numbers are those of the interface', async () => {
-    await expect.poll(demo.stderr, { timeout: 150_000 }).toContain('Still serving');
+    await run.finish();
     await expect.poll(() => factOf(page, 'the run'), SOON).toBe('completed');
     const latest = await ask<StepAnswer>('runs/hc/steps/latest');
-    expect(await shownStep()).toBe(STEPS);
+    expect(await shownStep()).toBe(run.steps());
     expect(await factOf(page, 'G')).toBe(shown(latest.compositeGain as number));
     expect(await factOf(page, 'loss')).toBe(shown(latest.loss as number));
     // The chart is drawn after the words.
@@ -157,5 +157,5 @@ describe.skipIf(executablePath === null)('the dashboard over a training that goe
     const newest = warnings.findLast(({ severity }) => severity !== 'info')!;
     await expect.poll(() => textOf(panelOf(page, 'warnings')), SOON).toContain(newest.message);
     await page.screenshot({ path: join(ARTEFACTS, 'dashboard-live.png') });
-  }, 180_000);
+  }, 90_000);
 });

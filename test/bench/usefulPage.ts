@@ -5,6 +5,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
 
 export const GAINWATCH = join(import.meta.dirname, '../../plugin/cli/gainwatch.js');
+/** Without a window. */
 export const launch = (executablePath: string): Promise<Browser> =>
   chromium.launch({ executablePath, args: ['--headless=new', '--no-sandbox', '--disable-gpu', '--disable-background-networking'] });
 
@@ -29,10 +30,11 @@ export async function serve(args: string[]): Promise<{ url: string; stop: () => 
  */
 const WATCH = `(() => {
   const look = () => {
-    const lines = document.querySelector('[data-testid="panel-gain"] [data-lines]')?.dataset.lines ?? '[]';
-    const columns = Number(document.querySelector('[data-columns]')?.dataset.columns ?? 0);
-    const level = document.querySelector('[data-testid="verdict"]')?.dataset.level ?? 'unknown';
-    if (level === 'unknown' || lines === '[]' || columns < 50) return requestAnimationFrame(look);
+    const lines = document.querySelectorAll('section[aria-labelledby="t-gain"] .chart-values li').length;
+    const map = document.querySelector('.hm-frame canvas')?.getAttribute('aria-label') ?? '';
+    const columns = Number(/over (\\d+) columns/.exec(map)?.[1] ?? 0);
+    const isKnown = document.querySelector('.verdict:not(.verdict-unknown)') !== null;
+    if (!isKnown || lines < 2 || columns < 50) return requestAnimationFrame(look);
     requestIdleCallback(() => { window.usefulAt = performance.now(); });
   };
   look();
