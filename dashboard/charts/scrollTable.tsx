@@ -1,5 +1,6 @@
 /** A table that scrolls within its place, also by the keyboard; and the one behind a chart. What stands in it is given. */
 import type { ComponentChildren } from 'preact';
+import './scrollTable.css';
 
 interface ScrollProps {
   id?: string;
@@ -11,7 +12,7 @@ interface ScrollProps {
 
 export const ScrollArea = ({ id, class: name, label, children }: ScrollProps) => (
   // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by the keyboard
-  <section id={id} class={name} aria-label={label} tabIndex={0}>
+  <section id={id} class={`scroll ${name}`} aria-label={label} tabIndex={0}>
     {children}
   </section>
 );

@@ -82,9 +82,5 @@ interface Closable {
 }
 
 /** What Esc closes: the first there is. */
-export function toClose({ dialog, cursor, connection, zoom }: Closable): keyof Closable | null {
-  if (dialog) return 'dialog';
-  if (cursor) return 'cursor';
-  if (connection) return 'connection';
-  return zoom ? 'zoom' : null;
-}
+export const toClose = (there: Closable): keyof Closable | null =>
+  (['dialog', 'cursor', 'connection', 'zoom'] as const).find((what) => there[what]) ?? null;

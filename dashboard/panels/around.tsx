@@ -9,6 +9,7 @@ import { tick } from '../state/redraw.ts';
 import { loadedOf } from '../state/seriesCache.ts';
 import type { RunData } from '../state/store.ts';
 import { change, view } from '../state/viewState.ts';
+import { Choices, Toggle } from './toggle.tsx';
 
 const SIZE = { width: 240, height: 56 };
 
@@ -88,13 +89,13 @@ export function Around({ warning, known }: { warning: WarningAnswer; known: RunD
   return (
     <div class="around">
       <div class="acts">
-        <fieldset class="choices" aria-label="Steps around the warning">
+        <Choices label="Steps around the warning">
           {AROUND.map((steps) => (
-            <button key={steps} type="button" aria-pressed={steps === around} onClick={() => change({ around: steps })}>
+            <Toggle key={steps} pressed={steps === around} onPress={() => change({ around: steps })}>
               ± {steps}
-            </button>
+            </Toggle>
           ))}
-        </fieldset>
+        </Choices>
         <span>
           steps {from} to {to}; the line is step {step}
         </span>

@@ -14,6 +14,7 @@ import { change, shownRange, view } from '../state/viewState.ts';
 import './connectionPanel.css';
 import { Matrix } from './matrix.tsx';
 import { Panel } from './panel.tsx';
+import { Toggle } from './toggle.tsx';
 
 /** In units of its picture, which is stretched. */
 const COURSE: Size = { width: 100, height: 18 };
@@ -33,7 +34,6 @@ interface PickerProps {
 
 function Picker({ names, name }: PickerProps) {
   const { open, picked } = view.value;
-  const isPicked = picked.includes(name);
   const go = (by: number) => change({ open: neighbour(names, name, by) });
   return (
     <div class="cn-picker">
@@ -50,14 +50,13 @@ function Picker({ names, name }: PickerProps) {
       <button type="button" aria-label="Next connection" onClick={() => go(1)}>
         ›
       </button>
-      <button
-        type="button"
-        aria-pressed={isPicked}
+      <Toggle
+        pressed={picked.includes(name)}
         title="draw its gain beside the worst ones"
-        onClick={() => change({ picked: toggled(picked, name) })}
+        onPress={() => change({ picked: toggled(picked, name) })}
       >
         Draw its line
-      </button>
+      </Toggle>
       {open === null ? null : (
         <button
           type="button"
@@ -70,6 +69,27 @@ function Picker({ names, name }: PickerProps) {
     </div>
   );
 }
+
+interface RowProps {
+  label: string;
+  /** A title, and below the label where it is explained. */
+  help?: string;
+  explained?: boolean;
+  /** Of its course; null: not there yet. */
+  path?: string | null;
+  value: string | number;
+}
+
+const Row = ({ label, help, explained = false, path = null, value }: RowProps) => (
+  <tr title={help}>
+    <th scope="row">
+      {label}
+      {explained ? <small>{help}</small> : null}
+    </th>
+    <td class="cn-course">{path === null ? null : <Spark path={path} />}</td>
+    <td>{value}</td>
+  </tr>
+);
 
 interface MeasuresProps {
   known: RunData;
@@ -96,29 +116,14 @@ function Measures({ known, latest, l, explained }: MeasuresProps) {
           const help = known.detail.measures.find((measure) => measure.key === key)?.help ?? '';
           const course = courseOf(known, name, key);
           const value = measureText(fromWire(latest.measures[key]?.[l] ?? null), nonfinite);
-          return (
-            <tr key={key} title={help}>
-              <th scope="row">
-                {label}
-                {explained ? <small>{help}</small> : null}
-              </th>
-              <td class="cn-course">{course === null ? null : <Spark path={sparkPath(clip(course, range), COURSE)} />}</td>
-              <td>{value}</td>
-            </tr>
-          );
+          const path = course === null ? null : sparkPath(clip(course, range), COURSE);
+          return <Row key={key} label={label} help={help} explained={explained} path={path} value={value} />;
         })}
-        <tr>
-          <th scope="row">values not finite</th>
-          <td />
-          <td>{nonfinite}</td>
-        </tr>
-        {known.detail.memoryKinds.map((kind) => (
-          <tr key={kind}>
-            <th scope="row">memory: {nameOf(kind)}</th>
-            <td />
-            <td>{bytes(fromWire(latest.memory?.connections[kind]?.[l] ?? null))}</td>
-          </tr>
-        ))}
+        <Row label="values not finite" value={nonfinite} />
+        {known.detail.memoryKinds.map((kind) => {
+          const size = fromWire(latest.memory?.connections[kind]?.[l] ?? null);
+          return <Row key={kind} label={`memory: ${nameOf(kind)}`} value={bytes(size)} />;
+        })}
       </tbody>
     </table>
   );
@@ -146,9 +151,9 @@ function Connection() {
         {kind}
         {convention === null ? '' : `, convention ${convention}`}, {l + 1} of {names.length}
         {view.value.open === null ? ', chosen automatically' : ''}
-        <button type="button" aria-pressed={explained} onClick={() => setExplained(!explained)}>
+        <Toggle pressed={explained} onPress={() => setExplained(!explained)}>
           Explain
-        </button>
+        </Toggle>
       </p>
       {latest === null ? (
         <p class="cn-note">No step yet.</p>

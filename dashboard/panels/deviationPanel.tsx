@@ -1,5 +1,4 @@
 /** How far row and column sums are from 1: the worst of all connections, and the open one. */
-
 import { LineChart } from '../charts/lineChart.tsx';
 import { bandLine } from '../model/bandLine.ts';
 import { lineColour } from '../model/colours.ts';

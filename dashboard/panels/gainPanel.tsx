@@ -16,6 +16,7 @@ import { colourOfRun, currentTheme } from '../state/theme.ts';
 import { change, view } from '../state/viewState.ts';
 import './gainPanel.css';
 import { Panel } from './panel.tsx';
+import { Choices, Toggle } from './toggle.tsx';
 
 /** Connections drawn because they are the worst. Our choice: as many colours are told apart. */
 const MAX_WORST = 8;
@@ -100,14 +101,14 @@ function Legend() {
   const { hidden } = view.value;
   const together = runsShown(view.value);
   return (
-    <fieldset class="choices gain-legend" aria-label="Runs shown">
+    <Choices class="gain-legend" label="Runs shown">
       {together.map((name) => (
-        <button key={name} type="button" aria-pressed={!hidden.includes(name)} onClick={() => change({ hidden: toggled(hidden, name) })}>
+        <Toggle key={name} pressed={!hidden.includes(name)} onPress={() => change({ hidden: toggled(hidden, name) })}>
           <i class="chart-swatch" style={{ color: colourOfRun(name, together) }} />
           {name}
-        </button>
+        </Toggle>
       ))}
-    </fieldset>
+    </Choices>
   );
 }
 

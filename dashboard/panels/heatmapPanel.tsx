@@ -19,6 +19,7 @@ import { HeatCanvas } from './heatCanvas.tsx';
 import './heatmapPanel.css';
 import { HeatTable } from './heatTable.tsx';
 import { Panel } from './panel.tsx';
+import { Choices, Toggle } from './toggle.tsx';
 
 const SORTS: [View['sort'], label: string][] = [
   ['layer', 'Layer'],
@@ -45,19 +46,13 @@ const limitNow = (): number => {
 function Sorts() {
   void mapTick.value;
   return (
-    <fieldset class="choices" aria-label="Order of the rows">
+    <Choices label="Order of the rows">
       {SORTS.map(([sort, label]) => (
-        <button
-          key={sort}
-          type="button"
-          aria-pressed={view.value.sort === sort}
-          title={sortTitle(sort, limitNow())}
-          onClick={() => change({ sort })}
-        >
+        <Toggle key={sort} pressed={view.value.sort === sort} title={sortTitle(sort, limitNow())} onPress={() => change({ sort })}>
           {label}
-        </button>
+        </Toggle>
       ))}
-    </fieldset>
+    </Choices>
   );
 }
 

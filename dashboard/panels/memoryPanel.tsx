@@ -81,15 +81,9 @@ function Totals({ memory }: { memory: Memory }) {
         ))}
       </ul>
       <p class="me-all">
-        {allocated === null ? (
-          <>
-            <b>{bytes(accounted)}</b> within a step; the backend does not tell what it holds.
-          </>
-        ) : (
-          <>
-            <b>{bytes(accounted)}</b> within a step; the backend holds <b>{bytes(allocated)}</b> after it.
-          </>
-        )}
+        <b>{bytes(accounted)}</b> within a step; the backend {allocated === null ? 'does not tell what it holds.' : 'holds '}
+        {allocated === null ? null : <b>{bytes(allocated)}</b>}
+        {allocated === null ? '' : ' after it.'}
       </p>
     </>
   );

@@ -4,6 +4,7 @@ import { useState } from 'preact/hooks';
 import { filterOf, type View } from '../model/view.ts';
 import { change, view, writeAddress } from '../state/viewState.ts';
 import { resetZoom, toggleFollow } from '../state/zoom.ts';
+import { Toggle } from './toggle.tsx';
 import './toolbar.css';
 
 function Group({ label, children }: { label: string; children: ComponentChildren }) {
@@ -15,29 +16,16 @@ function Group({ label, children }: { label: string; children: ComponentChildren
   );
 }
 
-interface ToggleProps {
-  pressed: boolean;
-  title?: string;
-  onPress: () => void;
-  children: ComponentChildren;
-}
-
-function Toggle({ pressed, title, onPress, children }: ToggleProps) {
-  return (
-    <button type="button" aria-pressed={pressed} title={title} onClick={onPress}>
-      {children}
-    </button>
-  );
-}
-
 /** One of some values of a field of the view, a button for each. */
-function choice<K extends 'gain' | 'direction' | 'x'>(key: K, values: [View[K], string][]) {
-  return values.map(([value, label]) => (
-    <Toggle key={value} pressed={view.value[key] === value} onPress={() => change({ [key]: value })}>
-      {label}
-    </Toggle>
-  ));
-}
+const choice = <K extends 'gain' | 'direction' | 'x'>(label: string, key: K, names: Record<View[K], string>) => (
+  <Group label={label}>
+    {(Object.entries(names) as [View[K], string][]).map(([value, name]) => (
+      <Toggle key={value} pressed={view.value[key] === value} onPress={() => change({ [key]: value })}>
+        {name}
+      </Toggle>
+    ))}
+  </Group>
+);
 
 function Smooth() {
   const { smooth } = view.value;
@@ -127,24 +115,9 @@ export function Toolbar() {
   const { log, follow, from } = view.value;
   return (
     <div class="toolbar" role="toolbar" aria-label="View">
-      <Group label="Gain">
-        {choice('gain', [
-          ['composite', 'composite'],
-          ['layer', 'layer'],
-        ])}
-      </Group>
-      <Group label="Direction">
-        {choice('direction', [
-          ['forward', 'forward'],
-          ['backward', 'backward'],
-        ])}
-      </Group>
-      <Group label="Over">
-        {choice('x', [
-          ['step', 'steps'],
-          ['time', 'wall clock'],
-        ])}
-      </Group>
+      {choice('Gain', 'gain', { composite: 'composite', layer: 'layer' })}
+      {choice('Direction', 'direction', { forward: 'forward', backward: 'backward' })}
+      {choice('Over', 'x', { step: 'steps', time: 'wall clock' })}
       <Group label="Scale">
         <Toggle pressed={log} onPress={() => change({ log: true })}>
           log

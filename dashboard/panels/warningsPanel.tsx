@@ -8,6 +8,7 @@ import { change, shownRange, view } from '../state/viewState.ts';
 import { Panel } from './panel.tsx';
 import { Runbook } from './runbookDialog.tsx';
 import { Sign } from './sign.tsx';
+import { Choices, Toggle } from './toggle.tsx';
 import './warningsPanel.css';
 import { WarningsTable } from './warningsTable.tsx';
 import { Timeline } from './warningsTimeline.tsx';
@@ -26,13 +27,13 @@ function Filter() {
   void tick.value;
   const counts = countsOf(dataOf(view.value.run)?.warnings ?? []);
   return (
-    <fieldset class="choices" aria-label="Severities shown">
+    <Choices label="Severities shown">
       {WORST_FIRST.map((severity) => (
-        <button key={severity} type="button" aria-pressed={isShown(severity)} onClick={() => toggle(severity)}>
+        <Toggle key={severity} pressed={isShown(severity)} onPress={() => toggle(severity)}>
           <Sign kind={signOf(severity)} /> {severity} {counts[severity]}
-        </button>
+        </Toggle>
       ))}
-    </fieldset>
+    </Choices>
   );
 }
 
