@@ -30,7 +30,7 @@ export function addRate(state: RateState, step: number, learningRate: number | n
 }
 
 /**
- * The newest learning rate over the mean, less 1: 0 as ever, 1 twice as high; 0 where the run tells none. @param learningRate
+ * The newest learning rate over the mean, less 1: 0 as ever, 1 twice as high; 0 where the run reports none. @param learningRate
  * added before
  */
 export const rateRise = ({ weight, sum }: RateState, learningRate: number | null): number =>

@@ -1,6 +1,6 @@
 /** What a chart, or the memory panel, shows as CSV and as JSON, and as rows of a table. Pure: saves nothing. */
 
-import { csvLine } from '../../src/telemetry/csv.ts';
+import { csvRow } from '../../src/telemetry/csv.ts';
 import { toWire } from '../../src/telemetry/wire.ts';
 import type { Value } from './bands.ts';
 import { shown } from './format.ts';
@@ -55,17 +55,17 @@ function rowsOf(columns: readonly Column[]): Row[] {
   return [...rows.values()].sort((a, b) => a.step - b.step);
 }
 
-const csvText = (rows: readonly Parameters<typeof csvLine>[0][]): string => rows.map((row) => `${csvLine(row)}\r\n`).join('');
+const csvText = (rows: readonly Parameters<typeof csvRow>[0][]): string => rows.map((row) => `${csvRow(row)}\r\n`).join('');
+
+const wire = (values: readonly (Value | undefined)[]) => values.map((value) => (value == null ? null : toWire(value)));
 
 /** An empty cell: not known, or no point there. */
 export function csvOf(lines: readonly Line[]): string {
   const columns = columnsOf(lines);
   const head = ['step', 'time', ...columns.map(({ label }) => label)];
-  const body = rowsOf(columns).map(({ step, time, cells }) => [step, new Date(time).toISOString(), ...cells]);
+  const body = rowsOf(columns).map(({ step, time, cells }) => [step, new Date(time).toISOString(), ...wire(cells)]);
   return csvText([head, ...body]);
 }
-
-const wire = (values: Values) => values.map((value) => (value === null ? null : toWire(value)));
 
 /** Numbers that JSON does not have are "NaN", "+Inf" and "-Inf"; null: not known. */
 export function jsonOf(run: string, chart: string, lines: readonly Line[]): string {

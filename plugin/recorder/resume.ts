@@ -4,7 +4,7 @@ import type { RunHeader } from '../../src/telemetry/sample.ts';
 import { doubles, floats, fromSql, type SqlBlob, type SqlNumber } from './blobs.ts';
 import { type Bucket, LEVELS } from './buckets.ts';
 import type { Db } from './database.ts';
-import { isAlive } from './process.ts';
+import { isAlive } from './isAlive.ts';
 
 export interface Written {
   attempt: number;

@@ -8,9 +8,9 @@ import { blob, toSql } from './blobs.ts';
 import { addToBuckets, type Bucket, largest } from './buckets.ts';
 import { type Db, openForWriting } from './database.ts';
 import { makeWay, recordingPath } from './directory.ts';
-import { isAlive } from './process.ts';
+import { isAlive } from './isAlive.ts';
+import { readWarningRows, writeWarnings } from './recordedWarnings.ts';
 import { resumeAttempt, type Written } from './resume.ts';
-import { readWarningRows, writeWarnings } from './warnings.ts';
 
 export interface Recording {
   readonly header: RunHeader;

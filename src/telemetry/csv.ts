@@ -1,8 +1,7 @@
-/** Lines of comma-separated values, as RFC 4180 has them. Pure: writes no file. */
-import { toWire } from './wire.ts';
+/** Rows of comma-separated values (RFC 4180), for the command line and the page. Line ends are the caller's. */
+
+/** A row without its line end: what is not known (null, undefined) is an empty cell, a text is quoted where it must be. */
+export const csvRow = (cells: readonly (string | number | null | undefined)[]): string =>
+  cells.map((cell) => quoted(String(cell ?? ''))).join(',');
 
 const quoted = (text: string): string => (/[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
-
-/** One line, without its end. What is not known (null, undefined) is an empty cell; NaN and ±Infinity are NaN, +Inf and -Inf. */
-export const csvLine = (cells: readonly (string | number | null | undefined)[]): string =>
-  cells.map((cell) => (cell == null ? '' : quoted(String(typeof cell === 'number' ? toWire(cell) : cell)))).join(',');

@@ -1,6 +1,6 @@
 /**
- * What one watched training step says: plain numbers and typed arrays, ready to be posted between threads.
- * Not what we make of it (report.ts), and nothing of how it was gathered (plugin/probe).
+ * What is measured of one watched training step: plain numbers and typed arrays, ready to be posted between threads.
+ * Not what we make of it (report.ts), and nothing of how it was captured (plugin/probe).
  *
  * Axes: L connections from input to output, S sampled token positions (the same in every connection), n streams.
  */
@@ -46,6 +46,8 @@ export interface MonitorCounters {
   samplesDropped: number;
   errors: number;
 }
+
+export const NO_COUNTERS: Readonly<MonitorCounters> = Object.freeze({ overheadSeconds: 0, samplesDropped: 0, errors: 0 });
 
 export interface StepSample {
   /** The training step's number, from 1, counted by the loop (watched or not). */

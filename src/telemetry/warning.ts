@@ -94,14 +94,14 @@ export interface Warning {
 
 /** A warning and what became of it. */
 export interface WarningRecord {
-  /** Its place among all of the run, from 0. */
+  /** Its number among all of the run, from 0. */
   id: number;
   warning: Warning;
   /** Step at which it ended; null: it holds, or ended without a step. */
   clearedStep: number | null;
   /** Milliseconds since 1970; null: it holds. */
   clearedTime: number | null;
-  /** When somebody said that it is known, milliseconds since 1970; null: nobody has. */
+  /** When somebody acknowledged it, milliseconds since 1970; null: nobody has. */
   acknowledgedTime: number | null;
 }
 

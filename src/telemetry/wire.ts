@@ -9,6 +9,9 @@ export function toWire(value: number): WireNumber {
   return value > 0 ? '+Inf' : '-Inf';
 }
 
+/** The same of a number that may not be known. */
+export const toWireOrNull = (value: number | null | undefined): WireNumber | null => (value == null ? null : toWire(value));
+
 const POWERS = Array.from({ length: 23 }, (_, k) => Number(`1e${k}`));
 
 /** The same in so many significant digits. */
@@ -30,9 +33,11 @@ export const toFloatWire = (value: number): WireNumber => rounded(value, 8);
  */
 export const toShortWire = (value: number): WireNumber => rounded(value, Math.abs(Math.abs(value) - 1) < 1e-3 ? 8 : 6);
 
+/** A number that others sent: they may write the infinities as their language does. */
+export type SentNumber = WireNumber | 'Infinity' | '-Infinity';
+
 /** The number again; null, which is not known, becomes NaN. */
-export function fromWire(value: WireNumber | null): number {
+export function fromWire(value: SentNumber | null): number {
   if (typeof value === 'number') return value;
-  if (value === '+Inf') return Number.POSITIVE_INFINITY;
-  return value === '-Inf' ? Number.NEGATIVE_INFINITY : Number.NaN;
+  return Number(value === null ? Number.NaN : value.replace(/Inf$/, 'Infinity'));
 }

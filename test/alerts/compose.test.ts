@@ -7,7 +7,7 @@ import { parse } from 'yaml';
 import { ask, DEPLOY, flagOf, readDeployed, startWith, TOKEN } from '../support/deploy.ts';
 import { temporaryFolder } from '../support/folders.ts';
 import { findPrometheus, findPromtool } from '../support/programs.ts';
-import { RULES, runPrometheus } from '../support/prometheus.ts';
+import { RULES, runPrometheus } from '../support/prometheusServers.ts';
 
 interface Compose {
   services: Record<string, { build?: string; image?: string; command: string[]; ports: string[]; volumes: string[]; secrets?: string[] }>;

@@ -7,7 +7,7 @@ import { GENERATED } from '../../alerts/rules/generated.ts';
 import { PANELS } from '../../alerts/rules/grafana.ts';
 import { MONITOR_ALERTS } from '../../alerts/rules/monitor.ts';
 import { ALERTS, RECORDINGS, runbookOf } from '../../alerts/rules/table.ts';
-import { createMetrics } from '../../plugin/metrics/exposition.ts';
+import { createMetrics } from '../../plugin/metrics/metrics.ts';
 import { RULES, SEVERITIES } from '../../src/telemetry/warning.ts';
 import { findAmtool, findPromtool } from '../support/programs.ts';
 

@@ -14,7 +14,7 @@ import { fromWire } from '../../src/telemetry/wire.ts';
 import { startCommand } from '../support/demo.ts';
 import { temporaryFolder } from '../support/folders.ts';
 import { findAlertmanager, findPrometheus } from '../support/programs.ts';
-import { startAlertmanager, startPrometheus } from '../support/prometheus.ts';
+import { startAlertmanager, startPrometheus } from '../support/prometheusServers.ts';
 
 const prometheus = findPrometheus();
 const alertmanager = findAlertmanager();

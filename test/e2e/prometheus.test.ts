@@ -7,7 +7,7 @@ import type { StepAnswer } from '../../src/telemetry/api.ts';
 import { startCommand } from '../support/demo.ts';
 import { temporaryFolder } from '../support/folders.ts';
 import { findPrometheus, findPromtool } from '../support/programs.ts';
-import { startPrometheus } from '../support/prometheus.ts';
+import { startPrometheus } from '../support/prometheusServers.ts';
 
 const prometheus = findPrometheus();
 const promtool = findPromtool();

@@ -1,13 +1,14 @@
 /** That somebody knows of a warning: said once, kept with the recording, by whichever process; and older recordings. */
 import Database from 'libsql';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { closeRun, openRun, takeReport } from '../../dist/plugin/pipeline.js';
+import { closeRun, handleReport, openRun } from '../../dist/plugin/pipeline/pipeline.js';
 import type { Service } from '../../dist/plugin/service.js';
 import { recordingPath } from '../../plugin/recorder/directory.ts';
+import { SCHEMA_VERSION } from '../../plugin/recorder/migrations.ts';
 import type { WarningAnswer } from '../../src/telemetry/api.ts';
 import { temporaryFolder } from '../support/folders.ts';
 import { headerOf, reportOf } from '../support/reports.ts';
-import { json, start } from '../support/service.ts';
+import { json, openStream, start } from '../support/service.ts';
 
 const header = headerOf('hc');
 const given = (step: number) => reportOf(header, step, step % 50 === 11 ? { loss: Number.NaN } : {});
@@ -21,31 +22,14 @@ async function acknowledge(service: Service, id: string | number, run = 'a-run')
 /** A run with warnings at steps 11 and 61, the first of which has ended. */
 function runIn(service: Service) {
   const run = openRun(service.pipeline, header);
-  for (let step = 1; step <= 70; step++) takeReport(service.pipeline, run, given(step));
+  for (let step = 1; step <= 70; step++) handleReport(service.pipeline, run, given(step));
   return run;
 }
 
-/** Warnings that the stream tells of from now on. */
-async function listen(service: Service): Promise<WarningAnswer[]> {
-  const heard: WarningAnswer[] = [];
-  const abort = new AbortController();
-  onTestFinished(() => abort.abort());
-  const response = await fetch(`${service.url}api/v1/stream`, { signal: abort.signal });
-  const read = async () => {
-    let text = '';
-    for await (const part of response.body!.pipeThrough(new TextDecoderStream())) {
-      text += part;
-      const events = text.split('\n\n');
-      text = events.pop()!;
-      for (const event of events) {
-        const data = /^event: warning\n(?:id: .*\n)?data: (.*)$/.exec(event);
-        if (data !== null) heard.push(JSON.parse(data[1]) as WarningAnswer);
-      }
-    }
-  };
-  read().catch(() => {});
-  await new Promise((resolve) => setTimeout(resolve, 100));
-  return heard;
+/** Warnings that the stream sends from now on. */
+async function listen(service: Service): Promise<() => unknown[]> {
+  const { events } = await openStream(service);
+  return () => events.filter(({ event }) => event === 'warning').map(({ data }) => data);
 }
 
 describe('acknowledging', () => {
@@ -57,15 +41,15 @@ describe('acknowledging', () => {
       [0, 11, null],
       [1, 61, null],
     ]);
-    const heard = await listen(service);
+    const sent = await listen(service);
     const first = await acknowledge(service, 1);
     expect(first).toMatchObject({ status: 200, body: { id: 1, run: 'a-run', step: 61, active: true, acknowledgedTime: 1000 } });
     now = 2000;
     expect(await acknowledge(service, 1)).toEqual(first);
-    await expect.poll(() => heard).toEqual([first.body]);
+    await expect.poll(sent).toEqual([first.body]);
     expect((await asked(service)).map((w) => w.acknowledgedTime)).toEqual([null, 1000]);
     // It ends later: that overwrites nothing.
-    for (let step = 71; step <= 100; step++) takeReport(service.pipeline, run, given(step));
+    for (let step = 71; step <= 100; step++) handleReport(service.pipeline, run, given(step));
     closeRun(service.pipeline, run, 'completed');
     const recorded = await asked(service);
     expect(recorded).toMatchObject([
@@ -76,19 +60,19 @@ describe('acknowledging', () => {
     const later = await start({ directory: service.pipeline.directory });
     expect(await asked(later)).toEqual(recorded);
     const again = openRun(later.pipeline, header);
-    expect(again.watch.warnings.map((w) => w.acknowledgedTime)).toEqual([null, 1000]);
+    expect(again.detection.warnings.map((w) => w.acknowledgedTime)).toEqual([null, 1000]);
     expect(await asked(later)).toEqual(recorded);
   });
 
   test('a warning of a recording that nobody writes', async () => {
     const service = await start({ now: () => 1000 });
     closeRun(service.pipeline, runIn(service), 'completed');
-    const heard = await listen(service);
+    const sent = await listen(service);
     const { status, body } = await acknowledge(service, 0);
     expect(status).toBe(200);
     expect(body).toMatchObject({ id: 0, step: 11, acknowledgedTime: 1000 });
     await acknowledge(service, 0);
-    await expect.poll(() => heard).toEqual([body]);
+    await expect.poll(sent).toEqual([body]);
     await service.close();
     expect((await asked(await start({ directory: service.pipeline.directory })))[0]).toEqual(body);
   });
@@ -104,7 +88,7 @@ describe('acknowledging', () => {
     expect((await acknowledge(writer, 1)).body.acknowledgedTime).toBe(1000);
     expect((await acknowledge(writer, 0)).body.acknowledgedTime).toBe(2000);
     expect((await asked(server)).map((w) => w.acknowledgedTime)).toEqual([2000, 1000]);
-    for (let step = 71; step <= 100; step++) takeReport(writer.pipeline, run, given(step));
+    for (let step = 71; step <= 100; step++) handleReport(writer.pipeline, run, given(step));
     closeRun(writer.pipeline, run, 'completed');
     expect((await asked(server)).map((w) => [w.acknowledgedTime, w.clearedStep])).toEqual([
       [2000, 31],
@@ -132,13 +116,13 @@ describe('acknowledging', () => {
     const service = await start();
     runIn(service);
     const calm = { ...header, run: 'calm' };
-    takeReport(service.pipeline, openRun(service.pipeline, calm), reportOf(calm, 1));
+    handleReport(service.pipeline, openRun(service.pipeline, calm), reportOf(calm, 1));
     const { status, body } = await acknowledge(service, id, run);
     expect(status).toBe(404);
     expect(body.error).toEqual({ field, rule, value: field === 'id' ? id : run });
   });
 
-  test('a recording that another process keeps locked is answered with 503', { timeout: 20_000 }, async () => {
+  test('a recording that another process keeps locked is answered with 503', async () => {
     const service = await start();
     closeRun(service.pipeline, runIn(service), 'completed');
     const db = new Database(recordingPath(service.pipeline.directory, 'a-run'));
@@ -163,9 +147,11 @@ test('a recording of schema version 2 is read as it is, and brought up when some
     db.close();
     return version;
   };
+  const VERSION_2 = `ALTER TABLE attempts DROP COLUMN source; ALTER TABLE warnings DROP COLUMN acknowledged_time;
+    ALTER TABLE warnings DROP COLUMN cause; PRAGMA user_version = 2;`;
   // As version 2 wrote it: what became of a warning stood beside it too.
   older(`UPDATE warnings SET warning = json_set(warning, '$.active', json('true'), '$.clearedStep', NULL, '$.clearedTime', NULL);
-    ALTER TABLE attempts DROP COLUMN source; ALTER TABLE warnings DROP COLUMN acknowledged_time; PRAGMA user_version = 2;`);
+    ${VERSION_2}`);
   const before = await asked(service);
   expect(before.map((w) => [w.id, w.clearedStep, w.active, w.acknowledgedTime])).toEqual([
     [0, 31, false, null],
@@ -173,12 +159,12 @@ test('a recording of schema version 2 is read as it is, and brought up when some
   ]);
   expect(older('')).toBe(2);
   expect((await acknowledge(service, 1)).body).toEqual({ ...before[1], acknowledgedTime: 1000 });
-  expect(older('')).toBe(4);
+  expect(older('')).toBe(SCHEMA_VERSION);
   expect((await asked(service)).map((w) => w.acknowledgedTime)).toEqual([null, 1000]);
-  older('ALTER TABLE attempts DROP COLUMN source; ALTER TABLE warnings DROP COLUMN acknowledged_time; PRAGMA user_version = 2;');
+  older(VERSION_2);
   const again = openRun(service.pipeline, header);
   expect(again.recording).not.toBeNull();
   expect((await asked(service)).map((w) => w.acknowledgedTime)).toEqual([null, null]);
   closeRun(service.pipeline, again, 'completed');
-  expect(older('')).toBe(4);
+  expect(older('')).toBe(SCHEMA_VERSION);
 });

@@ -97,7 +97,7 @@ describe('demo', () => {
     await demo.stop();
     const reader = openReader(join(runs, 'hc.sqlite'));
     expect([...readSteps(reader)].length).toBeGreaterThan(0);
-    const { readDetail } = await import('../../plugin/recorder/read.ts');
+    const { readDetail } = await import('../../plugin/recorder/recordedRun.ts');
     expect(readDetail(reader)?.outcome).toBe('interrupted');
     closeReader(reader);
   });

@@ -5,9 +5,9 @@ import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { join } from 'node:path';
 import express from 'express';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
-import { closeRun, createPipeline, openRun, takeReport } from '../../dist/plugin/pipeline.js';
-import { loadRecorder } from '../../dist/plugin/recorder/load.js';
-import { takeUpload } from '../../dist/plugin/server/upload.js';
+import { closeRun, createPipeline, handleReport, openRun } from '../../dist/plugin/pipeline/pipeline.js';
+import { loadRecorder } from '../../dist/plugin/recorder/loadRecorder.js';
+import { handleUpload } from '../../dist/plugin/upload/handleUpload.js';
 import { recordingPath } from '../../plugin/recorder/directory.ts';
 import type { RunDetail, RunSummary, SeriesAnswer, StepAnswer, WarningAnswer } from '../../src/telemetry/api.ts';
 import { temporaryFolder } from '../support/folders.ts';
@@ -36,7 +36,7 @@ describe('an uploaded recording', () => {
   test('gets the next free name, and all that is answered of it has that name', async () => {
     const service = await start();
     const own = openRun(service.pipeline, header);
-    takeReport(service.pipeline, own, testReport(header, 1));
+    handleReport(service.pipeline, own, testReport(header, 1));
     closeRun(service.pipeline, own, 'completed');
     const body = recording();
     expect((await upload(service, body)).body).toEqual({ run: 'hc-2' });
@@ -57,7 +57,7 @@ describe('an uploaded recording', () => {
     const service = await start();
     await upload(service, recording());
     const run = openRun(service.pipeline, header);
-    takeReport(service.pipeline, run, testReport(header, 1));
+    handleReport(service.pipeline, run, testReport(header, 1));
     closeRun(service.pipeline, run, 'failed');
     const runs = await json<RunSummary[]>(service, 'api/v1/runs');
     expect(runs.map((r) => [r.run, r.uploaded, r.attempt, r.outcome])).toEqual([
@@ -131,7 +131,7 @@ async function small(one: number, all = 1e9) {
   const app = express();
   app.post('/api/v1/recordings', async (request, response) => {
     try {
-      response.json({ run: await takeUpload(pipeline, request, response, { one, all }) });
+      response.json({ run: await handleUpload(pipeline, request, response, { one, all }) });
     } catch (error) {
       ended.push((error as Error).message);
       response.status((error as { status?: number }).status ?? 500).json({ error: { rule: (error as Error).message } });

@@ -3,16 +3,12 @@ import { createDetectors, type Detection, type DetectorState, detect } from '../
 import { MEASURE_INDEX, MEASURES, type MeasureKey } from '../../src/telemetry/catalogue.ts';
 import type { StepReport } from '../../src/telemetry/report.ts';
 import type { ConnectionKind, RunHeader } from '../../src/telemetry/sample.ts';
+import { testHeader } from './samples.ts';
 
 /** A run of `layers` connections of one kind, two a block: block0.attention, block0.mlp … */
 export function headerOf(kind: ConnectionKind, layers = 8, streams = 4): RunHeader {
-  const convention = kind === 'mhc' ? 'paper' : null;
-  const connections = Array.from({ length: layers }, (_, l) => ({
-    name: `block${l >> 1}.${l % 2 === 0 ? 'attention' : 'mlp'}`,
-    kind,
-    convention,
-  }));
-  return { run: 'a-run', streams, tokens: 4, connections } as RunHeader;
+  const { connections, ...header } = testHeader('a-run', layers, streams);
+  return { ...header, connections: connections.map((one) => ({ ...one, kind, convention: kind === 'mhc' ? 'paper' : null })) };
 }
 
 const HEALTHY: Partial<Record<MeasureKey, number>> = {

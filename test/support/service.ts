@@ -1,8 +1,8 @@
 /** A service for a test, on a free port, closed at the end; and requests to it. */
 import { request as httpRequest } from 'node:http';
-import { onTestFinished } from 'vitest';
+import { expect, onTestFinished } from 'vitest';
 import { type Service, type ServiceOptions, startService } from '../../dist/plugin/service.js';
-import type { StepAnswer } from '../../src/telemetry/api.ts';
+import type { StepAnswer, WarningAnswer } from '../../src/telemetry/api.ts';
 import { temporaryFolder } from './folders.ts';
 
 export async function start(change: Partial<ServiceOptions> = {}): Promise<Service & { problems: string[] }> {
@@ -52,30 +52,45 @@ export function ask(
 
 export const json = async <T>(service: Service, path: string) => (await (await fetch(service.url + path)).json()) as T;
 
-/** Events of the stream until `count` steps have come. */
-export async function listen(service: Service, count: number, query = '', lastEventId?: string) {
+export interface StreamEvent {
+  event: string;
+  id: string;
+  /** Of a step; `active` of a warning. */
+  data: StepAnswer & Partial<Pick<WarningAnswer, 'active'>>;
+}
+
+/** The stream, once it is subscribed to (a run must be there); `events` grows as they come, until it is closed or the test ends. */
+export async function openStream(service: Service, query = '', lastEventId?: string) {
   const abort = new AbortController();
-  const response = await fetch(`${service.url}api/v1/stream${query}`, {
-    signal: abort.signal,
-    ...(lastEventId === undefined ? {} : { headers: { 'Last-Event-ID': lastEventId } }),
-  });
-  const events: { event: string; id: string; data: StepAnswer }[] = [];
-  let text = '';
-  for await (const part of response.body!.pipeThrough(new TextDecoderStream())) {
-    text += part;
-    for (let end = text.indexOf('\n\n'); end >= 0; end = text.indexOf('\n\n')) {
-      const fields = Object.fromEntries(
-        text
-          .slice(0, end)
-          .split('\n')
-          .map((line) => [line.slice(0, line.indexOf(':')), line.slice(line.indexOf(':') + 2)]),
-      );
-      text = text.slice(end + 2);
-      if (fields['event'] !== undefined)
-        events.push({ event: fields['event'], id: fields['id'] ?? '', data: JSON.parse(fields['data']) as StepAnswer });
+  const close = () => abort.abort();
+  onTestFinished(close);
+  const headers: Record<string, string> = lastEventId === undefined ? {} : { 'Last-Event-ID': lastEventId };
+  const response = await fetch(`${service.url}api/v1/stream${query}`, { signal: abort.signal, headers });
+  const events: StreamEvent[] = [];
+  const read = async () => {
+    let text = '';
+    for await (const part of response.body!.pipeThrough(new TextDecoderStream())) {
+      text += part;
+      const blocks = text.split('\n\n');
+      text = blocks.pop()!;
+      for (const block of blocks) {
+        const lines = block.split('\n').map((line) => [line.slice(0, line.indexOf(':')), line.slice(line.indexOf(':') + 2)]);
+        const { event, id = '', data } = Object.fromEntries(lines) as Record<string, string | undefined>;
+        if (event !== undefined) events.push({ event, id, data: JSON.parse(data!) as StreamEvent['data'] });
+      }
     }
-    if (events.filter((e) => e.event === 'step').length >= count) break;
-  }
-  abort.abort();
+  };
+  read().catch(() => {}); // it was closed
+  await expect.poll(() => events.some(({ event }) => event === 'run')).toBe(true);
+  return { events, close };
+}
+
+export const stepsOf = (events: readonly StreamEvent[]): StreamEvent[] => events.filter(({ event }) => event === 'step');
+
+/** Events of the stream until `count` steps have come. */
+export async function listen(service: Service, count: number, query = '', lastEventId?: string): Promise<StreamEvent[]> {
+  const { events, close } = await openStream(service, query, lastEventId);
+  await expect.poll(() => stepsOf(events).length).toBeGreaterThanOrEqual(count);
+  close();
   return events;
 }
