@@ -1,5 +1,6 @@
 #!/usr/bin/env node
-// Takes a picture of a dashboard: .ci/screenshot.mjs URL OUT.png [WIDTHxHEIGHT] [light|dark] [RUN]. Needs Chromium (CHROMIUM, or /usr/bin/chromium).
+// Takes a picture of a dashboard: .ci/screenshot.mjs URL OUT.png [WIDTHxHEIGHT] [light|dark] [RUN].
+// Needs Chromium (CHROMIUM, or /usr/bin/chromium).
 import { chromium } from 'playwright-core';
 
 const [url, out, size = '1440x900', scheme = 'light', run] = process.argv.slice(2);

@@ -1,5 +1,4 @@
 /** Paints the heatmap on a canvas: an image of one pixel per row, stretched, and the lines over it. Knows no view and no store. */
-
 import type { Band } from '../model/bands.ts';
 import { brokenColour, css, gainColour } from '../model/colours.ts';
 import { BLANK, BROKEN, type Columns, columnOfStep, ONE, pixelCodes, pixelsOf, scaleShare } from '../model/heat.ts';

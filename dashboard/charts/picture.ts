@@ -52,7 +52,7 @@ function legendOf(context: CanvasRenderingContext2D, lines: readonly Entry[], wi
   });
 }
 
-/** A chart with its title and legend, as PNG. `size` is that of the chart in pixels of the page; null where the browser makes no picture. */
+/** A chart with its title and legend, as PNG. `size`: of the chart, in pixels of the page. null where the browser makes no picture. */
 export function chartPicture(
   chart: HTMLCanvasElement,
   title: string,

@@ -1,5 +1,4 @@
 /** A line of a chart from a series of minima and maxima. Pure. */
-
 import { type Band, type Bands, pointWidth, smoothed, type Value } from './bands.ts';
 import type { Line } from './lines.ts';
 

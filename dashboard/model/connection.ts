@@ -1,5 +1,4 @@
 /** The panel of one connection as plain data: which one is open, its numbers as text. Its lines are spark.ts. Pure. */
-
 import { badness } from './bands.ts';
 import { shown } from './format.ts';
 

@@ -1,5 +1,4 @@
 /** What a chart, or the memory panel, shows as CSV and as JSON, and as rows of a table. Pure: saves nothing. */
-
 import { csvRow } from '../../src/telemetry/csv.ts';
 import { toWire } from '../../src/telemetry/wire.ts';
 import type { Value } from './bands.ts';

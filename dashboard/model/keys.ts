@@ -1,4 +1,4 @@
-/** Which key does what, and when it is left to what has the focus. Pure: it listens to nothing and does nothing (panels/helpDialog.tsx does). */
+/** Which key does what, and when it is left to what has the focus. Pure: panels/helpDialog.tsx listens and acts. */
 
 type Action = 'help' | 'filter' | 'log' | 'follow' | 'left' | 'right' | 'escape';
 

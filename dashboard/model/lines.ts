@@ -1,5 +1,4 @@
 /** What a line chart shows, as plain data, and what is computed from it. Knows no Chart.js and no document. */
-
 import { isGap, type Value } from './bands.ts';
 import { shown } from './format.ts';
 

@@ -15,7 +15,7 @@ export interface Memory {
   stacks: Stack[];
   /** Sum of the totals that are known. */
   accounted: number;
-  /** What the backend holds after a step; null: it does not tell. */
+  /** What the backend holds after a step; null: not known. */
   allocated: number | null;
 }
 

@@ -1,5 +1,4 @@
 /** Where an axis ends and has its ticks, and what stands there: powers of ten, and the time of day. Pure. */
-
 import type { Value } from './bands.ts';
 import { shown } from './format.ts';
 import type { Extent, Line } from './lines.ts';

@@ -36,7 +36,7 @@ export interface Verdict {
   age: number | null;
 }
 
-/** A live run without a step for as long is silent: seconds, and times the duration of a step. Our choice: a checkpoint may take as long. */
+/** A live run without a step for as long is silent: seconds, and durations of a step. Our choice: a checkpoint may take as long. */
 const SILENT_SECONDS = 60;
 const SILENT_STEPS = 30;
 

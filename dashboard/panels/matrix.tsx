@@ -1,5 +1,4 @@
 /** H_res of one connection as a table, with the sums of its rows and columns. Knows no store. */
-
 import { css, gainColour } from '../model/colours.ts';
 import { aroundOne, signed, sumsOf } from '../model/connection.ts';
 import { currentTheme } from '../state/theme.ts';

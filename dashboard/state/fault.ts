@@ -1,4 +1,4 @@
-/** What could not be loaded: said on the page, and asked for again after a while. */
+/** What could not be loaded: shown on the page, and asked for again after a while. */
 import { signal } from '@preact/signals';
 import { redraw } from './redraw.ts';
 import { RequestError } from './requests.ts';

@@ -10,7 +10,7 @@ import { askRuns } from './requests.ts';
 import { addStep, askAgain, data, reloadAll, reloadElsewhere, runs, updateWarning } from './store.ts';
 import { choose, view } from './viewState.ts';
 
-/** Without any event for so long the connection is lost, also where no error comes (a tunnel that hangs): the server has a beat each 15 s. */
+/** Without any event for so long the connection is lost, even without an error (a tunnel that hangs): the server has a beat each 15 s. */
 const SILENT_MS = 40_000;
 const CHECK_SILENCE_MS = 5000;
 /** Before the server is asked again. Our choice: one that starts anew is there within seconds. */

@@ -139,7 +139,7 @@ function append({ detail }: SeriesOwner, entry: Loaded, step: StepAnswer): void 
 
 const isScalar = (measure: string): measure is RunScalar => RUN_SCALARS.some((scalar) => scalar === measure);
 
-/** In the order of the bands; undefined: the step does not tell. */
+/** In the order of the bands; undefined: the step has none. */
 function valuesOf(step: StepAnswer, { measure, connection }: Wanted, { connections }: RunDetail): (WireNumber | null)[] | undefined {
   if (isScalar(measure)) return [step[measure]];
   const values = step.measures[measure];

@@ -1,5 +1,4 @@
 /** Changes which steps are shown: what zooming, panning, the follow switch and reset do to the view. Draws nothing. */
-
 import { nearest, type XKind } from '../model/lines.ts';
 import { dataOf } from './store.ts';
 import { change, shownRange, view } from './viewState.ts';
