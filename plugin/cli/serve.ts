@@ -7,9 +7,7 @@ import { SingleBar } from 'cli-progress';
 import { closeRun, forgetRun, handleReport, openRun } from '../pipeline/pipeline.ts';
 import { requireRecorder } from '../recorder/loadRecorder.ts';
 import { startService } from '../service.ts';
-import { addresses, type ServerFlags, serviceOptions } from './options.ts';
-
-const print = (line: string) => process.stderr.write(`${line}\n`);
+import { addresses, print, type ServerFlags, serviceOptions } from './options.ts';
 
 /** Resolves on SIGINT or SIGTERM. */
 function stopped(): Promise<void> {
@@ -40,7 +38,10 @@ export interface ReplayFlags extends ServerFlags {
   exit: boolean;
 }
 
-/** Feeds the steps of a recording through the pipeline in their own rhythm, times `speed`. Recorded anew only with --runs. @throws Error where the file has no step */
+/**
+ * Feeds the steps of a recording through the pipeline in their own rhythm, times `speed`. Recorded anew only with --runs.
+ * @throws Error where the file has no step
+ */
 export async function replay(file: string, flags: ReplayFlags): Promise<void> {
   const recorder = await requireRecorder();
   const reader = recorder.openReader(file);

@@ -2,29 +2,24 @@
 import { MEASURE_INDEX, MEASURES, type MeasureKey } from '../../src/telemetry/catalogue.ts';
 import type { RankReport } from '../../src/telemetry/report.ts';
 import type { IngestCounts, IngestRun } from '../ingest/ingestRun.ts';
-import { gauge, layerGauge, type MetricDefinition, type SetValue } from './definition.ts';
+import { define, type MetricDefinition, type MetricType, ofLayer, ofRuns, type SetValue } from './definition.ts';
 
 /** Filled from every run that was sent, not from what the metrics know of runs. */
 const ofSent = (
-  type: MetricDefinition['type'],
+  type: MetricType,
   name: string,
   help: string,
   labels: readonly string[],
   collect: (run: IngestRun, set: SetValue) => void,
-): MetricDefinition => ({
-  type,
-  name,
-  help,
-  labels,
-  collect: ({ ingest }, set) => {
+): MetricDefinition =>
+  define(type, name, help, labels, ({ ingest }, set) => {
     for (const run of ingest?.runs.values() ?? []) collect(run, set);
-  },
-});
+  });
 
 const count = (name: string, help: string, of: (counts: IngestCounts) => number): MetricDefinition =>
   ofSent('counter', name, help, ['run'], (run, set) => set({ run: run.name }, of(run.counts)));
 
-/** The largest of these over the ranks is told beside their mean. */
+/** The largest of these over the ranks is exported beside their mean. */
 const OVER_RANKS: readonly MeasureKey[] = ['forwardGain', 'backwardGain', 'compositeForwardGain', 'compositeBackwardGain'];
 
 function largest(key: MeasureKey): MetricDefinition[] {
@@ -32,7 +27,7 @@ function largest(key: MeasureKey): MetricDefinition[] {
   const { metric } = MEASURES[m];
   const base = metric.replace(/_ratio$/, '');
   const each = (name: string, help: string, of: (ranks: RankReport, at: number) => number) =>
-    layerGauge(name, help, ({ run, last }, l) => {
+    ofLayer('gauge', name, help, ({ run, last }, l) => {
       const at = m * run.header.connections.length + l;
       return last?.ranks === undefined || last.ranks.largestRank[at] < 0 ? null : of(last.ranks, at);
     });
@@ -55,29 +50,23 @@ export const INGEST_DEFINITIONS: readonly MetricDefinition[] = [
   ofSent('gauge', 'mhc_ingest_ranks', 'Ranks that send.', ['run'], ({ name, ranks }, set) => {
     set({ run: name }, [...ranks.values()].filter(({ ended }) => ended === null).length);
   }),
-  {
-    type: 'gauge',
-    name: 'mhc_ingest_waiting_bytes',
-    help: 'Held for steps that wait for other ranks.',
-    labels: [],
-    collect: ({ ingest }, set) => {
-      if (ingest !== null) set({}, ingest.waitingBytes);
-    },
-  },
-  {
-    type: 'counter',
-    name: 'mhc_ingest_refused_total',
-    help: 'Requests of senders that were refused, by the status of the answer.',
-    labels: ['status'],
-    collect: ({ ingest }, set) => {
+  define('gauge', 'mhc_ingest_waiting_bytes', 'Held for steps that wait for other ranks.', [], ({ ingest }, set) => {
+    if (ingest !== null) set({}, ingest.waitingBytes);
+  }),
+  define(
+    'counter',
+    'mhc_ingest_refused_total',
+    'Requests of senders that were refused, by the status of the answer.',
+    ['status'],
+    ({ ingest }, set) => {
       for (const [status, requests] of ingest?.refused ?? []) set({ status: String(status) }, requests);
     },
-  },
+  ),
   ...OVER_RANKS.flatMap(largest),
 ];
 
 const ofRank = (name: string, help: string, of: (ranks: RankReport) => Float64Array): MetricDefinition =>
-  gauge(name, help, ['run', 'rank'], ({ run, last }, set) => {
+  ofRuns('gauge', name, help, ['run', 'rank'], ({ run, last }, set) => {
     if (last?.ranks === undefined) return;
     const values = of(last.ranks);
     last.ranks.ranks.forEach((rank, r) => {

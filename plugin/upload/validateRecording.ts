@@ -8,12 +8,13 @@ import { RUN_SCALARS } from '../../src/telemetry/catalogue.ts';
 import { type ConnectionInfo, MEMORY_KINDS } from '../../src/telemetry/sample.ts';
 import { FieldError } from '../fieldError.ts';
 import { recordedForecast } from '../pipeline/detection.ts';
-import { type Db, hasWarnings, unknownSchema } from '../recorder/database.ts';
+import { type Db, unknownSchema } from '../recorder/database.ts';
 import { isRunName } from '../recorder/directory.ts';
 import { type AttemptRow, attemptRows, closeReader, headerOf, measuresOf, openReader, type Reader, readLatest } from '../recorder/read.ts';
 import { readDetail } from '../recorder/recordedRun.ts';
 import { readSeries } from '../recorder/recordedSeries.ts';
 import { readDetectorState, readWarningRows } from '../recorder/recordedWarnings.ts';
+import { isText, isWhole } from './checks.ts';
 import { columnsOf, validateColumns } from './validateColumns.ts';
 import { validateWarnings } from './validateWarnings.ts';
 
@@ -76,15 +77,7 @@ function open(path: string): Reader {
 
 function checkContent(reader: Reader): string {
   const { db } = reader;
-  checkTexts(db, 'attempts', ['run', 'connections', 'measures', 'memory_kinds']);
-  if (hasWarnings(db)) {
-    checkTexts(
-      db,
-      'warnings',
-      ['warning', 'cause'].filter((column) => columnsOf(db, 'warnings').includes(column)),
-    );
-    checkTexts(db, 'detectors', ['state']);
-  }
+  for (const [table, texts] of Object.entries(TEXTS)) checkTexts(db, table, texts);
   validateColumns(db);
   const rows = attemptRows(reader);
   const run = rows.at(-1)?.run ?? '';
@@ -96,24 +89,26 @@ function checkContent(reader: Reader): string {
   return run;
 }
 
-function checkTexts(db: Db, table: string, columns: string[]): void {
-  const lengths = columns.map((column) => `coalesce(length(${column}), 0)`);
+/** Columns of texts of any length, where the file's version has them. */
+const TEXTS = { attempts: ['run', 'connections', 'measures', 'memory_kinds'], warnings: ['warning', 'cause'], detectors: ['state'] };
+
+function checkTexts(db: Db, table: string, texts: readonly string[]): void {
+  const lengths = columnsOf(db, table).map((column) => (texts.includes(column) ? `coalesce(length(${column}), 0)` : '0'));
+  if (lengths.length === 0) return;
   const { size } = db.prepare(`SELECT coalesce(sum(${lengths.join(' + ')}), 0) AS size FROM ${table}`).get() as { size: number };
   if (!(size <= MAX_TEXT)) refuse(`must hold at most ${MAX_TEXT} characters in ${table}`, size);
 }
 
 const KINDS: readonly unknown[] = ['residual', 'hc', 'mhc', 'own'] satisfies ConnectionInfo['kind'][];
-const isWhole = (value: unknown, low: number, high: number) => Number.isInteger(value) && Number(value) >= low && Number(value) <= high;
-const isText = (value: unknown) => typeof value === 'string' && value.length <= 200;
 
 /** The header, and that every array has the length that it says. */
 function checkAttempt(db: Db, row: AttemptRow): void {
   const { streams, tokens, connections } = headerOf(row);
   const isHeader =
-    isWhole(streams, 1, 8) &&
-    isWhole(tokens, 1, 1e9) &&
+    isWhole(1, 8)(streams) &&
+    isWhole(1, 1e9)(tokens) &&
     Array.isArray(connections) &&
-    isWhole(connections.length, 1, MAX_CONNECTIONS) &&
+    isWhole(1, MAX_CONNECTIONS)(connections.length) &&
     connections.every((info) => isText(info?.name) && KINDS.includes(info.kind) && (info.convention === null || isText(info.convention)));
   const measures = measuresOf(row);
   if (!isHeader || !isTexts(measures)) refuse('must tell its connections and measures', `attempt ${row.attempt}`);

@@ -1,26 +1,11 @@
-/** Are the warnings of a file of unknown origin, and their causes, as gainwatch writes them? Looks at their text before anything reads them. */
+/** Are the warnings of a file of unknown origin, and their causes, as gainwatch writes them? Looks at them before anything reads them. */
 import { CAUSES, type CauseKind, RULES, SEVERITIES } from '../../src/telemetry/warning.ts';
 import { FieldError } from '../fieldError.ts';
 import { type Db, hasWarnings } from '../recorder/database.ts';
-import { columnsOf } from './validateColumns.ts';
+import { type Check, isObject, isOneOf, isText, isWhole, MAX_TIME_MS, orNull } from './checks.ts';
 
-type Check = (value: unknown) => boolean;
-
-const isText: Check = (value) => typeof value === 'string' && value.length <= 200;
 /** JSON has 1e999. */
 const isNumber: Check = Number.isFinite;
-const isWhole =
-  (most: number): Check =>
-  (value) =>
-    Number.isInteger(value) && Number(value) >= 0 && Number(value) <= most;
-const orNull =
-  (check: Check): Check =>
-  (value) =>
-    value === null || check(value);
-const isOneOf =
-  (known: readonly unknown[]): Check =>
-  (value) =>
-    known.includes(value);
 
 /** By field: its rule in words, after "as FIELD of a warning", and as a check. */
 type Fields = Record<string, [rule: string, check: Check]>;
@@ -28,8 +13,8 @@ type Fields = Record<string, [rule: string, check: Check]>;
 const WARNING: Fields = {
   rule: [`one of ${RULES.join(', ')}`, isOneOf(RULES)],
   severity: [`one of ${SEVERITIES.join(', ')}`, isOneOf(SEVERITIES)],
-  step: ['a whole number from 0', isWhole(Number.MAX_SAFE_INTEGER)],
-  time: ['a whole number of milliseconds since 1970', isWhole(8.64e15)],
+  step: ['a whole number from 0', isWhole(0, Number.MAX_SAFE_INTEGER)],
+  time: ['a whole number of milliseconds since 1970', isWhole(0, MAX_TIME_MS)],
   connection: ['null or a text of at most 200 characters', orNull(isText)],
   suspects: ['an array of texts', (value) => Array.isArray(value) && value.length <= 100 && value.every(isText)],
   measure: ['a text of at most 200 characters', isText],
@@ -46,30 +31,24 @@ const WARNING: Fields = {
 
 const KINDS = Object.keys(CAUSES) as CauseKind[];
 
+/** A cause has all figures of its kind, and no others. */
 function causeOf(kind: CauseKind): Fields {
   const names: readonly string[] = CAUSES[kind];
+  const areFigures: Check = (value) =>
+    isObject(value) &&
+    Object.keys(value).length === names.length &&
+    Object.entries(value).every(([name, figure]) => names.includes(name) && isNumber(figure));
   return {
     kind: [`one of ${KINDS.join(', ')}`, isOneOf(KINDS)],
     connection: WARNING['connection'],
-    figures: [`an object of finite numbers (${names.join(', ') || 'none'})`, hasFigures(names)],
+    figures: [`an object of finite numbers (${names.join(', ') || 'none'})`, areFigures],
   };
 }
-
-const hasFigures =
-  (names: readonly string[]): Check =>
-  (value) => {
-    if (!isObject(value)) return false;
-    const entries = Object.entries(value);
-    return entries.length === names.length && entries.every(([name, figure]) => names.includes(name) && isNumber(figure));
-  };
-
-const isObject = (value: unknown): value is object => typeof value === 'object' && value !== null && !Array.isArray(value);
 
 /** Checks every warning and its cause. @throws FieldError with the rule and the value that breaks it */
 export function validateWarnings(db: Db): void {
   if (!hasWarnings(db)) return;
-  const columns = ['warning', 'cause'].filter((column) => columnsOf(db, 'warnings').includes(column));
-  const rows = db.prepare(`SELECT ${columns.join(', ')} FROM warnings ORDER BY id`).all() as { warning: string; cause?: unknown }[];
+  const rows = db.prepare('SELECT * FROM warnings ORDER BY id').all() as { warning: string; cause?: unknown }[];
   for (const { warning: text, cause = null } of rows) {
     const warning = JSON.parse(text) as unknown;
     if (!isObject(warning)) refuse('must hold objects as warnings', warning);

@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { parseAllDocuments } from 'yaml';
-import { startCommand } from '../support/demo.ts';
+import { startCommand } from '../support/commandLine.ts';
 import { ask, flagOf, readDeployed, startWith, TOKEN } from '../support/deploy.ts';
 import { temporaryFolder } from '../support/folders.ts';
 

@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vit
 import { shown } from '../../dashboard/model/format.ts';
 import type { StepAnswer, WarningAnswer } from '../../src/telemetry/api.ts';
 import { bannerOf, factOf, launch, levelOf, linesOf, openPage, panelOf, pointsOf, see, textOf } from '../support/browser.ts';
-import { type Command, startCommand } from '../support/demo.ts';
+import { type Command, startCommand } from '../support/commandLine.ts';
 import { temporaryFolder } from '../support/folders.ts';
 import { type PacedRun, startPacedRun } from '../support/pacedRun.ts';
 import { findChromium } from '../support/programs.ts';

@@ -1,4 +1,4 @@
-/** That somebody knows of a warning: said once, kept with the recording, by whichever process; and older recordings. */
+/** That somebody knows of a warning: noted once, kept with the recording, by whichever process; and older recordings. */
 import Database from 'libsql';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { closeRun, handleReport, openRun } from '../../dist/plugin/pipeline/pipeline.js';
@@ -8,7 +8,9 @@ import { SCHEMA_VERSION } from '../../plugin/recorder/migrations.ts';
 import type { WarningAnswer } from '../../src/telemetry/api.ts';
 import { temporaryFolder } from '../support/folders.ts';
 import { headerOf, reportOf } from '../support/reports.ts';
-import { json, openStream, start } from '../support/service.ts';
+import { json, start } from '../support/service.ts';
+import { connectStream } from '../support/streamClient.ts';
+import { asVersion } from '../support/uploads.ts';
 
 const header = headerOf('hc');
 const given = (step: number) => reportOf(header, step, step % 50 === 11 ? { loss: Number.NaN } : {});
@@ -26,14 +28,8 @@ function runIn(service: Service) {
   return run;
 }
 
-/** Warnings that the stream sends from now on. */
-async function listen(service: Service): Promise<() => unknown[]> {
-  const { events } = await openStream(service);
-  return () => events.filter(({ event }) => event === 'warning').map(({ data }) => data);
-}
-
 describe('acknowledging', () => {
-  test('a warning of a live run: answered, told to the stream, recorded; the first time stays', async () => {
+  test('a warning of a live run: answered, emitted to the stream, recorded; the first time stays', async () => {
     let now = 1000;
     const service = await start({ now: () => now });
     const run = runIn(service);
@@ -41,12 +37,12 @@ describe('acknowledging', () => {
       [0, 11, null],
       [1, 61, null],
     ]);
-    const sent = await listen(service);
+    const client = await connectStream(service);
     const first = await acknowledge(service, 1);
     expect(first).toMatchObject({ status: 200, body: { id: 1, run: 'a-run', step: 61, active: true, acknowledgedTime: 1000 } });
     now = 2000;
     expect(await acknowledge(service, 1)).toEqual(first);
-    await expect.poll(sent).toEqual([first.body]);
+    expect((await client.events('warning', 1)).map(({ data }) => data)).toEqual([first.body]);
     expect((await asked(service)).map((w) => w.acknowledgedTime)).toEqual([null, 1000]);
     // It ends later: that overwrites nothing.
     for (let step = 71; step <= 100; step++) handleReport(service.pipeline, run, given(step));
@@ -67,17 +63,17 @@ describe('acknowledging', () => {
   test('a warning of a recording that nobody writes', async () => {
     const service = await start({ now: () => 1000 });
     closeRun(service.pipeline, runIn(service), 'completed');
-    const sent = await listen(service);
+    const client = await connectStream(service);
     const { status, body } = await acknowledge(service, 0);
     expect(status).toBe(200);
     expect(body).toMatchObject({ id: 0, step: 11, acknowledgedTime: 1000 });
     await acknowledge(service, 0);
-    await expect.poll(sent).toEqual([body]);
+    expect((await client.events('warning', 1)).map(({ data }) => data)).toEqual([body]);
     await service.close();
     expect((await asked(await start({ directory: service.pipeline.directory })))[0]).toEqual(body);
   });
 
-  test('a warning of a run that another process writes: both tell of it, and the first time stays', async () => {
+  test('a warning of a run that another process writes: both show it, and the first time stays', async () => {
     const directory = temporaryFolder();
     const writer = await start({ directory, now: () => 2000 });
     const run = runIn(writer);
@@ -147,11 +143,9 @@ test('a recording of schema version 2 is read as it is, and brought up when some
     db.close();
     return version;
   };
-  const VERSION_2 = `ALTER TABLE attempts DROP COLUMN source; ALTER TABLE warnings DROP COLUMN acknowledged_time;
-    ALTER TABLE warnings DROP COLUMN cause; PRAGMA user_version = 2;`;
   // As version 2 wrote it: what became of a warning stood beside it too.
   older(`UPDATE warnings SET warning = json_set(warning, '$.active', json('true'), '$.clearedStep', NULL, '$.clearedTime', NULL);
-    ${VERSION_2}`);
+    ${asVersion(2)}`);
   const before = await asked(service);
   expect(before.map((w) => [w.id, w.clearedStep, w.active, w.acknowledgedTime])).toEqual([
     [0, 31, false, null],
@@ -161,7 +155,7 @@ test('a recording of schema version 2 is read as it is, and brought up when some
   expect((await acknowledge(service, 1)).body).toEqual({ ...before[1], acknowledgedTime: 1000 });
   expect(older('')).toBe(SCHEMA_VERSION);
   expect((await asked(service)).map((w) => w.acknowledgedTime)).toEqual([null, 1000]);
-  older(VERSION_2);
+  older(asVersion(2));
   const again = openRun(service.pipeline, header);
   expect(again.recording).not.toBeNull();
   expect((await asked(service)).map((w) => w.acknowledgedTime)).toEqual([null, null]);

@@ -12,7 +12,7 @@ import { temporaryFolder } from '../support/folders.ts';
 import { freePort } from '../support/prometheusServers.ts';
 import { testWarning } from '../support/samples.ts';
 import { json, start } from '../support/service.ts';
-import { createTraining, lossesOf } from '../support/training.ts';
+import { createTraining, lossesOf } from '../support/smallTraining.ts';
 
 const STEPS = 6;
 

@@ -9,7 +9,8 @@ import { fromWire } from '../../src/telemetry/wire.ts';
 import { temporaryFolder } from '../support/folders.ts';
 import { headerOf, reportOf } from '../support/reports.ts';
 import { testHeader, testReport } from '../support/samples.ts';
-import { ask, json, listen, start } from '../support/service.ts';
+import { ask, json, start } from '../support/service.ts';
+import { connectStream } from '../support/streamClient.ts';
 
 const header = testHeader('hc');
 
@@ -88,10 +89,9 @@ describe('the forecast', () => {
     handleReport(service.pipeline, run, report(1));
     const latest = () => json<StepAnswer>(service, 'api/v1/runs/a-run/steps/latest');
     await expect.poll(latest).toMatchObject({ step: 1, forecast: [] });
-    const heard = listen(service, 59);
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    const client = await connectStream(service);
     for (let step = 2; step <= 60; step++) handleReport(service.pipeline, run, report(step));
-    const steps = (await heard).filter((e) => e.event === 'step').map((e) => e.data);
+    const steps = (await client.events('step', 59)).map(({ data }) => data);
     // Of those that were committed together only the newest has one.
     expect(steps.slice(0, -1).map((step) => step.forecast)).toEqual(new Array(58).fill([]));
     const expected = run.detection.detectors.forecast;
@@ -101,7 +101,7 @@ describe('the forecast', () => {
     expect((await latest()).forecast).toEqual(expected);
     closeRun(service.pipeline, run, 'completed');
     expect((await latest()).forecast).toEqual(expected);
-    const again = (await listen(service, 59, '', 'a-run:1:1')).filter((e) => e.event === 'step');
+    const again = await (await connectStream(service, '', 'a-run:1:1')).events('step', 59);
     expect(again.map((e) => e.data.forecast)).toEqual(new Array(59).fill([]));
   });
 
@@ -131,7 +131,7 @@ describe('the forecast', () => {
   });
 });
 
-describe('the door', () => {
+describe('access:', () => {
   test('a foreign Host is refused, except for /healthz; more names can be allowed', async () => {
     const service = await start({ allowHost: ['gpu-7.lab'] });
     for (const host of ['localhost:1', '127.0.0.1', '[::1]:9464', 'gpu-7.lab', 'GPU-7.lab:80'])

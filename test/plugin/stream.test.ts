@@ -3,7 +3,8 @@ import { describe, expect, test } from 'vitest';
 import { handleReport, openRun } from '../../dist/plugin/pipeline/pipeline.js';
 import { headerOf, reportOf } from '../support/reports.ts';
 import { testHeader, testReport } from '../support/samples.ts';
-import { ask, listen, openStream, start, stepsOf } from '../support/service.ts';
+import { ask, start } from '../support/service.ts';
+import { connectStream } from '../support/streamClient.ts';
 
 const header = testHeader('hc');
 
@@ -13,14 +14,15 @@ describe('the stream', () => {
     const run = openRun(service.pipeline, header);
     for (let step = 1; step <= 5; step++) handleReport(service.pipeline, run, testReport(header, step));
     await expect.poll(() => run.last?.step).toBe(5);
-    const { events } = await openStream(service);
-    expect(events[0]).toMatchObject({ event: 'run', data: { run: 'hc', live: true } });
+    const client = await connectStream(service);
     for (let step = 6; step <= 8; step++) handleReport(service.pipeline, run, testReport(header, step));
-    await expect.poll(() => stepsOf(events).map((e) => e.id)).toEqual(['hc:1:6', 'hc:1:7', 'hc:1:8']);
+    expect((await client.events('run', 1))[0].data).toMatchObject({ run: 'hc', live: true });
+    const steps = await client.events('step', 3);
+    expect(steps.map((e) => e.id)).toEqual(['hc:1:6', 'hc:1:7', 'hc:1:8']);
     for (let step = 9; step <= 500; step++) handleReport(service.pipeline, run, testReport(header, step));
     handleReport(service.pipeline, run, testReport(header, 3)); // back: attempt 2
     await expect.poll(() => run.attempt).toBe(2);
-    const again = stepsOf(await listen(service, 493, '', 'gone:1:1,hc:1:8'));
+    const again = await (await connectStream(service, '', 'gone:1:1,hc:1:8')).events('step', 493);
     expect(again.map((e) => e.id)).toEqual([...Array.from({ length: 492 }, (_, i) => `hc:1:${i + 9}`), 'hc:2:3']);
   });
 
@@ -28,11 +30,14 @@ describe('the stream', () => {
     const service = await start();
     const other = openRun(service.pipeline, testHeader('other'));
     const run = openRun(service.pipeline, header);
-    const { events } = await openStream(service, '?run=hc');
+    const client = await connectStream(service, '?run=hc');
     handleReport(service.pipeline, other, testReport(testHeader('other'), 1));
     for (const step of [1, 2]) handleReport(service.pipeline, run, testReport(header, step));
-    await expect.poll(() => stepsOf(events).length).toBe(2);
-    expect(new Set(events.map((e) => e.data.run))).toEqual(new Set(['hc']));
+    expect((await client.events('step', 2)).map(({ data }) => [data.run, data.step])).toEqual([
+      ['hc', 1],
+      ['hc', 2],
+    ]);
+    expect((await client.events('run', 1)).map(({ data }) => data.run)).toEqual(['hc']);
     const wrong = await ask(service, '/api/v1/stream', { 'Last-Event-ID': 'nonsense' });
     expect(wrong.status).toBe(400);
     expect(wrong.body).toContain('Last-Event-ID');
@@ -46,7 +51,7 @@ describe('the stream', () => {
     for (let step = 1; step <= 300; step++)
       handleReport(service.pipeline, run, reportOf(large, step, { mapping: new Float32Array(128 * 16).fill(0.2718281) }));
     await expect.poll(() => run.last?.step).toBe(300);
-    const steps = stepsOf(await listen(service, 299, '', 'a-run:1:1'));
+    const steps = await (await connectStream(service, '', 'a-run:1:1')).events('step', 299);
     expect(steps.map((e) => e.data.step)).toEqual(Array.from({ length: 299 }, (_, i) => i + 2));
   });
 
@@ -55,11 +60,11 @@ describe('the stream', () => {
     const run = openRun(service.pipeline, header);
     for (let step = 1; step <= 5; step++) handleReport(service.pipeline, run, testReport(header, step));
     await expect.poll(() => run.last?.step).toBe(5);
-    const [hello] = await listen(service, 0);
-    expect(hello).toMatchObject({ event: 'run', id: 'hc:1:5' });
+    const [{ id }] = await (await connectStream(service)).events('run', 1);
+    expect(id).toBe('hc:1:5');
     for (const step of [6, 7]) handleReport(service.pipeline, run, testReport(header, step));
     await expect.poll(() => run.last?.step).toBe(7);
-    const steps = stepsOf(await listen(service, 2, '', hello.id));
+    const steps = await (await connectStream(service, '', id)).events('step', 2);
     expect(steps.map((e) => e.data.step)).toEqual([6, 7]);
   });
 });

@@ -1,4 +1,4 @@
-/** A recording dropped on the page: its way to a free name, to be only read; limits, and who goes away. What is checked: foreign.test.ts. */
+/** A recording dropped on the page: its way to a free name, to be only read; limits, and who goes away. Content: validateUpload.test.ts. */
 import { once } from 'node:events';
 import { existsSync, readdirSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { request as httpRequest, type IncomingMessage } from 'node:http';
@@ -13,7 +13,8 @@ import type { RunDetail, RunSummary, SeriesAnswer, StepAnswer, WarningAnswer } f
 import { temporaryFolder } from '../support/folders.ts';
 import { testHeader, testReport } from '../support/samples.ts';
 import { json, start } from '../support/service.ts';
-import { recording, upload, uploadsOf } from '../support/uploads.ts';
+import { connectStream } from '../support/streamClient.ts';
+import { asVersion, recording, upload, uploadsOf } from '../support/uploads.ts';
 
 const header = testHeader('hc');
 
@@ -72,27 +73,13 @@ describe('an uploaded recording', () => {
     expect((await json<RunSummary[]>(service, 'api/v1/runs'))[0]).toMatchObject({ outcome: 'unknown', live: false });
   });
 
-  test('of an earlier schema version is one too; clients of the stream are told', async () => {
+  test('of an earlier schema version is one too; clients of the stream get it', async () => {
     const service = await start();
-    const heard = fetch(`${service.url}api/v1/stream`).then(async (response) => {
-      let text = '';
-      for await (const part of response.body!.pipeThrough(new TextDecoderStream())) {
-        text += part;
-        if (/event: run\ndata: .*\n\n/.test(text)) break;
-      }
-      return text;
-    });
-    await new Promise((resolve) => setTimeout(resolve, 100));
-    const older = recording({
-      sql: 'ALTER TABLE attempts DROP COLUMN source; DROP TABLE warnings; DROP TABLE detectors; PRAGMA user_version = 1;',
-    });
-    const v2 = recording({
-      sql: 'ALTER TABLE attempts DROP COLUMN source; ALTER TABLE warnings DROP COLUMN acknowledged_time; PRAGMA user_version = 2;',
-    });
+    const client = await connectStream(service);
     const names: unknown[] = [];
-    for (const body of [older, v2, older]) names.push((await upload(service, body)).body.run);
-    expect(names).toEqual(['hc', 'hc-2', 'hc-3']);
-    expect(await heard).toMatch(/"uploaded":true/);
+    for (const version of [1, 2, 3, 4, 1]) names.push((await upload(service, recording({ sql: asVersion(version) }))).body.run);
+    expect(names).toEqual(['hc', 'hc-2', 'hc-3', 'hc-4', 'hc-5']);
+    expect((await client.events('run', 5)).map(({ data }) => [data.run, data.uploaded])).toEqual(names.map((name) => [name, true]));
   });
 
   test('needs the token, and no other site may send it', async () => {
@@ -204,7 +191,7 @@ test('a second one at the same time is refused; when the first is done, or has g
   expect((await upload(service, body)).status).toBe(201);
 });
 
-test('one that does not fit into the folder beside the others is refused, said or not, and what is there stays', async () => {
+test('one that does not fit into the folder beside the others is refused, with its length or without, and what is there stays', async () => {
   const body = recording();
   const { port, folder } = await small(1e9, 1.5 * body.length);
   expect((await upload({ port }, body)).status).toBe(200);

@@ -8,7 +8,8 @@ import type { WarningAnswer } from '../../src/telemetry/api.ts';
 import { temporaryFolder } from '../support/folders.ts';
 import { readRecording, startPipeline } from '../support/pipelines.ts';
 import { headerOf, reportOf } from '../support/reports.ts';
-import { json, openStream, start as serve } from '../support/service.ts';
+import { json, start as serve } from '../support/service.ts';
+import { connectStream } from '../support/streamClient.ts';
 
 const header = headerOf('hc');
 /** Non-finite at steps 11 to 13: raised at 11, cleared 20 good reports later. */
@@ -186,14 +187,13 @@ test('the interface answers the warnings of a live run and of a recording; the s
   const directory = temporaryFolder();
   const service = await serve({ directory });
   const run = openRunThere(service.pipeline, header);
-  const stream = await openStream(service, '?run=a-run');
+  const client = await connectStream(service, '?run=a-run');
   const ask = () => json<WarningAnswer[]>(service, 'api/v1/runs/a-run/warnings');
   expect(await ask()).toEqual([]);
   for (let step = 1; step <= 40; step++) handleReportThere(service.pipeline, run, given(step));
   const warnings = await ask();
   expect(warnings).toMatchObject([{ rule: 'nonfinite', run: 'a-run', step: 11, value: 'NaN', active: false, clearedStep: 33 }]);
-  const events = () => stream.events.filter(({ event }) => event === 'warning').map(({ data }) => [data.step, data.active]);
-  await expect.poll(events).toEqual([
+  expect((await client.events('warning', 2)).map(({ data }) => [data.step, data.active])).toEqual([
     [11, true],
     [11, false],
   ]);

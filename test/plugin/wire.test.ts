@@ -7,7 +7,6 @@ import { encodeBatch, encodeStep } from '../../plugin/wire/encode.ts';
 import type { Matrices } from '../../plugin/wire/part.ts';
 import { writeSafetensors } from '../../plugin/wire/safetensors.ts';
 import { compileSchemas, readDescription } from '../../plugin/wire/schema.ts';
-import { MEASURES } from '../../src/telemetry/catalogue.ts';
 import { mutate } from '../bench/mutate.ts';
 import { testHeader, testSample } from '../support/samples.ts';
 import { json, start } from '../support/service.ts';
@@ -142,11 +141,6 @@ describe('openapi.yaml', () => {
     const validate = ajv.getSchema(`api#/components/schemas/${name}`)!;
     expect(validate(value), JSON.stringify(validate.errors)).toBe(true);
   };
-
-  test('has the measures of the catalogue', () => {
-    const { components } = readDescription() as { components: { schemas: { Measure: { enum: string[] } } } };
-    expect(components.schemas.Measure.enum).toEqual(MEASURES.map(({ key }) => key));
-  });
 
   test('its own example is taken', async () => {
     const { paths } = readDescription() as {

@@ -4,7 +4,7 @@ import { request } from 'node:http';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { onTestFinished } from 'vitest';
-import { type Command, startCommand } from './demo.ts';
+import { type Command, startCommand } from './commandLine.ts';
 import { temporaryFolder } from './folders.ts';
 
 export const DEPLOY = fileURLToPath(new URL('../../alerts/deploy/', import.meta.url));

@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, onTestFinished } from 'vitest';
 import { factOf, launch, openPage, type Size } from './browser.ts';
-import { type Command, startCommand } from './demo.ts';
+import { type Command, startCommand } from './commandLine.ts';
 import { temporaryFolder } from './folders.ts';
 import { recordRuns } from './recordings.ts';
 

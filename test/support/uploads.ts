@@ -3,37 +3,34 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import Database from 'libsql';
 import type { Service } from '../../dist/plugin/service.js';
+import { SCHEMA_VERSION } from '../../plugin/recorder/migrations.ts';
 import { closeRecording, commitReports, openRecording } from '../../plugin/recorder/write.ts';
-import type { Warning } from '../../src/telemetry/warning.ts';
 import { temporaryFolder } from './folders.ts';
-import { testHeader, testReport } from './samples.ts';
+import { testHeader, testReport, testWarning } from './samples.ts';
 import { ask } from './service.ts';
 
 const header = testHeader('hc');
 
-/** A recording made elsewhere, changed by `sql`, as the bytes of its file. */
+/** What takes a recording back by a version, today's first. */
+const STEPS_BACK = [
+  'ALTER TABLE warnings DROP COLUMN cause;',
+  'ALTER TABLE attempts DROP COLUMN source;',
+  'ALTER TABLE warnings DROP COLUMN acknowledged_time;',
+  'DROP TABLE warnings; DROP TABLE detectors;',
+];
+
+/** SQL that makes a recording of an earlier version out of one of today's. */
+export const asVersion = (version: number): string =>
+  `${STEPS_BACK.slice(0, SCHEMA_VERSION - version).join('')} PRAGMA user_version = ${version};`;
+
+/** A recording made elsewhere, with one warning, changed by `sql`, as the bytes of its file. */
 export function recording({ run = 'hc', steps = 20, sql = '' } = {}): Buffer {
   const named = { ...header, run: 'made' };
   const opened = openRecording(temporaryFolder(), named, 1000);
   const reports = Array.from({ length: steps }, (_, i) => testReport(named, i + 1, i === 10 ? { loss: Number.NaN } : {}));
-  const warning: Warning = {
-    run: 'made',
-    rule: 'nonfinite',
-    severity: 'critical',
-    step: 11,
-    time: 5,
-    connection: null,
-    suspects: [],
-    measure: 'loss',
-    value: Number.NaN,
-    threshold: 0,
-    stepsLeft: null,
-    interval: null,
-    cause: null,
-    message: 'The loss is NaN.',
-    runbook: 'runbook.md#nonfinite',
-  };
-  const record = { id: 0, warning, clearedStep: null, clearedTime: null, acknowledgedTime: null };
+  const scalar = { connection: null, suspects: [], measure: 'loss', value: Number.NaN, threshold: 0, stepsLeft: null, interval: null };
+  const cause = { kind: 'nonfinite-scalar', connection: null, figures: {} } as const;
+  const record = testWarning({ ...scalar, run: 'made', rule: 'nonfinite', step: 11, cause, runbook: 'runbook.md#nonfinite' });
   commitReports(opened, reports, { changed: [record], state: null });
   closeRecording(opened, 'completed', 2000);
   const db = new Database(opened.path);
