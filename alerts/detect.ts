@@ -4,33 +4,18 @@
  */
 import type { StepReport } from '../src/telemetry/report.ts';
 import type { RunHeader } from '../src/telemetry/sample.ts';
-import type { RuleName, Warning } from '../src/telemetry/warning.ts';
-import { type Collapse, createCollapse, findCollapse } from './detectors/collapse.ts';
-import { createDeviation, type Deviation, findDrift } from './detectors/deviation.ts';
-import { createGain, findGain, type Gain, type GainForecast } from './detectors/gain.ts';
-import { findNonfinite } from './detectors/nonfinite.ts';
-import { createRouting, findDeadRouting, type Routing } from './detectors/routing.ts';
-import { createRunaway, findRunaway, type Runaway } from './detectors/runaway.ts';
-import { createSpikes, findSpike, type Spikes } from './detectors/spikes.ts';
-import { createStall, findStall, noteReport, type Stall } from './detectors/stall.ts';
-import { createLatch, type Finding, type Latch, latch, type Patience } from './latch.ts';
-import { createWarmth, isWarm, type Warmth } from './warmth.ts';
-
-/** Steps in a row: that raise a warning, and that end it. */
-const PATIENCE: Record<RuleName, Patience> = {
-  'gain-forecast': { confirm: 2, clear: 100 },
-  'runaway-connection': { confirm: 5, clear: 100 },
-  collapse: { confirm: 5, clear: 100 },
-  'deviation-drift': { confirm: 5, clear: 100 },
-  'dead-routing': { confirm: 1, clear: 100 },
-  nonfinite: { confirm: 1, clear: 20 },
-  stalled: { confirm: 1, clear: 1 },
-  'loss-spike': { confirm: 1, clear: 20 },
-  'gradient-spike': { confirm: 1, clear: 20 },
-};
+import type { Warning } from '../src/telemetry/warning.ts';
+import type { Detector } from './detector.ts';
+import { DETECTORS } from './detectors/list.ts';
+import { judgeClock, stalled } from './detectors/stall.ts';
+import { createLatch, type Finding, type LatchState, updateLatch } from './latch.ts';
+import { messageOf } from './messages.ts';
+import { createShared, type GainForecast, gainForecasts, type SharedState, updateShared } from './shared.ts';
 
 /** Of the state's form: one of another version is not restored. */
-const VERSION = 4;
+const VERSION = 5;
+/** Versions since which the step and the forecast stand where they do. */
+const MIN_FORECAST_VERSION = 4;
 
 export interface DetectorState {
   version: number;
@@ -44,17 +29,10 @@ export interface DetectorState {
   active: Warning[];
   /** Steps until the composite gain reaches a threshold, by threshold; Infinity where none is near. */
   forecast: GainForecast[];
-  /** By rule; the gain forecast has one per limit. */
-  latches: Record<string, Latch>;
-  warmth: Warmth;
-  runaway: Runaway;
-  gain: Gain;
-  collapse: Collapse;
-  deviation: Deviation;
-  routing: Routing;
-  loss: Spikes;
-  gradient: Spikes;
-  stall: Stall;
+  shared: SharedState;
+  /** Of each detector, by its key (a rule, or a rule and a limit). */
+  detectors: Record<string, unknown>;
+  latches: Record<string, LatchState>;
 }
 
 /** What changed with one report. */
@@ -63,16 +41,25 @@ export interface Detection {
   cleared: Warning[];
 }
 
+/** Why a state was not restored: it is none, or of another version of gainwatch, or of another model. */
+export type Refusal = 'damaged' | 'version' | 'model';
+
 /** A state says nothing of a model of other streams or connections. */
 const modelOf = ({ streams, connections }: RunHeader): string =>
   JSON.stringify([streams, ...connections.map(({ name, kind, convention }) => [name, kind, convention])]);
 
-/** @throws RangeError where the sensitivity is not above 0 */
+const keyOf = ({ rule, limit }: Detector): string => (limit === undefined ? rule : `${rule}: ${limit}`);
+
+/** A state's own type is known by its detector alone, which created it. */
+const stateOf = <State>({ detectors }: DetectorState, detector: Detector<State>): State => detectors[keyOf(detector)] as State;
+
+const byKey = <T>(of: (detector: Detector) => T): Record<string, T> => Object.fromEntries(DETECTORS.map((each) => [keyOf(each), of(each)]));
+
+/** The state before the first report. @throws RangeError where the sensitivity is not above 0 */
 export function createDetectors(header: RunHeader, { sensitivity = 1 }: { sensitivity?: number } = {}): DetectorState {
   if (!(sensitivity > 0 && sensitivity < Number.POSITIVE_INFINITY)) {
     throw new RangeError(`sensitivity must be a finite number above 0: ${sensitivity}`);
   }
-  const layers = header.connections.length;
   return {
     version: VERSION,
     model: modelOf(header),
@@ -80,54 +67,38 @@ export function createDetectors(header: RunHeader, { sensitivity = 1 }: { sensit
     step: 0,
     active: [],
     forecast: [],
-    latches: {},
-    warmth: createWarmth(),
-    runaway: createRunaway(header),
-    gain: createGain(),
-    collapse: createCollapse(),
-    deviation: createDeviation(header),
-    routing: createRouting(layers),
-    loss: createSpikes(),
-    gradient: createSpikes(),
-    stall: createStall(),
+    shared: createShared(header),
+    detectors: byKey((detector) => detector.create(header)),
+    latches: byKey(createLatch),
   };
 }
 
 /** Takes the next report in, in order. Changes `state`. */
 export function detect(header: RunHeader, state: DetectorState, report: StepReport): Detection {
-  const warm = isWarm(state.warmth, report.learningRate);
-  noteReport(state.stall, report.step, report.time);
-  const runaway = findRunaway(header, state.runaway, report);
-  const gain = findGain(header, state.gain, report, state.runaway, state.sensitivity);
+  const { shared, sensitivity } = state;
+  updateShared(shared, header, report);
+  const view = { header, report, shared, sensitivity };
+  const findings = DETECTORS.map((detector): Found => {
+    const own = stateOf(state, detector);
+    detector.update(own, view);
+    return [detector, detector.judge(own, view)];
+  });
   state.step = report.step;
-  state.forecast = gain.forecasts;
-  return settle(state, [
-    ['nonfinite', findNonfinite(header, report)],
-    ...gain.findings.map(({ found, confirm }, i): Found => ['gain-forecast', found, i, confirm]),
-    ['runaway-connection', runaway],
-    ['collapse', findCollapse(header, state.collapse, report, state.runaway)],
-    ['deviation-drift', findDrift(header, state.deviation, report)],
-    ['dead-routing', findDeadRouting(header, state.routing, report, warm)],
-    ['loss-spike', findSpike(header, state.loss, report, 'loss-spike', 'loss')],
-    ['gradient-spike', findSpike(header, state.gradient, report, 'gradient-spike', 'gradientNorm')],
-    ['stalled', null],
-  ]);
+  state.forecast = gainForecasts(header, shared, report);
+  return latchAll(state, findings);
 }
 
 /** The one detector that needs a clock: has the run made no step for long? @param now milliseconds since 1970 */
 export function detectStall(header: RunHeader, state: DetectorState, now: number): Detection {
-  return settle(state, [['stalled', findStall(header, state.stall, now)]]);
+  return latchAll(state, [[stalled, judgeClock(stateOf(state, stalled), header, now)]]);
 }
 
-/** What a rule found; `part` tells the limits of one rule apart, each with its own `confirm` in place of the rule's. */
-type Found = [rule: RuleName, found: Finding, part?: number, confirm?: number];
+type Found = [detector: Detector, finding: Finding];
 
-function settle(state: DetectorState, findings: Found[]): Detection {
+function latchAll(state: DetectorState, findings: Found[]): Detection {
   const detection: Detection = { raised: [], cleared: [] };
-  for (const [rule, found, part = 0, confirm = PATIENCE[rule].confirm] of findings) {
-    const key = `${rule} ${part}`;
-    state.latches[key] ??= createLatch();
-    const { raised, cleared } = latch(state.latches[key], found, state.step, { confirm, clear: PATIENCE[rule].clear });
+  for (const [detector, finding] of findings) {
+    const { raised, cleared } = updateLatch(state.latches[keyOf(detector)], finding, state.step, detector.patience, messageOf);
     if (cleared !== null) detection.cleared.push(cleared);
     if (raised !== null) detection.raised.push(raised);
   }
@@ -144,18 +115,32 @@ export function saveDetectors(state: DetectorState): string {
   );
 }
 
-/** @returns null where the text is none of a state for this run (another model, another version) */
-export function restoreDetectors(header: RunHeader, text: string): DetectorState | null {
-  let state: DetectorState | null;
+/** @param onRefusal is told why @returns null where the text is none of a state for this run */
+export function restoreDetectors(header: RunHeader, text: string, onRefusal: (why: Refusal) => void = () => {}): DetectorState | null {
+  const state = parseState(text);
+  if (state?.version === VERSION && state.model === modelOf(header)) {
+    // The time between two processes is no standstill.
+    stateOf(state, stalled).time = 0;
+    return state;
+  }
+  onRefusal(state?.version === undefined ? 'damaged' : state.version === VERSION ? 'model' : 'version');
+  return null;
+}
+
+/** The step and the forecast of a saved state, which an older version had in the same place. @returns null as above */
+export function readForecast(header: RunHeader, text: string): Pick<DetectorState, 'step' | 'forecast'> | null {
+  const state = parseState(text);
+  const isKnown = state !== null && state.version >= MIN_FORECAST_VERSION && state.version <= VERSION;
+  return isKnown && state.model === modelOf(header) ? state : null;
+}
+
+/** @returns null where it is no JSON */
+function parseState(text: string): DetectorState | null {
   try {
-    state = JSON.parse(text, (_key, value: unknown) =>
+    return JSON.parse(text, (_key, value: unknown) =>
       typeof value === 'object' && value !== null && 'number' in value ? Number(value.number) : value,
     ) as DetectorState | null;
   } catch {
     return null;
   }
-  if (state?.version !== VERSION || state.model !== modelOf(header)) return null;
-  // The time between two processes is no standstill.
-  state.stall.time = 0;
-  return state;
 }

@@ -4,15 +4,17 @@
  */
 import { medianOf } from './smoothing.ts';
 
-/** Reports after which a value counts 1/e, in the fast and in the slow mean. */
-const FAST = 8;
-const SLOW = 150;
-/** Added to the peers' deviation, so that at a standstill of all a hair's breadth is no outlier. */
-const FLOOR = 0.02;
-/** Connections below which there are no peers to speak of. */
-const PEERS = 4;
+/** Reports after which a value counts 1/e, in the fast and in the slow mean. Our choice: single reports do not move the one, tens not the other. */
+const FAST_REPORTS = 8;
+const SLOW_REPORTS = 150;
+/** Added to the peers' deviation. Our choice: at a standstill of all a hair's breadth is no outlier. */
+const MIN_PEER_DEVIATION = 0.02;
+/** Connections below which there are no peers to speak of. Our choice: of three the median is one of the two others. */
+const MIN_PEERS = 4;
+/** Makes a median absolute deviation the standard deviation of a normal distribution (Rousseeuw & Croux 1993). */
+const NORMAL = 1.4826;
 
-export interface Growth {
+export interface GrowthState {
   /** Finite values taken in, [K] for K connections. */
   seen: number[];
   /** Means of ln(value), [K]; 0 before the first. */
@@ -22,18 +24,19 @@ export interface Growth {
   growth: number[];
 }
 
-export function createGrowth(count: number): Growth {
+/** Of `count` connections that have not been seen. */
+export function createGrowth(count: number): GrowthState {
   const zeros = () => new Array<number>(count).fill(0);
   return { seen: zeros(), fast: zeros(), slow: zeros(), growth: zeros() };
 }
 
-/** Takes the next ln(value) of every connection; one that is not finite changes nothing. */
-export function noteGrowth(state: Growth, values: readonly number[]): void {
+/** Takes the next ln(value) of every connection in, [K]; one that is not finite changes nothing. */
+export function addGrowth(state: GrowthState, values: readonly number[]): void {
   values.forEach((value, k) => {
     if (!Number.isFinite(value)) return;
     const first = 1 / ++state.seen[k];
-    state.fast[k] += Math.max(1 / FAST, first) * (value - state.fast[k]);
-    state.slow[k] += Math.max(1 / SLOW, first) * (value - state.slow[k]);
+    state.fast[k] += Math.max(1 / FAST_REPORTS, first) * (value - state.fast[k]);
+    state.slow[k] += Math.max(1 / SLOW_REPORTS, first) * (value - state.slow[k]);
     state.growth[k] = state.fast[k] - state.slow[k];
   });
 }
@@ -49,11 +52,11 @@ export interface Outliers {
 }
 
 /** @param least growth beyond the median one's, at least; @param deviations the same in robust deviations of the peers */
-export function outliersOf({ growth }: Growth, least: number, deviations: number): Outliers {
+export function outliersOf({ growth }: GrowthState, least: number, deviations: number): Outliers {
   const usual = medianOf(growth);
-  const deviation = 1.4826 * medianOf(growth.map((value) => Math.abs(value - usual))) + FLOOR;
+  const deviation = NORMAL * medianOf(growth.map((value) => Math.abs(value - usual))) + MIN_PEER_DEVIATION;
   const limit = usual + Math.max(least, deviations * deviation);
-  const positions = growth.length < PEERS ? [] : byGrowth(growth).filter((k) => growth[k] >= limit);
+  const positions = growth.length < MIN_PEERS ? [] : byGrowth(growth).filter((k) => growth[k] >= limit);
   return { usual, limit, positions };
 }
 

@@ -5,18 +5,21 @@
 import type { Warning } from '../src/telemetry/warning.ts';
 
 /** What a detector sees at one step: a warning to raise, one to hold if it is up already, or nothing. */
-export type Finding = { level: 'fire' | 'hold'; warning: Warning } | null;
+export type Finding = { level: 'fire' | 'hold'; warning: Unworded } | null;
 
-export interface Latch {
+/** A warning before it is raised: words are made then (messages.ts). */
+export type Unworded = Omit<Warning, 'message'>;
+
+export interface LatchState {
   active: Warning | null;
   /** Reports that fire while nothing is up. */
-  fired: Streak;
+  fired: StreakState;
   /** Reports that find nothing while a warning is up. */
-  quiet: Streak;
+  quiet: StreakState;
 }
 
 /** Reports in a row, and the step of the first of them. */
-interface Streak {
+interface StreakState {
   reports: number;
   since: number;
 }
@@ -27,38 +30,55 @@ export interface Patience {
   clear: number;
 }
 
-/** Reports that it takes at least, where not every step is watched. */
-const LEAST = { confirm: 2, clear: 10 };
+/** Reports that it takes at least, where not every step is watched. Our choice: one alone may be an accident, ten are no breath. */
+const MIN_REPORTS: Patience = { confirm: 2, clear: 10 };
 
-const none = (): Streak => ({ reports: 0, since: 0 });
-export const createLatch = (): Latch => ({ active: null, fired: none(), quiet: none() });
+const noStreak = (): StreakState => ({ reports: 0, since: 0 });
 
-/** @param step of the report */
-export function latch(
-  state: Latch,
+/** Nothing is up. */
+export const createLatch = (): LatchState => ({ active: null, fired: noStreak(), quiet: noStreak() });
+
+export interface LatchChange {
+  raised: Warning | null;
+  cleared: Warning | null;
+}
+
+/**
+ * Takes what was found at a report in. @param step of the report @param messageOf makes the words of what is raised
+ * @returns the warning that began or ended with it
+ */
+export function updateLatch(
+  state: LatchState,
   finding: Finding,
   step: number,
   { confirm, clear }: Patience,
-): { raised: Warning | null; cleared: Warning | null } {
+  messageOf: (warning: Unworded) => string,
+): LatchChange {
   const { active } = state;
-  if (finding?.level !== 'fire' || active !== null) state.fired = none();
-  if (finding !== null || active === null) state.quiet = none();
-  if (finding === null && active !== null && lasts(state.quiet, step, clear, LEAST.clear)) {
+  const fires = finding?.level === 'fire' && active === null;
+  const isQuiet = finding === null && active !== null;
+  if (fires) addToStreak(state.fired, step);
+  else state.fired = noStreak();
+  if (isQuiet) addToStreak(state.quiet, step);
+  else state.quiet = noStreak();
+  if (isQuiet && hasLasted(state.quiet, step, clear, MIN_REPORTS.clear)) {
     state.active = null;
-    state.quiet = none();
+    state.quiet = noStreak();
     return { raised: null, cleared: active };
   }
-  if (finding?.level === 'fire' && active === null && lasts(state.fired, step, confirm, LEAST.confirm)) {
-    state.active = finding.warning;
-    state.fired = none();
-    return { raised: finding.warning, cleared: null };
+  if (fires && hasLasted(state.fired, step, confirm, MIN_REPORTS.confirm)) {
+    state.active = { ...finding.warning, message: messageOf(finding.warning) };
+    state.fired = noStreak();
+    return { raised: state.active, cleared: null };
   }
   return { raised: null, cleared: null };
 }
 
-/** Takes one more report in. Has the streak lasted so many steps, and reports? */
-function lasts(streak: Streak, step: number, steps: number, reports: number): boolean {
-  if (streak.reports === 0) streak.since = step;
-  streak.reports++;
-  return step - streak.since + 1 >= steps && streak.reports >= Math.min(steps, reports);
+function addToStreak(state: StreakState, step: number): void {
+  if (state.reports === 0) state.since = step;
+  state.reports++;
 }
+
+/** Has it lasted so many steps, and reports? */
+const hasLasted = ({ reports, since }: StreakState, step: number, steps: number, least: number): boolean =>
+  step - since + 1 >= steps && reports >= Math.min(steps, least);

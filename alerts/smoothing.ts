@@ -4,16 +4,15 @@
  */
 
 /** The last values, oldest first. */
-export type Recent = number[];
+export type RecentState = number[];
 
-/** Puts a value in and gives the median of the last `length`. */
-export function runningMedian(recent: Recent, value: number, length: number): number {
-  recent.push(value);
-  if (recent.length > length) recent.shift();
-  return medianOf(recent);
+/** Puts a value in; the last `length` stay. */
+export function addRecent(state: RecentState, value: number, length: number): void {
+  state.push(value);
+  if (state.length > length) state.shift();
 }
 
-/** NaN of an empty list. */
+/** The middle value, or the mean of the two; NaN of an empty list. O(k log k). */
 export function medianOf(values: readonly number[]): number {
   const sorted = [...values].sort((a, b) => a - b);
   const middle = sorted.length >> 1;
@@ -21,7 +20,7 @@ export function medianOf(values: readonly number[]): number {
 }
 
 /** Weighted sums of a straight line's fit, the step counted from the newest point: weights e^(−age/τ). */
-export interface Line {
+export interface LineState {
   /** Step of the newest point. */
   step: number;
   w: number;
@@ -32,10 +31,11 @@ export interface Line {
   yy: number;
 }
 
-export const createLine = (): Line => ({ step: 0, w: 0, x: 0, xx: 0, y: 0, xy: 0, yy: 0 });
+/** A line without a point. */
+export const createLine = (): LineState => ({ step: 0, w: 0, x: 0, xx: 0, y: 0, xy: 0, yy: 0 });
 
-/** Takes the next point. @param tau steps after which a point counts 1/e */
-export function addPoint(line: Line, step: number, value: number, tau: number): void {
+/** Takes the next point in. @param tau steps after which a point counts 1/e */
+export function addPoint(line: LineState, step: number, value: number, tau: number): void {
   const age = line.w === 0 ? 0 : step - line.step;
   const decay = Math.exp(-age / tau);
   // Shift the origin to the new step: x' = x − age.
@@ -63,7 +63,7 @@ export interface Fit {
 }
 
 /** The fit by weighted least squares; a slope of 0 before there are two points. */
-export function fitOf({ w, x, xx, y, xy, yy }: Line): Fit {
+export function fitOf({ w, x, xx, y, xy, yy }: LineState): Fit {
   const spread = w * xx - x * x;
   if (!(spread > 1e-9 * w)) return { level: y / w, slope: 0, noise: 0, slopeError: Number.POSITIVE_INFINITY };
   const slope = (w * xy - x * y) / spread;

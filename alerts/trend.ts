@@ -8,40 +8,44 @@
  *
  * Knows nothing of what the series is.
  */
-import { addPoint, createLine, fitOf, type Line, type Recent, runningMedian } from './smoothing.ts';
+import { addPoint, addRecent, createLine, fitOf, type LineState, medianOf, type RecentState } from './smoothing.ts';
 
-/** Points of the running median, which a spike of one or two steps does not pass. */
-const MEDIAN = 5;
-/** Steps after which a point counts 1/e, and steps that the slope is trusted. Chosen on the tuning half of the corpus. */
-const FAST = { tau: 40, damping: 100 };
-const SLOW = { tau: 80, damping: 80 };
-/** Steps that a steady slope is trusted, and standard errors between the slow line's slope and the lower end that is. */
-const STEADY = { damping: 100, errors: 15 };
-/** Points before the first forecast. */
-const LEAST = 10;
+/** Points of the running median. Our choice: a spike of one or two steps does not pass it. */
+const MEDIAN_POINTS = 5;
+/** Steps after which a point counts 1/e, and steps that the slope is trusted. Chosen on the tuning half of the corpus (test/eval). */
+const FAST_STEPS = { tau: 40, damping: 100 };
+const SLOW_STEPS = { tau: 80, damping: 80 };
+/** Steps that a steady slope is trusted. Our choice: as long as the fast one. */
+const STEADY_STEPS = 100;
+/** Standard errors between the slow line's slope and the lower end of it that is trusted. Our choice: as many as the interval below has. */
+const STEADY_ERRORS = 15;
+/** Points before the first forecast. Our choice: twice those of the median. */
+const MIN_POINTS = 10;
 /**
  * Half of the interval, in standard deviations of the points and standard errors of the slope. Both are above the 1.645 of
- * nine in ten, as neighbouring points err together and slopes change: these hold nine in ten on the tuning half.
+ * nine in ten, as neighbouring points err together and slopes change: these hold nine in ten on the tuning half of the corpus (test/eval).
  */
-const DEVIATIONS = 2;
-const ERRORS = 15;
+const INTERVAL_DEVIATIONS = 2;
+const INTERVAL_ERRORS = 15;
 
-export interface Trend {
+export interface TrendState {
   points: number;
-  recent: Recent;
-  fast: Line;
-  slow: Line;
+  recent: RecentState;
+  fast: LineState;
+  slow: LineState;
 }
 
-export const createTrend = (): Trend => ({ points: 0, recent: [], fast: createLine(), slow: createLine() });
+/** A trend without a point. */
+export const createTrend = (): TrendState => ({ points: 0, recent: [], fast: createLine(), slow: createLine() });
 
-/** Takes the next value; one that is not finite is left out. */
-export function addToTrend(trend: Trend, step: number, value: number): void {
+/** Takes the next value in; one that is not finite is left out. */
+export function addToTrend(state: TrendState, step: number, value: number): void {
   if (!Number.isFinite(value)) return;
-  trend.points++;
-  const smooth = runningMedian(trend.recent, value, MEDIAN);
-  addPoint(trend.fast, step, smooth, FAST.tau);
-  addPoint(trend.slow, step, smooth, SLOW.tau);
+  state.points++;
+  addRecent(state.recent, value, MEDIAN_POINTS);
+  const smooth = medianOf(state.recent);
+  addPoint(state.fast, step, smooth, FAST_STEPS.tau);
+  addPoint(state.slow, step, smooth, SLOW_STEPS.tau);
 }
 
 export interface Forecast {
@@ -57,16 +61,16 @@ export interface Forecast {
   interval: [low: number, high: number];
 }
 
-/** @returns null before there are enough points */
-export function forecast(trend: Trend, limit: number): Forecast | null {
-  if (trend.points < LEAST) return null;
-  const { level, slope, noise, slopeError } = fitOf(trend.fast);
-  const slow = fitOf(trend.slow);
-  const peak = level + FAST.damping * slope + SLOW.damping * slow.slope;
-  const steady = level + STEADY.damping * (slow.slope - STEADY.errors * slow.slopeError);
+/** When the series reaches the limit, and how high it may come. @returns null before there are enough points */
+export function forecast(state: TrendState, limit: number): Forecast | null {
+  if (state.points < MIN_POINTS) return null;
+  const { level, slope, noise, slopeError } = fitOf(state.fast);
+  const slow = fitOf(state.slow);
+  const peak = level + FAST_STEPS.damping * slope + SLOW_STEPS.damping * slow.slope;
+  const steady = level + STEADY_STEPS * (slow.slope - STEADY_ERRORS * slow.slopeError);
   const distance = limit - level;
-  const low = stepsUntil(distance - DEVIATIONS * noise, slope + ERRORS * slopeError);
-  const high = stepsUntil(distance + DEVIATIONS * noise, slope - ERRORS * slopeError);
+  const low = stepsUntil(distance - INTERVAL_DEVIATIONS * noise, slope + INTERVAL_ERRORS * slopeError);
+  const high = stepsUntil(distance + INTERVAL_DEVIATIONS * noise, slope - INTERVAL_ERRORS * slopeError);
   return { level, peak, steady, steps: stepsUntil(distance, slope), interval: [low, high] };
 }
 

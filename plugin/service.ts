@@ -2,18 +2,18 @@
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
-import { createIngest, sweep } from './ingest/runs.ts';
-import { createMetrics } from './metrics/exposition.ts';
+import { createIngest, sweep } from './ingest/lifecycle.ts';
+import { createMetrics } from './metrics/metrics.ts';
 import { createNotifier } from './notify/notifier.ts';
 import { parseTarget } from './notify/target.ts';
-import { closeRun, createPipeline, type Pipeline, takeTime } from './pipeline.ts';
-import { loadRecorder } from './recorder/load.ts';
-import { createApp } from './server/app.ts';
-import { checkDoor, type Door } from './server/door.ts';
+import { checkStall, closeRun, createPipeline, type Pipeline } from './pipeline/pipeline.ts';
+import { loadRecorder } from './recorder/loadRecorder.ts';
+import { type Access, checkAccess } from './server/access.ts';
+import { createApp } from './server/httpApp.ts';
 import { listen } from './server/listen.ts';
 import { createStream } from './server/stream.ts';
 
-export interface ServiceOptions extends Door {
+export interface ServiceOptions extends Access {
   /** Folder of the recordings. */
   directory: string;
   port: number;
@@ -24,7 +24,7 @@ export interface ServiceOptions extends Door {
   /** Metrics of each rank of the runs that are sent here. */
   rankLabel?: boolean;
   now: () => number;
-  /** Told of what the user should know, once each. */
+  /** Gets what the user should know, once each. */
   onProblem: (message: string) => void;
 }
 
@@ -38,22 +38,22 @@ export interface Service {
   close(): Promise<void>;
 }
 
-/** How often the runs are asked whether they stand still, ms. */
-const CLOCK = 5000;
-/** How long notices may take to arrive when all ends, ms. */
-const NOTICES_AT_MOST = 5000;
+/** How often the runs are asked whether they stand still. Our choice: far below the minute after which the soonest is said to. */
+const CHECK_INTERVAL_MS = 5000;
+/** How long notices may take to arrive when all ends. Our choice: what someone waits for after Ctrl-C. */
+const MAX_NOTICE_WAIT_MS = 5000;
 
-/** Of one request, ms: a recording of half a gigabyte may come through a slow tunnel. */
-const REQUEST_AT_MOST = 3_600_000;
-/** How long a client may go on sending what nobody reads, once it has its answer, ms. */
-const ANSWERED_AT_MOST = 10_000;
+/** Of one request. Our choice: a recording of half a gigabyte may come through a slow tunnel. */
+const REQUEST_TIMEOUT_MS = 3_600_000;
+/** How long a client may go on sending what nobody reads, once it has its answer. Our choice. */
+const MAX_UNREAD_MS = 10_000;
 
 const DIST = join(import.meta.dirname, '..');
 
-/** @throws Error where the door's options do not fit together, or the port cannot be opened */
+/** A service that listens. @throws Error where the options of access do not fit together, or the port cannot be opened */
 export async function startService(options: ServiceOptions): Promise<Service> {
   const { directory, host, now, onProblem } = options;
-  checkDoor(options);
+  checkAccess(options);
   const targets = options.notify.map(parseTarget);
   const pipeline = createPipeline({ directory, recorder: await loadRecorder(onProblem), now, onProblem });
   const ingest = createIngest(pipeline);
@@ -63,19 +63,19 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   pipeline.sinks.add(stream.sink);
   const notifier = createNotifier(targets, { fetch, random: Math.random, onProblem });
   pipeline.sinks.add(notifier.sink);
-  const server = createServer(createApp({ door: options, pipeline, metrics, stream, ingest, assets: join(DIST, 'dashboard') }));
-  server.requestTimeout = REQUEST_AT_MOST;
+  const server = createServer(createApp({ access: options, pipeline, metrics, stream, ingest, assets: join(DIST, 'dashboard') }));
+  server.requestTimeout = REQUEST_TIMEOUT_MS;
   // Only an upload is read before it is answered: all others have a few seconds instead of the hour.
   server.on('request', (request, response) => {
     response.once('finish', () => {
-      if (!request.complete) setTimeout(() => request.complete || request.destroy(), ANSWERED_AT_MOST).unref();
+      if (!request.complete) setTimeout(() => request.complete || request.destroy(), MAX_UNREAD_MS).unref();
     });
   });
   const port = await listen(server, host, options.port, options.portGiven);
-  const clock = setInterval(() => {
-    for (const run of pipeline.live.values()) if (run.outcome === null) takeTime(pipeline, run);
+  const checks = setInterval(() => {
+    for (const run of pipeline.live.values()) if (run.outcome === null) checkStall(pipeline, run);
     sweep(ingest);
-  }, CLOCK);
+  }, CHECK_INTERVAL_MS);
   const shown = host === '0.0.0.0' || host === '::' ? 'localhost' : host.includes(':') ? `[${host}]` : host;
   return {
     pipeline,
@@ -83,16 +83,17 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     url: `http://${shown}:${port}${options.basePath}/`,
     note: options.port !== 0 && port !== options.port ? `port ${options.port} is taken, serving on ${port}` : null,
     close: async () => {
-      clearInterval(clock);
+      clearInterval(checks);
       for (const run of pipeline.live.values()) closeRun(pipeline, run, 'unknown');
       stream.close();
       const closed = new Promise((resolve) => server.close(resolve));
       server.closeAllConnections();
-      await Promise.all([closed, notifier.close(NOTICES_AT_MOST)]);
+      await Promise.all([closed, notifier.close(MAX_NOTICE_WAIT_MS)]);
     },
   };
 }
 
+/** Of the package.json beside the built files. */
 export function packageVersion(): string {
   const { version } = JSON.parse(readFileSync(join(DIST, '..', 'package.json'), 'utf8')) as { version: string };
   return version;

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type * as tf from '@tensorflow/tfjs';
 import type { Warning } from '../src/telemetry/warning.ts';
 import { parseTarget } from './notify/target.ts';
+import { checkRunName } from './recorder/directory.ts';
 import { DEFAULT_PORT } from './server/listen.ts';
 import { tokenOf } from './token.ts';
 import { wholeNumberRule } from './wholeNumber.ts';
@@ -40,23 +41,68 @@ export interface WatchOptions {
   gradientGain?: boolean;
   /**
    * Called on the training thread between two steps when a warning of any severity is raised: save, cut the learning rate, stop.
-   * The next step waits for it; an async function is not awaited. What it throws is said, and the training goes on.
+   * The next step waits for it; an async function is not awaited. What it throws is reported, and the training goes on.
    */
   onWarning?: (warning: Warning) => void | Promise<void>;
   /** Addresses that warnings are posted to, `slack:https://…` in Slack's format; GAINWATCH_NOTIFY unless given. */
   notify?: string | readonly string[];
-  /** Gets what the user should read; lines on stderr unless given. */
+  /** Called with each line that the user should read; they go to stderr unless given. */
   log?: (line: string) => void;
 }
 
-/** @throws naming the option, the limits and the value */
-export function wholeNumber(name: string, value: number, low: number, high: number): number {
+/** WatchOptions as they were read: checked, with their defaults. */
+export interface WatchSettings {
+  readonly run: string;
+  readonly firstStep: number;
+  readonly tokens: number;
+  /** null: as the backend allows. */
+  readonly every: number | null;
+  readonly gradientGain: boolean;
+  readonly onWarning: WatchOptions['onWarning'];
+  /** Throws nothing. */
+  readonly log: (line: string) => void;
+  /** What the worker is started with. */
+  readonly server: ServerOptions;
+}
+
+/** Our choice: S at most, for the time that the analysis of a step takes; 64 unless given. */
+const MAX_TOKENS = 4096;
+const DEFAULT_TOKENS = 64;
+
+/** @throws Error naming the option, its rule and the value */
+export function readWatchOptions(options: WatchOptions): WatchSettings {
+  const run = options.run ?? `run-${new Date().toISOString().replace(/[-:]/g, '').replace('T', '-').slice(0, 15)}`;
+  checkRunName(run);
+  return {
+    run,
+    tokens: wholeOption('tokens', options.tokens ?? DEFAULT_TOKENS, 1, MAX_TOKENS),
+    firstStep: wholeOption('firstStep', options.firstStep ?? 1, 1, 1e12),
+    every: options.every === undefined ? null : wholeOption('every', options.every, 1, 1e9),
+    gradientGain: options.gradientGain ?? false,
+    onWarning: options.onWarning,
+    log: silenced(options.log ?? ((line) => process.stderr.write(`gainwatch: ${line}\n`))),
+    server: readServerOptions(options),
+  };
+}
+
+/** A logger that fails is nothing the training should die of. */
+const silenced =
+  (write: (line: string) => void) =>
+  (line: string): void => {
+    try {
+      write(line);
+    } catch {
+      // see above
+    }
+  };
+
+function wholeOption(name: string, value: number, low: number, high: number): number {
   const rule = wholeNumberRule(value, low, high);
   if (rule !== null) throw new Error(`watch: ${name} ${rule}, got ${value}`);
   return value;
 }
 
-/** With a slash at its end. @throws where it is none of http or https */
+/** With a slash at its end. */
 function monitorUrl(text: string | null): string | null {
   if (text === null || text === '') return null;
   const url = URL.canParse(text) ? new URL(text) : null;
@@ -66,17 +112,16 @@ function monitorUrl(text: string | null): string | null {
   return url.href.replace(/\/*$/, '/');
 }
 
-/** What the worker is started with. @throws on a port or a target that is none */
-export function serverOptions(options: WatchOptions): ServerOptions {
+function readServerOptions(options: WatchOptions): ServerOptions {
   const { env } = process;
-  const asked = options.port ?? (env['GAINWATCH_PORT'] === undefined ? undefined : Number(env['GAINWATCH_PORT']));
+  const port = options.port ?? (env['GAINWATCH_PORT'] === undefined ? undefined : Number(env['GAINWATCH_PORT']));
   const notify = [options.notify ?? env['GAINWATCH_NOTIFY'] ?? []].flat();
   for (const target of notify) parseTarget(target);
   return {
     runs: options.runs ?? join(process.cwd(), 'gainwatch-runs'),
     host: options.host ?? '127.0.0.1',
-    port: wholeNumber('port (GAINWATCH_PORT)', asked ?? DEFAULT_PORT, 0, 65535),
-    portGiven: asked !== undefined,
+    port: wholeOption('port (GAINWATCH_PORT)', port ?? DEFAULT_PORT, 0, 65535),
+    portGiven: port !== undefined,
     token: options.token ?? tokenOf({ token: env['GAINWATCH_TOKEN'], tokenFile: env['GAINWATCH_TOKEN_FILE'] }),
     allowHost: [...(options.allowHost ?? [])],
     basePath: options.basePath ?? '',

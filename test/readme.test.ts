@@ -1,12 +1,11 @@
 import { execFile } from 'node:child_process';
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { createMetrics } from '../plugin/metrics/exposition.ts';
-import { closeReader, openReader, readDetail, readSteps } from '../plugin/recorder/read.ts';
-import { MEASURES } from '../src/telemetry/catalogue.ts';
+import { closeReader, openReader, readSteps } from '../plugin/recorder/read.ts';
+import { readDetail } from '../plugin/recorder/recordedRun.ts';
 import { temporaryFolder } from './support/folders.ts';
 import { readmeBlocks } from './support/readme.ts';
 
@@ -47,18 +46,4 @@ test('a loop that forgets close() leaves a recording that has ended', async () =
   const reader = openReader(join(cwd, 'gainwatch-runs', 'my-loop.sqlite'));
   expect(readDetail(reader)).toMatchObject({ outcome: 'completed', lastStep: 20 });
   closeReader(reader);
-});
-
-test('its table names every metric that is exported, and no other', async () => {
-  const readme = readFileSync(new URL('../README.md', import.meta.url), 'utf8');
-  const table = readme.slice(readme.indexOf('| metric |'), readme.indexOf('Every measure is a mean'));
-  const named = new Set<string>();
-  for (const [, name] of table.matchAll(/`(mhc_[a-z_{},]+)`/g)) {
-    const alternatives = /\{(.*?)\}/.exec(name)?.[1].split(',') ?? [''];
-    for (const each of alternatives) named.add(name.replace(/\{.*?\}/, each));
-  }
-  const { body } = await createMetrics('0').scrape(undefined);
-  const exported = [...body.matchAll(/^# TYPE (\S+)/gm)].map((match) => match[1]);
-  expect([...named].sort()).toEqual(exported.sort());
-  expect(exported).toEqual(expect.arrayContaining(MEASURES.map((m) => m.metric)));
 });

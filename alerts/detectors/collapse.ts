@@ -2,95 +2,107 @@
  * Collapse of the streams of an mHC model into one: the separation of the composite is forecast to reach 0, or a row or
  * column of one H_res has lost most of its mass.
  */
+
 import type { StepReport } from '../../src/telemetry/report.ts';
 import type { RunHeader } from '../../src/telemetry/sample.ts';
-import { digits, finding, measureOf, span } from '../finding.ts';
+import type { Detector, View } from '../detector.ts';
+import { finding, measureOf } from '../finding.ts';
 import type { Finding } from '../latch.ts';
-import { isBounded } from '../limits.ts';
-import { type Recent, runningMedian } from '../smoothing.ts';
-import { addToTrend, createTrend, forecast, type Trend } from '../trend.ts';
-import { type Runaway, suspectsOf } from './runaway.ts';
+import { isBounded, MIN_SEPARATION, MIN_SUM, MIN_SUM_CLEAR } from '../limits.ts';
+import { digits, stepsPhrase, type WordsOf } from '../phrases.ts';
+import { LAYER, PAIRED, RUN, type RuleEntry } from '../rules/entry.ts';
+import { suspectsOf } from '../shared.ts';
+import { addRecent, medianOf, type RecentState } from '../smoothing.ts';
+import { addToTrend, createTrend, forecast, type TrendState } from '../trend.ts';
 
-/** Separation below which the streams count as one. */
-const SEPARATION = 0.05;
 /**
- * How near to that the forecast must come, in ln, and how far it must go away again for the warning to end. Chosen on the
- * tuning half of the corpus.
+ * How near to the limit the forecast must come, in ln, and how far it must go away again for the warning to end. Chosen on the
+ * tuning half of the corpus (test/eval).
  */
 const NEAR = 0.8;
 const HYSTERESIS = 0.7;
-/** Smallest row or column sum, and the one from which a warning ends. */
-const SUM = 0.2;
-const SUM_CLEAR = 0.3;
-/** Points of the median of the smallest sum. */
-const MEDIAN = 5;
+/** Points of the median of the smallest sum. Our choice: a spike of one or two steps does not pass it. */
+const MEDIAN_POINTS = 5;
+/** Separation below which −ln counts as of this much. Our choice: far below the limit, and finite. */
+const MIN_COUNTED_SEPARATION = 1e-3;
 
-export interface Collapse {
+export interface CollapseState {
   /** Of −ln(separation), the smallest of all prefix products. */
-  trend: Trend;
+  trend: TrendState;
   /** The streams have been apart: a model that starts with even mixing has lost nothing, and is no emergency. */
   apart: boolean;
   /** Smallest sums of the last reports. */
-  sums: Recent;
+  sums: RecentState;
 }
 
-export const createCollapse = (): Collapse => ({ trend: createTrend(), apart: false, sums: [] });
+export const collapse: Detector<CollapseState> = {
+  rule: 'collapse',
+  // Our choice: no accident of a few steps, and no end while the streams part again.
+  patience: { confirm: 5, clear: 100 },
+  create: () => ({ trend: createTrend(), apart: false, sums: [] }),
+  update(state, { header, report }) {
+    if (!isWatched(header)) return;
+    const sum = leastSum(header, report).value;
+    if (Number.isFinite(sum)) addRecent(state.sums, sum, MEDIAN_POINTS);
+    const separation = leastOf(header, report, ['separation']).value;
+    state.apart ||= Number.isFinite(separation) && separation >= MIN_SEPARATION;
+    addToTrend(state.trend, report.step, -Math.log(Math.max(separation, MIN_COUNTED_SEPARATION)));
+  },
+  judge(state, view) {
+    if (!isWatched(view.header)) return null;
+    const lowSum = judgeSums(state, view);
+    const separation = judgeSeparation(state, view);
+    return lowSum?.level !== 'fire' && separation?.level === 'fire' ? separation : (lowSum ?? separation);
+  },
+};
 
-export function findCollapse(header: RunHeader, state: Collapse, report: StepReport, runaway: Runaway): Finding {
-  if (!isBounded(header) || header.streams < 2) return null;
-  const lowSum = findLowSum(header, state, report);
-  const separation = findSeparation(header, state, report, runaway);
-  return lowSum?.level !== 'fire' && separation?.level === 'fire' ? separation : (lowSum ?? separation);
-}
+const isWatched = (header: RunHeader): boolean => isBounded(header) && header.streams >= 2;
 
-function findSeparation(header: RunHeader, state: Collapse, report: StepReport, runaway: Runaway): Finding {
-  const { trend } = state;
-  const value = leastOf(header, report, ['separation']).value;
-  state.apart ||= Number.isFinite(value) && value >= SEPARATION;
-  addToTrend(trend, report.step, -Math.log(Math.max(value, 1e-3)));
-  const limit = -Math.log(SEPARATION);
+function judgeSeparation({ trend, apart }: CollapseState, { header, report, shared }: View): Finding {
+  const limit = -Math.log(MIN_SEPARATION);
   const predicted = forecast(trend, limit);
   if (predicted === null) return null;
-  const { peak, steady, steps, interval } = predicted;
+  const { level, peak, steady, steps, interval } = predicted;
   const beyond = Math.max(peak + NEAR, steady) - limit;
   if (beyond < -HYSTERESIS) return null;
-  const when = steps === 0 ? `is below ${SEPARATION}` : `may fall below ${SEPARATION} ${span(steps, interval)}`;
   return finding(header, report, beyond >= 0 ? 'fire' : 'hold', {
     rule: 'collapse',
-    severity: state.apart ? 'critical' : 'warning',
+    severity: apart ? 'critical' : 'warning',
     measure: 'separation',
-    value,
-    threshold: SEPARATION,
+    value: leastOf(header, report, ['separation']).value,
+    threshold: MIN_SEPARATION,
     stepsLeft: steps,
     interval,
-    suspects: suspectsOf(header, runaway),
-    message: state.apart
-      ? `The streams of run ${header.run} collapse into one: their separation is ${digits(value)} and ${when}.`
-      : `The streams of run ${header.run} have been one from the start: their separation is ${digits(value)} and has never been above ${SEPARATION}.`,
+    suspects: suspectsOf(header, shared),
+    cause: apart ? { kind: 'collapse', figures: { passedBy: level - limit } } : { kind: 'collapsed-start', figures: {} },
   });
 }
 
-function findLowSum(header: RunHeader, { sums }: Collapse, report: StepReport): Finding {
-  const least = leastOf(header, report, ['rowSumMin', 'columnSumMin']);
-  if (!Number.isFinite(least.value)) return null;
-  const value = runningMedian(sums, least.value, MEDIAN);
-  if (value >= SUM_CLEAR) return null;
-  const { name } = header.connections[least.connection];
-  return finding(header, report, value < SUM ? 'fire' : 'hold', {
+function judgeSums({ sums }: CollapseState, { header, report }: View): Finding {
+  const least = leastSum(header, report);
+  const value = medianOf(sums);
+  if (!Number.isFinite(least.value) || value >= MIN_SUM_CLEAR) return null;
+  return finding(header, report, value < MIN_SUM ? 'fire' : 'hold', {
     rule: 'collapse',
     severity: 'critical',
     measure: least.measure,
     value,
-    threshold: SUM,
+    threshold: MIN_SUM,
     suspects: [least.connection],
-    message: `${name} of run ${header.run} loses a stream: its smallest ${least.measure === 'rowSumMin' ? 'row' : 'column'} sum is ${digits(value)} instead of 1.`,
+    cause: { kind: 'lost-mass', figures: {} },
   });
 }
 
-type Sum = 'separation' | 'rowSumMin' | 'columnSumMin';
+type LowMeasure = 'separation' | 'rowSumMin' | 'columnSumMin';
+
+const leastSum = (header: RunHeader, report: StepReport) => leastOf(header, report, ['rowSumMin', 'columnSumMin']);
 
 /** The smallest value of the measures over the connections; Infinity where none is defined. */
-function leastOf(header: RunHeader, report: StepReport, measures: Sum[]): { value: number; connection: number; measure: Sum } {
+function leastOf(
+  header: RunHeader,
+  report: StepReport,
+  measures: LowMeasure[],
+): { value: number; connection: number; measure: LowMeasure } {
   let least = { value: Number.POSITIVE_INFINITY, connection: 0, measure: measures[0] };
   for (const measure of measures) {
     for (let l = 0; l < header.connections.length; l++) {
@@ -100,3 +112,35 @@ function leastOf(header: RunHeader, report: StepReport, measures: Sum[]): { valu
   }
   return least;
 }
+
+export const collapseWords: WordsOf<'collapse' | 'collapsed-start' | 'lost-mass'> = {
+  collapse: ({ facts, figures: { passedBy }, the, of }) => {
+    const { value, threshold } = facts;
+    const when = passedBy >= 0 ? `is below ${threshold}` : `may fall below ${threshold} ${stepsPhrase(facts)}`;
+    return [`${the} streams${of} collapse into one: their separation is ${digits(value)} and ${when}`];
+  },
+  'collapsed-start': ({ facts: { value, threshold }, the, of }) => [
+    `${the} streams${of} have been one from the start: their separation is ${digits(value)} and has never been above ${threshold}`,
+  ],
+  'lost-mass': ({ facts: { measure, value }, name, of }) => [
+    `${name}${of} loses a stream: its smallest ${measure === 'rowSumMin' ? 'row' : 'column'} sum is ${digits(value)} instead of 1`,
+  ],
+};
+
+export const collapseEntry: RuleEntry = {
+  alerts: [
+    {
+      alert: 'MhcCollapse',
+      summary: `The streams of ${RUN} collapse into one, driven by ${LAYER}.`,
+      description: `The separation of the composite is forecast to fall below ${MIN_SEPARATION}, or a row or column has lost its mass.`,
+    },
+  ],
+  pairedWith: PAIRED,
+  means:
+    'The residual streams become one: the separation of the composite falls towards 0, or a row or column of one H_res has lost most of its mass. The model goes on to train, but as one with a single stream.',
+  look: [
+    'Sinkhorn: one to three iterations are too few once the logits have grown.',
+    'The start: H_res that mix evenly (no identity, as in transformers and lucidrains) collapse over the depth from the first step. That is a warning only, as nothing was lost.',
+  ],
+  act: ['Use 20 Sinkhorn iterations.', 'Start near the identity (b_res with a high diagonal).', 'Lower the learning rate of the logits.'],
+};

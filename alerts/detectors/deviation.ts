@@ -3,55 +3,98 @@
  * little, all connections together, so one is judged by its own past and by its peers, or by a deviation that is high for
  * any. The direction that Sinkhorn normalises last is exact, so only the other one says something.
  */
-import type { StepReport } from '../../src/telemetry/report.ts';
+
+import type { MeasureKey } from '../../src/telemetry/catalogue.ts';
 import type { RunHeader } from '../../src/telemetry/sample.ts';
-import { digits, finding, measureOf } from '../finding.ts';
-import { byGrowth, createGrowth, type Growth, noteGrowth, outliersOf } from '../growth.ts';
-import type { Finding } from '../latch.ts';
+import type { Detector } from '../detector.ts';
+import { finding, measureOf } from '../finding.ts';
+import { addGrowth, byGrowth, createGrowth, type GrowthState, outliersOf } from '../growth.ts';
+import { MAX_DEVIATION, MAX_LOGIT_RANGE, MIN_DEVIATION } from '../limits.ts';
+import { digits, type Given, growthPhrase, type Words, type WordsOf } from '../phrases.ts';
+import { LAYER, PAIRED, RUN, type RuleEntry } from '../rules/entry.ts';
 
-/** Growth of ln(deviation) beyond the median connection's, in robust deviations of the peers, and the least deviation that matters. */
-const LEAST = 0.6;
-const DEVIATIONS = 6;
-const FLOOR = 0.03;
-/** High for any connection: half of the mass of a column is gone or doubled. */
-const HIGH = 0.5;
+/** Growth of ln(deviation) beyond the median connection's. Our choice: nearly a doubling, as a deviation swings more than a gain. */
+const MIN_GROWTH = 0.6;
+/** The same in robust deviations of the peers. Our choice: six, as there are many connections and steps. */
+const MIN_DEVIATIONS = 6;
 
-/** One of each mHC connection, over ln(deviation). */
-export type Deviation = Growth;
+const watched = ({ connections }: RunHeader): number[] => [...connections.keys()].filter((l) => connections[l].kind === 'mhc');
+const measureFor = ({ connections }: RunHeader, l: number): MeasureKey =>
+  connections[l].convention === 'deepseek' ? 'rowDeviation' : 'columnDeviation';
 
-const watched = (header: RunHeader): number[] => [...header.connections.keys()].filter((l) => header.connections[l].kind === 'mhc');
-const measureFor = (header: RunHeader, l: number) =>
-  header.connections[l].convention === 'deepseek' ? 'rowDeviation' : ('columnDeviation' as const);
+/** The state is of each mHC connection, over ln(deviation). */
+export const deviationDrift: Detector<GrowthState> = {
+  rule: 'deviation-drift',
+  // Our choice: no accident of a few steps, and no end while the peers catch up.
+  patience: { confirm: 5, clear: 100 },
+  create: (header) => createGrowth(watched(header).length),
+  update(state, { header, report }) {
+    addGrowth(
+      state,
+      watched(header).map((l) => Math.log(measureOf(header, report, measureFor(header, l), l))),
+    );
+  },
+  judge(state, { header, report }) {
+    const connections = watched(header);
+    const { usual, limit, positions } = outliersOf(state, MIN_GROWTH, MIN_DEVIATIONS);
+    const deviationOf = (k: number) => Math.exp(state.fast[k]);
+    const drifting = positions.filter((k) => deviationOf(k) >= MIN_DEVIATION);
+    const drifts = drifting.length > 0;
+    const high = byGrowth(state.fast).filter((k) => state.seen[k] > 0 && deviationOf(k) >= MAX_DEVIATION);
+    const found = drifts ? drifting : high;
+    if (found.length === 0) return null;
+    const [k] = found;
+    return finding(header, report, 'fire', {
+      rule: 'deviation-drift',
+      severity: 'warning',
+      measure: measureFor(header, connections[k]),
+      value: deviationOf(k),
+      threshold: drifts ? Math.exp(state.slow[k] + limit) : MAX_DEVIATION,
+      suspects: found.map((position) => connections[position]),
+      cause: drifts
+        ? { kind: 'deviation-growth', figures: { growth: Math.exp(state.growth[k]), usualGrowth: Math.exp(usual) } }
+        : { kind: 'deviation-high', figures: {} },
+    });
+  },
+};
 
-export const createDeviation = (header: RunHeader): Deviation => createGrowth(watched(header).length);
+const driftWords = ({ facts: { value }, name, of }: Given<unknown>, how: string): Words => [
+  `${name}${of} drifts off the doubly stochastic matrices: deviation ${digits(value)}, ${how}`,
+  'Look at its logits and the number of Sinkhorn iterations.',
+];
 
-export function findDrift(header: RunHeader, state: Deviation, report: StepReport): Finding {
-  const connections = watched(header);
-  noteGrowth(
-    state,
-    connections.map((l) => Math.log(measureOf(header, report, measureFor(header, l), l))),
-  );
-  const { usual, limit, positions } = outliersOf(state, LEAST, DEVIATIONS);
-  const deviationOf = (k: number) => Math.exp(state.fast[k]);
-  const drifting = positions.filter((k) => deviationOf(k) >= FLOOR);
-  const high = byGrowth(state.fast).filter((k) => state.seen[k] > 0 && deviationOf(k) >= HIGH);
-  const found = drifting.length > 0 ? drifting : high;
-  if (found.length === 0) return null;
-  const [k] = found;
-  const value = deviationOf(k);
-  const { name } = header.connections[connections[k]];
-  const why =
-    drifting.length > 0
-      ? `${digits(Math.exp(state.growth[k]))} × its recent mean, the median connection's ${digits(Math.exp(usual))} ×`
-      : `high for any connection`;
-  const message = `${name} of run ${header.run} drifts off the doubly stochastic matrices: deviation ${digits(value)}, ${why}. Look at its logits and the number of Sinkhorn iterations.`;
-  return finding(header, report, 'fire', {
-    rule: 'deviation-drift',
-    severity: 'warning',
-    measure: measureFor(header, connections[k]),
-    value,
-    threshold: drifting.length > 0 ? Math.exp(state.slow[k] + limit) : HIGH,
-    suspects: found.map((position) => connections[position]),
-    message,
-  });
-}
+export const deviationWords: WordsOf<'deviation-growth' | 'deviation-high'> = {
+  'deviation-growth': (given) => driftWords(given, growthPhrase(given.figures)),
+  'deviation-high': (given) => driftWords(given, 'high for any connection'),
+};
+
+export const deviationEntry: RuleEntry = {
+  alerts: [
+    {
+      alert: 'MhcDeviationDrift',
+      summary: `${LAYER} of ${RUN} drifts off the doubly stochastic matrices.`,
+      description: 'Its deviation has left its own past and its peers: Sinkhorn no longer converges there.',
+    },
+    {
+      alert: 'MhcDeviationHigh',
+      // The direction that Sinkhorn normalises last is exact: the other one speaks.
+      expr: `max by (run, layer) (
+  mhc_layer_column_deviation_ratio * on (run, layer) group_left () mhc_layer_info{kind="mhc", convention="paper"}
+  or mhc_layer_row_deviation_ratio * on (run, layer) group_left () mhc_layer_info{kind="mhc", convention="deepseek"}
+) > ${MAX_DEVIATION}`,
+      severity: 'warning',
+      for: '1m',
+      summary: `Sinkhorn does not converge in ${LAYER} of ${RUN}.`,
+      description: 'A row or column sum is off by {{ printf "%.2f" $value }}.',
+    },
+  ],
+  pairedWith: PAIRED,
+  means:
+    'An mHC connection is no longer doubly stochastic: Sinkhorn stops before it has converged. Its gain is then free to grow in the direction that is not normalised last.',
+  look: [
+    `The range of its logits: above ${MAX_LOGIT_RANGE} Sinkhorn does not converge in 20 iterations.`,
+    'The number of iterations.',
+    'Sinkhorn in half precision.',
+  ],
+  act: ['More iterations, in float32.', 'Weight decay or a lower learning rate on the logits.'],
+};

@@ -1,115 +1,159 @@
 /**
  * The forecast of the composite gain G: will it reach a limit, and when? Where connections are free (HC) the limits are 100
- * and 1000 and ln G is forecast, as a product over the depth grows exponentially. Where all are mHC, G is the gain in the
- * direction that Sinkhorn leaves inexact, at most n: the limit is n / 2 and ln(G − 1) is forecast.
+ * and 1000 and ln G is forecast; where all are mHC, G is the gain in the direction that Sinkhorn leaves inexact, at most n:
+ * the limit is n / 2 and ln(G − 1) is forecast.
  *
  * The trend of G is not all: matrices near the identity lie as far from it as the learning rate carries them, so ln G
  * follows the learning rate, after it. Of what a risen rate alone would add, six tenths are believed:
  *
  *     peak = trend's peak + 0.6 · max(level, 0) · (rate / mean rate − 1)
  *
- * 1000 has two findings: `warning` believes all of that, and comes early; `critical` at most an e-fold, so that G itself
+ * 1000 has two detectors: `warning` believes all of that, and comes early; `critical` at most an e-fold, so that G itself
  * must be rising, and is seldom wrong.
  */
-import type { StepReport } from '../../src/telemetry/report.ts';
+
 import type { RunHeader } from '../../src/telemetry/sample.ts';
-import type { Severity } from '../../src/telemetry/warning.ts';
-import { digits, finding, span } from '../finding.ts';
+import type { Cause, CauseFigures, Severity } from '../../src/telemetry/warning.ts';
+import type { Detector, View } from '../detector.ts';
+import { finding } from '../finding.ts';
 import type { Finding } from '../latch.ts';
-import { isBounded } from '../limits.ts';
-import { createRate, type Rate, rateRise } from '../rate.ts';
-import { addToTrend, createTrend, forecast, type Trend } from '../trend.ts';
-import { type Runaway, suspectsOf } from './runaway.ts';
+import { boundedGain, isBounded, MAX_GAIN, MAX_GAIN_CRITICAL } from '../limits.ts';
+import { digits, type Given, stepsPhrase, type WordsOf } from '../phrases.ts';
+import { rateRise } from '../rate.ts';
+import { LAYER, PAIRED, RUN, type RuleEntry } from '../rules/entry.ts';
+import { scaleOf, suspectsOf } from '../shared.ts';
+import { forecast } from '../trend.ts';
 
-/** Share of the growth with a risen learning rate that is believed. This and the limits: chosen on the tuning half of the corpus. */
-const FOLLOWS = 0.6;
-/** How far below what fires the forecast must fall for the warning to end, in ln. */
+/** Share of the growth with a risen learning rate that is believed. This and the figures of each limit: chosen on the tuning half of the corpus (test/eval). */
+const RATE_SHARE = 0.6;
+/** How far below what fires the forecast must fall for the warning to end, in ln. Our choice: more than the forecast swings on a plateau. */
 const HYSTERESIS = 1.5;
-/** Of G − 1: a healthy mHC model has as much. */
-const LEAST_EXCESS = 0.1;
-
-export interface GainForecast {
-  threshold: number;
-  /** Training steps until G reaches it; 0: it has; Infinity: it is not rising. */
-  steps: number;
-  /** Meant to hold the steps nine times in ten. */
-  interval: [low: number, high: number];
-}
-
-export interface Gain {
-  trend: Trend;
-  rate: Rate;
-}
-export const createGain = (): Gain => ({ trend: createTrend(), rate: createRate() });
+/** Steps without a finding that end the warning. Our choice: as long as a slope is trusted (trend.ts). */
+const CLEAR_STEPS = 100;
 
 /** When a forecast becomes a finding. */
-interface Limit {
-  threshold: number;
+interface GainLimit {
+  /** null: this run is not judged by it. */
+  threshold: (header: RunHeader) => number | null;
   severity: Severity;
   /** How far above the threshold the highest forecast must be, in ln; less ln(sensitivity). */
   above: number;
   /** Most that a risen learning rate may add, in ln. */
-  most: number;
+  maxByRate: number;
   /** Does a slope that is small but steady count? */
   steadily: boolean;
   /** Steps in a row that must find it. */
   confirm: number;
 }
 
-export function limitsOf(header: RunHeader): Limit[] {
-  const any = Number.POSITIVE_INFINITY;
-  if (!isBounded(header)) {
-    return [
-      { threshold: 100, severity: 'warning', above: 0.7, most: any, steadily: true, confirm: 2 },
-      { threshold: 1000, severity: 'warning', above: 1.6, most: any, steadily: true, confirm: 2 },
-      { threshold: 1000, severity: 'critical', above: 1.73, most: 1, steadily: false, confirm: 10 },
-    ];
-  }
-  return header.streams > 2
-    ? [{ threshold: header.streams / 2, severity: 'critical', above: 0.7, most: 0, steadily: true, confirm: 2 }]
-    : [];
+const ifFree = (threshold: number) => (header: RunHeader) => (isBounded(header) ? null : threshold);
+const ifBounded = (header: RunHeader) => (isBounded(header) ? boundedGain(header.streams) : null);
+const all = Number.POSITIVE_INFINITY;
+
+const LIMITS: Record<string, GainLimit> = {
+  high: { threshold: ifFree(MAX_GAIN), severity: 'warning', above: 0.7, maxByRate: all, steadily: true, confirm: 2 },
+  'overflow early': { threshold: ifFree(MAX_GAIN_CRITICAL), severity: 'warning', above: 1.6, maxByRate: all, steadily: true, confirm: 2 },
+  overflow: { threshold: ifFree(MAX_GAIN_CRITICAL), severity: 'critical', above: 1.73, maxByRate: 1, steadily: false, confirm: 10 },
+  bounded: { threshold: ifBounded, severity: 'critical', above: 0.7, maxByRate: 0, steadily: true, confirm: 2 },
+};
+
+/** One detector for each limit, all without a state of their own: the trend is shared. */
+export const gainForecast: readonly Detector<null>[] = Object.entries(LIMITS).map(([name, limit]) => ({
+  rule: 'gain-forecast',
+  limit: name,
+  patience: { confirm: limit.confirm, clear: CLEAR_STEPS },
+  create: () => null,
+  update: () => {},
+  judge: (_state, view) => judgeLimit(limit, view),
+}));
+
+function judgeLimit(limit: GainLimit, { header, report, shared, sensitivity }: View): Finding {
+  const { severity, above, maxByRate, steadily } = limit;
+  const { compositeGain: value, learningRate } = report;
+  const threshold = limit.threshold(header);
+  if (threshold === null || value === null) return null;
+  const scaled = scaleOf(header)(threshold);
+  const predicted = forecast(shared.trend, scaled);
+  if (predicted === null) return null;
+  const { level, peak, steady, steps, interval } = predicted;
+  const rise = rateRise(shared.learningRate, learningRate);
+  const byRate = Math.min(maxByRate, RATE_SHARE * Math.max(level, 0) * rise);
+  const highest = Math.max(peak + byRate - above, steadily ? steady : Number.NEGATIVE_INFINITY);
+  const beyond = steps === 0 ? 0 : highest - scaled + Math.log(sensitivity);
+  if (beyond < -HYSTERESIS) return null;
+  const passedBy = level - scaled;
+  return finding(header, report, beyond >= 0 ? 'fire' : 'hold', {
+    rule: 'gain-forecast',
+    severity,
+    measure: 'compositeGain',
+    value,
+    threshold,
+    stepsLeft: steps,
+    interval,
+    suspects: suspectsOf(header, shared),
+    cause:
+      byRate > Math.max(0, peak - level)
+        ? { kind: 'learning-rate', figures: { rateFactor: 1 + rise, passedBy } }
+        : { kind: 'gain-growth', figures: { passedBy } },
+  });
 }
 
-/** @returns one finding for each of `limitsOf(header)`, and one forecast for each threshold once there are enough steps */
-export function findGain(
-  header: RunHeader,
-  state: Gain,
-  report: StepReport,
-  runaway: Runaway,
-  sensitivity: number,
-): { findings: { found: Finding; confirm: number }[]; forecasts: GainForecast[] } {
-  const transform = isBounded(header) ? (gain: number) => Math.log(Math.max(gain - 1, LEAST_EXCESS)) : Math.log;
-  const { compositeGain: value } = report;
-  if (value === null) return { findings: limitsOf(header).map(({ confirm }) => ({ found: null, confirm })), forecasts: [] };
-  addToTrend(state.trend, report.step, transform(value));
-  const rise = rateRise(state.rate, report.step, report.learningRate);
-  const forecasts: GainForecast[] = [];
-  const findings = limitsOf(header).map(({ threshold, severity, above, most, steadily, confirm }) => {
-    const predicted = forecast(state.trend, transform(threshold));
-    if (predicted === null) return { found: null, confirm };
-    const { level, peak, steady, steps, interval } = predicted;
-    if (forecasts.at(-1)?.threshold !== threshold) forecasts.push({ threshold, steps, interval });
-    const byRate = Math.min(most, FOLLOWS * Math.max(level, 0) * rise);
-    const highest = Math.max(peak + byRate - above, steadily ? steady : Number.NEGATIVE_INFINITY);
-    const beyond = steps === 0 ? 0 : highest - transform(threshold) + Math.log(sensitivity);
-    if (beyond < -HYSTERESIS) return { found: null, confirm };
-    const suspects = suspectsOf(header, runaway);
-    const verb = severity === 'critical' ? 'is forecast to reach' : 'may reach';
-    const when = steps === 0 ? `has reached ${threshold}` : `${verb} ${threshold} ${span(steps, interval)}`;
-    const named = suspects.length > 0 ? `${header.connections[suspects[0]].name} grows most` : 'no connection grows more than the others';
-    const why = byRate > Math.max(0, peak - level) ? `the learning rate is ${digits(1 + rise)} × its recent mean` : named;
-    const found = finding(header, report, beyond >= 0 ? 'fire' : 'hold', {
-      rule: 'gain-forecast',
-      severity,
-      measure: 'compositeGain',
-      value,
-      threshold,
-      stepsLeft: steps,
-      interval,
-      suspects,
-      message: `The composite gain of run ${header.run} is ${digits(value)} and ${when}; ${why}.`,
-    });
-    return { found, confirm };
-  });
-  return { findings, forecasts };
+const AMPLIFIED = `Signals of ${RUN} are amplified {{ $value | humanize }} times over the depth.`;
+
+const mostClause = (name: string | null) => (name === null ? 'no connection grows more than the others' : `${name} grows most`);
+const rateClause = ({ rateFactor }: CauseFigures['learning-rate']) => `the learning rate is ${digits(rateFactor)} × its recent mean`;
+
+/** Why the gain grows, as a clause; null: the cause is of another kind. */
+export function growthClause(cause: Cause): string | null {
+  if (cause.kind === 'learning-rate') return rateClause(cause.figures);
+  return cause.kind === 'gain-growth' ? mostClause(cause.connection) : null;
 }
+
+function gainClause({ facts, figures: { passedBy }, the, of }: Given<CauseFigures['gain-growth']>, why: string): string {
+  const { severity, threshold, value } = facts;
+  const verb = severity === 'critical' ? 'is forecast to reach' : 'may reach';
+  const when = passedBy >= 0 ? `has reached ${threshold}` : `${verb} ${threshold} ${stepsPhrase(facts)}`;
+  return `${the} composite gain${of} is ${digits(value)} and ${when}; ${why}`;
+}
+
+export const gainWords: WordsOf<'gain-growth' | 'learning-rate'> = {
+  'gain-growth': (given) => [gainClause(given, mostClause(given.name))],
+  'learning-rate': (given) => [gainClause(given, rateClause(given.figures))],
+};
+
+export const gainEntry: RuleEntry = {
+  alerts: [
+    {
+      alert: 'MhcGainForecast',
+      summary: `The composite gain of ${RUN} {{ if eq $labels.severity "critical" }}is forecast to{{ else }}may{{ end }} blow up, driven by ${LAYER}.`,
+      description:
+        'Steps left:{{ range printf `mhc_gain_forecast_steps{run="%s"}` $labels.run | query }} {{ .Value | humanize }} to {{ .Labels.threshold }};{{ end }} {{ $labels.layer }} grows most.',
+    },
+    {
+      alert: 'MhcCompositeGainHigh',
+      expr: `mhc_composite_gain_ratio >= ${MAX_GAIN_CRITICAL}`,
+      severity: 'critical',
+      summary: AMPLIFIED,
+      description: `The composite gain is at or above ${MAX_GAIN_CRITICAL}: gradients overflow soon.`,
+    },
+    {
+      alert: 'MhcCompositeGainHigh',
+      expr: `mhc_composite_gain_ratio >= ${MAX_GAIN} < ${MAX_GAIN_CRITICAL}`,
+      severity: 'warning',
+      summary: AMPLIFIED,
+      description: `The composite gain is at or above ${MAX_GAIN}.`,
+    },
+  ],
+  pairedWith: PAIRED,
+  means: `The product of the H_res over the depth amplifies signals or gradients more and more: it may reach ${MAX_GAIN} or ${MAX_GAIN_CRITICAL} (warning, early), is forecast to reach ${MAX_GAIN_CRITICAL} (critical, later, with few false alarms) or, where all connections are mHC, half of what it can be at most (n / 2; critical). Both come at a steep rise; the early one also where the learning rate has just risen, as the gain follows it. Beyond ${MAX_GAIN_CRITICAL} activations and gradients overflow; the loss shows it late or only as NaN.`,
+  look: [
+    'The named connection and the two other suspects: their own gain over the last hundreds of steps.',
+    'The learning rate: a warm-up that is too short, a step up, a missing clip.',
+    'Where all are mHC: the number of Sinkhorn iterations and the range of the logits.',
+  ],
+  act: [
+    'Save a checkpoint now: it is still good.',
+    'Cut the learning rate (to a third is a good first try) and see whether the steps left grow.',
+    'If it goes on: go back to the checkpoint before the rise, clip the gradient norm, or change the connections to mHC.',
+  ],
+};

@@ -2,81 +2,76 @@
  * A connection that runs away from the others: its own gain (HC) or the range of its logits (mHC) grows while that of its
  * peers does not. The composite gain may stay where it is meanwhile, as the rest of the model gives way.
  */
-import type { StepReport } from '../../src/telemetry/report.ts';
-import type { RunHeader } from '../../src/telemetry/sample.ts';
-import { digits, finding, measureOf } from '../finding.ts';
-import { byGrowth, createGrowth, type Growth, noteGrowth, outliersOf } from '../growth.ts';
-import type { Finding } from '../latch.ts';
+
+import type { Detector } from '../detector.ts';
+import { finding, measureOf } from '../finding.ts';
+import { outliersOf } from '../growth.ts';
+import { MIN_LOGIT_RANGE } from '../limits.ts';
+import { growthPhrase, type WordsOf } from '../phrases.ts';
+import { LAYER, PAIRED, RUN, type RuleEntry } from '../rules/entry.ts';
+import { watchedConnections } from '../shared.ts';
 
 /**
- * Growth of the logarithm beyond the median connection's, and in robust deviations of the peers; and the value below which
- * nothing is amiss (Sinkhorn stops converging at a range of the logits of about 30).
+ * Growth of the logarithm beyond the median connection's, and in robust deviations of the peers; and the value below which nothing is amiss.
+ * Our choice: a gain that is up by a quarter (e^0.25), or logits by half, and six deviations, as there are many connections and steps.
  */
-const LIMITS = { gain: { least: 0.25, deviations: 6, floor: 0 }, logitRange: { least: 0.4, deviations: 6, floor: 20 } } as const;
-const WORDS = { gain: 'gain', logitRange: 'range of the logits' } as const;
+const GROWTH = {
+  gain: { least: 0.25, deviations: 6, floor: 0 },
+  logitRange: { least: 0.4, deviations: 6, floor: MIN_LOGIT_RANGE },
+} as const;
 
-export interface Runaway {
-  /** One of each connection that is free to have a gain (not mHC, not residual) ... */
-  gain: Growth;
-  /** ... and one of each mHC connection. */
-  logitRange: Growth;
-}
+export const runawayConnection: Detector<null> = {
+  rule: 'runaway-connection',
+  // Our choice: no accident of a few steps, and no end while the peers catch up.
+  patience: { confirm: 5, clear: 100 },
+  create: () => null,
+  update: () => {},
+  judge(_state, { header, report, shared }) {
+    const connections = watchedConnections(header);
+    for (const what of ['gain', 'logitRange'] as const) {
+      const { least, deviations, floor } = GROWTH[what];
+      const outliers = outliersOf(shared[what], least, deviations);
+      const positions = outliers.positions.filter((k) => Math.exp(shared[what].fast[k]) >= floor);
+      if (positions.length === 0) continue;
+      const suspects = positions.map((k) => connections[what][k]);
+      const [worst] = suspects;
+      const growth = Math.exp(shared[what].growth[positions[0]]);
+      const isForward = measureOf(header, report, 'forwardGain', worst) >= measureOf(header, report, 'backwardGain', worst);
+      return finding(header, report, 'fire', {
+        rule: 'runaway-connection',
+        severity: 'warning',
+        measure: what === 'logitRange' ? what : isForward ? 'forwardGain' : 'backwardGain',
+        value: growth,
+        threshold: Math.exp(outliers.limit),
+        suspects,
+        cause: { kind: 'runaway', figures: { growth, usualGrowth: Math.exp(outliers.usual) } },
+      });
+    }
+    return null;
+  },
+};
 
-/** Positions of the connections that each quantity is watched of. */
-function watched(header: RunHeader): Record<keyof Runaway, number[]> {
-  const all = [...header.connections.keys()];
-  const kindOf = (l: number) => header.connections[l].kind;
-  return {
-    gain: all.filter((l) => kindOf(l) === 'hc' || kindOf(l) === 'own'),
-    logitRange: all.filter((l) => kindOf(l) === 'mhc'),
-  };
-}
+export const runawayWords: WordsOf<'runaway'> = {
+  runaway: ({ facts: { measure }, figures, name, of }) => [
+    `${name}${of} runs away from the others: its ${measure === 'logitRange' ? 'range of the logits' : 'gain'} is ${growthPhrase(figures)}`,
+    'Look at its learning rate and its logits.',
+  ],
+};
 
-export function createRunaway(header: RunHeader): Runaway {
-  const { gain, logitRange } = watched(header);
-  return { gain: createGrowth(gain.length), logitRange: createGrowth(logitRange.length) };
-}
-
-export function findRunaway(header: RunHeader, state: Runaway, report: StepReport): Finding {
-  const connections = watched(header);
-  const gainOf = (l: number) => Math.max(measureOf(header, report, 'forwardGain', l), measureOf(header, report, 'backwardGain', l));
-  noteGrowth(
-    state.gain,
-    connections.gain.map((l) => Math.log(gainOf(l))),
-  );
-  noteGrowth(
-    state.logitRange,
-    connections.logitRange.map((l) => Math.log(measureOf(header, report, 'logitRange', l))),
-  );
-  for (const what of ['gain', 'logitRange'] as const) {
-    const { least, deviations, floor } = LIMITS[what];
-    const outliers = outliersOf(state[what], least, deviations);
-    const { usual, limit } = outliers;
-    const positions = outliers.positions.filter((k) => Math.exp(state[what].fast[k]) >= floor);
-    if (positions.length === 0) continue;
-    const suspects = positions.map((k) => connections[what][k]);
-    const value = Math.exp(state[what].growth[positions[0]]);
-    const forward = measureOf(header, report, 'forwardGain', suspects[0]) >= measureOf(header, report, 'backwardGain', suspects[0]);
-    const message = `${header.connections[suspects[0]].name} of run ${header.run} runs away from the others: its ${WORDS[what]} is ${digits(value)} × its recent mean, the median connection's ${digits(Math.exp(usual))} ×. Look at its learning rate and its logits.`;
-    return finding(header, report, 'fire', {
-      rule: 'runaway-connection',
-      severity: 'warning',
-      measure: what === 'logitRange' ? what : forward ? 'forwardGain' : 'backwardGain',
-      value,
-      threshold: Math.exp(limit),
-      suspects,
-      message,
-    });
-  }
-  return null;
-}
-
-/** Positions of the three connections that grow most: they drive what goes wrong as a whole. */
-export function suspectsOf(header: RunHeader, state: Runaway): number[] {
-  const { gain, logitRange } = watched(header);
-  const positions = [...gain, ...logitRange];
-  const growth = [...state.gain.growth, ...state.logitRange.growth];
-  return byGrowth(growth)
-    .slice(0, 3)
-    .map((k) => positions[k]);
-}
+export const runawayEntry: RuleEntry = {
+  alerts: [
+    {
+      alert: 'MhcRunawayConnection',
+      summary: `${LAYER} of ${RUN} runs away from the other connections.`,
+      description: 'Its gain, or the range of its logits, grows while that of its peers does not.',
+    },
+  ],
+  pairedWith: PAIRED,
+  means:
+    'One connection leaves its peers: its own gain (HC) or the range of its logits (mHC) grows while the median connection stays. The composite gain may not show it yet, as the other connections give way.',
+  look: [
+    'Whether that connection has a learning rate, weight decay or initialisation of its own.',
+    'Its logits: b_res, the α of the dynamic part, a loaded checkpoint that does not fit.',
+  ],
+  act: ['Save a checkpoint.', 'Put the parameters of that connection into the common optimizer group, or lower their learning rate.'],
+};

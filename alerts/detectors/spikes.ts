@@ -1,48 +1,86 @@
 /** A spike of the loss or of the gradient norm: context for the other warnings, never an alarm by itself. */
-import type { StepReport } from '../../src/telemetry/report.ts';
-import type { RunHeader } from '../../src/telemetry/sample.ts';
-import { digits, finding } from '../finding.ts';
-import type { Finding } from '../latch.ts';
 
-/** Standard deviations of ln(value) above its mean, and the least factor over the mean. */
-const SIGMAS = 8;
-const FACTOR = 3;
-/** Reports before the first verdict. */
-const SEEN = 50;
-/** Weight of a new value. */
+import type { StepReport } from '../../src/telemetry/report.ts';
+import type { RuleName } from '../../src/telemetry/warning.ts';
+import type { Detector } from '../detector.ts';
+import { finding } from '../finding.ts';
+import { digits, scalarPhrase, type WordsOf } from '../phrases.ts';
+import { RUN, type RuleEntry } from '../rules/entry.ts';
+
+/** Standard deviations of ln(value) above its mean, and the least factor over the mean. Our choice: once in a run by chance, and plain to see. */
+const MIN_SIGMAS = 8;
+const MIN_FACTOR = 3;
+/** Reports before the first verdict. Our choice: as many as a new value's weight is of. */
+const MIN_REPORTS = 50;
+/** Weight of a new value. Our choice: one in fifty. */
 const WEIGHT = 0.02;
 
-export interface Spikes {
+export interface SpikesState {
   seen: number;
+  /** Of ln(value), exponentially weighted; a spike enters them cut to where a spike begins. */
   mean: number;
   variance: number;
+  /** The mean before the newest value, and where a spike begins by it. */
+  usual: number;
+  limit: number;
 }
 
-export const createSpikes = (): Spikes => ({ seen: 0, mean: 0, variance: 0 });
+const isMeasured = (value: number | null): value is number => value !== null && value > 0 && Number.isFinite(value);
 
-/** The mean and variance of ln(value) are exponentially weighted; a spike enters them cut to where a spike begins. */
-export function findSpike(
-  header: RunHeader,
-  state: Spikes,
-  report: StepReport,
-  rule: 'loss-spike' | 'gradient-spike',
-  measure: 'loss' | 'gradientNorm',
-): Finding {
-  const value = report[measure];
-  if (value === null || !(value > 0) || !Number.isFinite(value)) return null;
-  const x = Math.log(value);
-  const limit = state.mean + Math.max(SIGMAS * Math.sqrt(state.variance), Math.log(FACTOR));
-  const spike = state.seen >= SEEN && x > limit;
-  const threshold = Math.exp(limit);
-  const usual = Math.exp(state.mean);
-  const taken = spike ? limit : x;
-  state.seen++;
-  const weight = Math.max(WEIGHT, 1 / state.seen);
-  const difference = taken - state.mean;
-  state.mean += weight * difference;
-  state.variance = (1 - weight) * (state.variance + weight * difference * difference);
-  if (!spike) return null;
-  const name = measure === 'loss' ? 'loss' : 'gradient norm';
-  const message = `The ${name} of run ${header.run} jumped to ${digits(value)} at step ${report.step}, usually ${digits(usual)}.`;
-  return finding(header, report, 'fire', { rule, severity: 'info', measure, value, threshold, message });
-}
+const spikesOf = (rule: RuleName, measure: 'loss' | 'gradientNorm'): Detector<SpikesState> => {
+  const isSpike = ({ seen, limit }: SpikesState, { [measure]: value }: StepReport): boolean =>
+    isMeasured(value) && seen > MIN_REPORTS && Math.log(value) > limit;
+  return {
+    rule,
+    patience: { confirm: 1, clear: 20 },
+    create: () => ({ seen: 0, mean: 0, variance: 0, usual: 0, limit: 0 }),
+    update(state, { report }) {
+      const value = report[measure];
+      if (!isMeasured(value)) return;
+      state.seen++;
+      state.usual = state.mean;
+      state.limit = state.mean + Math.max(MIN_SIGMAS * Math.sqrt(state.variance), Math.log(MIN_FACTOR));
+      const weight = Math.max(WEIGHT, 1 / state.seen);
+      const difference = (isSpike(state, report) ? state.limit : Math.log(value)) - state.mean;
+      state.mean += weight * difference;
+      state.variance = (1 - weight) * (state.variance + weight * difference * difference);
+    },
+    judge(state, { header, report }) {
+      if (!isSpike(state, report)) return null;
+      const usual = Math.exp(state.usual);
+      return finding(header, report, 'fire', {
+        rule,
+        severity: 'info',
+        measure,
+        value: report[measure] ?? Number.NaN,
+        threshold: Math.exp(state.limit),
+        cause: { kind: 'spike', figures: { usual } },
+      });
+    },
+  };
+};
+
+export const lossSpike = spikesOf('loss-spike', 'loss');
+export const gradientSpike = spikesOf('gradient-spike', 'gradientNorm');
+
+const CONTEXT = 'Context for other alerts: a bad batch, or the first sign of what they tell.';
+
+export const spikeWords: WordsOf<'spike'> = {
+  spike: ({ facts, figures: { usual }, the, of }) => [
+    `${the} ${scalarPhrase(facts)}${of} jumped to ${digits(facts.value)} at step ${facts.step}, usually ${digits(usual)}`,
+  ],
+};
+
+export const lossEntry: RuleEntry = {
+  alerts: [{ alert: 'MhcLossSpike', summary: `The loss of ${RUN} has jumped.`, description: CONTEXT }],
+  means: 'The loss jumped far above what it used to be. Context for other warnings, never an alarm by itself.',
+  look: ['The batch of that step.', 'Whether the gain rose before it.'],
+  act: ['Nothing, if it comes back. Skip the batch if it returns at the same place in the data.'],
+};
+
+export const gradientEntry: RuleEntry = {
+  alerts: [{ alert: 'MhcGradientSpike', summary: `The gradient norm of ${RUN} has jumped.`, description: CONTEXT }],
+  means: 'The norm of the gradient jumped far above what it used to be. Context for other warnings, never an alarm by itself.',
+  look: ['The batch of that step.', 'The backward composite gain: it multiplies the gradient.'],
+  act: ['Clip the gradient norm if spikes are frequent.'],
+};

@@ -1,19 +1,25 @@
-/** A run that makes no step any more. The only detector that is told the time. */
+/** A run that makes no step any more. The only detector that is told the time: it finds nothing at a report, but by the clock. */
+
 import type { RunHeader } from '../../src/telemetry/sample.ts';
-import { digits, finding } from '../finding.ts';
+import type { Detector } from '../detector.ts';
+import { finding } from '../finding.ts';
 import type { Finding } from '../latch.ts';
+import { MAX_PAUSE_SECONDS } from '../limits.ts';
+import { digits, type WordsOf } from '../phrases.ts';
+import type { RuleEntry } from '../rules/entry.ts';
 
 /**
- * Seconds without a report, times the usual distance between reports, and times the longest one that the run came back
- * from (an evaluation, a checkpoint): all must be passed.
+ * Seconds without a report, times the usual distance between reports, and times the longest one that the run came back from (an evaluation, a
+ * checkpoint): all must be passed. Our choice: nobody is called within a minute, nor for a pause that the run has made before.
  */
-const SECONDS = 60;
-const FACTOR = 20;
-const LONGER = 2;
-/** Of the longest distance, ms: one that is longer is no habit. */
-const LONGEST = 900_000;
+const MIN_SECONDS = 60;
+const MIN_USUAL = 20;
+const MIN_LONGEST = 2;
+/** Weight of a new distance in the usual one, and the most that it counts for, times that. Our choice: one pause does not make pauses usual. */
+const WEIGHT = 0.1;
+const MAX_USUAL = 3;
 
-export interface Stall {
+export interface StallState {
   /** Of the last report, ms since 1970; 0 before the first. */
   time: number;
   step: number;
@@ -23,25 +29,57 @@ export interface Stall {
   longest: number;
 }
 
-export const createStall = (): Stall => ({ time: 0, step: 0, usual: 0, longest: 0 });
+export const stalled: Detector<StallState> = {
+  rule: 'stalled',
+  patience: { confirm: 1, clear: 1 },
+  create: () => ({ time: 0, step: 0, usual: 0, longest: 0 }),
+  update(state, { report: { step, time } }) {
+    if (state.time > 0) {
+      const distance = Math.max(0, time - state.time);
+      const { usual } = state;
+      state.usual = usual === 0 ? distance : usual + WEIGHT * (Math.min(distance, MAX_USUAL * usual) - usual);
+      state.longest = Math.max(state.longest, Math.min(distance, 1000 * MAX_PAUSE_SECONDS));
+    }
+    state.time = time;
+    state.step = step;
+  },
+  judge: () => null,
+};
 
-export function noteReport(state: Stall, step: number, time: number): void {
-  if (state.time > 0) {
-    const distance = Math.max(0, time - state.time);
-    state.usual = state.usual === 0 ? distance : state.usual + 0.1 * (Math.min(distance, 3 * state.usual) - state.usual);
-    state.longest = Math.max(state.longest, Math.min(distance, LONGEST));
-  }
-  state.time = time;
-  state.step = step;
-}
-
-/** @param now ms since 1970 */
-export function findStall(header: RunHeader, state: Stall, now: number): Finding {
+/** What it finds by the clock. @param now ms since 1970 */
+export function judgeClock(state: StallState, header: RunHeader, now: number): Finding {
   if (state.time === 0) return null;
   const value = (now - state.time) / 1000;
-  const threshold = Math.max(SECONDS, (FACTOR * state.usual) / 1000, (LONGER * state.longest) / 1000);
+  const threshold = Math.max(MIN_SECONDS, (MIN_USUAL * state.usual) / 1000, (MIN_LONGEST * state.longest) / 1000);
   if (value <= threshold) return null;
-  const message = `Run ${header.run} has made no step since step ${state.step}, ${digits(value)} s ago; it used to take ${digits(state.usual / 1000)} s.`;
+  const cause = { kind: 'stall', figures: { lastStep: state.step, usualSeconds: state.usual / 1000 } } as const;
   const at = { step: state.step, time: now };
-  return finding(header, at, 'fire', { rule: 'stalled', severity: 'warning', measure: 'time', value, threshold, message });
+  return finding(header, at, 'fire', { rule: 'stalled', severity: 'warning', measure: 'time', value, threshold, cause });
 }
+
+export const stallWords: WordsOf<'stall'> = {
+  stall: ({ facts: { value }, figures: { lastStep, usualSeconds }, run }) => [
+    `${run} has made no step since step ${lastStep}, ${digits(value)} s ago; it used to take ${digits(usualSeconds)} s`,
+  ],
+};
+
+export const stallEntry: RuleEntry = {
+  alerts: [
+    {
+      alert: 'MhcTrainingStalled',
+      expr: `max by (run) (
+  (mhc_warning_active{rule="stalled"} or time() - mhc_training_last_step_timestamp_seconds > ${MAX_PAUSE_SECONDS})
+  unless on (run) mhc_run_outcome
+)`,
+      severity: 'warning',
+      summary: 'Run {{ $labels.run }} makes no step any more.',
+      description: `No step for much longer than usual, or for ${MAX_PAUSE_SECONDS / 60} minutes, and the run has not ended.`,
+    },
+  ],
+  means: 'The run has made no step for much longer than usual, and it has not ended.',
+  look: [
+    'The process: waiting for data, for a lock, for a device that is gone.',
+    'Evaluation or saving in the loop that takes longer than usual.',
+  ],
+  act: ['Look at the process and its log; restart from the last checkpoint if it hangs.'],
+};

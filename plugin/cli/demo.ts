@@ -1,16 +1,17 @@
 /**
  * `gainwatch demo`: trains HC, mHC and residual models on the same batches of real text, watched like anyone's models,
- * and says what came of it. Loads TF.js: reached lazily, after the backend.
+ * and prints what came of it. Loads TF.js: reached lazily, after the backend.
  */
 import { setImmediate as turn } from 'node:timers/promises';
 import type { RecomputeMode } from '../../src/connections/recompute.ts';
 import type { Storage } from '../../src/kernels/accelerate.ts';
-import { createBatches } from '../../src/model/text.ts';
+import { type Batch, createBatches } from '../../src/model/batches.ts';
 import type { ConnectionName } from '../../src/model/transformer.ts';
-import { addresses } from './options.ts';
+import { type DemoText, loadText } from './demoText.ts';
+import { addresses, print } from './options.ts';
 import { createProgress } from './progress.ts';
-import { firstWarning, type RunResult, readResults, resultTable } from './results.ts';
-import { loadText } from './text.ts';
+import { firstWarning, type RunResult, readResults } from './results.ts';
+import { resultTable } from './resultTable.ts';
 import { createTrainee, type Trainee } from './trainee.ts';
 
 export interface DemoOptions {
@@ -24,77 +25,88 @@ export interface DemoOptions {
   recompute: RecomputeMode;
   /** Of the streams. */
   storage: Storage;
-  text: string | undefined;
+  /** File or folder; by default the text that comes with gainwatch. */
+  text?: string;
   /** Until the composite gain of HC has passed this, but no longer than `steps`; null: all steps. */
   untilGain: number | null;
   exit: boolean;
   json: boolean;
   server: { url: string; port?: number; host: string; token?: string; allowHost: string[]; basePath: string; notify: string[] };
+  /** Folder of the recordings. */
   runs: string;
 }
 
-const TRAINED: ConnectionName[] = ['hc', 'mhc', 'residual'];
+const TRAINED: readonly ConnectionName[] = ['hc', 'mhc', 'residual'];
+/** Windows of the text in a batch, and bytes in a window: our choice, a step of the three models takes a tenth of a second on two cores. */
 const BATCH = 8;
 const CONTEXT = 32;
-/** The metrics stay as long as the command goes on. */
+/** Of the learning rate: our choice, as with it HC does not blow up before the detectors have seen enough. */
+const WARMUP_STEPS = 10;
+/** The metrics stay as long as the command goes on: 23 days, the longest timer. */
 const LINGER_SECONDS = 2e6;
 
-/** @returns false where the demo's promise did not hold (a gain was not reached) */
+/** @returns false where the demo's promise did not hold (a gain was not reached). @throws Error naming an option that cannot be */
 export async function demo(options: DemoOptions): Promise<boolean> {
-  const { steps, depth, width, streams, seed, recompute, storage, untilGain, runs, server } = options;
-  const say = (line: string) => process.stderr.write(`${line}\n`);
+  const { steps, untilGain, runs, seed, server } = options;
   const text = loadText(options.text);
+  const trainees = await createTrainees(options, text);
+  const { url } = trainees[0].monitor;
+  const reached = await train(options, trainees, createBatches(text.bytes, BATCH, CONTEXT, seed));
+  const results: RunResult[] = [];
+  for (const trainee of trainees) results.push(await readResults(url, server.token, trainee));
+  const closing = trainees.map((t) => t.monitor.close({ lingerSeconds: options.exit ? 0 : LINGER_SECONDS }));
+  process.stdout.write(options.json ? `${JSON.stringify(results, null, 2)}\n` : `\n${resultTable(results)}\n`);
+  if (!reached) print(`The composite gain of HC did not pass ${untilGain} in ${steps} steps.`);
+  if (!options.exit) print(`\nStill serving ${url} – Ctrl-C ends it. The recordings stay in ${runs}.`);
+  await Promise.all(closing);
+  return reached;
+}
+
+/** The watched models; prints the address of the first one's monitor, which they share, and what will be trained. */
+async function createTrainees(options: DemoOptions, text: DemoText): Promise<Trainee[]> {
+  const { depth, width, streams, lr, seed, recompute, storage, runs, server } = options;
   const trainees: Trainee[] = [];
   for (const connection of TRAINED) {
     const model = { connection, depth, width, context: CONTEXT, heads: width % 4 === 0 ? 4 : 1, streams, seed, recompute };
     const log = (line: string) => {
-      // The address is said once, for all three.
-      if (!line.startsWith(`run ${connection}: dashboard`)) say(`gainwatch: ${line}`);
+      if (!line.startsWith(`run ${connection}: dashboard`)) print(`gainwatch: ${line}`);
     };
-    const recipe = { model, batch: BATCH, learningRate: options.lr, warmup: 10 };
+    const recipe = { model, batch: BATCH, learningRate: lr, warmup: WARMUP_STEPS };
     const trainee = await createTrainee(connection, recipe, { ...server, runs, log });
     if (trainees.length === 0) {
-      say(addresses(trainee.monitor.url, server.token ?? null));
-      say(
-        `Training ${TRAINED.join(', ')}: ${depth} blocks, C = ${width}, n = ${streams}, lr ${options.lr}, seed ${seed}, recompute ${recompute}, storage ${storage}`,
+      print(addresses(trainee.monitor.url, server.token ?? null));
+      print(
+        `Training ${TRAINED.join(', ')}: ${depth} blocks, C = ${width}, n = ${streams}, lr ${lr}, seed ${seed}, recompute ${recompute}, storage ${storage}`,
       );
-      say(`Text: ${(text.bytes.length / 2 ** 20).toFixed(1)} MiB, ${text.source}\n`);
+      print(`Text: ${(text.bytes.length / 2 ** 20).toFixed(1)} MiB, ${text.source}\n`);
     }
     trainees.push(trainee);
   }
-  const { url } = trainees[0].monitor;
-  const next = createBatches(text.bytes, BATCH, CONTEXT, seed);
+  return trainees;
+}
+
+/** Trains all models on the same batches, in turn. @returns whether the gain that is asked for was reached */
+async function train({ steps, untilGain }: DemoOptions, trainees: readonly Trainee[], next: () => Batch): Promise<boolean> {
   const progress = createProgress(steps, untilGain !== null, process.stderr);
   let reached = untilGain === null;
   for (let step = 1; step <= steps; step++) {
     const batch = next();
     for (const trainee of trainees) {
       await trainee.step(batch);
-      await turn(); // Ctrl-C is heard
+      await turn(); // so that Ctrl-C comes through
     }
-    const gains = trainees.map((t) => t.monitor.compositeGain);
-    progress.step(
-      step,
-      trainees.map((t, i) => ({
-        name: t.name,
-        loss: t.losses.at(-1)!,
-        ms: t.milliseconds.at(-1)!,
-        gain: gains[i],
-        warned: firstWarning(t.monitor)?.step ?? null,
-      })),
-    );
-    if (untilGain !== null && gains[0] !== null && gains[0] > untilGain) {
-      reached = true;
-      break;
-    }
+    const shown = trainees.map(({ name, losses, milliseconds, monitor }) => ({
+      name,
+      loss: losses.at(-1)!,
+      ms: milliseconds.at(-1)!,
+      gain: monitor.compositeGain,
+      warned: firstWarning(monitor)?.step ?? null,
+    }));
+    progress.step(step, shown);
+    const [{ gain }] = shown;
+    reached ||= gain !== null && gain > untilGain!;
+    if (untilGain !== null && reached) break;
   }
   progress.stop();
-  const results: RunResult[] = [];
-  for (const trainee of trainees) results.push(await readResults(url, server.token, trainee));
-  const closing = trainees.map((t) => t.monitor.close({ lingerSeconds: options.exit ? 0 : LINGER_SECONDS }));
-  process.stdout.write(options.json ? `${JSON.stringify(results, null, 2)}\n` : `\n${resultTable(results)}\n`);
-  if (!reached) say(`The composite gain of HC did not pass ${untilGain} in ${steps} steps.`);
-  if (!options.exit) say(`\nStill serving ${url} – Ctrl-C ends it. The recordings stay in ${runs}.`);
-  await Promise.all(closing);
   return reached;
 }

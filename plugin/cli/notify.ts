@@ -1,22 +1,24 @@
 /** `gainwatch notify`: posts a test warning and says what came of it. */
+import { MAX_GAIN, MAX_GAIN_CRITICAL } from '../../alerts/limits.ts';
 import type { Warning, WarningRecord } from '../../src/telemetry/warning.ts';
 import { deliver } from '../notify/notifier.ts';
 import { noticeOf, parseTarget } from '../notify/target.ts';
+import { print } from './options.ts';
 
-/** How long the call may take, ms; all targets are tried at the same time. */
-const LONGEST = 15_000;
+/** How long the command may take; all targets are tried at the same time. Our choice: someone waits for it. */
+const MAX_WAIT_MS = 15_000;
 
-/** @returns whether all were delivered. @throws on an address that is none */
+/** @returns whether all were delivered. @throws Error on an address that is none */
 export async function notify(addresses: readonly string[]): Promise<boolean> {
   const targets = addresses.map(parseTarget);
   const stop = new AbortController();
   process.once('SIGINT', () => stop.abort());
-  const timer = setTimeout(() => stop.abort(), LONGEST);
+  const timer = setTimeout(() => stop.abort(), MAX_WAIT_MS);
   const notice = noticeOf('raised', testWarning(Date.now()));
   const delivered = targets.map(async (target) => {
-    const onRetry = (problem: string) => process.stderr.write(`${target.shown}: ${problem}; trying again\n`);
+    const onRetry = (problem: string) => print(`${target.shown}: ${problem}; trying again`);
     const problem = await deliver(target, notice, { fetch, random: Math.random, onRetry }, stop.signal);
-    process.stderr.write(`${target.shown} (${target.format}): ${problem ?? 'delivered'}\n`);
+    print(`${target.shown} (${target.format}): ${problem ?? 'delivered'}`);
     return problem === null;
   });
   const all = await Promise.all(delivered);
@@ -34,8 +36,8 @@ function testWarning(time: number): WarningRecord {
     connection: 'block0.attention',
     suspects: ['block0.attention'],
     measure: 'compositeGain',
-    value: 100,
-    threshold: 1000,
+    value: MAX_GAIN,
+    threshold: MAX_GAIN_CRITICAL,
     stepsLeft: 100,
     interval: [50, 200],
     cause: null,

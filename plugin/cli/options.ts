@@ -5,7 +5,8 @@ import type { ServiceOptions } from '../service.ts';
 import { tokenOf } from '../token.ts';
 import { numberOf, wholeNumberRule } from '../wholeNumber.ts';
 
-export const wholeNumber =
+/** Reads the value of a flag. @throws InvalidArgumentError where it is no whole number, or outside the limits */
+export const parseWholeNumber =
   (low: number, high?: number) =>
   (text: string): number => {
     const value = numberOf(text);
@@ -14,7 +15,8 @@ export const wholeNumber =
     return value;
   };
 
-export const positive = (text: string): number => {
+/** Reads the value of a flag. @throws InvalidArgumentError where it is no finite number above 0 */
+export const parsePositive = (text: string): number => {
   const value = Number(text);
   if (!(value > 0) || !Number.isFinite(value)) throw new InvalidArgumentError('It must be a number above 0.');
   return value;
@@ -38,7 +40,7 @@ export interface ServerFlags {
 export const serverFlags = (): Option[] => [
   new Option('--port <port>', `port of dashboard and /metrics (default: ${DEFAULT_PORT}, or the next free one)`)
     .env('GAINWATCH_PORT')
-    .argParser(wholeNumber(0, 65535)),
+    .argParser(parseWholeNumber(0, 65535)),
   new Option('--host <address>', 'address to listen on; others than loopback need a token').default('127.0.0.1'),
   new Option('--token <token>', 'asked of everyone who connects: as Bearer, or once in the browser as /?token=…').env('GAINWATCH_TOKEN'),
   new Option('--token-file <file>', 'file with the token, instead of --token').env('GAINWATCH_TOKEN_FILE'),
@@ -48,14 +50,17 @@ export const serverFlags = (): Option[] => [
   new Option('--base-path <path>', 'path of the server behind a proxy, like /gainwatch').default('', 'none'),
 ];
 
+/** Where warnings are posted; a fresh object for each command. */
 export const notifyFlag = (): Option =>
   new Option('--notify <address>', "address that warnings are posted to, repeatable; slack:https://… for Slack's format")
     .argParser(collect)
     .default([], 'none');
 
+/** The folder of the recordings; a fresh object for each command. */
 export const runsFlag = (): Option =>
   new Option('--runs <folder>', 'folder of the recordings, created where it is missing').default('gainwatch-runs');
 
+/** The options of a service of this process. @throws Error where the token cannot be read */
 export function serviceOptions(flags: ServerFlags, directory: string): ServiceOptions {
   return {
     directory,
@@ -72,6 +77,9 @@ export function serviceOptions(flags: ServerFlags, directory: string): ServiceOp
   };
 }
 
-/** What is said of a server that has started. */
+/** For people: stdout is for results. */
+export const print = (line: string): boolean => process.stderr.write(`${line}\n`);
+
+/** The lines about a server that has started. The token itself is not in them. */
 export const addresses = (url: string, token: string | null): string =>
   `Dashboard  ${url}${token === null ? '' : '?token=…'}\nMetrics    ${url}metrics\n`;

@@ -1,6 +1,6 @@
-/** What came of a demo run: asked of the server that everyone else asks, and laid out as a table. */
+/** What came of a demo run, asked of the server that everyone else asks. */
 import { setTimeout as pause } from 'node:timers/promises';
-import Table from 'cli-table3';
+import { MAX_GAIN, MAX_GAIN_CRITICAL } from '../../alerts/limits.ts';
 import type { RunDetail, SeriesAnswer, StepAnswer, WarningAnswer } from '../../src/telemetry/api.ts';
 import type { MeasureKey } from '../../src/telemetry/catalogue.ts';
 import type { Warning } from '../../src/telemetry/warning.ts';
@@ -33,17 +33,29 @@ export interface RunResult {
   errors: number;
   /** The first warning above `info`. */
   firstWarning: { step: number; rule: string; connection: string | null; message: string } | null;
-  /** First steps at which the composite gain was at or above 100 and 1000. */
-  passed100: number | null;
-  passed1000: number | null;
+  /** First step at which the composite gain was at or above each of GAIN_LIMITS; null: never. */
+  [limit: `passed${number}`]: number | null;
 }
 
-/** The first that is more than context; null: none. */
+/** Those of free connections. */
+export const GAIN_LIMITS = [MAX_GAIN, MAX_GAIN_CRITICAL];
+/** How often, and in what interval, the newest step is asked for before its commit: 10 s in all, our choice. */
+const MAX_TRIES = 100;
+const RETRY_MS = 100;
+/** More points than steps: none is a bucket of several. */
+const ALL_POINTS = 10_000;
+/** Steps over which the first and the last loss are means. */
+const LOSS_STEPS = 10;
+
+/** The run's first warning that is more than context; null: none came back so far. */
 export function firstWarning(monitor: Monitor): Warning | null {
   return monitor.warnings().find(({ warning }) => warning.severity !== 'info')?.warning ?? null;
 }
 
-/** Waits for the last watched step to be recorded, then reads the run, which is still open: its server cannot go meanwhile. */
+/**
+ * Waits for the last watched step to be recorded, then reads the run, which is still open: its server cannot go meanwhile.
+ * @throws Error where the server does not answer
+ */
 export async function readResults(
   url: string,
   token: string | undefined,
@@ -57,13 +69,13 @@ export async function readResults(
     if (!response.ok) throw new Error(`run ${name} could not be read back: ${response.status} ${await response.text()}`);
     return (await response.json()) as T;
   };
-  for (let tries = 0; (await ask<RunDetail>('')).lastStep !== lastWatched() && tries < 100; tries++) await pause(100);
+  for (let tries = 0; (await ask<RunDetail>('')).lastStep !== lastWatched() && tries < MAX_TRIES; tries++) await pause(RETRY_MS);
   const largest = async (measure: MeasureKey): Promise<number> => {
     const { series } = await ask<SeriesAnswer>(`/series?measure=${measure}&points=1`);
     const values = series.flatMap((s) => s.max).filter((v): v is WireNumber => v !== null);
     return values.map(fromWire).reduce((a, b) => (b > a || Number.isNaN(a) ? b : a), Number.NaN);
   };
-  const gains = await ask<SeriesAnswer>('/series?measure=compositeGain&points=10000');
+  const gains = await ask<SeriesAnswer>(`/series?measure=compositeGain&points=${ALL_POINTS}`);
   const firstAbove = (threshold: number): number | null =>
     gains.steps.find((_, i) => !(fromWire(gains.series[0].max[i] ?? 0) < threshold)) ?? null;
   const warning = (await ask<WarningAnswer[]>('/warnings')).find(({ severity }) => severity !== 'info');
@@ -75,8 +87,8 @@ export async function readResults(
   return {
     run: name,
     steps: losses.length,
-    firstLoss: mean(losses.slice(0, 10)),
-    lastLoss: mean(losses.slice(-10)),
+    firstLoss: mean(losses.slice(0, LOSS_STEPS)),
+    lastLoss: mean(losses.slice(-LOSS_STEPS)),
     maxCompositeForwardGain: await largest('compositeForwardGain'),
     maxCompositeBackwardGain: await largest('compositeBackwardGain'),
     worstRowDeviation: await largest('rowDeviation'),
@@ -91,8 +103,7 @@ export async function readResults(
     errors,
     firstWarning:
       warning === undefined ? null : { step: warning.step, rule: warning.rule, connection: warning.connection, message: warning.message },
-    passed100: firstAbove(100),
-    passed1000: firstAbove(1000),
+    ...Object.fromEntries(GAIN_LIMITS.map((limit) => [`passed${limit}`, firstAbove(limit)])),
   };
 }
 
@@ -100,39 +111,4 @@ export async function readResults(
 function offDiagonal(matrix: WireNumber[]): number {
   const n = Math.sqrt(matrix.length);
   return matrix.reduce<number>((sum, value, k) => sum + (k % (n + 1) === 0 ? 0 : Math.abs(fromWire(value))), 0) / n;
-}
-
-/** Near 1 its distance from it, which four digits would hide. */
-function gain(value: number): string {
-  const distance = Math.abs(value - 1);
-  if (distance === 0 || !(distance < 1e-3)) return String(Number(value.toPrecision(4)));
-  return `1 ${value < 1 ? '−' : '+'} ${distance.toExponential(0)}`;
-}
-const mebibytes = (bytes: number | null) => (bytes === null ? '–' : (bytes / 2 ** 20).toFixed(1));
-
-export function resultTable(results: readonly RunResult[]): string {
-  const table = new Table({
-    head: ['', ...results.map((r) => r.run)],
-    style: { head: [], border: [] },
-    colAligns: ['left', ...results.map(() => 'right' as const)],
-  });
-  const row = (label: string, cell: (result: RunResult) => string) => table.push([label, ...results.map(cell)]);
-  row('loss, first → last ten of the steps', (r) => `${r.firstLoss.toFixed(3)} → ${r.lastLoss.toFixed(3)} of ${r.steps}`);
-  row('max composite gain, forward', (r) => gain(r.maxCompositeForwardGain));
-  row('max composite gain, backward', (r) => gain(r.maxCompositeBackwardGain));
-  row('first warning', ({ firstWarning: first }) =>
-    first === null ? 'none' : `step ${first.step}: ${first.rule}\n${first.connection ?? ''}`,
-  );
-  row('composite gain passed 100 / 1000', (r) => (r.passed100 === null ? 'never' : `step ${r.passed100} / ${r.passed1000 ?? '–'}`));
-  row('worst |row sum − 1|', (r) => r.worstRowDeviation.toExponential(1));
-  row('worst |column sum − 1|', (r) => r.worstColumnDeviation.toExponential(1));
-  row('off-diagonal mass of H_res', (r) => r.offDiagonalMass.toFixed(3));
-  row(
-    'kept for backward by connections / branches, MiB',
-    (r) => `${mebibytes(r.connectionActivations)} / ${mebibytes(r.branchActivations)}`,
-  );
-  row('held by the backend after the step, all models, MiB', (r) => mebibytes(r.allocated));
-  row('ms per step, median', (r) => r.medianStepMs.toFixed(0));
-  row('of it for watching', (r) => `${(100 * r.monitorShare).toFixed(1)} %`);
-  return table.toString();
 }

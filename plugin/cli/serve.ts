@@ -4,12 +4,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { SingleBar } from 'cli-progress';
-import { closeRun, forgetRun, openRun, takeReport } from '../pipeline.ts';
-import { requireRecorder } from '../recorder/load.ts';
+import { closeRun, forgetRun, handleReport, openRun } from '../pipeline/pipeline.ts';
+import { requireRecorder } from '../recorder/loadRecorder.ts';
 import { startService } from '../service.ts';
-import { addresses, type ServerFlags, serviceOptions } from './options.ts';
-
-const say = (line: string) => process.stderr.write(`${line}\n`);
+import { addresses, print, type ServerFlags, serviceOptions } from './options.ts';
 
 /** Resolves on SIGINT or SIGTERM. */
 function stopped(): Promise<void> {
@@ -18,6 +16,7 @@ function stopped(): Promise<void> {
   });
 }
 
+/** Serves until Ctrl-C. @throws Error where an option cannot be, the folder cannot be made or the port cannot be opened */
 export async function serve(flags: ServerFlags & { runs: string }): Promise<void> {
   const options = serviceOptions(flags, flags.runs);
   const fresh = !existsSync(flags.runs);
@@ -27,8 +26,8 @@ export async function serve(flags: ServerFlags & { runs: string }): Promise<void
     throw new Error(`runs: the folder ${flags.runs} cannot be created (--runs): ${(error as Error).message}`);
   }
   const service = await startService(options);
-  if (service.note !== null) say(service.note);
-  say(`${addresses(service.url, options.token)}Recordings ${flags.runs}${fresh ? ' (new)' : ''}`);
+  if (service.note !== null) print(service.note);
+  print(`${addresses(service.url, options.token)}Recordings ${flags.runs}${fresh ? ' (new)' : ''}`);
   await stopped();
   await service.close();
 }
@@ -39,7 +38,10 @@ export interface ReplayFlags extends ServerFlags {
   exit: boolean;
 }
 
-/** Feeds the steps of a recording through the pipeline in their own rhythm, times `speed`. Recorded anew only with --runs. */
+/**
+ * Feeds the steps of a recording through the pipeline in their own rhythm, times `speed`. Recorded anew only with --runs.
+ * @throws Error where the file has no step
+ */
 export async function replay(file: string, flags: ReplayFlags): Promise<void> {
   const recorder = await requireRecorder();
   const reader = recorder.openReader(file);
@@ -50,8 +52,8 @@ export async function replay(file: string, flags: ReplayFlags): Promise<void> {
     if (detail === null || newest === null) throw new Error(`${file} has no step to replay`);
     const options = serviceOptions(flags, flags.runs ?? scratch!);
     const service = await startService(options);
-    if (service.note !== null) say(service.note);
-    say(`${addresses(service.url, options.token)}Replaying ${detail.run}, attempt ${newest.attempt}, at ${flags.speed} times its speed`);
+    if (service.note !== null) print(service.note);
+    print(`${addresses(service.url, options.token)}Replaying ${detail.run}, attempt ${newest.attempt}, at ${flags.speed} times its speed`);
     const { pipeline } = service;
     const run = openRun(pipeline, newest.header);
     const stop = new AbortController();
@@ -65,13 +67,13 @@ export async function replay(file: string, flags: ReplayFlags): Promise<void> {
       await pause(Math.max(0, wait), undefined, { signal: stop.signal }).catch(() => {});
       if (stop.signal.aborted) break;
       // The rhythm is the recording's, the clock ours: "last step" means the last one replayed.
-      takeReport(pipeline, run, { ...report, time: Date.now() });
+      void handleReport(pipeline, run, { ...report, time: Date.now() });
       bar.update(report.step);
     }
     bar.stop();
     closeRun(pipeline, run, stop.signal.aborted ? 'interrupted' : (detail.outcome ?? 'unknown'));
     if (!flags.exit && !stop.signal.aborted) {
-      say(`Replayed. Still serving ${service.url} – Ctrl-C ends it.`);
+      print(`Replayed. Still serving ${service.url} – Ctrl-C ends it.`);
       await ended;
     }
     forgetRun(pipeline, run);

@@ -1,8 +1,8 @@
 /** A watched model in training: one call is one step on a given batch. */
 import * as tf from '@tensorflow/tfjs';
 import { AdamW } from '../../src/model/adamw.ts';
+import type { Batch } from '../../src/model/batches.ts';
 import { crossEntropy } from '../../src/model/loss.ts';
-import type { Batch } from '../../src/model/text.ts';
 import { createTransformer, type TransformerConfig } from '../../src/model/transformer.ts';
 import { defaultEvery } from '../probe/probe.ts';
 import { type Monitor, type WatchOptions, watch } from '../watch.ts';

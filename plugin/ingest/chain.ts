@@ -1,12 +1,14 @@
-/** The stages of one pipeline, one after the other. Which ranks they are is join.ts's; several pipelines are reduced in reduce.ts. */
+/** The stages of one pipeline, one after the other → its report. Which parts they are is combine.ts's; reduce.ts reduces pipelines. */
 import { analyse } from '../../src/telemetry/analyse.ts';
 import { MEASURES, OVER_DEPTH } from '../../src/telemetry/catalogue.ts';
 import type { StepReport } from '../../src/telemetry/report.ts';
 import { MEMORY_KINDS, type MemorySample, type RunHeader, type StepSample } from '../../src/telemetry/sample.ts';
-import type { Matrices, Part } from './part.ts';
-import { scalarsOf } from './scalars.ts';
+import { mapObservations } from '../wire/observations.ts';
+import type { Matrices, Part } from '../wire/part.ts';
+import { combineScalars } from './scalars.ts';
 
-export interface Combined {
+/** A step of one pipeline, or of all of them. */
+export interface ChainedStep {
   report: StepReport;
   /** A pipeline's stages sampled different tokens: its products over the depth are not known. */
   tokensDiffer: boolean;
@@ -14,8 +16,13 @@ export interface Combined {
 
 const matricesOf = ({ content }: Part): Matrices | null => ('sample' in content ? content : null);
 
-/** @param parts of one pipeline, by stage; one may be missing. @param starts index of each stage's first connection in the header */
-export function chain(header: RunHeader, starts: readonly number[], parts: readonly Part[]): Combined {
+/**
+ * Analyses the stages as one model where their matrices are all there and of the same tokens, else each by itself.
+ * @param starts index of each stage's first connection in the header
+ * @param parts of one pipeline, by stage; one may be missing
+ * @throws RangeError where an array does not fit its connections
+ */
+export function chain(header: RunHeader, starts: readonly number[], parts: readonly Part[]): ChainedStep {
   const matrices = parts.map(matricesOf).filter((one) => one !== null);
   const whole = parts.length === starts.length;
   const known = whole && matrices.length === parts.length;
@@ -36,23 +43,18 @@ export function chain(header: RunHeader, starts: readonly number[], parts: reado
 function chainSamples(samples: readonly StepSample[]): StepSample {
   const [first] = samples;
   if (samples.length === 1) return first;
-  const all = (of: (sample: StepSample) => Float32Array | null): Float32Array | null => {
-    const arrays = samples.map(of);
-    return arrays.every((array) => array !== null) ? join(arrays) : null;
-  };
   return {
-    ...scalarsOf(samples),
+    ...combineScalars(samples),
     memory: chainMemory(samples.map((sample) => sample.memory)),
-    mappings: join(samples.map((sample) => sample.mappings)),
-    logits: all((sample) => sample.logits),
-    grams: all((sample) => sample.grams),
-    inputSquares: all((sample) => sample.inputSquares),
-    gradientGains: all((sample) => sample.gradientGains),
-    logitGradients: all((sample) => sample.logitGradients),
+    mappings: concat(samples.map((sample) => sample.mappings)),
+    ...mapObservations((key) => {
+      const arrays = samples.map((sample) => sample[key]);
+      return arrays.every((array) => array !== null) ? concat(arrays) : null;
+    }),
   };
 }
 
-function join(arrays: readonly Float32Array[]): Float32Array {
+function concat(arrays: readonly Float32Array[]): Float32Array {
   const joined = new Float32Array(arrays.reduce((sum, array) => sum + array.length, 0));
   let at = 0;
   for (const array of arrays) {
@@ -79,7 +81,7 @@ function sideBySide(header: RunHeader, reports: readonly StepReport[], starts: r
   });
   const memory = reports.length === 1 ? null : chainMemory(reports.map((report) => report.memory));
   const known = memory?.connections.length === MEMORY_KINDS.length * layers ? memory : null;
-  return { ...scalarsOf(reports), memory: known, compositeGain: null, measures, mapping, nonfinite };
+  return { ...combineScalars(reports), memory: known, compositeGain: null, measures, mapping, nonfinite };
 }
 
 /** Stages lie on machines of their own: bytes add up. */

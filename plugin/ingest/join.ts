@@ -1,132 +1,93 @@
 /**
- * The ranks of one step: waited for, some seconds at most, put together in the order of the steps and handed to the pipeline. Which
- * rank belongs where, and the attempts, are runs.ts's.
+ * The steps of a run whose ranks come one by one: waited for, assembled in the order of the steps, handed to the pipeline. Which
+ * ranks there are, and the attempts, are ranks.ts's and lifecycle.ts's.
+ *
+ *   a step:  absent ──first part──► pending ──ready, or time is up──► assembled ──► committed
+ *                                      │                                  ├───────► unrecorded (nothing is recorded)
+ *                                      │                                  └───────► dropped (the disk refused)
+ *                                      └── the attempt ends before all stages are known ──► dropped
+ *
+ *   ready: all ranks that are waited for are there, or a later step is ready. Time is up after MAX_WAIT_MS, or when the attempt ends.
  */
-import type { MonitorCounters } from '../../src/telemetry/sample.ts';
-import { takeReport } from '../pipeline.ts';
+import type { Committed } from '../pipeline/liveRun.ts';
+import { handleReport } from '../pipeline/pipeline.ts';
 import { combine } from './combine.ts';
-import type { Part } from './part.ts';
-import { type Ingest, type IngestRun, type Pending, type Rank, stagesOf } from './run.ts';
+import { type Ingest, type IngestRun, type PendingStepState, stagesOf } from './ingestRun.ts';
+import { expectedRanks, noteStep } from './ranks.ts';
+import { sumCounters } from './scalars.ts';
 
-/** How long a rank is waited for, ms, and so at the start, when not all have been heard of. */
-const RANK_AT_MOST = 3000;
-const START_AT_MOST = 15_000;
-/** Steps that a rank may miss in a row before it is no longer waited for. */
-const MISSES = 3;
-/** The last steps of a run of which it is known which ranks they have. */
-const REMEMBERED = 2048;
+/** How long a step waits for a rank. Our choice: above the half second between the requests of a sender, below its patience. */
+const MAX_WAIT_MS = 3000;
+/** The same at the start of an attempt, while some ranks are yet to be heard of: processes of a job start seconds apart. Our choice. */
+const MAX_START_WAIT_MS = 15_000;
+/** Of which it is known which ranks they have: above MAX_STEPS of a request. Our choice. */
+const MAX_REMEMBERED_STEPS = 2048;
 
-export function waitFor(run: IngestRun, step: number, since: number): Pending {
-  let settle: (kept: boolean) => void = () => {};
-  const kept = new Promise<boolean>((resolve) => {
-    settle = resolve;
+/** A step that waits for its ranks, without any so far. @param since ms */
+export function addPendingStep(run: IngestRun, step: number, since: number): PendingStepState {
+  let resolve: PendingStepState['resolve'] = () => {};
+  const committed = new Promise<Committed>((known) => {
+    resolve = known;
   });
-  const pending: Pending = { parts: new Map(), since, kept, settle };
-  run.pending.set(step, pending);
+  const pending: PendingStepState = { parts: new Map(), since, committed, resolve };
+  run.pendingSteps.set(step, pending);
   return pending;
 }
 
-/** Every step that has all its ranks, in order; those before it have had their time. */
-export function putTogether(ingest: Ingest, run: IngestRun): void {
-  if (run.live !== null) flushReady(ingest, run);
-  rest(ingest, run);
-}
-
-function flushReady(ingest: Ingest, run: IngestRun): void {
-  const steps = [...run.pending.keys()].sort((a, b) => a - b);
-  const now = ingest.pipeline.now();
-  const starting = run.ranks.size < run.worldSize && now - run.began < START_AT_MOST;
-  const expected = [...run.ranks].filter(([, { ended, misses }]) => ended === null && misses < MISSES).map(([rank]) => rank);
-  const ready = (step: number) => {
-    const { parts, since } = run.pending.get(step)!;
-    return !starting && (now - since >= RANK_AT_MOST || expected.every((rank) => parts.has(rank)));
-  };
-  const last = steps.findLast(ready);
-  if (last !== undefined) flush(ingest, run, last);
-}
-
-/** Looks again when the first that waits has had its time. */
-function rest(ingest: Ingest, run: IngestRun): void {
+/** Assembles every step that has all its ranks, and those before it; looks again when the first that waits has had its time. */
+export function assembleReadySteps(ingest: Ingest, run: IngestRun): void {
+  if (run.live !== null) {
+    const last = lastReadyStep(run, ingest.pipeline.now());
+    if (last !== null) assembleStepsUpTo(ingest, run, last);
+  }
   if (run.timer !== null) clearTimeout(run.timer);
-  run.timer = run.pending.size === 0 ? null : setTimeout(() => putTogether(ingest, run), RANK_AT_MOST / 4).unref();
+  run.timer = run.pendingSteps.size === 0 ? null : setTimeout(() => assembleReadySteps(ingest, run), MAX_WAIT_MS / 4).unref();
 }
 
-export function flush(ingest: Ingest, run: IngestRun, upTo: number): void {
-  const { live, pending, ranks, counts } = run;
-  if (live === null) return;
-  const starts = stageStarts(run);
-  for (const step of [...pending.keys()].filter((one) => one <= upTo).sort((a, b) => a - b)) {
-    const { parts, settle, kept } = pending.get(step)!;
-    pending.delete(step);
-    for (const part of parts.values()) ingest.waiting -= part.size;
-    for (const { rank, content } of parts.values())
-      ranks.get(rank)!.counters = ('sample' in content ? content.sample : content.report).monitor;
-    for (const [number, rank] of ranks) {
-      if (rank.ended !== null && !parts.has(number)) continue;
-      if (!parts.has(number)) counts.stragglers += rank.misses < MISSES ? 1 : 0;
-      rank.misses = parts.has(number) ? 0 : rank.misses + 1;
-    }
-    run.done.set(step, { ranks: new Set(parts.keys()), kept });
-    if (run.done.size > REMEMBERED) run.done.delete(run.done.keys().next().value!);
-    run.lastDone = step;
+function lastReadyStep(run: IngestRun, now: number): number | null {
+  if (run.ranks.size < run.worldSize && now - run.startedAt < MAX_START_WAIT_MS) return null;
+  const expected = expectedRanks(run);
+  let last: number | null = null;
+  for (const [step, { parts, since }] of run.pendingSteps) {
+    const isReady = now - since >= MAX_WAIT_MS || expected.every((rank) => parts.has(rank));
+    if (isReady && (last === null || step > last)) last = step;
+  }
+  return last;
+}
+
+/** Hands the steps that wait to the pipeline, in their order, with the ranks that they have. Nothing where the run has not begun. */
+export function assembleStepsUpTo(ingest: Ingest, run: IngestRun, lastStep: number): void {
+  if (run.live === null) return;
+  for (const step of [...run.pendingSteps.keys()].filter((one) => one <= lastStep).sort((a, b) => a - b)) {
+    const pending = takePending(ingest, run, step);
+    noteStep(run, pending.parts);
+    run.assembledSteps.set(step, { ranks: new Set(pending.parts.keys()), committed: pending.committed });
+    if (run.assembledSteps.size > MAX_REMEMBERED_STEPS) run.assembledSteps.delete(run.assembledSteps.keys().next().value!);
+    run.lastAssembled = step;
     try {
-      const { report: combined, tokensDiffer } = combine(live.header, starts, pipelinesOf(run, [...parts.values()]));
-      const report = { ...combined, monitor: countedBy([...ranks.values()]) };
-      if (tokensDiffer) counts.tokensDiffer++;
-      ingest.keepers.set(report, settle);
-      takeReport(ingest.pipeline, live, report);
+      const { report, tokensDiffer } = combine(run.live.header, stagesOf(run), run.ranks, [...pending.parts.values()]);
+      if (tokensDiffer) run.counts.tokensDiffer++;
+      // Of ranks that are away too: what counts does not go down with them.
+      const monitor = sumCounters([...run.ranks.values()].map(({ counters }) => counters));
+      void handleReport(ingest.pipeline, run.live, { ...report, monitor }).then(pending.resolve);
     } catch (error) {
-      live.errors++;
-      settle(true); // sent again it would fail again
+      run.live.errors++;
+      pending.resolve('unrecorded'); // sent again it would fail again
       ingest.pipeline.onProblem(`step ${step} of ${run.name} could not be put together: ${(error as Error).message}`);
     }
   }
 }
 
-/** Ranks that are away too: what counts does not go down with them. */
-function countedBy(ranks: readonly Rank[]): MonitorCounters {
-  const sum = (of: (counters: MonitorCounters) => number) => ranks.reduce((total, { counters }) => total + of(counters), 0);
-  return {
-    overheadSeconds: sum((counters) => counters.overheadSeconds),
-    samplesDropped: sum((counters) => counters.samplesDropped),
-    errors: sum((counters) => counters.errors),
-  };
+function takePending(ingest: Ingest, run: IngestRun, step: number): PendingStepState {
+  const pending = run.pendingSteps.get(step)!;
+  run.pendingSteps.delete(step);
+  for (const part of pending.parts.values()) ingest.waitingBytes -= part.size;
+  return pending;
 }
 
-function stageStarts(run: IngestRun): number[] {
-  let at = 0;
-  return stagesOf(run).map((listing) => {
-    at += listing.length;
-    return at - listing.length;
-  });
-}
-
-/** The parts of a step by data-parallel pipeline, each by stage. Without a number, a rank's place among those of its stage. */
-function pipelinesOf(run: IngestRun, parts: readonly Part[]): Part[][] {
-  const places = new Map<number, number>();
-  const seen = new Map<number, number>();
-  for (const [number, { stage, replica }] of [...run.ranks].sort(([a], [b]) => a - b)) {
-    const place = seen.get(stage) ?? 0;
-    seen.set(stage, place + 1);
-    places.set(number, replica ?? place);
-  }
-  const pipelines = new Map<number, Part[]>();
-  for (const part of [...parts].sort((a, b) => a.stage - b.stage || a.rank - b.rank)) {
-    // Two ranks of one stage that say the same number (tensor parallel): the first speaks for both.
-    const pipeline = pipelines.get(places.get(part.rank)!) ?? [];
-    if (pipeline.at(-1)?.stage !== part.stage) pipeline.push(part);
-    pipelines.set(places.get(part.rank)!, pipeline);
-  }
-  return [...pipelines.entries()].sort(([a], [b]) => a - b).map(([, pipeline]) => pipeline);
-}
-
-/** Parts of steps that will not be put together: their senders keep them. */
-export function giveUp(ingest: Ingest, run: IngestRun): void {
-  for (const { parts, settle } of run.pending.values()) {
-    for (const part of parts.values()) ingest.waiting -= part.size;
-    settle(false);
-  }
-  run.pending.clear();
+/** Steps that will not be assembled: their senders keep them. */
+export function dropPendingSteps(ingest: Ingest, run: IngestRun): void {
+  for (const step of [...run.pendingSteps.keys()]) takePending(ingest, run, step).resolve('dropped');
   if (run.timer !== null) clearTimeout(run.timer);
   run.timer = null;
 }

@@ -1,71 +1,111 @@
-/** Who sends a run: its ranks, their stages and connections. It begins when all stages are known; its attempts and its end are runs.ts's. */
-import type { ConnectionInfo, RunHeader } from '../../src/telemetry/sample.ts';
+/**
+ * Who sends a run: its ranks, their stages and connections. It begins when all stages are known; attempts and the end are lifecycle.ts's.
+ *
+ *   a rank:  unknown ──open, or its first part──► sending ──MAX_MISSES steps in a row without it──► away (no longer waited for)
+ *                                                  ▲  │ ▲                                             │
+ *                                                  │  │ └──────────── a part of it ───────────────────┤
+ *                                     open or part │  └── close ──► ended ◄────────── close ──────────┘
+ *                                                  └──────────────────┘
+ *   A new attempt forgets all ranks.
+ */
+import { type ConnectionInfo, NO_COUNTERS, type RunHeader } from '../../src/telemetry/sample.ts';
 import { FieldError } from '../fieldError.ts';
-import { openRun } from '../pipeline.ts';
-import type { RankPlace } from './part.ts';
-import { type Ingest, type IngestRun, type Rank, stagesOf } from './run.ts';
+import { openRun } from '../pipeline/pipeline.ts';
+import type { Part, RankPosition } from '../wire/part.ts';
+import { type Ingest, type IngestRun, type RankState, stagesOf } from './ingestRun.ts';
+
+/** Steps in a row that a rank may miss before it is no longer waited for. Our choice: at 3 s each, ten seconds of a hole in the charts. */
+const MAX_MISSES = 3;
 
 /**
- * Changes nothing.
+ * Does what a rank says of itself fit? Changes nothing.
  * @param run null: a new attempt, of which nothing is known
  * @throws FieldError where a rank does not fit what the run has said before (409), or there would be too much of it (429)
  */
-export function checkRank(ingest: Ingest, run: IngestRun | null, place: RankPlace, connections: ConnectionInfo[], streams: number): void {
-  const { limits } = ingest;
-  const known = run?.ranks.get(place.rank);
-  if (run !== null && known === undefined && run.ranks.size >= limits.ranks) {
-    throw new FieldError('rank', `must be one of the ${limits.ranks} of this run that are known here`, place.rank, 429);
+export function checkRank(
+  { limits }: Ingest,
+  run: IngestRun | null,
+  { rank, stage, stages }: RankPosition,
+  connections: ConnectionInfo[],
+  streams: number,
+): void {
+  const listed = run?.listings.get(stage);
+  const total = [...(run?.listings.values() ?? [])].flat().length + (listed === undefined ? connections.length : 0);
+  if (run !== null) {
+    const known = run.ranks.get(rank);
+    if (known === undefined && run.ranks.size >= limits.ranks) {
+      throw new FieldError('rank', `must be one of the ${limits.ranks} of this run that are known here`, rank, 429);
+    }
+    if (run.ranks.size > 0 && stages !== run.stages) {
+      throw new FieldError('stages', `must be as the other ranks say (${run.stages})`, stages, 409);
+    }
+    if (known !== undefined && known.stage !== stage) {
+      throw new FieldError('stage', `must be as rank ${rank} said before (${known.stage})`, stage, 409);
+    }
+    if (run.streams > 0 && streams !== run.streams) {
+      throw new FieldError('streams', `must be as before (n = ${run.streams})`, streams, 409);
+    }
+    if (listed !== undefined && !haveSameNames(listed, connections)) {
+      throw new FieldError('order', 'must be as at the start of the attempt (a new attempt may have others)', connections.length, 409);
+    }
   }
-  if (run !== null && run.ranks.size > 0 && place.stages !== run.stages) {
-    throw new FieldError('stages', `must be as the other ranks say (${run.stages})`, place.stages, 409);
-  }
-  if (known !== undefined && known.stage !== place.stage) {
-    throw new FieldError('stage', `must be as rank ${place.rank} said before (${known.stage})`, place.stage, 409);
-  }
-  if (run !== null && run.streams > 0 && streams !== run.streams) {
-    throw new FieldError('streams', `must be as before (n = ${run.streams})`, streams, 409);
-  }
-  const listed = run?.listings.get(place.stage);
-  if (listed !== undefined && !sameNames(listed, connections)) {
-    throw new FieldError('order', 'must be as at the start of the attempt (a new attempt may have others)', connections.length, 409);
-  }
-  const all = [...(run?.listings.values() ?? [])].flat().length + (listed === undefined ? connections.length : 0);
-  if (all > limits.connections) {
-    throw new FieldError('order', `must leave the run at most ${limits.connections} connections`, all, 429);
-  }
+  if (total > limits.connections) throw new FieldError('order', `must leave the run at most ${limits.connections} connections`, total, 429);
 }
 
-/** Notes a rank that was checked, and the connections of its stage; the first to name them counts. */
-export function noteRank(run: IngestRun, place: RankPlace, connections: ConnectionInfo[], streams: number, tokens: number | null): Rank {
-  run.stages = place.stages;
-  run.worldSize = Math.max(run.worldSize, place.worldSize);
-  const counters = { overheadSeconds: 0, samplesDropped: 0, errors: 0 };
-  const rank = run.ranks.get(place.rank) ?? { stage: place.stage, replica: null, lastStep: -1, misses: 0, counters, ended: null };
-  rank.replica = place.replica;
-  run.ranks.set(place.rank, rank);
-  if (!run.listings.has(place.stage)) {
-    run.listings.set(place.stage, connections);
+/** Notes a rank that was checked, and the connections of its stage; the first to name them counts. @param tokens S; null: not said */
+export function noteRank(
+  run: IngestRun,
+  { rank: number, stage, stages, worldSize, replica }: RankPosition,
+  connections: ConnectionInfo[],
+  streams: number,
+  tokens: number | null,
+): RankState {
+  run.stages = stages;
+  run.worldSize = Math.max(run.worldSize, worldSize);
+  const rank = run.ranks.get(number) ?? { stage, replica, lastStep: -1, misses: 0, counters: NO_COUNTERS, ended: null };
+  rank.replica = replica;
+  run.ranks.set(number, rank);
+  if (!run.listings.has(stage)) {
+    run.listings.set(stage, connections);
     run.streams = streams;
     if (tokens !== null) run.tokens = tokens;
   }
   return rank;
 }
 
-const sameNames = (a: readonly ConnectionInfo[], b: readonly ConnectionInfo[]): boolean =>
+/** Numbers of the ranks that a step waits for: those that are sending. */
+export const expectedRanks = ({ ranks }: IngestRun): number[] =>
+  [...ranks].filter(([, { ended, misses }]) => ended === null && misses < MAX_MISSES).map(([rank]) => rank);
+
+/** Notes of every rank whether it has part in a step that is assembled; those that are missing and were waited for are counted. */
+export function noteStep({ ranks, counts }: IngestRun, parts: ReadonlyMap<number, Part>): void {
+  for (const [number, rank] of ranks) {
+    const content = parts.get(number)?.content;
+    if (content !== undefined) {
+      rank.counters = ('sample' in content ? content.sample : content.report).monitor;
+      rank.misses = 0;
+    } else if (rank.ended === null) {
+      if (rank.misses < MAX_MISSES) counts.stragglers++;
+      rank.misses++;
+    }
+  }
+}
+
+const haveSameNames = (a: readonly ConnectionInfo[], b: readonly ConnectionInfo[]): boolean =>
   a.length === b.length && a.every(({ name }, l) => name === b[l].name);
 
 /** Stages may number their layers anew: then each name says its stage. */
-function namedApart(stages: readonly ConnectionInfo[][]): ConnectionInfo[] {
+function withUniqueNames(stages: readonly ConnectionInfo[][]): ConnectionInfo[] {
   const all = stages.flat();
   if (new Set(all.map(({ name }) => name)).size === all.length) return all;
   return stages.flatMap((connections, stage) => connections.map((one) => ({ ...one, name: `stage${stage}.${one.name}` })));
 }
 
-/** The run begins when the connections of all stages are known. */
+/** Opens the run in the pipeline when the connections of all stages are known. */
 export function openIfKnown(ingest: Ingest, run: IngestRun): void {
   const stages = stagesOf(run);
   if (run.live !== null || stages.length < run.stages) return;
-  const header: RunHeader = { run: run.name, streams: run.streams, tokens: Math.max(1, run.tokens), connections: namedApart(stages) };
+  const header: RunHeader = { run: run.name, streams: run.streams, tokens: Math.max(1, run.tokens), connections: withUniqueNames(stages) };
   run.live = openRun(ingest.pipeline, header, run.attempt);
-  run.lastDone = run.live.recording?.lastStep ?? -1;
+  run.lastAssembled = run.live.recording?.lastStep ?? -1;
 }

@@ -2,13 +2,14 @@
 import { LARGEST_OVER_TOKENS, MEASURE_INDEX } from '../../src/telemetry/catalogue.ts';
 import type { RankReport, StepReport } from '../../src/telemetry/report.ts';
 import type { MemorySample, RunHeader } from '../../src/telemetry/sample.ts';
-import { scalarsOf } from './scalars.ts';
+import { combineScalars } from './scalars.ts';
 
 const LARGEST = new Set(LARGEST_OVER_TOKENS.map((key) => MEASURE_INDEX[key]));
 
 /**
  * Over data-parallel ranks, as over their tokens: means, or the largest where a measure is that; NaN does not count. Memory is
  * that of the rank with the most.
+ * @param ranks number of each report's rank
  */
 export function reduce(header: RunHeader, ranks: readonly number[], reports: readonly StepReport[]): StepReport {
   if (reports.length === 1) return reports[0];
@@ -40,7 +41,7 @@ export function reduce(header: RunHeader, ranks: readonly number[], reports: rea
     mapping[i] = known.reduce((sum, value) => sum + value, 0) / known.length;
   }
   return {
-    ...scalarsOf(reports),
+    ...combineScalars(reports),
     memory: fullest(reports.map((report) => report.memory)),
     compositeGain: largestComposite(measures, layers, reports),
     measures,

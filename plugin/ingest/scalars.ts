@@ -1,11 +1,9 @@
-/** What a step says besides its connections, of several ranks: one of each number. */
-import type { StepReport } from '../../src/telemetry/report.ts';
+/** What several ranks say of one step besides its connections → one of each number. */
+import type { MonitorCounters } from '../../src/telemetry/sample.ts';
+import type { Scalars } from '../wire/part.ts';
 
-/** The same in a StepSample. */
-export type Scalars = Pick<StepReport, 'step' | 'time' | 'stepSeconds' | 'loss' | 'gradientNorm' | 'learningRate' | 'monitor'>;
-
-/** Of several ranks: the last time, the longest step, means of what is known. What all ranks counted is join.ts's. */
-export function scalarsOf(parts: readonly Scalars[]): Scalars {
+/** The last time, the longest step, means of what is known; the counters of the first (`sumCounters` has those of all). */
+export function combineScalars(parts: readonly Scalars[]): Scalars {
   const mean = (of: (part: Scalars) => number | null): number | null => {
     const values = parts.map(of).filter((value) => value !== null);
     return values.length === 0 ? null : values.reduce((sum, value) => sum + value, 0) / values.length;
@@ -19,5 +17,15 @@ export function scalarsOf(parts: readonly Scalars[]): Scalars {
     gradientNorm: mean((part) => part.gradientNorm),
     learningRate: mean((part) => part.learningRate),
     monitor: parts[0].monitor,
+  };
+}
+
+/** Of all ranks together; zeros for none. */
+export function sumCounters(all: readonly MonitorCounters[]): MonitorCounters {
+  const sum = (of: (counters: MonitorCounters) => number) => all.reduce((total, counters) => total + of(counters), 0);
+  return {
+    overheadSeconds: sum((counters) => counters.overheadSeconds),
+    samplesDropped: sum((counters) => counters.samplesDropped),
+    errors: sum((counters) => counters.errors),
   };
 }

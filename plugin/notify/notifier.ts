@@ -1,26 +1,27 @@
 /**
  * Sends notices to their targets, each in its own queue: retried with back-off, bounded, never waited for by the run. What
- * cannot be delivered is counted and said. Notices of severity `info` are context and are not sent.
+ * cannot be delivered is counted and reported. Notices of severity `info` are context and are not sent.
  */
 import { setTimeout as pause } from 'node:timers/promises';
-import type { Sink } from '../pipeline.ts';
+import type { Sink } from '../pipeline/sinks.ts';
+import { backOff, tryRequest } from '../retry.ts';
 import { bodyFor, type Notice, noticeOf, type Target } from './target.ts';
 
-/** Of one request, ms. */
-const TIMEOUT = 10_000;
-/** Waits between tries, ms: doubled each time, up to the last, with up to half more by chance. */
-const FIRST_WAIT = 1000;
-const LONGEST_WAIT = 60_000;
-const TRIES = 8;
-/** Notices that wait for one target; then the oldest are given up. */
-const WAITING_AT_MOST = 100;
+/** Of one request. Our choice. */
+const TIMEOUT_MS = 10_000;
+/** Waits between tries: doubled each time, up to the last, with up to half more by chance. Our choice: two minutes in all. */
+const MIN_WAIT_MS = 1000;
+const MAX_WAIT_MS = 60_000;
+const MAX_TRIES = 8;
+/** Notices that wait for one target; then the oldest are given up. Our choice: more than one run raises. */
+const MAX_WAITING = 100;
 
-export interface Surroundings {
+export interface NotifierContext {
   fetch: typeof fetch;
   random: () => number;
-  /** Told of what could not be delivered. */
+  /** Gets what could not be delivered, and why. */
   onProblem: (message: string) => void;
-  /** Told of a try that failed and is made again. */
+  /** Gets why a try failed that is made again. */
   onRetry?: (problem: string) => void;
   /** Of the first wait, ms; 1000 unless given. */
   firstWait?: number;
@@ -30,16 +31,17 @@ export interface Surroundings {
 
 export interface Notifier {
   readonly sink: Sink;
-  /** Lets what is on its way arrive, at most so long; what is left then is given up and said. */
+  /** Lets what is on its way arrive, at most so long; what is left then is given up and reported. */
   close(milliseconds: number): Promise<void>;
 }
 
-export function createNotifier(targets: readonly Target[], surroundings: Surroundings): Notifier {
+/** A sink that sends each warning that is raised or ends to every target. */
+export function createNotifier(targets: readonly Target[], context: NotifierContext): Notifier {
   const stop = new AbortController();
-  const queues = targets.map((target) => createQueue(target, surroundings, stop.signal));
+  const queues = targets.map((target) => createQueue(target, context, stop.signal));
   return {
     sink: {
-      warned: (_run, record, what) => {
+      onWarning: (_run, record, what) => {
         if (record.warning.severity === 'info' || what === 'acknowledged') return;
         const notice = noticeOf(what, record);
         for (const queue of queues) queue.add(notice);
@@ -53,31 +55,31 @@ export function createNotifier(targets: readonly Target[], surroundings: Surroun
   };
 }
 
-function createQueue(target: Target, surroundings: Surroundings, signal: AbortSignal) {
+function createQueue(target: Target, context: NotifierContext, signal: AbortSignal) {
   const waiting: Notice[] = [];
   let working: Promise<void> | null = null;
   /** Given up since the last one that arrived. */
   let lost = 0;
-  /** Has it been said since then that it is not reached? */
-  let said = false;
+  /** Has the user been warned since then that it is not reached? */
+  let warned = false;
   const onRetry = (problem: string) => {
-    if (!said) surroundings.onProblem(`notify ${target.shown}: ${problem}; trying again`);
-    said = true;
+    if (!warned) context.onProblem(`notify ${target.shown}: ${problem}; trying again`);
+    warned = true;
   };
   const lose = (count: number, why: string) => {
-    if (count > 0 && lost === 0) surroundings.onProblem(`notify ${target.shown}: a warning could not be sent: ${why}`);
+    if (count > 0 && lost === 0) context.onProblem(`notify ${target.shown}: a warning could not be sent: ${why}`);
     lost += count;
   };
-  /** The first was said when it happened. */
-  const sayLost = () => {
-    if (lost > 1) surroundings.onProblem(`notify ${target.shown}: ${lost} warnings in all could not be sent`);
+  /** The first was reported when it happened. */
+  const reportLost = () => {
+    if (lost > 1) context.onProblem(`notify ${target.shown}: ${lost} warnings in all could not be sent`);
     lost = 0;
-    said = false;
+    warned = false;
   };
   const work = async () => {
     for (let notice = waiting.shift(); notice !== undefined; notice = waiting.shift()) {
-      const problem = await deliver(target, notice, { ...surroundings, onRetry }, signal);
-      if (problem === null) sayLost();
+      const problem = await deliver(target, notice, { ...context, onRetry }, signal);
+      if (problem === null) reportLost();
       else lose(1, problem);
       if (signal.aborted) lose(waiting.splice(0).length, 'the run has ended');
     }
@@ -86,56 +88,37 @@ function createQueue(target: Target, surroundings: Surroundings, signal: AbortSi
   return {
     add: (notice: Notice) => {
       waiting.push(notice);
-      if (waiting.length > WAITING_AT_MOST) lose(waiting.splice(0, waiting.length - WAITING_AT_MOST).length, 'too many are waiting');
+      if (waiting.length > MAX_WAITING) lose(waiting.splice(0, waiting.length - MAX_WAITING).length, 'too many are waiting');
       working ??= work();
     },
     end: async () => {
       await working;
-      sayLost();
+      reportLost();
     },
   };
 }
 
-/** @returns why it could not be delivered, null where it was; never throws */
+/** Posts one notice, again where that may help. @returns why it could not be delivered, null where it was; never throws */
 export async function deliver(
   target: Target,
   notice: Notice,
-  { fetch, random, onRetry, firstWait = FIRST_WAIT, timeout = TIMEOUT }: Omit<Surroundings, 'onProblem'>,
+  { fetch, random, onRetry, firstWait = MIN_WAIT_MS, timeout = TIMEOUT_MS }: Omit<NotifierContext, 'onProblem'>,
   signal: AbortSignal,
 ): Promise<string | null> {
+  const headers = { 'content-type': 'application/json', 'user-agent': 'gainwatch' };
+  const init = { method: 'POST', headers, body: bodyFor(target, notice) };
+  const discard = async ({ body }: Response) => body?.cancel();
   let wait = firstWait;
   let problem = '';
-  for (let attempt = 1; attempt <= TRIES; attempt++) {
-    // Not AbortSignal.timeout within AbortSignal.any: Node 20 may collect it before it fires.
-    const request = new AbortController();
-    const stop = () => request.abort(signal.reason);
-    const timer = setTimeout(() => request.abort(new Error(`no answer within ${timeout} ms`)), timeout);
-    signal.addEventListener('abort', stop);
-    if (signal.aborted) stop();
-    try {
-      const response = await fetch(target.url, {
-        method: 'POST',
-        headers: { 'content-type': 'application/json', 'user-agent': 'gainwatch' },
-        body: bodyFor(target, notice),
-        redirect: 'manual', // following would turn it into a GET
-        signal: request.signal,
-      });
-      await response.body?.cancel();
-      if (response.ok) return null;
-      problem = `it answers ${response.status}`;
-      // Asking again does not make a refused request right.
-      if (response.status < 500 && response.status !== 408 && response.status !== 429) return problem;
-    } catch (error) {
-      const { message, cause } = error as Error & { cause?: Error };
-      if (!signal.aborted || problem === '') problem = cause?.message ?? message;
-    } finally {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', stop);
-    }
-    if (signal.aborted || attempt === TRIES) break;
+  for (let attempt = 1; attempt <= MAX_TRIES; attempt++) {
+    const tried = await tryRequest(target.url, init, discard, { fetch, timeoutMs: timeout, signal });
+    if (tried.isOk) return null;
+    if (tried.status !== null) problem = `it answers ${tried.status}`;
+    else if (!signal.aborted || problem === '') problem = tried.problem;
+    if (!tried.isRetriable || signal.aborted || attempt === MAX_TRIES) break;
     onRetry?.(problem);
     await pause(wait * (1 + random() / 2), undefined, { signal }).catch(() => {});
-    wait = Math.min(LONGEST_WAIT, 2 * wait);
+    wait = backOff(wait, MAX_WAIT_MS);
   }
   return problem;
 }

@@ -18,6 +18,7 @@ export interface Notice {
 }
 
 /**
+ * A target from the command line.
  * @param text `https://host/path`, or `slack:https://…` for Slack's format, which hooks.slack.com has anyway
  * @throws Error naming the option, the rule and the value
  */
@@ -38,6 +39,7 @@ export function parseTarget(text: string): Target {
 /** User and password, and what stands behind the host, may be secret. */
 const withoutSecrets = (text: string) => text.replace(/\/\/.*@/, '//…@').replace(/([^/:]\/|[?#]).+/, '$1…');
 
+/** What is said of a warning that was raised or has ended. */
 export const noticeOf = (status: Notice['status'], record: WarningRecord): Notice => ({
   version: 1,
   status,

@@ -1,30 +1,32 @@
 /**
  * The probe in the training thread: puts its hooks on, and begins and ends each step. Whatever goes wrong here is counted
- * and said; the training never sees it. Knows nothing of threads: a finished sample is handed to `deliver`.
+ * and reported; the training never sees it. Knows nothing of threads: a finished sample is handed to `deliver`.
  */
 import * as tf from '@tensorflow/tfjs';
 import { unobserved } from '../../src/connections/observer.ts';
-import type { StepSample } from '../../src/telemetry/sample.ts';
-import { createObserver, hookOwn, seeGradients } from './hooks.ts';
+import { type Capture, createCapture } from './capture.ts';
+import { createObserver } from './connectionObserver.ts';
+import { handleGradients, hookOwn } from './hooks.ts';
 import { sampleMemory, variableBuffers } from './memory.ts';
 import { hookOptimizer } from './optimizer.ts';
-import { createGathering, disposeGathering, gatherLoss, unread } from './sampling.ts';
-import { settle } from './settle.ts';
-import { fault, guard, type Probe, type ProbeOptions } from './state.ts';
+import { dropCapture, guard, handleFault, type ProbeOptions, type ProbeState } from './probeState.ts';
 
-/** Longest row of reads on the way at the same time. */
-const READS_AT_MOST = 2;
+/** Reads on the way at the same time. Our choice: one that is read while the next is written; more would only hide that the device is late. */
+const MAX_READS = 2;
+/** Our choice: a read on tensorflow waits for the device; with one in ten the wait is small beside the steps. */
+const TENSORFLOW_EVERY_STEPS = 10;
 
-/** Every how many steps one is watched, unless told: reads block on tensorflow. */
-export const defaultEvery = (): number => (tf.getBackend() === 'tensorflow' ? 10 : 1);
+/** Every how many steps one is watched on the current backend, unless told otherwise. */
+export const defaultEvery = (): number => (tf.getBackend() === 'tensorflow' ? TENSORFLOW_EVERY_STEPS : 1);
 
-export function createProbe(options: ProbeOptions): Probe {
+/** A probe without its hooks, which `attachProbe` puts on. */
+export function createProbe(options: ProbeOptions): ProbeState {
   const layers = options.connections.length;
-  const probe: Probe = {
+  return {
     options,
     counters: { overheadSeconds: 0, samplesDropped: 0, errors: 0 },
     step: options.firstStep - 1,
-    gathering: null,
+    capture: null,
     reads: new Set(),
     began: 0,
     memory: {
@@ -38,43 +40,45 @@ export function createProbe(options: ProbeOptions): Probe {
       gradients: null,
       slots: new Map(),
     },
-    detach: () => {},
+    unhook: [],
   };
-  const undo = options.connections.map((connection, l) => {
-    if (connection.layer !== null) {
-      const { layer } = connection;
-      const observer = createObserver(probe, l, connection);
-      layer.observer = observer;
-      return () => {
-        if (layer.observer === observer) layer.observer = unobserved;
-      };
-    }
-    return hookOwn(probe, l, connection.own!);
+}
+
+/** Puts the hooks on the connections and the optimizer. */
+export function attachProbe(probe: ProbeState): void {
+  const { connections, optimizer } = probe.options;
+  connections.forEach(({ layer, own, info }, l) => {
+    if (own !== null) probe.unhook.push(hookOwn(probe, l, own));
+    if (layer === null) return;
+    const observer = createObserver(probe, l, info);
+    layer.observer = observer;
+    probe.unhook.push(() => {
+      if (layer.observer === observer) layer.observer = unobserved;
+    });
   });
-  const unhook =
-    options.optimizer === null ? null : hookOptimizer(options.optimizer, (gradients) => guard(probe, () => seeGradients(probe, gradients)));
-  probe.detach = () => {
-    for (const act of undo) act();
-    unhook?.();
-    if (probe.gathering !== null) disposeGathering(probe.gathering);
-    probe.gathering = null;
-  };
-  return probe;
+  if (optimizer !== null) {
+    probe.unhook.push(hookOptimizer(optimizer, (gradients) => guard(probe, () => handleGradients(probe, gradients))));
+  }
+}
+
+/** Takes all hooks off. Reads that are on their way still come back. */
+export function detachProbe(probe: ProbeState): void {
+  for (const act of probe.unhook.splice(0)) act();
+  dropCapture(probe);
 }
 
 /** Counts the step; looks at it if it is its turn. */
-export function beginStep(probe: Probe): void {
+export function beginStep(probe: ProbeState): void {
   probe.step++;
-  const every = probe.options.every ?? defaultEvery();
+  const { every, firstStep, connections, tokens } = probe.options;
   guard(probe, () => {
-    if (probe.gathering !== null) disposeGathering(probe.gathering);
-    probe.gathering = null;
-    if ((probe.step - probe.options.firstStep) % every !== 0) return;
-    if (probe.reads.size >= READS_AT_MOST) {
+    dropCapture(probe);
+    if ((probe.step - firstStep) % (every ?? defaultEvery()) !== 0) return;
+    if (probe.reads.size >= MAX_READS) {
       probe.counters.samplesDropped++;
       return;
     }
-    probe.gathering = createGathering(probe.step, probe.options.connections.length, probe.options.tokens);
+    probe.capture = createCapture(probe.step, connections.length, tokens);
     const { memory } = probe;
     memory.counting = memory.stale;
     memory.stale = false;
@@ -87,58 +91,46 @@ export function beginStep(probe: Probe): void {
 }
 
 /** The step failed or was given up: no sample comes of it. */
-export function abandonStep(probe: Probe): void {
-  guard(probe, () => {
-    if (probe.gathering !== null) disposeGathering(probe.gathering);
-    probe.gathering = null;
-  });
+export function abandonStep(probe: ProbeState): void {
+  guard(probe, () => dropCapture(probe));
 }
 
 /**
- * Reads what was gathered, once, and delivers it: at once on cpu, wasm and tensorflow, later and not awaited on webgpu.
+ * Reads what was captured, once, and delivers it: at once on cpu, wasm and tensorflow, later and not awaited on webgpu.
  * @param loss what the step said its loss is; a scalar tensor is looked at, not disposed
  */
-export function endStep(probe: Probe, loss: tf.Tensor | number | null): void {
-  if (probe.gathering === null) return;
+export function endStep(probe: ProbeState, loss: tf.Tensor | number | null): void {
+  if (probe.capture === null) return;
   guard(probe, () => {
-    const { gathering, options } = probe;
-    if (gathering === null) return;
+    const { capture, options } = probe;
+    if (capture === null) return;
     const stepSeconds = (performance.now() - probe.began) / 1000;
-    const missing = gathering.seen.indexOf(false);
+    const missing = capture.seen.indexOf(false);
     if (missing >= 0) throw new Error(`connection ${options.connections[missing].info.name} did not run in it`);
-    if (loss !== null) gatherLoss(gathering, loss);
-    const rest = {
-      step: gathering.step,
-      time: options.now(),
-      stepSeconds,
-      learningRate: gathering.learningRate,
-      memory: sampleMemory(probe),
-    };
+    if (loss instanceof tf.Tensor) capture.sampler.captureLoss(loss);
+    const { step, learningRate, sampler } = capture;
+    const rest = { step, time: options.now(), stepSeconds, learningRate, memory: sampleMemory(probe) };
     const finish = (values: Float32Array | null) => {
-      const sample: StepSample = { ...rest, ...settle(gathering, values), monitor: { ...probe.counters } };
-      disposeGathering(gathering);
-      options.deliver(sample, gathering.n!);
+      const sample = { ...rest, ...sampler.finish(values), monitor: { ...probe.counters } };
+      if (typeof loss === 'number') sample.loss = loss;
+      sampler.dispose();
+      options.deliver(sample, capture.n!);
     };
-    const tensor = unread(gathering);
-    if (tensor === null) finish(null);
-    else if (tf.getBackend() !== 'webgpu') {
-      const values = tensor.dataSync<'float32'>();
-      tensor.dispose();
-      finish(values);
-    } else {
-      const read: Promise<void> = tensor
-        .data<'float32'>()
-        .then((values) => guard(probe, () => finish(values)))
-        .catch((error) => {
-          fault(probe, error);
-          disposeGathering(gathering);
-        })
-        .finally(() => {
-          tensor.dispose();
-          probe.reads.delete(read);
-        });
-      probe.reads.add(read);
-    }
-    probe.gathering = null;
+    const values = sampler.read();
+    if (values instanceof Promise) trackRead(probe, capture, values, finish);
+    else finish(values);
+    probe.capture = null;
   });
+}
+
+/** Finishes a step when its read has come back. */
+function trackRead(probe: ProbeState, { sampler }: Capture, values: Promise<Float32Array>, finish: (values: Float32Array) => void): void {
+  const read = values
+    .then((got) => guard(probe, () => finish(got)))
+    .catch((error) => handleFault(probe, error))
+    .finally(() => {
+      sampler.dispose();
+      probe.reads.delete(read);
+    });
+  probe.reads.add(read);
 }

@@ -1,15 +1,13 @@
 /** The pyramid of minima and maxima over consecutive steps: pure arithmetic, no database. */
 
-import type { RunScalar } from '../../src/telemetry/api.ts';
+import { RUN_SCALARS } from '../../src/telemetry/catalogue.ts';
 import type { StepReport } from '../../src/telemetry/report.ts';
 
 /** A bucket of level k covers the step numbers b · 8^k … (b + 1) · 8^k − 1. */
 export const FACTOR = 8;
 export const LEVELS = 5;
 
-/** Order of the scalars in a bucket. */
-export const SCALARS: readonly RunScalar[] = ['loss', 'gradientNorm', 'learningRate', 'stepSeconds', 'compositeGain'];
-
+/** Minima and maxima of the scalars, in the order of RUN_SCALARS, and of the measures. */
 export interface Bucket {
   level: number;
   bucket: number;
@@ -23,20 +21,21 @@ export interface Bucket {
 }
 
 /** A NaN does not count in a minimum and wins in a maximum: a bucket with one shows it and still has its lowest number. */
-function takeMin(into: Float64Array | Float32Array, values: ArrayLike<number>): void {
+function lowerMin(into: Float64Array | Float32Array, values: ArrayLike<number>): void {
   for (let i = 0; i < into.length; i++) if (values[i] < into[i] || Number.isNaN(into[i])) into[i] = values[i];
 }
-function takeMax(into: Float64Array | Float32Array, values: ArrayLike<number>): void {
+function raiseMax(into: Float64Array | Float32Array, values: ArrayLike<number>): void {
   for (let i = 0; i < into.length; i++) if (values[i] > into[i] || Number.isNaN(values[i])) into[i] = values[i];
 }
 
 /** A minimum above its maximum: no value was known. */
 const NONE = { min: Number.POSITIVE_INFINITY, max: Number.NEGATIVE_INFINITY };
+/** Did a bucket know no value? */
 export const isNone = (min: number, max: number): boolean => min > max;
 
 /** One that is not known (null) does not count on either side. */
-function takeScalars({ scalarsMin, scalarsMax }: Bucket, report: StepReport): void {
-  SCALARS.forEach((key, i) => {
+function addScalars({ scalarsMin, scalarsMax }: Bucket, report: StepReport): void {
+  RUN_SCALARS.forEach((key, i) => {
     const value = report[key];
     if (value === null) return;
     const first = isNone(scalarsMin[i], scalarsMax[i]);
@@ -67,15 +66,15 @@ export function addToBuckets(open: readonly (Bucket | undefined)[], report: Step
       firstStep: report.step,
       firstTime: report.time,
       count: 0,
-      scalarsMin: new Float64Array(SCALARS.length).fill(NONE.min),
-      scalarsMax: new Float64Array(SCALARS.length).fill(NONE.max),
+      scalarsMin: new Float64Array(RUN_SCALARS.length).fill(NONE.min),
+      scalarsMax: new Float64Array(RUN_SCALARS.length).fill(NONE.max),
       measuresMin: report.measures.slice(),
       measuresMax: report.measures.slice(),
     };
     next.count++;
-    takeScalars(next, report);
-    takeMin(next.measuresMin, report.measures);
-    takeMax(next.measuresMax, report.measures);
+    addScalars(next, report);
+    lowerMin(next.measuresMin, report.measures);
+    raiseMax(next.measuresMax, report.measures);
     changed.set(key, next);
     return next;
   });

@@ -5,12 +5,14 @@
 import { existsSync, readdirSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 
-const LONGEST = 64;
+/** A file name on every system, and a label that needs no quoting. Our choice, in openapi.yaml too. */
+const MAX_NAME_LENGTH = 64;
 const RUN_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
 const EXTENSION = '.sqlite';
 
 export const RUN_NAME_RULE = 'must be 1 to 64 of A–Z a–z 0–9 . _ - and begin with a letter or digit';
 
+/** Can a run be called so? RUN_NAME_RULE says it in words. */
 export const isRunName = (text: string): boolean => RUN_NAME.test(text);
 
 /** @throws if the name cannot be a file name and a label */
@@ -20,6 +22,7 @@ export function checkRunName(run: string): void {
   }
 }
 
+/** The file of a run. @throws Error where the name is none */
 export function recordingPath(directory: string, run: string): string {
   checkRunName(run);
   return join(directory, run + EXTENSION);
@@ -27,18 +30,19 @@ export function recordingPath(directory: string, run: string): string {
 
 const isRecorded = (directory: string, run: string): boolean => isRunName(run) && existsSync(recordingPath(directory, run));
 
+/** The folder of the uploaded recordings in that of the runs; may not exist. */
 export const uploadsIn = (directory: string): string => join(directory, 'uploads');
 
 /** Names of all recordings of a folder, uploaded ones too. */
 export const listRecordings = (directory: string): string[] => [...new Set([...listRuns(directory), ...listRuns(uploadsIn(directory))])];
 
-export interface Found {
+export interface FoundRecording {
   path: string;
   uploaded: boolean;
 }
 
 /** The recording that goes by this name; one of our own comes before one that was uploaded. */
-export function findRecording(directory: string, run: string): Found | null {
+export function findRecording(directory: string, run: string): FoundRecording | null {
   if (isRecorded(directory, run)) return { path: recordingPath(directory, run), uploaded: false };
   const uploads = uploadsIn(directory);
   return isRecorded(uploads, run) ? { path: recordingPath(uploads, run), uploaded: true } : null;
@@ -48,7 +52,7 @@ export function findRecording(directory: string, run: string): Found | null {
 export function freeName(run: string, isTaken: (name: string) => boolean): string {
   for (let number = 1; ; number++) {
     const suffix = number === 1 ? '' : `-${number}`;
-    const name = run.slice(0, LONGEST - suffix.length) + suffix;
+    const name = run.slice(0, MAX_NAME_LENGTH - suffix.length) + suffix;
     if (!isTaken(name)) return name;
   }
 }

@@ -1,14 +1,9 @@
-/** Asks a recording: attempts, summaries, steps. Works beside a live writer; series are series.ts. */
-import { runLimits } from '../../alerts/limits.ts';
-import type { AttemptInfo, RunDetail, RunSummary } from '../../src/telemetry/api.ts';
+/** Asks a recording: its attempts and steps. Works beside a live writer; summaries are recordedRun.ts, series recordedSeries.ts. */
 import { MEASURES } from '../../src/telemetry/catalogue.ts';
 import type { Outcome, StepReport } from '../../src/telemetry/report.ts';
-import { type ConnectionInfo, MEMORY_KINDS, type RunHeader } from '../../src/telemetry/sample.ts';
-import { toWire, type WireNumber } from '../../src/telemetry/wire.ts';
+import type { ConnectionInfo, RunHeader } from '../../src/telemetry/sample.ts';
 import { doubles, floats, fromSql, type SqlBlob, type SqlNumber } from './blobs.ts';
 import { type Db, openForReading } from './database.ts';
-import { isAlive } from './process.ts';
-import { countActiveIn } from './warnings.ts';
 
 export interface Reader {
   readonly path: string;
@@ -19,12 +14,18 @@ export interface Reader {
   readonly uploaded: boolean;
 }
 
+/**
+ * Opens a recording for reading, until `closeReader`.
+ * @param run by what name it goes now; null: as it is recorded
+ * @throws Error with the path where there is no such file, it is no recording or of a newer version
+ */
 export const openReader = (path: string, run: string | null = null, uploaded = false): Reader => ({
   path,
   db: openForReading(path),
   run,
   uploaded,
 });
+/** Closes the file; the reader is of no use any more. */
 export const closeReader = (reader: Reader): void => {
   reader.db.close();
 };
@@ -40,85 +41,26 @@ export interface AttemptRow {
   connections: string;
   measures: string;
   memory_kinds: string;
+  /** Not there before version 4. */
+  source?: string | null;
   first_step: number | null;
   last_step: number | null;
   max_composite_gain: SqlNumber;
 }
 
+/** Every attempt, oldest first. */
 export function attemptRows({ db, run }: Reader): AttemptRow[] {
   const rows = db.prepare('SELECT * FROM attempts ORDER BY attempt').all() as AttemptRow[];
   return run === null ? rows : rows.map((row) => ({ ...row, run }));
 }
 
+/** The header of an attempt. @throws SyntaxError where its JSON is none */
 export function headerOf(row: AttemptRow): RunHeader {
   return { run: row.run, streams: row.streams, tokens: row.tokens, connections: JSON.parse(row.connections) as ConnectionInfo[] };
 }
 
-/** Keys of the measures in the order in which the attempt keeps them. */
+/** Keys of the measures in the order in which the attempt keeps them. @throws SyntaxError where its JSON is none */
 export const measuresOf = (row: AttemptRow): string[] => JSON.parse(row.measures) as string[];
-
-/** An attempt that nobody ended and that no process writes: not known how it ended. */
-const outcomeOf = ({ uploaded }: Reader, { outcome, pid }: AttemptRow): Outcome | null =>
-  outcome ?? (!uploaded && isAlive(pid) ? null : 'unknown');
-
-/** @returns null where the recording has no attempt yet */
-export function readSummary(reader: Reader): Omit<RunSummary, 'live'> | null {
-  const newest = attemptRows(reader).at(-1);
-  return newest === undefined ? null : summaryOf(reader, newest);
-}
-
-function summaryOf(reader: Reader, newest: AttemptRow): Omit<RunSummary, 'live'> {
-  const { run, streams, connections } = headerOf(newest);
-  const last = reader.db
-    .prepare('SELECT step, time, loss, composite_gain FROM steps WHERE attempt = ? ORDER BY step DESC LIMIT 1')
-    .get(newest.attempt) as { step: number; time: number; loss: SqlNumber; composite_gain: SqlNumber } | undefined;
-  const wire = (value: SqlNumber | undefined): WireNumber | null => {
-    const number = fromSql(value ?? null);
-    return number === null ? null : toWire(number);
-  };
-  return {
-    run,
-    attempt: newest.attempt,
-    streams,
-    kinds: [...new Set(connections.map((c) => c.kind))],
-    connectionCount: connections.length,
-    uploaded: reader.uploaded,
-    outcome: outcomeOf(reader, newest),
-    startedAt: newest.started_at,
-    lastStep: last?.step ?? null,
-    lastTime: last?.time ?? null,
-    lastLoss: wire(last?.loss),
-    lastCompositeGain: wire(last?.composite_gain),
-    maxCompositeGain: wire(newest.max_composite_gain),
-    activeWarnings: countActiveIn(reader.db),
-  };
-}
-
-/** @returns null where the recording has no attempt yet */
-export function readDetail(reader: Reader): Omit<RunDetail, 'live'> | null {
-  const rows = attemptRows(reader);
-  const newest = rows.at(-1);
-  if (newest === undefined) return null;
-  const header = headerOf(newest);
-  const { tokens, connections } = header;
-  return {
-    ...summaryOf(reader, newest),
-    limits: runLimits(header),
-    tokens,
-    connections,
-    measures: [...MEASURES],
-    memoryKinds: [...MEMORY_KINDS],
-    attempts: rows.map(
-      (row): AttemptInfo => ({
-        attempt: row.attempt,
-        startedAt: row.started_at,
-        forkStep: row.first_step,
-        lastStep: row.last_step,
-        outcome: outcomeOf(reader, row),
-      }),
-    ),
-  };
-}
 
 interface StepRow {
   attempt: number;
@@ -170,6 +112,9 @@ function reportOf(row: StepRow, attempt: AttemptRow): StepReport {
   };
 }
 
+/** Steps that are in memory at a time. Our choice: some MB of a large model. */
+const PAGE_STEPS = 200;
+
 export interface RecordedStep {
   attempt: number;
   header: RunHeader;
@@ -182,17 +127,17 @@ export function* readSteps(reader: Reader, after: { attempt: number; step: numbe
     if (row.attempt < after.attempt) continue;
     const header = headerOf(row);
     let step = row.attempt === after.attempt ? after.step : -1;
-    const page = reader.db.prepare('SELECT * FROM steps WHERE attempt = ? AND step > ? ORDER BY step LIMIT 200');
+    const page = reader.db.prepare(`SELECT * FROM steps WHERE attempt = ? AND step > ? ORDER BY step LIMIT ${PAGE_STEPS}`);
     for (;;) {
       const rows = page.all(row.attempt, step) as StepRow[];
       for (const r of rows) yield { attempt: row.attempt, header, report: reportOf(r, row) };
-      if (rows.length < 200) break;
+      if (rows.length < PAGE_STEPS) break;
       step = rows[rows.length - 1].step;
     }
   }
 }
 
-/** The newest step of the newest attempt. */
+/** The newest step of the newest attempt; null where it has none. */
 export function readLatest(reader: Reader): RecordedStep | null {
   const newest = attemptRows(reader).at(-1);
   if (newest === undefined) return null;

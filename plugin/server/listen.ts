@@ -3,10 +3,11 @@ import type { Server } from 'node:http';
 
 /** Of dashboard and /metrics, where the user names none. */
 export const DEFAULT_PORT = 9464;
-/** How many ports above the default are tried. */
-const TRIES = 50;
+/** How many ports above the default are tried. Our choice. */
+const MAX_PORTS = 50;
 
 /**
+ * Listens.
  * @param given the user named this port: no other is taken
  * @returns the port, which differs from the asked one where that was taken (or 0)
  * @throws Error naming the port and the option
@@ -17,7 +18,7 @@ export async function listen(server: Server, host: string, port: number, given: 
       return await attempt(server, host, candidate);
     } catch (error) {
       const { code, message } = error as NodeJS.ErrnoException;
-      if (code === 'EADDRINUSE' && !given && candidate < port + TRIES) continue;
+      if (code === 'EADDRINUSE' && !given && candidate < port + MAX_PORTS) continue;
       const where = `port ${candidate} on ${host}`;
       if (code === 'EADDRINUSE')
         throw new Error(`${where} is taken by another program: choose another (--port, port in watch(), GAINWATCH_PORT)`);

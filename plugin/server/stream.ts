@@ -9,16 +9,22 @@ import type { StreamEvents } from '../../src/telemetry/api.ts';
 import type { StepReport } from '../../src/telemetry/report.ts';
 import { toFloatWire } from '../../src/telemetry/wire.ts';
 import { FieldError } from '../fieldError.ts';
-import type { LiveRun, Pipeline, Sink } from '../pipeline.ts';
+import type { LiveRun } from '../pipeline/liveRun.ts';
+import type { Pipeline } from '../pipeline/pipeline.ts';
+import type { Sink } from '../pipeline/sinks.ts';
 import { isRunName } from '../recorder/directory.ts';
 import type { RecordedStep } from '../recorder/read.ts';
-import { onlyFields, texts } from './query.ts';
-import { readRecording, summaryOf } from './runs.ts';
+import { texts } from './query.ts';
+import { readRecording, summaryOf } from './runAnswers.ts';
 
-const HEARTBEAT = 15_000;
-const BACKLOG_AT_MOST = 8 << 20;
-/** Bytes of what was missed that wait for the client at a time. */
-const CATCH_UP_AT_MOST = 1 << 20;
+/** Between two beats: proxies cut what is silent for 30 or 60 s. */
+const HEARTBEAT_MS = 15_000;
+/** Of events that a client has not taken yet; beyond, it is dropped. Our choice. */
+const MAX_BACKLOG_BYTES = 8 << 20;
+/** Of what was missed that waits for the client at a time. Our choice: well below the backlog. */
+const MAX_CATCH_UP_BYTES = 1 << 20;
+/** Steps that are read at a time to catch up. Our choice. */
+const CATCH_UP_STEPS = 200;
 
 interface Client {
   readonly response: Response;
@@ -30,47 +36,48 @@ interface Client {
 
 export interface Stream {
   readonly sink: Sink;
+  /** Answers `GET /stream`; resolves when the client is caught up. @throws FieldError where the query or Last-Event-ID cannot be */
   handle(request: Request, response: Response): Promise<void>;
-  /** Tells of a recording that no run of this process writes. */
-  tell<E extends keyof StreamEvents>(event: E, run: string, data: StreamEvents[E]): void;
+  /** Sends an event to every client that wants the run: of a recording that no run of this process writes. */
+  emit<E extends keyof StreamEvents>(event: E, run: string, data: StreamEvents[E]): void;
   /** Ends every connection. */
   close(): void;
 }
 
+/** A stream without a client. */
 export function createStream(pipeline: Pipeline): Stream {
   const clients = new Set<Client>();
   const wants = (client: Client, run: string) => client.runs === null || client.runs.has(run);
-  const tell: Stream['tell'] = (event, run, data) => {
+  const emit: Stream['emit'] = (event, run, data) => {
     const text = JSON.stringify(data);
     for (const client of clients) if (wants(client, run)) send(client, event, text);
   };
-  const changed = (run: LiveRun) => tell('run', run.header.run, summaryOf(run));
+  const onChange = (run: LiveRun) => emit('run', run.header.run, summaryOf(run));
   const sink: Sink = {
-    opened: changed,
-    closed: changed,
-    warned: (run, record) => {
-      tell('warning', run.header.run, toWarningAnswer(record));
-      changed(run);
+    onOpen: onChange,
+    onClose: onChange,
+    onWarning: (run, record) => {
+      emit('warning', run.header.run, toWarningAnswer(record));
+      onChange(run);
     },
-    step: (run, attempt, report) => {
+    onStep: (run, report) => {
       const wanting = [...clients].filter((client) => wants(client, run.header.run));
       if (wanting.length === 0) return;
-      const data = JSON.stringify(toStepAnswer(run.header, attempt, report, run.forecast, toFloatWire));
-      for (const client of wanting) sendStep(client, run.header.run, attempt, report, data);
+      const data = JSON.stringify(toStepAnswer(run.header, run.attempt, report, run.forecast, toFloatWire));
+      for (const client of wanting) sendStep(client, run.header.run, run.attempt, report, data);
     },
   };
   return {
     sink,
-    tell,
+    emit,
     handle: async (request, response) => {
-      onlyFields(request, ['run']);
       const names = texts(request, 'run');
       const client: Client = { response, runs: names.length > 0 ? new Set(names) : null, positions: parsePositions(request) };
       response.set({ 'Content-Type': 'text/event-stream', 'Cache-Control': 'no-store', 'X-Accel-Buffering': 'no' });
       response.flushHeaders();
       response.write('retry: 1000\n\n');
       // An event, not a comment, which a page does not see: a tunnel that hangs must be noticed.
-      const heartbeat = setInterval(() => response.write('event: beat\ndata: null\n\n'), HEARTBEAT);
+      const heartbeat = setInterval(() => response.write('event: beat\ndata: null\n\n'), HEARTBEAT_MS);
       response.on('close', () => {
         clearInterval(heartbeat);
         clients.delete(client);
@@ -95,15 +102,15 @@ async function catchUp(pipeline: Pipeline, client: Client): Promise<void> {
       if (client.runs !== null && !client.runs.has(run)) continue;
       let steps: RecordedStep[];
       try {
-        steps = readRecording(pipeline, run, (recorder, reader) => [...take(recorder.readSteps(reader, position), 200)]);
+        steps = readRecording(pipeline, run, (recorder, reader) => [...first(recorder.readSteps(reader, position), CATCH_UP_STEPS)]);
       } catch {
         client.positions.delete(run); // its recording is gone or cannot be read: go on with what comes
         continue;
       }
-      if (steps.length === 200) waited = true;
+      if (steps.length === CATCH_UP_STEPS) waited = true;
       for (const { attempt, header, report } of steps) {
         sendStep(client, run, attempt, report, JSON.stringify(toStepAnswer(header, attempt, report, [], toFloatWire)));
-        if (client.response.writableLength < CATCH_UP_AT_MOST) continue;
+        if (client.response.writableLength < MAX_CATCH_UP_BYTES) continue;
         waited = true;
         await drained(client.response);
         if (client.response.destroyed) return;
@@ -130,11 +137,11 @@ function startFrom({ positions }: Client, { header, attempt, last }: LiveRun): v
   if (last !== null && !positions.has(header.run)) positions.set(header.run, { attempt, step: last.step });
 }
 
-function* take<T>(items: Iterable<T>, count: number): Generator<T> {
-  let taken = 0;
+function* first<T>(items: Iterable<T>, count: number): Generator<T> {
+  let done = 0;
   for (const item of items) {
     yield item;
-    if (++taken === count) return;
+    if (++done === count) return;
   }
 }
 
@@ -145,7 +152,7 @@ function sendStep(client: Client, run: string, attempt: number, report: StepRepo
 
 function send(client: Client, event: keyof StreamEvents, data: string): void {
   const { response, positions } = client;
-  if (response.writableLength > BACKLOG_AT_MOST) {
+  if (response.writableLength > MAX_BACKLOG_BYTES) {
     response.destroy();
     return;
   }

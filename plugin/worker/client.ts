@@ -1,13 +1,13 @@
 /**
  * The training thread's end of the worker: starts one per process and set of options, posts to it without waiting, bounds
- * what lies in its queue, and hears from it without needing the event loop. A worker that dies or hangs costs samples, no more.
+ * what lies in its queue, and receives its messages without needing the event loop. A worker that dies or hangs costs samples, no more.
  */
 import { existsSync } from 'node:fs';
 import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from 'node:worker_threads';
 import type { FromWorker, ToWorker, WorkerOptions } from './messages.ts';
 
-/** Samples that may lie in the worker's queue. */
-const QUEUE_AT_MOST = 128;
+/** In the worker's queue. Our choice; beyond it samples are dropped and counted. */
+const MAX_QUEUED_SAMPLES = 128;
 
 export type ServerOptions = Omit<WorkerOptions, 'progress' | 'channel'>;
 
@@ -17,22 +17,25 @@ export interface WorkerClient {
   readonly port: MessagePort;
   /** [0]: samples taken in by the worker. */
   readonly progress: Int32Array;
+  /** Samples posted so far. */
   sent: number;
   /** Runs that are open, by their number. */
-  readonly runs: Map<number, { name: string; hear: (message: FromWorker) => void }>;
-  /** Said before any run was there to hear it. */
-  readonly unheard: FromWorker[];
+  readonly runs: Map<number, { name: string; onMessage: (message: FromWorker) => void }>;
+  /** Of the whole process, that came before there was a run. */
+  readonly pendingMessages: FromWorker[];
+  /** Of the monitor. */
   url: string;
+  /** What the user should know of it. */
   note: string | null;
   alive: boolean;
-  /** Settles when the thread has ended. */
-  ended: Promise<void>;
+  /** Resolves when the thread has ended. */
+  readonly ended: Promise<void>;
 }
 
 const clients = new Map<string, Promise<WorkerClient>>();
 let nextId = 0;
 
-/** The worker for these options: the one that runs, or a new one. @throws what the server says (port taken …) */
+/** The worker for these options: the one that runs, or a new one. @throws Error with what the server says (port taken …) */
 export async function workerFor(options: ServerOptions): Promise<WorkerClient> {
   const key = JSON.stringify(options);
   const running = await clients.get(key)?.catch(() => null);
@@ -65,22 +68,22 @@ function start(key: string, options: ServerOptions): Promise<WorkerClient> {
     progress: new Int32Array(progress),
     sent: 0,
     runs: new Map(),
-    unheard: [],
+    pendingMessages: [],
     url: '',
     note: null,
     alive: true,
     ended,
   };
   return new Promise((resolve, reject) => {
-    const dead = (message: string) => {
+    const onDeath = (message: string) => {
       const unexpected = client.alive;
       client.alive = false;
-      if (unexpected) for (const run of client.runs.values()) run.hear({ type: 'problem', message });
+      if (unexpected) for (const run of client.runs.values()) run.onMessage({ type: 'problem', message });
       if (clients.has(key)) clients.delete(key);
       reject(new Error(message));
     };
-    worker.once('error', (error: Error) => dead(`the monitor's thread died: ${error.message}`));
-    worker.once('exit', (code) => dead(`the monitor's thread ended with ${code}`));
+    worker.once('error', (error: Error) => onDeath(`the monitor's thread died: ${error.message}`));
+    worker.once('exit', (code) => onDeath(`the monitor's thread ended with ${code}`));
     port1.on('message', (message: FromWorker) => {
       if (message.type === 'listening') {
         client.url = message.url;
@@ -91,53 +94,55 @@ function start(key: string, options: ServerOptions): Promise<WorkerClient> {
       } else if (message.type === 'refused') {
         client.alive = false;
         reject(new Error(message.message));
-      } else hear(client, message);
+      } else handleMessage(client, message);
     });
   });
 }
 
-function hear(client: WorkerClient, message: FromWorker): void {
+function handleMessage(client: WorkerClient, message: FromWorker): void {
   if ('id' in message) {
-    client.runs.get(message.id)?.hear(message);
+    client.runs.get(message.id)?.onMessage(message);
     return;
   }
-  // Of the whole process: said once, by its first run.
+  // Of the whole process: its first run says it, once.
   const [first] = client.runs.values();
-  if (first === undefined) client.unheard.push(message);
-  else first.hear(message);
+  if (first === undefined) client.pendingMessages.push(message);
+  else first.onMessage(message);
 }
 
-/** Hears what the worker has said, in a loop that never yields. */
+/** Handles the worker's messages that have come so far: for a training loop that never yields to the event loop. */
 export function poll(client: WorkerClient): void {
   for (;;) {
     const received = receiveMessageOnPort(client.port) as { message: FromWorker } | undefined;
     if (received === undefined) return;
-    hear(client, received.message);
+    handleMessage(client, received.message);
   }
 }
 
 /**
- * @param hear gets what concerns this run
- * @returns the run's number
- * @throws where a run of this name goes on
+ * Adds a run; the worker does not know of it until `open` is posted.
+ * @param onMessage gets what concerns this run
+ * @returns the run's number in the process
+ * @throws Error where a run of this name goes on
  */
-export function register(client: WorkerClient, name: string, hear: (message: FromWorker) => void): number {
+export function register(client: WorkerClient, name: string, onMessage: (message: FromWorker) => void): number {
   for (const run of client.runs.values()) {
     if (run.name === name) throw new Error(`run ${name} is being watched in this process already: give each run a name of its own`);
   }
   const id = nextId++;
-  client.runs.set(id, { name, hear });
-  for (const message of client.unheard.splice(0)) hear(message);
+  client.runs.set(id, { name, onMessage });
+  for (const message of client.pendingMessages.splice(0)) onMessage(message);
   return id;
 }
 
-export function post(client: WorkerClient, message: ToWorker): void {
+/** Anything but a sample, which is counted (`postSample`). */
+export function post(client: WorkerClient, message: Exclude<ToWorker, { type: 'step' }>): void {
   client.port.postMessage(message);
 }
 
-/** @returns false: the queue is full or the worker dead, nothing was posted */
+/** The sample's mappings are transferred: gone here. @returns false: the queue is full or the worker dead, nothing was posted */
 export function postSample(client: WorkerClient, message: Extract<ToWorker, { type: 'step' }>): boolean {
-  if (!client.alive || client.sent - Atomics.load(client.progress, 0) >= QUEUE_AT_MOST) return false;
+  if (!client.alive || client.sent - Atomics.load(client.progress, 0) >= MAX_QUEUED_SAMPLES) return false;
   client.port.postMessage(message, [message.sample.mappings.buffer as ArrayBuffer]);
   client.sent++;
   return true;
@@ -156,7 +161,7 @@ export async function release(client: WorkerClient, id: number, seconds: number)
   const timer = setTimeout(() => client.worker.terminate(), seconds * 1000);
   await client.ended;
   clearTimeout(timer);
-  poll(client); // what it said last
+  poll(client); // its last messages
   client.runs.delete(id);
   client.port.close();
 }

@@ -1,9 +1,9 @@
-/** What the training thread and the worker say to each other. Types only. */
+/** The messages between the training thread and its worker (worker.ts, or ../sender/sender.ts). Types only. */
 import type { MessagePort } from 'node:worker_threads';
 import type { Outcome } from '../../src/telemetry/report.ts';
 import type { MonitorCounters, RunHeader, StepSample } from '../../src/telemetry/sample.ts';
 import type { WarningRecord } from '../../src/telemetry/warning.ts';
-import type { WarningChange } from '../detection.ts';
+import type { WarningChange } from '../pipeline/detection.ts';
 
 /** What the worker is started with (workerData). */
 export interface WorkerOptions {

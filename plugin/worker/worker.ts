@@ -3,72 +3,74 @@
  * Loads no TF.js. `progress` is shared: [0] counts the samples taken in, so that the training thread can bound the queue.
  */
 import { workerData } from 'node:worker_threads';
-import { closeRun, forgetRun, type LiveRun, openRun, takeSample } from '../pipeline.ts';
+import type { LiveRun } from '../pipeline/liveRun.ts';
+import { closeRun, forgetRun, openRun } from '../pipeline/pipeline.ts';
 import { startService } from '../service.ts';
+import { handleSample } from './handleSample.ts';
 import type { FromWorker, ToWorker, WorkerOptions } from './messages.ts';
 
 const options = workerData as WorkerOptions;
 const port = options.channel;
 const progress = new Int32Array(options.progress);
-const say = (message: FromWorker) => port.postMessage(message);
-const onProblem = (message: string) => say({ type: 'problem', message });
+const emit = (message: FromWorker) => port.postMessage(message);
+const onProblem = (message: string) => emit({ type: 'problem', message });
 
 try {
   const service = await startService({ ...options, directory: options.runs, now: Date.now, onProblem });
-  const runs = new Map<number, LiveRun>();
   const { pipeline } = service;
+  const runs = new Map<number, LiveRun>();
   const ids = new Map<LiveRun, number>();
   pipeline.sinks.add({
-    step: (run, _attempt, { compositeGain }) => {
+    onStep: (run, { compositeGain }) => {
       const id = ids.get(run);
-      if (id !== undefined && compositeGain !== null) say({ type: 'reported', id, compositeGain });
+      if (id !== undefined && compositeGain !== null) emit({ type: 'reported', id, compositeGain });
     },
-    warned: (run, record, what) => {
+    onWarning: (run, record, what) => {
       const id = ids.get(run);
-      if (id !== undefined) say({ type: 'warning', id, what, record });
+      if (id !== undefined) emit({ type: 'warning', id, what, record });
     },
   });
-  const take = (message: ToWorker) => {
+  const handleMessage = (message: ToWorker) => {
+    if (message.type === 'shutdown') {
+      void service.close().then(() => port.close());
+      return;
+    }
+    const { id } = message;
+    const run = runs.get(id);
     switch (message.type) {
       case 'open': {
-        const run = openRun(pipeline, message.header);
-        runs.set(message.id, run);
-        ids.set(run, message.id);
+        const opened = openRun(pipeline, message.header);
+        runs.set(id, opened);
+        ids.set(opened, id);
         break;
       }
-      case 'step': {
+      case 'step':
         Atomics.add(progress, 0, 1);
-        const run = runs.get(message.id);
-        if (run !== undefined) takeSample(pipeline, run, message.sample);
+        if (run !== undefined) handleSample(pipeline, run, message.sample);
         break;
-      }
       case 'close': {
-        const run = runs.get(message.id);
-        const gone = () => {
-          if (run !== undefined) forgetRun(pipeline, run);
-          say({ type: 'closed', id: message.id });
-        };
         if (run !== undefined) {
           run.monitor = message.monitor;
           closeRun(pipeline, run, message.outcome);
         }
-        if (message.lingerSeconds > 0) setTimeout(gone, message.lingerSeconds * 1000);
-        else gone();
-        break;
+        const forget = () => {
+          if (run !== undefined) forgetRun(pipeline, run);
+          emit({ type: 'closed', id });
+        };
+        if (message.lingerSeconds > 0) setTimeout(forget, message.lingerSeconds * 1000);
+        else forget();
       }
-      case 'shutdown':
-        service.close().then(() => port.close());
     }
   };
   port.on('message', (message: ToWorker) => {
     try {
-      take(message);
+      handleMessage(message);
     } catch (error) {
       onProblem((error as Error).message);
     }
   });
-  say({ type: 'listening', url: service.url, note: service.note });
+  emit({ type: 'listening', url: service.url, note: service.note });
 } catch (error) {
-  say({ type: 'refused', message: (error as Error).message });
+  emit({ type: 'refused', message: (error as Error).message });
   port.close();
 }

@@ -3,6 +3,8 @@
  * Arrays over connections are in the order of `RunDetail.connections`. No code.
  */
 
+export type { RunScalar } from './catalogue.ts';
+
 import type { Outcome } from './report.ts';
 import type { ConnectionInfo, MemoryKind } from './sample.ts';
 import type { Warning } from './warning.ts';
@@ -64,9 +66,6 @@ export interface RunDetail extends RunSummary {
   memoryKinds: MemoryKind[];
   attempts: AttemptInfo[];
 }
-
-/** Scalars of the run that can be asked for as a series, beside the measures of the catalogue. */
-export type RunScalar = 'loss' | 'gradientNorm' | 'learningRate' | 'stepSeconds' | 'compositeGain';
 
 /**
  * `GET /api/v1/runs/{run}/series?measure=KEY[&connection=NAME…][&from=STEP][&to=STEP][&points=N][&attempt=A]`.

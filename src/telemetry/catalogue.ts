@@ -1,7 +1,11 @@
 /**
- * The one table of measures per connection: their order in every array, their metric and what they mean.
- * Nothing computes here (analyse.ts does).
+ * What is known of a step by name. The one table of measures per connection (their order in every array, their metric and what they mean), and
+ * the scalars of the run. Nothing computes here (analyse.ts does).
  */
+
+/** Scalars of the run that can be asked for as a series, beside the measures. Recordings hold them in this order. */
+export const RUN_SCALARS = ['loss', 'gradientNorm', 'learningRate', 'stepSeconds', 'compositeGain'] as const;
+export type RunScalar = (typeof RUN_SCALARS)[number];
 
 export interface MeasureInfo {
   key: MeasureKey;

@@ -47,6 +47,8 @@ export interface MonitorCounters {
   errors: number;
 }
 
+export const NO_COUNTERS: Readonly<MonitorCounters> = Object.freeze({ overheadSeconds: 0, samplesDropped: 0, errors: 0 });
+
 export interface StepSample {
   /** The training step's number, from 1, counted by the loop (watched or not). */
   step: number;

@@ -2,11 +2,15 @@
 
 export type WireNumber = number | 'NaN' | '+Inf' | '-Inf';
 
+/** As JSON can hold it. */
 export function toWire(value: number): WireNumber {
   if (Number.isFinite(value)) return value;
   if (Number.isNaN(value)) return 'NaN';
   return value > 0 ? '+Inf' : '-Inf';
 }
+
+/** The same of a number that may not be known. */
+export const toWireOrNull = (value: number | null | undefined): WireNumber | null => (value == null ? null : toWire(value));
 
 const POWERS = Array.from({ length: 23 }, (_, k) => Number(`1e${k}`));
 
@@ -29,8 +33,11 @@ export const toFloatWire = (value: number): WireNumber => rounded(value, 8);
  */
 export const toShortWire = (value: number): WireNumber => rounded(value, Math.abs(Math.abs(value) - 1) < 1e-3 ? 8 : 6);
 
-export function fromWire(value: WireNumber): number {
+/** A number that others sent: they may write the infinities as their language does. */
+export type SentNumber = WireNumber | 'Infinity' | '-Infinity';
+
+/** The number again; null, which is not known, becomes NaN. */
+export function fromWire(value: SentNumber | null): number {
   if (typeof value === 'number') return value;
-  if (value === 'NaN') return Number.NaN;
-  return value === '+Inf' ? Number.POSITIVE_INFINITY : Number.NEGATIVE_INFINITY;
+  return Number(value === null ? Number.NaN : value.replace(/Inf$/, 'Infinity'));
 }

@@ -1,9 +1,9 @@
 /** The arithmetic under the detectors: medians, weighted lines, growth, the latch. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { createGrowth, noteGrowth, outliersOf } from '../../alerts/growth.ts';
-import { createLatch, type Finding, latch } from '../../alerts/latch.ts';
-import { addPoint, createLine, fitOf, medianOf, runningMedian } from '../../alerts/smoothing.ts';
+import { addGrowth, createGrowth, outliersOf } from '../../alerts/growth.ts';
+import { createLatch, type Finding, updateLatch } from '../../alerts/latch.ts';
+import { addPoint, addRecent, createLine, fitOf, medianOf } from '../../alerts/smoothing.ts';
 import { addToTrend, createTrend, forecast } from '../../alerts/trend.ts';
 import type { Warning } from '../../src/telemetry/warning.ts';
 
@@ -18,7 +18,11 @@ describe('median', () => {
 
   it('of the last values only', () => {
     const recent: number[] = [];
-    expect([1, 100, 2, 3, 4].map((value) => runningMedian(recent, value, 3))).toEqual([1, 50.5, 2, 3, 3]);
+    const medians = [1, 100, 2, 3, 4].map((value) => {
+      addRecent(recent, value, 3);
+      return medianOf(recent);
+    });
+    expect(medians).toEqual([1, 50.5, 2, 3, 3]);
   });
 });
 
@@ -109,8 +113,8 @@ describe('growth', () => {
     const alone = createGrowth(6);
     const together = createGrowth(6);
     for (let i = 0; i < 100; i++) {
-      noteGrowth(alone, [0, 0, 0, i > 50 ? 0.02 * (i - 50) : 0, 0, 0]);
-      noteGrowth(together, new Array<number>(6).fill(i > 50 ? 0.02 * (i - 50) : 0));
+      addGrowth(alone, [0, 0, 0, i > 50 ? 0.02 * (i - 50) : 0, 0, 0]);
+      addGrowth(together, new Array<number>(6).fill(i > 50 ? 0.02 * (i - 50) : 0));
     }
     expect(outliersOf(alone, 0.25, 6).positions).toEqual([3]);
     expect(outliersOf(together, 0.25, 6).positions).toEqual([]);
@@ -118,7 +122,7 @@ describe('growth', () => {
 
   it('needs four to speak of peers', () => {
     const few = createGrowth(3);
-    for (let i = 0; i < 100; i++) noteGrowth(few, [i > 50 ? 1 : 0, 0, 0]);
+    for (let i = 0; i < 100; i++) addGrowth(few, [i > 50 ? 1 : 0, 0, 0]);
     expect(outliersOf(few, 0.25, 6).positions).toEqual([]);
   });
 });
@@ -130,7 +134,7 @@ describe('latch', () => {
     return [...letters]
       .map((letter, i) => {
         const finding: Finding = letter === '.' ? null : { level: letter === 'f' ? 'fire' : 'hold', warning };
-        const { raised, cleared } = latch(state, finding, i * every + 1, { confirm, clear });
+        const { raised, cleared } = updateLatch(state, finding, i * every + 1, { confirm, clear }, () => '');
         return raised !== null ? 'R' : cleared !== null ? 'C' : '-';
       })
       .join('');

@@ -4,7 +4,7 @@
  */
 import { parseArgs } from 'node:util';
 import { gzipSync } from 'node:zlib';
-import { encodeBatch, encodeStep } from '../../plugin/sender/encode.ts';
+import { encodeBatch, encodeStep } from '../../plugin/wire/encode.ts';
 import { seededRandom } from '../../src/model/random.ts';
 import type { RunHeader, StepSample } from '../../src/telemetry/sample.ts';
 import { mutate } from './mutate.ts';

@@ -11,10 +11,10 @@ import { expect, onTestFinished, test } from 'vitest';
 import type { Notice } from '../../plugin/notify/target.ts';
 import type { RunDetail, SeriesAnswer, WarningAnswer } from '../../src/telemetry/api.ts';
 import { fromWire } from '../../src/telemetry/wire.ts';
-import { startCommand } from '../support/demo.ts';
+import { startCommand } from '../support/commandLine.ts';
 import { temporaryFolder } from '../support/folders.ts';
 import { findAlertmanager, findPrometheus } from '../support/programs.ts';
-import { startAlertmanager, startPrometheus } from '../support/prometheus.ts';
+import { startAlertmanager, startPrometheus } from '../support/prometheusServers.ts';
 
 const prometheus = findPrometheus();
 const alertmanager = findAlertmanager();

@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vit
 import { shown } from '../../dashboard/format.ts';
 import type { StepAnswer, WarningAnswer } from '../../src/telemetry/api.ts';
 import { launch, linesOf, openPage, see, text } from '../support/browser.ts';
-import { type Command, startCommand } from '../support/demo.ts';
+import { type Command, startCommand } from '../support/commandLine.ts';
 import { temporaryFolder } from '../support/folders.ts';
 import { findChromium } from '../support/programs.ts';
 import { openTunnel, type Tunnel } from '../support/tunnel.ts';

@@ -4,10 +4,10 @@ import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { ALERTS, RECORDINGS } from '../../alerts/rules/table.ts';
 import type { StepAnswer } from '../../src/telemetry/api.ts';
-import { startCommand } from '../support/demo.ts';
+import { startCommand } from '../support/commandLine.ts';
 import { temporaryFolder } from '../support/folders.ts';
 import { findPrometheus, findPromtool } from '../support/programs.ts';
-import { startPrometheus } from '../support/prometheus.ts';
+import { startPrometheus } from '../support/prometheusServers.ts';
 
 const prometheus = findPrometheus();
 const promtool = findPromtool();

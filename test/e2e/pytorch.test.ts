@@ -3,7 +3,7 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import type { RunDetail, SeriesAnswer, StepAnswer, WarningAnswer } from '../../src/telemetry/api.ts';
-import { type Command, startCommand } from '../support/demo.ts';
+import { type Command, startCommand } from '../support/commandLine.ts';
 import { temporaryFolder } from '../support/folders.ts';
 import { FIRST, findPytorch, measureDump, NEWEST, startTraining, type TrainingOptions } from '../support/pytorch.ts';
 

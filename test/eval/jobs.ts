@@ -2,7 +2,7 @@
  * The parts of the evaluation, each of which can run by itself: gainwatch's detectors at one sensitivity, or one baseline,
  * tuned for each event. What goes in and comes out is plain data, so that a thread can do it.
  */
-import type { GainForecast } from '../../alerts/detectors/gain.ts';
+import type { GainForecast } from '../../alerts/shared.ts';
 import { EDGES, LATCHED } from './baselines/alarms.ts';
 import { BASELINES, type Variant } from './baselines/all.ts';
 import { EVENTS, type EventName, eventOf } from './events.ts';

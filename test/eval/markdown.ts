@@ -1,5 +1,5 @@
 /** The evaluation as the text of RESULTS.md. Lays out; computes nothing but intervals. */
-import type { GainForecast } from '../../alerts/detectors/gain.ts';
+import type { GainForecast } from '../../alerts/shared.ts';
 import { bestBaseline, type Comparison, type Evaluation, type Row, ratioOf } from './evaluation.ts';
 import { EVENTS } from './events.ts';
 import { AHEAD } from './jobs.ts';

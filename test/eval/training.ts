@@ -1,12 +1,12 @@
 /** Trains one run of the corpus and hands each step's report out. Real model, real text; the monitor's own probe and analyse. */
 import * as tf from '@tensorflow/tfjs';
-import { findConnections } from '../../plugin/probe/connections.ts';
-import { beginStep, createProbe, endStep } from '../../plugin/probe/probe.ts';
+import { findConnections } from '../../plugin/probe/findConnections.ts';
+import { attachProbe, beginStep, createProbe, detachProbe, endStep } from '../../plugin/probe/probe.ts';
 import { ManifoldConnection } from '../../src/connections/layers.ts';
 import { AdamW, type AdamWConfig } from '../../src/model/adamw.ts';
+import { createBatches } from '../../src/model/batches.ts';
 import { crossEntropy } from '../../src/model/loss.ts';
 import { seededRandom } from '../../src/model/random.ts';
-import { createBatches } from '../../src/model/text.ts';
 import { createTransformer } from '../../src/model/transformer.ts';
 import { analyse } from '../../src/telemetry/analyse.ts';
 import type { StepReport } from '../../src/telemetry/report.ts';
@@ -117,6 +117,7 @@ export function trainRun(
       throw new Error(`${spec.name}: ${reason}`);
     },
   });
+  attachProbe(probe);
   const { disturbance } = spec;
   let ended = 0;
   for (let step = 1; step <= spec.steps && ended < AFTER_THE_END; step++) {
@@ -141,7 +142,7 @@ export function trainRun(
     if (compositeGain! < 1000 && Number.isFinite(loss)) ended = 0;
     else ended++;
   }
-  probe.detach();
+  detachProbe(probe);
   model.dispose();
   optimizer.dispose();
 }

@@ -1,26 +1,14 @@
 /** Single operations on every backend: against float64, by hand, and the same composed of stock ones. */
 import * as tf from '@tensorflow/tfjs';
-import { describe, expect, onTestFinished, test } from 'vitest';
-import { bufferGradient, bufferSample, createStepBuffer, disposeStepBuffer } from '../../plugin/probe/stepBuffer.ts';
+import { expect, test } from 'vitest';
 import { adamWUpdate } from '../../src/kernels/operations/adamWUpdate.ts';
 import { dense } from '../../src/kernels/operations/dense.ts';
 import { embed } from '../../src/kernels/operations/embed.ts';
 import { hyperMaps } from '../../src/kernels/operations/hyperMaps.ts';
 import { composedSinkhorn, sinkhorn } from '../../src/kernels/operations/sinkhorn.ts';
 import { squaredNorm } from '../../src/kernels/operations/squaredNorm.ts';
-import {
-  type ConnectionSample,
-  type ConnectionTensors,
-  sampleOnHost,
-  sampleSize,
-  sampleTensor,
-  splitSample,
-  squaresOnHost,
-  squaresTensor,
-} from '../../src/kernels/sampleConnection.ts';
 import { sinkhornGradient as sinkhornGradient64 } from '../../src/measures/sinkhornGradient.ts';
 import { sinkhorn as sinkhorn64 } from '../../src/measures/sinkhornKnopp.ts';
-import { seededRandom } from '../../src/model/random.ts';
 import { difference, EPS, normal } from '../support/accelerated.ts';
 import { onEveryBackend } from '../support/backends.ts';
 
@@ -148,86 +136,5 @@ onEveryBackend('kernels', (backend) => {
     expect(difference(await v.data(), [0.05 * 2.25, 0.05 * 4])).toBeLessThan(4 * EPS);
     // Bias-corrected m/√v is ±1: p − lr (±1 + decay p)
     expect(difference(await p.data(), [2 - 0.1 * (1 + 1), -1 - 0.1 * (-1 - 0.5)])).toBeLessThan(8 * EPS);
-  });
-
-  describe('what the probe takes', () => {
-    const [tokens, n, channels] = [6, 4, 5];
-    const random = seededRandom(9);
-    const uniform = Float64Array.from({ length: tokens }, random);
-    const empty = (): ConnectionSample => ({
-      mapping: new Float32Array(tokens * n * n),
-      logits: new Float32Array(tokens * n * n),
-      gram: new Float32Array(tokens * n * n),
-      inputSquares: new Float32Array(tokens),
-    });
-
-    /** By the shaders of webgpu, into a buffer that holds another connection before. */
-    async function sampledInBuffer(tensors: ConnectionTensors): Promise<{ sample: ConnectionSample; squares: number }> {
-      const buffer = createStepBuffer(2, n, uniform)!;
-      bufferSample(buffer, 0, { mapping: null, logits: null, input: null, output: null });
-      bufferSample(buffer, 1, tensors);
-      const place = bufferGradient(buffer, 1, 0, tensors.input!, n * channels);
-      const values = await buffer.tensor.data<'float32'>();
-      const [nothing, sample] = [empty(), empty()];
-      splitSample(values, 0, nothing);
-      splitSample(values, sampleSize(tokens, n), sample);
-      expect([...nothing.mapping.slice(0, 6)]).toEqual([1, 0, 0, 0, 0, 1]);
-      for (const part of [nothing.logits, nothing.gram, nothing.inputSquares]) expect(part.every(Number.isNaN)).toBe(true);
-      disposeStepBuffer(buffer);
-      return { sample, squares: values.subarray(place.at, place.at + place.count).reduce((sum, v) => sum + v, 0) };
-    }
-
-    test.each([
-      ['all there', true, true],
-      ['one matrix for all tokens, no logits', false, false],
-    ])('straight from memory and composed are the same: %s', async (_name, perToken, withLogits) => {
-      const streams = [2, 7, n, channels];
-      const tensors = {
-        mapping: perToken ? normal([2, 7, n, n], 7) : normal([n, n], 7),
-        logits: withLogits ? normal([2, 7, n, n], 8) : null,
-        input: normal(streams, 9),
-        output: normal(streams, 10),
-      };
-      const [host, composed] = [empty(), empty()];
-      const flat = sampleTensor(tensors, n, uniform);
-      expect(flat.size).toBe(sampleSize(tokens, n));
-      splitSample(await flat.data<'float32'>(), 0, composed);
-      const squares = (await squaresTensor(tensors.input, n * channels, uniform).data())[0];
-      const own = backend === 'webgpu' ? await sampledInBuffer(tensors) : null;
-      expect(sampleOnHost(tensors, n, uniform, host)).toBe(ours);
-      let { input } = tensors;
-      if (!ours) {
-        // Where memory cannot be touched there are only the composed ones: compared with a copy on cpu.
-        expect(squaresOnHost(input, n * channels, uniform)).toBeNull();
-        const values = await Promise.all(Object.entries(tensors).map(async ([key, t]) => [key, t?.shape, await t?.data()] as const));
-        onTestFinished(async () => void (await tf.setBackend(backend)));
-        await tf.setBackend('cpu');
-        const copies = Object.fromEntries(values.map(([key, shape, data]) => [key, data === undefined ? null : tf.tensor(data, shape)]));
-        input = copies['input']!;
-        expect(sampleOnHost({ ...tensors, ...copies }, n, uniform, host)).toBe(true);
-      }
-      for (const sample of own === null ? [composed] : [composed, own.sample]) {
-        expect(sample.mapping).toEqual(host.mapping);
-        expect(sample.logits).toEqual(host.logits);
-        expect(difference(sample.gram, host.gram)).toBeLessThan(channels * EPS);
-        expect(difference(sample.inputSquares, host.inputSquares)).toBeLessThan(n * channels * EPS);
-      }
-      if (own !== null) expect(own.squares).toBeCloseTo(squares, 3);
-      // and the right tokens: against the tensor itself
-      const first = Math.floor(uniform[0] * 14);
-      const x = (await input.reshape([14, n * channels]).array()) as number[][];
-      expect(host.inputSquares[0]).toBeCloseTo(
-        x[first].reduce((sum, v) => sum + v * v, 0),
-        4,
-      );
-      expect(squaresOnHost(input, n * channels, uniform)).toBeCloseTo(squares, 3);
-    });
-
-    test('without streams and mapping: NaN and the identity', () => {
-      const part = empty();
-      sampleOnHost({ mapping: null, logits: null, input: null, output: null }, n, uniform, part);
-      expect([...part.mapping.slice(0, 6)]).toEqual([1, 0, 0, 0, 0, 1]);
-      expect(part.gram.every(Number.isNaN)).toBe(true);
-    });
   });
 });

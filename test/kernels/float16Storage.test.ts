@@ -14,7 +14,7 @@ import { normal } from '../support/accelerated.ts';
 import { has, leastDevice } from '../support/backends.ts';
 import { compare } from '../support/compare.ts';
 import type { ReferenceName, Sizes } from '../support/reference.ts';
-import { createTraining } from '../support/training.ts';
+import { createTraining } from '../support/smallTraining.ts';
 
 /** The largest relative error of a number that is rounded to a half. */
 const HALF = 2 ** -11;

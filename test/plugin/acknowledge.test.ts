@@ -1,13 +1,16 @@
-/** That somebody knows of a warning: said once, kept with the recording, by whichever process; and older recordings. */
+/** That somebody knows of a warning: noted once, kept with the recording, by whichever process; and older recordings. */
 import Database from 'libsql';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { closeRun, openRun, takeReport } from '../../dist/plugin/pipeline.js';
+import { closeRun, handleReport, openRun } from '../../dist/plugin/pipeline/pipeline.js';
 import type { Service } from '../../dist/plugin/service.js';
 import { recordingPath } from '../../plugin/recorder/directory.ts';
+import { SCHEMA_VERSION } from '../../plugin/recorder/migrations.ts';
 import type { WarningAnswer } from '../../src/telemetry/api.ts';
 import { temporaryFolder } from '../support/folders.ts';
 import { headerOf, reportOf } from '../support/reports.ts';
 import { json, start } from '../support/service.ts';
+import { connectStream } from '../support/streamClient.ts';
+import { asVersion } from '../support/uploads.ts';
 
 const header = headerOf('hc');
 const given = (step: number) => reportOf(header, step, step % 50 === 11 ? { loss: Number.NaN } : {});
@@ -21,35 +24,12 @@ async function acknowledge(service: Service, id: string | number, run = 'a-run')
 /** A run with warnings at steps 11 and 61, the first of which has ended. */
 function runIn(service: Service) {
   const run = openRun(service.pipeline, header);
-  for (let step = 1; step <= 70; step++) takeReport(service.pipeline, run, given(step));
+  for (let step = 1; step <= 70; step++) handleReport(service.pipeline, run, given(step));
   return run;
 }
 
-/** Warnings that the stream tells of from now on. */
-async function listen(service: Service): Promise<WarningAnswer[]> {
-  const heard: WarningAnswer[] = [];
-  const abort = new AbortController();
-  onTestFinished(() => abort.abort());
-  const response = await fetch(`${service.url}api/v1/stream`, { signal: abort.signal });
-  const read = async () => {
-    let text = '';
-    for await (const part of response.body!.pipeThrough(new TextDecoderStream())) {
-      text += part;
-      const events = text.split('\n\n');
-      text = events.pop()!;
-      for (const event of events) {
-        const data = /^event: warning\n(?:id: .*\n)?data: (.*)$/.exec(event);
-        if (data !== null) heard.push(JSON.parse(data[1]) as WarningAnswer);
-      }
-    }
-  };
-  read().catch(() => {});
-  await new Promise((resolve) => setTimeout(resolve, 100));
-  return heard;
-}
-
 describe('acknowledging', () => {
-  test('a warning of a live run: answered, told to the stream, recorded; the first time stays', async () => {
+  test('a warning of a live run: answered, emitted to the stream, recorded; the first time stays', async () => {
     let now = 1000;
     const service = await start({ now: () => now });
     const run = runIn(service);
@@ -57,15 +37,15 @@ describe('acknowledging', () => {
       [0, 11, null],
       [1, 61, null],
     ]);
-    const heard = await listen(service);
+    const client = await connectStream(service);
     const first = await acknowledge(service, 1);
     expect(first).toMatchObject({ status: 200, body: { id: 1, run: 'a-run', step: 61, active: true, acknowledgedTime: 1000 } });
     now = 2000;
     expect(await acknowledge(service, 1)).toEqual(first);
-    await expect.poll(() => heard).toEqual([first.body]);
+    expect((await client.events('warning', 1)).map(({ data }) => data)).toEqual([first.body]);
     expect((await asked(service)).map((w) => w.acknowledgedTime)).toEqual([null, 1000]);
     // It ends later: that overwrites nothing.
-    for (let step = 71; step <= 100; step++) takeReport(service.pipeline, run, given(step));
+    for (let step = 71; step <= 100; step++) handleReport(service.pipeline, run, given(step));
     closeRun(service.pipeline, run, 'completed');
     const recorded = await asked(service);
     expect(recorded).toMatchObject([
@@ -76,24 +56,24 @@ describe('acknowledging', () => {
     const later = await start({ directory: service.pipeline.directory });
     expect(await asked(later)).toEqual(recorded);
     const again = openRun(later.pipeline, header);
-    expect(again.watch.warnings.map((w) => w.acknowledgedTime)).toEqual([null, 1000]);
+    expect(again.detection.warnings.map((w) => w.acknowledgedTime)).toEqual([null, 1000]);
     expect(await asked(later)).toEqual(recorded);
   });
 
   test('a warning of a recording that nobody writes', async () => {
     const service = await start({ now: () => 1000 });
     closeRun(service.pipeline, runIn(service), 'completed');
-    const heard = await listen(service);
+    const client = await connectStream(service);
     const { status, body } = await acknowledge(service, 0);
     expect(status).toBe(200);
     expect(body).toMatchObject({ id: 0, step: 11, acknowledgedTime: 1000 });
     await acknowledge(service, 0);
-    await expect.poll(() => heard).toEqual([body]);
+    expect((await client.events('warning', 1)).map(({ data }) => data)).toEqual([body]);
     await service.close();
     expect((await asked(await start({ directory: service.pipeline.directory })))[0]).toEqual(body);
   });
 
-  test('a warning of a run that another process writes: both tell of it, and the first time stays', async () => {
+  test('a warning of a run that another process writes: both show it, and the first time stays', async () => {
     const directory = temporaryFolder();
     const writer = await start({ directory, now: () => 2000 });
     const run = runIn(writer);
@@ -104,7 +84,7 @@ describe('acknowledging', () => {
     expect((await acknowledge(writer, 1)).body.acknowledgedTime).toBe(1000);
     expect((await acknowledge(writer, 0)).body.acknowledgedTime).toBe(2000);
     expect((await asked(server)).map((w) => w.acknowledgedTime)).toEqual([2000, 1000]);
-    for (let step = 71; step <= 100; step++) takeReport(writer.pipeline, run, given(step));
+    for (let step = 71; step <= 100; step++) handleReport(writer.pipeline, run, given(step));
     closeRun(writer.pipeline, run, 'completed');
     expect((await asked(server)).map((w) => [w.acknowledgedTime, w.clearedStep])).toEqual([
       [2000, 31],
@@ -132,13 +112,13 @@ describe('acknowledging', () => {
     const service = await start();
     runIn(service);
     const calm = { ...header, run: 'calm' };
-    takeReport(service.pipeline, openRun(service.pipeline, calm), reportOf(calm, 1));
+    handleReport(service.pipeline, openRun(service.pipeline, calm), reportOf(calm, 1));
     const { status, body } = await acknowledge(service, id, run);
     expect(status).toBe(404);
     expect(body.error).toEqual({ field, rule, value: field === 'id' ? id : run });
   });
 
-  test('a recording that another process keeps locked is answered with 503', { timeout: 20_000 }, async () => {
+  test('a recording that another process keeps locked is answered with 503', async () => {
     const service = await start();
     closeRun(service.pipeline, runIn(service), 'completed');
     const db = new Database(recordingPath(service.pipeline.directory, 'a-run'));
@@ -165,7 +145,7 @@ test('a recording of schema version 2 is read as it is, and brought up when some
   };
   // As version 2 wrote it: what became of a warning stood beside it too.
   older(`UPDATE warnings SET warning = json_set(warning, '$.active', json('true'), '$.clearedStep', NULL, '$.clearedTime', NULL);
-    ALTER TABLE attempts DROP COLUMN source; ALTER TABLE warnings DROP COLUMN acknowledged_time; PRAGMA user_version = 2;`);
+    ${asVersion(2)}`);
   const before = await asked(service);
   expect(before.map((w) => [w.id, w.clearedStep, w.active, w.acknowledgedTime])).toEqual([
     [0, 31, false, null],
@@ -173,12 +153,12 @@ test('a recording of schema version 2 is read as it is, and brought up when some
   ]);
   expect(older('')).toBe(2);
   expect((await acknowledge(service, 1)).body).toEqual({ ...before[1], acknowledgedTime: 1000 });
-  expect(older('')).toBe(4);
+  expect(older('')).toBe(SCHEMA_VERSION);
   expect((await asked(service)).map((w) => w.acknowledgedTime)).toEqual([null, 1000]);
-  older('ALTER TABLE attempts DROP COLUMN source; ALTER TABLE warnings DROP COLUMN acknowledged_time; PRAGMA user_version = 2;');
+  older(asVersion(2));
   const again = openRun(service.pipeline, header);
   expect(again.recording).not.toBeNull();
   expect((await asked(service)).map((w) => w.acknowledgedTime)).toEqual([null, null]);
   closeRun(service.pipeline, again, 'completed');
-  expect(older('')).toBe(4);
+  expect(older('')).toBe(SCHEMA_VERSION);
 });

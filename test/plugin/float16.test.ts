@@ -1,15 +1,11 @@
 /** watch() and the demo on WebGPU with streams in half precision. Skipped, loudly, where the optional packages or an adapter are missing. */
-import { watch } from 'gainwatch';
 import type { RecomputeMode } from 'gainwatch/connections';
 import { describe, expect, test } from 'vitest';
 import { loadBackend } from '../../dist/plugin/cli/backend.js';
-import type { RunResult } from '../../plugin/cli/results.ts';
-import { recordingPath } from '../../plugin/recorder/directory.ts';
-import { closeReader, openReader, readSteps } from '../../plugin/recorder/read.ts';
 import { MEMORY_KINDS } from '../../src/telemetry/sample.ts';
-import { runCommand } from '../support/demo.ts';
-import { temporaryFolder } from '../support/folders.ts';
-import { BATCH, CONTEXT, createTraining } from '../support/training.ts';
+import { runCommand, runDemo, small } from '../support/commandLine.ts';
+import { BATCH, CONTEXT, createTraining } from '../support/smallTraining.ts';
+import { type Recorded, recorded, startWatching } from '../support/watched.ts';
 
 const ready = await loadBackend('webgpu', 'float16').then(
   () => true,
@@ -20,33 +16,29 @@ const ready = await loadBackend('webgpu', 'float16').then(
 );
 const STEPS = 5;
 
-async function train(recompute: RecomputeMode, runs: string | null): Promise<number[]> {
+async function train(recompute: RecomputeMode, isWatched: boolean): Promise<{ losses: number[]; steps: Recorded['steps'] }> {
   const training = createTraining('mhc', 2, recompute);
-  const { model, optimizer } = training;
-  const monitor = runs === null ? null : await watch(model, { run: 'test', port: 0, tokens: 8, log: () => {}, optimizer, runs });
+  const watched = isWatched ? await startWatching(training.model, { optimizer: training.optimizer }) : null;
   const losses: number[] = [];
   for (let i = 0; i < STEPS; i++) {
-    const loss = monitor === null ? training.step() : monitor.step(training.step);
-    losses.push((await loss.data<'float32'>())[0]);
+    const loss = watched?.monitor.step(training.step) ?? training.step();
+    losses.push((await loss.data<'float32'>())[0]); // the watched step's read came before
     loss.dispose();
-    await new Promise((resolve) => setTimeout(resolve, 100)); // the read comes back
   }
-  await monitor?.close();
-  expect(monitor?.counters ?? { errors: 0, samplesDropped: 0 }).toMatchObject({ errors: 0, samplesDropped: 0 });
   training.dispose();
-  return losses;
+  if (watched === null) return { losses, steps: [] };
+  await watched.monitor.close();
+  expect(watched.monitor.counters).toMatchObject({ errors: 0, samplesDropped: 0 });
+  return { losses, steps: recorded(watched.runs).steps };
 }
 
 describe.skipIf(!ready)("storage 'float16', watched", () => {
   test.each(['none', 'connections', 'blocks'] as const)(
     'recompute %s: losses are bit-identical, the measures come, the memory is that of halves',
     async (recompute) => {
-      const runs = temporaryFolder();
-      const plain = await train(recompute, null);
-      expect(await train(recompute, runs)).toEqual(plain);
-      const reader = openReader(recordingPath(runs, 'test'));
-      const steps = [...readSteps(reader)];
-      closeReader(reader);
+      const plain = await train(recompute, false);
+      const { losses, steps } = await train(recompute, true);
+      expect(losses).toEqual(plain.losses);
       expect(steps).toHaveLength(STEPS);
       for (const { report } of steps) {
         expect(report.gradientNorm).toBeGreaterThan(0);
@@ -65,13 +57,10 @@ describe.skipIf(!ready)("storage 'float16', watched", () => {
   );
 
   test('gainwatch demo --storage float16 trains and drops nothing', async () => {
-    const size = ['--steps', '4', '--depth', '1', '--width', '8', '--streams', '2', '--recompute', 'connections'];
-    const { code, stdout, stderr } = await runCommand([
-      ...['demo', '--backend', 'webgpu', '--storage', 'float16', ...size, '--port', '0', '--exit', '--json', '--runs', temporaryFolder()],
-    ]);
-    expect(code, stderr).toBe(0);
+    const flags = ['--backend', 'webgpu', '--storage', 'float16', '--recompute', 'connections'];
+    const { results, stderr } = await runDemo([...small(4), ...flags]);
     expect(stderr).toContain('storage float16');
-    for (const result of JSON.parse(stdout) as RunResult[]) expect(result).toMatchObject({ steps: 4, samplesDropped: 0, errors: 0 });
+    for (const result of results) expect(result).toMatchObject({ steps: 4, samplesDropped: 0, errors: 0 });
   }, 120_000);
 });
 

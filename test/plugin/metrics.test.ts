@@ -1,7 +1,8 @@
 import { execFileSync } from 'node:child_process';
 import { describe, expect, test } from 'vitest';
-import { createMetrics } from '../../plugin/metrics/exposition.ts';
-import { closeRun, createPipeline, forgetRun, openRun, takeReport, takeSample } from '../../plugin/pipeline.ts';
+import { createMetrics } from '../../plugin/metrics/metrics.ts';
+import { closeRun, createPipeline, forgetRun, handleReport, openRun } from '../../plugin/pipeline/pipeline.ts';
+import { handleSample } from '../../plugin/worker/handleSample.ts';
 import { MEASURES } from '../../src/telemetry/catalogue.ts';
 import type { StepSample } from '../../src/telemetry/sample.ts';
 import { findPromtool } from '../support/programs.ts';
@@ -33,7 +34,7 @@ test('the gauges are those of the last report, and counters start at 0', async (
   expect(before.get('mhc_nonfinite_values_total{run="hc",layer="block0.mlp"}')).toBe(0);
   expect(before.get('mhc_build_info{version="1.2.3"}')).toBe(1);
   const report = testReport(header, 7);
-  takeReport(pipeline, run, report);
+  handleReport(pipeline, run, report);
   const series = await scrape(metrics);
   MEASURES.forEach(({ metric }, m) => {
     const value = report.measures[m * 3 + 1];
@@ -52,7 +53,7 @@ test('the gauges are those of the last report, and counters start at 0', async (
 
 test('steps are counted from their numbers, and a step back never takes any away', async () => {
   const { pipeline, metrics, run } = start();
-  for (const step of [10, 20, 5, 15]) takeReport(pipeline, run, testReport(header, step));
+  for (const step of [10, 20, 5, 15]) handleReport(pipeline, run, testReport(header, step));
   expect((await scrape(metrics)).get('mhc_training_steps_total{run="hc"}')).toBe(10 + 10 + 1 + 10);
 });
 
@@ -60,7 +61,7 @@ test('a value that is not finite is shown where it is and counted; one that is u
   const { pipeline, metrics, run } = start();
   const broken = testSample(header, 1);
   broken.mappings[16] = Number.NaN; // connection 1
-  takeSample(pipeline, run, broken);
+  handleSample(pipeline, run, broken);
   const series = await scrape(metrics);
   expect(series.get('mhc_layer_forward_gain_ratio{run="hc",layer="block0.mlp"}')).toBeNaN();
   expect(series.get('mhc_layer_forward_gain_ratio{run="hc",layer="block0.attention"}')).toBeGreaterThan(1);
@@ -70,7 +71,7 @@ test('a value that is not finite is shown where it is and counted; one that is u
 
 test('after the linger time nothing of a run is left but its outcome, in both formats', async () => {
   const { pipeline, metrics, run } = start();
-  takeReport(pipeline, run, testReport(header, 1));
+  handleReport(pipeline, run, testReport(header, 1));
   closeRun(pipeline, run, 'failed');
   expect((await scrape(metrics)).get('mhc_run_outcome{run="hc",outcome="failed"}')).toBe(1);
   expect((await scrape(metrics)).has('mhc_training_loss{run="hc"}')).toBe(true);
@@ -86,7 +87,7 @@ describe('formats', () => {
     const logits = new Float32Array(48).fill(1);
     const gradientGains = new Float32Array(3).fill(1);
     const full: Partial<StepSample> = { logits, gradientGains };
-    takeReport(metrics.pipeline, metrics.run, testReport(header, 1, full));
+    handleReport(metrics.pipeline, metrics.run, testReport(header, 1, full));
     closeRun(metrics.pipeline, metrics.run, 'completed');
   };
 

@@ -1,81 +1,54 @@
-import { describe, expect, onTestFinished, test, vi } from 'vitest';
-import { closeRun, createPipeline, openRun, type Sink, takeReport, takeSample } from '../../plugin/pipeline.ts';
-import { loadRecorder, type Recorder } from '../../plugin/recorder/load.ts';
-import { temporaryFolder } from '../support/folders.ts';
+import { describe, expect, test, vi } from 'vitest';
+import { closeRun, handleReport, openRun } from '../../plugin/pipeline/pipeline.ts';
+import { handleSample } from '../../plugin/worker/handleSample.ts';
+import { readRecording, startPipeline } from '../support/pipelines.ts';
 import { testHeader, testReport, testSample } from '../support/samples.ts';
 
 const header = testHeader('hc');
 
-async function start(recorder?: Recorder | null) {
-  const problems: string[] = [];
-  const onProblem = (message: string) => problems.push(message);
-  const pipeline = createPipeline({
-    directory: temporaryFolder(),
-    recorder: recorder === undefined ? await loadRecorder(onProblem) : recorder,
-    now: () => 1000,
-    onProblem,
-  });
-  const seen: number[] = [];
-  const sink: Sink = { step: (_run, _attempt, report) => seen.push(report.step) };
-  pipeline.sinks.add(sink);
-  vi.useFakeTimers();
-  onTestFinished(() => {
-    vi.useRealTimers();
-  });
-  return { pipeline, problems, seen };
-}
-
-const recordedSteps = (pipeline: Awaited<ReturnType<typeof start>>['pipeline'], path: string) => {
-  const reader = pipeline.recorder!.openReader(path);
-  const steps = [...pipeline.recorder!.readSteps(reader)].map((r) => r.report.step);
-  pipeline.recorder!.closeReader(reader);
-  return steps;
-};
-
 describe('commit before show', () => {
   test('a report reaches the sinks within 200 ms, after its commit', async () => {
-    const { pipeline, seen } = await start();
+    const { pipeline, steps } = await startPipeline();
     const run = openRun(pipeline, header);
-    const { path } = run.recording!;
-    takeSample(pipeline, run, testSample(header, 1));
-    takeSample(pipeline, run, testSample(header, 2));
-    expect(seen).toEqual([]);
+    handleSample(pipeline, run, testSample(header, 1));
+    handleSample(pipeline, run, testSample(header, 2));
+    expect(steps).toEqual([]);
     vi.advanceTimersByTime(200);
-    expect(seen).toEqual([1, 2]);
-    expect(recordedSteps(pipeline, path)).toEqual([1, 2]);
-    takeSample(pipeline, run, testSample(header, 3));
+    expect(steps).toEqual([1, 2]);
+    expect(readRecording(pipeline, 'hc').steps).toEqual([1, 2]);
+    handleSample(pipeline, run, testSample(header, 3));
     closeRun(pipeline, run, 'completed');
-    expect(recordedSteps(pipeline, path)).toEqual([1, 2, 3]);
+    expect(readRecording(pipeline, 'hc').steps).toEqual([1, 2, 3]);
     expect(run.recording).toBeNull();
   });
 });
 
 describe('a disk that refuses', () => {
   test('costs nothing that is shown, is counted and said once, and what waited is written when it gives way', async () => {
-    const { pipeline, problems, seen } = await start();
+    const { pipeline, problems, steps } = await startPipeline();
     const run = openRun(pipeline, header);
-    const { db, path } = run.recording!;
+    const { db } = run.recording!;
     db.pragma('max_page_count = 1');
     for (let step = 1; step <= 300; step++) {
-      takeReport(pipeline, run, testReport(header, step));
+      handleReport(pipeline, run, testReport(header, step));
       vi.advanceTimersByTime(50);
     }
-    expect(seen).toEqual(Array.from({ length: 300 }, (_, i) => i + 1)); // none waits for the disk
+    expect(steps).toEqual(Array.from({ length: 300 }, (_, i) => i + 1)); // none waits for the disk
     expect(run.errors).toBeGreaterThan(1);
     expect(problems).toHaveLength(1);
     expect(problems[0]).toMatch(/hc\.sqlite could not be written, trying again: .*full/);
     db.pragma('max_page_count = 1000000');
     vi.advanceTimersByTime(6000);
-    expect(seen).toEqual(Array.from({ length: 300 }, (_, i) => i + 1));
-    expect(recordedSteps(pipeline, path)).toEqual(seen);
+    expect(steps).toEqual(Array.from({ length: 300 }, (_, i) => i + 1));
+    expect(readRecording(pipeline, 'hc').steps).toEqual(steps);
     closeRun(pipeline, run, 'completed');
   });
 
   test('to the end: the loss is said', async () => {
-    const { pipeline, problems } = await start();
+    const { pipeline, problems } = await startPipeline();
     const run = openRun(pipeline, header);
     run.recording!.db.pragma('max_page_count = 1');
-    for (let step = 1; step <= 100; step++) takeReport(pipeline, run, testReport(header, step));
+    for (let step = 1; step <= 100; step++) handleReport(pipeline, run, testReport(header, step));
     vi.advanceTimersByTime(200);
     closeRun(pipeline, run, 'completed');
     expect(problems.at(-1)).toBe('100 steps of hc could not be recorded');
@@ -84,41 +57,41 @@ describe('a disk that refuses', () => {
 });
 
 test('without a recorder everything is shown at once', async () => {
-  const { pipeline, seen } = await start(null);
+  const { pipeline, steps } = await startPipeline({ recorded: false });
   const run = openRun(pipeline, header);
-  takeSample(pipeline, run, testSample(header, 1));
-  expect(seen).toEqual([1]);
+  handleSample(pipeline, run, testSample(header, 1));
+  expect(steps).toEqual([1]);
   expect(run.recording).toBeNull();
 });
 
 test('a gain that is no number is not the largest, and forgets none', async () => {
-  const { pipeline } = await start(null);
+  const { pipeline } = await startPipeline({ recorded: false });
   const run = openRun(pipeline, header);
-  const seen = [Number.NaN, 7, Number.NaN, 2].map((compositeGain, i) => {
-    takeReport(pipeline, run, { ...testReport(header, i + 1), compositeGain });
+  const largest = [Number.NaN, 7, Number.NaN, 2].map((compositeGain, i) => {
+    handleReport(pipeline, run, { ...testReport(header, i + 1), compositeGain });
     return run.maxCompositeGain;
   });
-  expect(seen).toEqual([Number.NaN, 7, 7, 7]);
+  expect(largest).toEqual([Number.NaN, 7, 7, 7]);
 });
 
 test('a sample that does not fit, and a sink that throws, are counted; the next step goes through', async () => {
-  const { pipeline, problems, seen } = await start(null);
+  const { pipeline, problems, steps } = await startPipeline({ recorded: false });
   const run = openRun(pipeline, header);
-  takeSample(pipeline, run, testSample(header, 1, { mappings: new Float32Array(5) }));
+  handleSample(pipeline, run, testSample(header, 1, { mappings: new Float32Array(5) }));
   pipeline.sinks.add({
-    step: () => {
+    onStep: () => {
       throw new Error('broken sink');
     },
   });
-  takeSample(pipeline, run, testSample(header, 2));
-  takeSample(pipeline, run, testSample(header, 3));
-  expect(seen).toEqual([2, 3]);
+  handleSample(pipeline, run, testSample(header, 2));
+  handleSample(pipeline, run, testSample(header, 3));
+  expect(steps).toEqual([2, 3]);
   expect(run.errors).toBe(3);
   expect(problems).toEqual([expect.stringMatching(/step 1 of hc .*mappings must hold 48 values/), expect.stringMatching(/broken sink/)]);
 });
 
 test('the same name twice at once is refused; after its end it goes on as a new attempt', async () => {
-  const { pipeline } = await start();
+  const { pipeline } = await startPipeline();
   const run = openRun(pipeline, header);
   expect(() => openRun(pipeline, header)).toThrow(/run hc is being watched/);
   closeRun(pipeline, run, 'completed');

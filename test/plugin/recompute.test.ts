@@ -1,35 +1,19 @@
 /** watch() on models that compute part of the forward pass again in the backward pass. */
 import * as tf from '@tensorflow/tfjs';
-import { watch } from 'gainwatch';
 import { type RecomputeMode, recompute } from 'gainwatch/connections';
-import { expect, onTestFinished, test } from 'vitest';
-import { recordingPath } from '../../plugin/recorder/directory.ts';
-import { closeReader, openReader, readSteps } from '../../plugin/recorder/read.ts';
+import { expect, test } from 'vitest';
 import { MEMORY_KINDS } from '../../src/telemetry/sample.ts';
 import { onHosts } from '../support/backends.ts';
-import { temporaryFolder } from '../support/folders.ts';
-import { BATCH, CONTEXT, createTraining, lossesOf } from '../support/training.ts';
+import { BATCH, CONTEXT, createTraining, lossesOf } from '../support/smallTraining.ts';
+import { recorded, startWatching } from '../support/watched.ts';
 
 type Connection = Parameters<typeof createTraining>[0];
 const STEPS = 4;
 const LAYERS = 4;
 
-async function start(target: Parameters<typeof watch>[0], options: Parameters<typeof watch>[1]) {
-  const runs = temporaryFolder();
-  const monitor = await watch(target, { run: 'test', runs, port: 0, tokens: 8, log: () => {}, ...options });
-  onTestFinished(() => monitor.close());
-  const steps = () => {
-    const reader = openReader(recordingPath(runs, 'test'));
-    const all = [...readSteps(reader)];
-    closeReader(reader);
-    return all;
-  };
-  return { monitor, steps };
-}
-
 async function watched(connection: Connection, mode: RecomputeMode) {
   const training = createTraining(connection, LAYERS / 2, mode);
-  const { monitor, steps } = await start(training.model, { optimizer: training.optimizer, gradientGain: true });
+  const { monitor, runs } = await startWatching(training.model, { optimizer: training.optimizer, gradientGain: true });
   const first = lossesOf(training, 1, monitor.step); // slots are made
   const before = tf.memory().numTensors;
   const losses = [...first, ...lossesOf(training, STEPS - 1, monitor.step)];
@@ -37,7 +21,7 @@ async function watched(connection: Connection, mode: RecomputeMode) {
   await monitor.close();
   expect(monitor.counters).toMatchObject({ errors: 0, samplesDropped: 0 });
   training.dispose();
-  return { losses, steps: steps() };
+  return { losses, steps: recorded(runs).steps };
 }
 
 onHosts('watch() under recompute', () => {
@@ -93,7 +77,7 @@ onHosts('watch() under recompute', () => {
       looks++;
       return tf.softmax(t);
     };
-    const { monitor, steps } = await start([{ name: 'own', mapping }], {});
+    const { monitor, runs } = await startWatching([{ name: 'own', mapping }]);
     const w = tf.variable(tf.ones([2, 2]));
     monitor.step(() =>
       tf.tidy(() => {
@@ -112,7 +96,7 @@ onHosts('watch() under recompute', () => {
     );
     await monitor.close();
     expect(looks).toBe(1);
-    expect(steps()).toHaveLength(1);
+    expect(recorded(runs).steps).toHaveLength(1);
     w.dispose();
   });
 });

@@ -2,14 +2,15 @@ import { createServer } from 'node:http';
 import { join } from 'node:path';
 import Database from 'libsql';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { closeRun, openRun, takeReport } from '../../dist/plugin/pipeline.js';
+import { closeRun, handleReport, openRun } from '../../dist/plugin/pipeline/pipeline.js';
 import { recordingPath } from '../../plugin/recorder/directory.ts';
 import type { RunDetail, RunSummary, SeriesAnswer, StepAnswer } from '../../src/telemetry/api.ts';
 import { fromWire } from '../../src/telemetry/wire.ts';
 import { temporaryFolder } from '../support/folders.ts';
 import { headerOf, reportOf } from '../support/reports.ts';
 import { testHeader, testReport } from '../support/samples.ts';
-import { ask, json, listen, start } from '../support/service.ts';
+import { ask, json, start } from '../support/service.ts';
+import { connectStream } from '../support/streamClient.ts';
 
 const header = testHeader('hc');
 
@@ -19,7 +20,7 @@ describe('the interface', () => {
     expect(await json(service, 'api/v1/runs')).toEqual([]);
     const run = openRun(service.pipeline, header);
     const reports = Array.from({ length: 40 }, (_, i) => testReport(header, i + 1));
-    for (const report of reports) takeReport(service.pipeline, run, report);
+    for (const report of reports) handleReport(service.pipeline, run, report);
     await expect.poll(async () => (await json<RunSummary[]>(service, 'api/v1/runs'))[0]?.lastStep).toBe(40);
     const detail = await json<RunDetail>(service, 'api/v1/runs/hc');
     expect(detail).toMatchObject({ live: true, outcome: null, streams: 2, kinds: ['hc'], connections: header.connections });
@@ -52,7 +53,7 @@ describe('the interface', () => {
   ])('%s is answered with %i and names %s', async (path, status, field) => {
     const service = await start();
     const run = openRun(service.pipeline, header);
-    takeReport(service.pipeline, run, testReport(header, 1));
+    handleReport(service.pipeline, run, testReport(header, 1));
     closeRun(service.pipeline, run, 'completed');
     const answer = await fetch(`${service.url}api/v1/${path}`);
     expect(answer.status).toBe(status);
@@ -63,7 +64,7 @@ describe('the interface', () => {
 
   test('metrics by Accept and gzip; a page with a strict policy; health', async () => {
     const service = await start();
-    takeReport(service.pipeline, openRun(service.pipeline, header), testReport(header, 1));
+    handleReport(service.pipeline, openRun(service.pipeline, header), testReport(header, 1));
     const plain = await ask(service, '/metrics', { 'Accept-Encoding': 'gzip' });
     expect(plain.headers['content-type']).toBe('text/plain; version=0.0.4; charset=utf-8');
     expect(plain.headers['content-encoding']).toBe('gzip');
@@ -85,30 +86,29 @@ describe('the forecast', () => {
   test('of the newest step is in the latest step and in the stream, of a live run and of its recording', async () => {
     const service = await start();
     const run = openRun(service.pipeline, rising);
-    takeReport(service.pipeline, run, report(1));
+    handleReport(service.pipeline, run, report(1));
     const latest = () => json<StepAnswer>(service, 'api/v1/runs/a-run/steps/latest');
     await expect.poll(latest).toMatchObject({ step: 1, forecast: [] });
-    const heard = listen(service, 59);
-    await new Promise((resolve) => setTimeout(resolve, 100));
-    for (let step = 2; step <= 60; step++) takeReport(service.pipeline, run, report(step));
-    const steps = (await heard).filter((e) => e.event === 'step').map((e) => e.data);
+    const client = await connectStream(service);
+    for (let step = 2; step <= 60; step++) handleReport(service.pipeline, run, report(step));
+    const steps = (await client.events('step', 59)).map(({ data }) => data);
     // Of those that were committed together only the newest has one.
     expect(steps.slice(0, -1).map((step) => step.forecast)).toEqual(new Array(58).fill([]));
-    const expected = run.watch.detectors.forecast;
+    const expected = run.detection.detectors.forecast;
     expect(expected.map(({ threshold }) => threshold)).toEqual([100, 1000]);
     expect(expected[0].steps).toBeGreaterThan(0);
     expect(steps[58].forecast).toEqual(expected);
     expect((await latest()).forecast).toEqual(expected);
     closeRun(service.pipeline, run, 'completed');
     expect((await latest()).forecast).toEqual(expected);
-    const again = (await listen(service, 59, '', 'a-run:1:1')).filter((e) => e.event === 'step');
+    const again = await (await connectStream(service, '', 'a-run:1:1')).events('step', 59);
     expect(again.map((e) => e.data.forecast)).toEqual(new Array(59).fill([]));
   });
 
   test('is "+Inf" where nothing rises, and none where the state is older than can be or of another version', async () => {
     const service = await start();
     const run = openRun(service.pipeline, rising);
-    for (let step = 1; step <= 60; step++) takeReport(service.pipeline, run, { ...report(1), step });
+    for (let step = 1; step <= 60; step++) handleReport(service.pipeline, run, { ...report(1), step });
     closeRun(service.pipeline, run, 'completed');
     const latest = async () => (await json<StepAnswer>(service, 'api/v1/runs/a-run/steps/latest')).forecast;
     expect(await latest()).toMatchObject([
@@ -131,7 +131,7 @@ describe('the forecast', () => {
   });
 });
 
-describe('the door', () => {
+describe('access:', () => {
   test('a foreign Host is refused, except for /healthz; more names can be allowed', async () => {
     const service = await start({ allowHost: ['gpu-7.lab'] });
     for (const host of ['localhost:1', '127.0.0.1', '[::1]:9464', 'gpu-7.lab', 'GPU-7.lab:80'])

@@ -1,9 +1,10 @@
 /** The stream of the interface: every step as it comes, and after a break what was missed. */
 import { describe, expect, test } from 'vitest';
-import { openRun, takeReport } from '../../dist/plugin/pipeline.js';
+import { handleReport, openRun } from '../../dist/plugin/pipeline/pipeline.js';
 import { headerOf, reportOf } from '../support/reports.ts';
 import { testHeader, testReport } from '../support/samples.ts';
-import { ask, listen, start } from '../support/service.ts';
+import { ask, start } from '../support/service.ts';
+import { connectStream } from '../support/streamClient.ts';
 
 const header = testHeader('hc');
 
@@ -11,19 +12,17 @@ describe('the stream', () => {
   test('brings the steps as they come, and after a break exactly what was missed', async () => {
     const service = await start();
     const run = openRun(service.pipeline, header);
-    for (let step = 1; step <= 5; step++) takeReport(service.pipeline, run, testReport(header, step));
+    for (let step = 1; step <= 5; step++) handleReport(service.pipeline, run, testReport(header, step));
     await expect.poll(() => run.last?.step).toBe(5);
-    const first = listen(service, 3);
-    await new Promise((resolve) => setTimeout(resolve, 100));
-    for (let step = 6; step <= 8; step++) takeReport(service.pipeline, run, testReport(header, step));
-    const events = await first;
-    expect(events.filter((e) => e.event === 'run')[0].data).toMatchObject({ run: 'hc', live: true });
-    const steps = events.filter((e) => e.event === 'step');
+    const client = await connectStream(service);
+    for (let step = 6; step <= 8; step++) handleReport(service.pipeline, run, testReport(header, step));
+    expect((await client.events('run', 1))[0].data).toMatchObject({ run: 'hc', live: true });
+    const steps = await client.events('step', 3);
     expect(steps.map((e) => e.id)).toEqual(['hc:1:6', 'hc:1:7', 'hc:1:8']);
-    for (let step = 9; step <= 500; step++) takeReport(service.pipeline, run, testReport(header, step));
-    takeReport(service.pipeline, run, testReport(header, 3)); // back: attempt 2
+    for (let step = 9; step <= 500; step++) handleReport(service.pipeline, run, testReport(header, step));
+    handleReport(service.pipeline, run, testReport(header, 3)); // back: attempt 2
     await expect.poll(() => run.attempt).toBe(2);
-    const again = (await listen(service, 493, '', 'gone:1:1,hc:1:8')).filter((e) => e.event === 'step');
+    const again = await (await connectStream(service, '', 'gone:1:1,hc:1:8')).events('step', 493);
     expect(again.map((e) => e.id)).toEqual([...Array.from({ length: 492 }, (_, i) => `hc:1:${i + 9}`), 'hc:2:3']);
   });
 
@@ -31,11 +30,14 @@ describe('the stream', () => {
     const service = await start();
     const other = openRun(service.pipeline, testHeader('other'));
     const run = openRun(service.pipeline, header);
-    const heard = listen(service, 2, '?run=hc');
-    await new Promise((resolve) => setTimeout(resolve, 100));
-    takeReport(service.pipeline, other, testReport(testHeader('other'), 1));
-    for (const step of [1, 2]) takeReport(service.pipeline, run, testReport(header, step));
-    expect(new Set((await heard).map((e) => e.data.run))).toEqual(new Set(['hc']));
+    const client = await connectStream(service, '?run=hc');
+    handleReport(service.pipeline, other, testReport(testHeader('other'), 1));
+    for (const step of [1, 2]) handleReport(service.pipeline, run, testReport(header, step));
+    expect((await client.events('step', 2)).map(({ data }) => [data.run, data.step])).toEqual([
+      ['hc', 1],
+      ['hc', 2],
+    ]);
+    expect((await client.events('run', 1)).map(({ data }) => data.run)).toEqual(['hc']);
     const wrong = await ask(service, '/api/v1/stream', { 'Last-Event-ID': 'nonsense' });
     expect(wrong.status).toBe(400);
     expect(wrong.body).toContain('Last-Event-ID');
@@ -47,22 +49,22 @@ describe('the stream', () => {
     const run = openRun(service.pipeline, large);
     // 17 MB of events, more than the backlog of a client may be.
     for (let step = 1; step <= 300; step++)
-      takeReport(service.pipeline, run, reportOf(large, step, { mapping: new Float32Array(128 * 16).fill(0.2718281) }));
+      handleReport(service.pipeline, run, reportOf(large, step, { mapping: new Float32Array(128 * 16).fill(0.2718281) }));
     await expect.poll(() => run.last?.step).toBe(300);
-    const steps = (await listen(service, 299, '', 'a-run:1:1')).filter((e) => e.event === 'step');
+    const steps = await (await connectStream(service, '', 'a-run:1:1')).events('step', 299);
     expect(steps.map((e) => e.data.step)).toEqual(Array.from({ length: 299 }, (_, i) => i + 2));
   });
 
   test('who goes before the first step comes back to it', async () => {
     const service = await start();
     const run = openRun(service.pipeline, header);
-    for (let step = 1; step <= 5; step++) takeReport(service.pipeline, run, testReport(header, step));
+    for (let step = 1; step <= 5; step++) handleReport(service.pipeline, run, testReport(header, step));
     await expect.poll(() => run.last?.step).toBe(5);
-    const [hello] = await listen(service, 0);
-    expect(hello).toMatchObject({ event: 'run', id: 'hc:1:5' });
-    for (const step of [6, 7]) takeReport(service.pipeline, run, testReport(header, step));
+    const [{ id }] = await (await connectStream(service)).events('run', 1);
+    expect(id).toBe('hc:1:5');
+    for (const step of [6, 7]) handleReport(service.pipeline, run, testReport(header, step));
     await expect.poll(() => run.last?.step).toBe(7);
-    const steps = (await listen(service, 2, '', hello.id)).filter((e) => e.event === 'step');
+    const steps = await (await connectStream(service, '', id)).events('step', 2);
     expect(steps.map((e) => e.data.step)).toEqual([6, 7]);
   });
 });

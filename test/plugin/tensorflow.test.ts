@@ -3,33 +3,20 @@
  * neither @tensorflow/tfjs-node-gpu nor @tensorflow/tfjs-node loads; .ci/tensorflow.mjs makes the latter.
  */
 import { execFile } from 'node:child_process';
-import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import * as tf from '@tensorflow/tfjs';
-import { type WatchOptions, watch } from 'gainwatch';
+import type { WatchOptions } from 'gainwatch';
 import type { ConnectionName } from 'gainwatch/model';
 import { describe, expect, test } from 'vitest';
 import { mendUtil } from '../../dist/plugin/cli/backend.js';
-import type { RunResult } from '../../plugin/cli/results.ts';
-import { recordingPath } from '../../plugin/recorder/directory.ts';
-import { closeReader, openReader, readDetail, readSteps } from '../../plugin/recorder/read.ts';
-import type { StepReport } from '../../src/telemetry/report.ts';
 import { has } from '../support/backends.ts';
-import { runCommand } from '../support/demo.ts';
-import { temporaryFolder } from '../support/folders.ts';
+import { runDemo, small } from '../support/commandLine.ts';
 import { readmeBlocks } from '../support/readme.ts';
-import { createTraining, lossesOf } from '../support/training.ts';
+import { createTraining, lossesOf } from '../support/smallTraining.ts';
+import { recorded, startWatching } from '../support/watched.ts';
 
 const BACKEND_MODULE = fileURLToPath(new URL('../../dist/plugin/cli/backend.js', import.meta.url));
-
-function recorded(path: string): { reports: StepReport[]; outcome: string | null | undefined } {
-  const reader = openReader(path);
-  const reports = [...readSteps(reader)].map(({ report }) => report);
-  const outcome = readDetail(reader)?.outcome;
-  closeReader(reader);
-  return { reports, outcome };
-}
 
 /** Largest difference, relative where values are above 1; NaN equals NaN. */
 function difference(actual: ArrayLike<number>, expected: ArrayLike<number>): number {
@@ -39,17 +26,16 @@ function difference(actual: ArrayLike<number>, expected: ArrayLike<number>): num
 
 /** Trains, watched; how many tensors the steps after the second left behind. */
 async function trainWatched(connection: ConnectionName, steps: number, options: WatchOptions) {
-  const runs = temporaryFolder();
   const training = createTraining(connection);
-  const { optimizer } = training;
-  const monitor = await watch(training.model, { run: 'test', runs, port: 0, tokens: 8, log: () => {}, optimizer, ...options });
+  const { monitor, runs } = await startWatching(training.model, { optimizer: training.optimizer, ...options });
   const losses = lossesOf(training, 2, monitor.step); // the optimizer's slots are made
   const before = tf.memory().numTensors;
   losses.push(...lossesOf(training, steps - 2, monitor.step));
   const leaked = tf.memory().numTensors - before;
   await monitor.close();
   training.dispose();
-  return { losses, leaked, counters: monitor.counters, ...recorded(recordingPath(runs, 'test')) };
+  const { steps: kept, detail } = recorded(runs);
+  return { losses, leaked, counters: monitor.counters, reports: kept.map(({ report }) => report), outcome: detail?.outcome };
 }
 
 describe.skipIf(!has('tensorflow'))('watch() on tensorflow', () => {
@@ -105,19 +91,13 @@ describe.skipIf(!has('tensorflow'))('watch() on tensorflow', () => {
 
 describe.skipIf(!has('tensorflow'))('gainwatch demo --backend tensorflow', () => {
   test('trains three models, watches every tenth step of each, and does not wait for those it did not watch', async () => {
-    const runs = temporaryFolder();
-    const size = ['--steps', '15', '--depth', '1', '--width', '8', '--streams', '2'];
-    const { code, stdout, stderr } = await runCommand([
-      ...['demo', '--backend', 'tensorflow', ...size, '--port', '0', '--exit', '--json', '--runs', runs],
-    ]);
-    expect(code, stderr).toBe(0);
-    const results = JSON.parse(stdout) as RunResult[];
+    const { results, runs } = await runDemo([...small(15), '--backend', 'tensorflow']);
     expect(results.map((r) => r.run)).toEqual(['hc', 'mhc', 'residual']);
     for (const result of results) {
       expect(result).toMatchObject({ steps: 15, samplesDropped: 0, errors: 0 });
-      const { reports, outcome } = recorded(join(runs, `${result.run}.sqlite`));
-      expect(reports.map((r) => r.step)).toEqual([1, 11]);
-      expect(outcome).toBe('completed');
+      const { steps, detail } = recorded(runs, result.run);
+      expect(steps.map(({ report }) => report.step)).toEqual([1, 11]);
+      expect(detail?.outcome).toBe('completed');
     }
     const [, mhc, residual] = results;
     expect(Math.abs(mhc.maxCompositeForwardGain - 1)).toBeLessThan(1e-5);

@@ -1,19 +1,20 @@
-/** A recording dropped on the page: its way to a free name, to be only read; limits, and who goes away. What is checked: foreign.test.ts. */
+/** A recording dropped on the page: its way to a free name, to be only read; limits, and who goes away. Content: validateUpload.test.ts. */
 import { once } from 'node:events';
 import { existsSync, readdirSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { join } from 'node:path';
 import express from 'express';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
-import { closeRun, createPipeline, openRun, takeReport } from '../../dist/plugin/pipeline.js';
-import { loadRecorder } from '../../dist/plugin/recorder/load.js';
-import { takeUpload } from '../../dist/plugin/server/upload.js';
+import { closeRun, createPipeline, handleReport, openRun } from '../../dist/plugin/pipeline/pipeline.js';
+import { loadRecorder } from '../../dist/plugin/recorder/loadRecorder.js';
+import { handleUpload } from '../../dist/plugin/upload/handleUpload.js';
 import { recordingPath } from '../../plugin/recorder/directory.ts';
 import type { RunDetail, RunSummary, SeriesAnswer, StepAnswer, WarningAnswer } from '../../src/telemetry/api.ts';
 import { temporaryFolder } from '../support/folders.ts';
 import { testHeader, testReport } from '../support/samples.ts';
 import { json, start } from '../support/service.ts';
-import { recording, upload, uploadsOf } from '../support/uploads.ts';
+import { connectStream } from '../support/streamClient.ts';
+import { asVersion, recording, upload, uploadsOf } from '../support/uploads.ts';
 
 const header = testHeader('hc');
 
@@ -36,7 +37,7 @@ describe('an uploaded recording', () => {
   test('gets the next free name, and all that is answered of it has that name', async () => {
     const service = await start();
     const own = openRun(service.pipeline, header);
-    takeReport(service.pipeline, own, testReport(header, 1));
+    handleReport(service.pipeline, own, testReport(header, 1));
     closeRun(service.pipeline, own, 'completed');
     const body = recording();
     expect((await upload(service, body)).body).toEqual({ run: 'hc-2' });
@@ -57,7 +58,7 @@ describe('an uploaded recording', () => {
     const service = await start();
     await upload(service, recording());
     const run = openRun(service.pipeline, header);
-    takeReport(service.pipeline, run, testReport(header, 1));
+    handleReport(service.pipeline, run, testReport(header, 1));
     closeRun(service.pipeline, run, 'failed');
     const runs = await json<RunSummary[]>(service, 'api/v1/runs');
     expect(runs.map((r) => [r.run, r.uploaded, r.attempt, r.outcome])).toEqual([
@@ -72,27 +73,13 @@ describe('an uploaded recording', () => {
     expect((await json<RunSummary[]>(service, 'api/v1/runs'))[0]).toMatchObject({ outcome: 'unknown', live: false });
   });
 
-  test('of an earlier schema version is one too; clients of the stream are told', async () => {
+  test('of an earlier schema version is one too; clients of the stream get it', async () => {
     const service = await start();
-    const heard = fetch(`${service.url}api/v1/stream`).then(async (response) => {
-      let text = '';
-      for await (const part of response.body!.pipeThrough(new TextDecoderStream())) {
-        text += part;
-        if (/event: run\ndata: .*\n\n/.test(text)) break;
-      }
-      return text;
-    });
-    await new Promise((resolve) => setTimeout(resolve, 100));
-    const older = recording({
-      sql: 'ALTER TABLE attempts DROP COLUMN source; DROP TABLE warnings; DROP TABLE detectors; PRAGMA user_version = 1;',
-    });
-    const v2 = recording({
-      sql: 'ALTER TABLE attempts DROP COLUMN source; ALTER TABLE warnings DROP COLUMN acknowledged_time; PRAGMA user_version = 2;',
-    });
+    const client = await connectStream(service);
     const names: unknown[] = [];
-    for (const body of [older, v2, older]) names.push((await upload(service, body)).body.run);
-    expect(names).toEqual(['hc', 'hc-2', 'hc-3']);
-    expect(await heard).toMatch(/"uploaded":true/);
+    for (const version of [1, 2, 3, 4, 1]) names.push((await upload(service, recording({ sql: asVersion(version) }))).body.run);
+    expect(names).toEqual(['hc', 'hc-2', 'hc-3', 'hc-4', 'hc-5']);
+    expect((await client.events('run', 5)).map(({ data }) => [data.run, data.uploaded])).toEqual(names.map((name) => [name, true]));
   });
 
   test('needs the token, and no other site may send it', async () => {
@@ -131,7 +118,7 @@ async function small(one: number, all = 1e9) {
   const app = express();
   app.post('/api/v1/recordings', async (request, response) => {
     try {
-      response.json({ run: await takeUpload(pipeline, request, response, { one, all }) });
+      response.json({ run: await handleUpload(pipeline, request, response, { one, all }) });
     } catch (error) {
       ended.push((error as Error).message);
       response.status((error as { status?: number }).status ?? 500).json({ error: { rule: (error as Error).message } });

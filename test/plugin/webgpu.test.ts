@@ -2,20 +2,18 @@
 import { execFile } from 'node:child_process';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setImmediate as turn } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import * as tf from '@tensorflow/tfjs';
-import { type WatchOptions, watch } from 'gainwatch';
+import type { WatchOptions } from 'gainwatch';
 import type { ConnectionName } from 'gainwatch/model';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { loadBackend } from '../../dist/plugin/cli/backend.js';
-import type { RunResult } from '../../plugin/cli/results.ts';
-import { recordingPath } from '../../plugin/recorder/directory.ts';
-import { closeReader, openReader, readSteps } from '../../plugin/recorder/read.ts';
-import { runCommand } from '../support/demo.ts';
-import { temporaryFolder } from '../support/folders.ts';
+import { runDemo, small } from '../support/commandLine.ts';
 import { readmeBlocks } from '../support/readme.ts';
-import { createTraining } from '../support/training.ts';
+import { createTraining } from '../support/smallTraining.ts';
+import { type Recorded, recorded, startWatching } from '../support/watched.ts';
 
 const ready = await loadBackend('webgpu').then(
   () => true,
@@ -29,6 +27,8 @@ const SCRATCH = fileURLToPath(new URL('../artefacts/', import.meta.url)); // ins
 
 /** How often the process handed work to the device and asked for a result. */
 const calls = { submit: 0, mapAsync: 0 };
+/** The results that were asked for. */
+const reads: unknown[] = [];
 if (ready) {
   const { GPUQueue, GPUBuffer } = globalThis as unknown as Record<string, { prototype: Record<string, (...args: unknown[]) => unknown> }>;
   for (const [{ prototype }, name] of [
@@ -38,7 +38,9 @@ if (ready) {
     const original = prototype[name];
     prototype[name] = function (this: unknown, ...args) {
       calls[name]++;
-      return original.apply(this, args);
+      const result = original.apply(this, args);
+      if (name === 'mapAsync') reads.push(result);
+      return result;
     };
   }
 }
@@ -48,32 +50,36 @@ interface Trained {
   /** Calls of each step. */
   calls: (typeof calls)[];
   leaked: number;
-  dropped: number;
+  /** Recorded; none where nobody watches. */
+  steps: Recorded['steps'];
 }
 
 async function train(connection: ConnectionName, options: WatchOptions | null): Promise<Trained> {
   const training = createTraining(connection);
-  const monitor =
-    options === null
-      ? null
-      : await watch(training.model, { run: 'test', port: 0, tokens: 8, log: () => {}, optimizer: training.optimizer, ...options });
-  const result: Trained = { losses: [], calls: [], leaked: 0, dropped: 0 };
+  const watched = options && (await startWatching(training.model, { optimizer: training.optimizer, ...options }));
+  const monitor = watched?.monitor;
+  const result: Trained = { losses: [], calls: [], leaked: 0, steps: [] };
   const counts: number[] = [];
   for (let i = 0; i < STEPS; i++) {
     Object.assign(calls, { submit: 0, mapAsync: 0 });
-    const loss = monitor === null ? training.step() : monitor.step(training.step);
+    const loss = monitor?.step(training.step) ?? training.step();
     result.losses.push((await loss.data<'float32'>())[0]);
     result.calls.push({ ...calls });
     loss.dispose();
     if (i >= STEPS - 2 || i === 4) {
-      await new Promise((resolve) => setTimeout(resolve, 300)); // the reads that are on their way come back
+      await Promise.all(reads.splice(0));
+      await turn(); // what waits for them has run
       counts.push(tf.memory().numTensors);
     }
   }
   await monitor?.close();
-  expect(monitor?.counters.errors ?? 0).toBe(0);
   training.dispose();
-  return { ...result, leaked: counts.at(-1)! - counts[0], dropped: monitor?.counters.samplesDropped ?? 0 };
+  result.leaked = counts.at(-1)! - counts[0];
+  if (watched === null) return result;
+  const { errors, samplesDropped } = watched.monitor.counters;
+  result.steps = recorded(watched.runs).steps;
+  expect([errors, result.steps.length]).toEqual([0, STEPS - samplesDropped]);
+  return result;
 }
 
 describe.skipIf(!ready)('watch() on webgpu', () => {
@@ -82,19 +88,14 @@ describe.skipIf(!ready)('watch() on webgpu', () => {
     async (connection) => {
       const plain = await train(connection, null);
       for (const gradientGain of connection === 'mhc' ? [false, true] : [true]) {
-        const runs = temporaryFolder();
-        const watched = await train(connection, { runs, gradientGain });
+        const watched = await train(connection, { gradientGain });
         expect(watched.losses).toEqual(plain.losses);
         expect(watched.leaked).toBe(0);
         for (const [i, { submit, mapAsync }] of watched.calls.entries()) {
           expect(submit - plain.calls[i].submit, `submits of step ${i}`).toBeLessThanOrEqual(1);
           expect(mapAsync - plain.calls[i].mapAsync, `reads of step ${i}`).toBeLessThanOrEqual(1);
         }
-        const reader = openReader(recordingPath(runs, 'test'));
-        const steps = [...readSteps(reader)];
-        closeReader(reader);
-        expect(steps).toHaveLength(STEPS - watched.dropped);
-        for (const { report } of steps) {
+        for (const { report } of watched.steps) {
           expect(report.loss).toBe(watched.losses[report.step - 1]);
           expect(report.gradientNorm).toBeGreaterThan(0);
           expect([...report.nonfinite]).toEqual([0, 0, 0, 0]);
@@ -120,12 +121,7 @@ test.skipIf(!ready)("the README's lines: the backend loads and computes", async 
 
 describe.skipIf(!ready)('gainwatch demo --backend webgpu', () => {
   test('trains three models and drops none of the watched steps', async () => {
-    const size = ['--steps', '6', '--depth', '1', '--width', '8', '--streams', '2'];
-    const { code, stdout, stderr } = await runCommand([
-      ...['demo', '--backend', 'webgpu', ...size, '--port', '0', '--exit', '--json', '--runs', temporaryFolder()],
-    ]);
-    expect(code, stderr).toBe(0);
-    const results = JSON.parse(stdout) as RunResult[];
+    const { results } = await runDemo([...small(6), '--backend', 'webgpu']);
     expect(results.map((r) => r.run)).toEqual(['hc', 'mhc', 'residual']);
     for (const result of results) expect(result).toMatchObject({ steps: 6, samplesDropped: 0, errors: 0 });
     const [, mhc, residual] = results;

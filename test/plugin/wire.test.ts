@@ -1,12 +1,12 @@
+/** What travels: what is sent comes in, what does not fit is refused with its reason, and openapi.yaml describes it. */
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { decodeSteps } from '../../plugin/ingest/decode.ts';
-import type { Matrices } from '../../plugin/ingest/part.ts';
-import { readSafetensors, writeSafetensors } from '../../plugin/ingest/safetensors.ts';
-import { compileSchemas, readDescription } from '../../plugin/ingest/schema.ts';
-import { encodeBatch, encodeStep } from '../../plugin/sender/encode.ts';
-import { MEASURES } from '../../src/telemetry/catalogue.ts';
+import { decodeSteps } from '../../plugin/wire/decode.ts';
+import { encodeBatch, encodeStep } from '../../plugin/wire/encode.ts';
+import type { Matrices } from '../../plugin/wire/part.ts';
+import { writeSafetensors } from '../../plugin/wire/safetensors.ts';
+import { compileSchemas, readDescription } from '../../plugin/wire/schema.ts';
 import { mutate } from '../bench/mutate.ts';
 import { testHeader, testSample } from '../support/samples.ts';
 import { json, start } from '../support/service.ts';
@@ -17,34 +17,6 @@ const schemas = compileSchemas();
 const BATCH = 'application/vnd.gainwatch.batch';
 
 describe('a body', () => {
-  test('law: what is written is read again, to the bit', () => {
-    const tensor = fc.array(fc.nat(5), { maxLength: 3 }).chain((shape) => {
-      const size = shape.reduce((a, b) => a * b, 1);
-      return fc.float32Array({ minLength: size, maxLength: size }).map((values) => ({ shape, values }));
-    });
-    const names = fc.string({ minLength: 1 }).filter((name) => !['__metadata__', '__proto__'].includes(name) && !/^\d+$/.test(name));
-    const tensors = fc.uniqueArray(fc.tuple(names, tensor), { selector: ([name]) => name, maxLength: 6 });
-    const metadata = fc.dictionary(names, fc.string());
-    fc.assert(
-      fc.property(metadata, tensors, (texts, list) => {
-        const read = readSafetensors(writeSafetensors({ metadata: texts, tensors: new Map(list) }));
-        expect({ ...read.metadata }).toEqual({ ...texts });
-        expect([...read.tensors]).toEqual(list);
-      }),
-    );
-  });
-
-  test.each([
-    ['F16', [0x3c00, 0xc000, 0x3555, 0x7c00, 0x0001], [1, -2, 0.333251953125, Number.POSITIVE_INFINITY, 2 ** -24]],
-    ['BF16', [0x3f80, 0xc000, 0x3eab, 0x7f80, 0x7fc0], [1, -2, 0.333984375, Number.POSITIVE_INFINITY, Number.NaN]],
-  ])('%s is read', (dtype, bits, values) => {
-    const head = Buffer.from(JSON.stringify({ a: { dtype, shape: [5], data_offsets: [0, 10] } }));
-    const length = Buffer.alloc(8);
-    length.writeBigUInt64LE(BigInt(head.length));
-    const body = Buffer.concat([length, head, Buffer.from(Uint16Array.from(bits).buffer)]);
-    expect([...readSafetensors(body).tensors.get('a')!.values]).toEqual(values);
-  });
-
   test('a sample that is sent is the sample that comes in', () => {
     const sample = testSample(header, 7, { loss: Number.NaN, gradientNorm: null });
     const [part] = decodeSteps(schemas, BATCH, encodeBatch([encodeStep(header, 'a', sample)]), 0);
@@ -169,11 +141,6 @@ describe('openapi.yaml', () => {
     const validate = ajv.getSchema(`api#/components/schemas/${name}`)!;
     expect(validate(value), JSON.stringify(validate.errors)).toBe(true);
   };
-
-  test('has the measures of the catalogue', () => {
-    const { components } = readDescription() as { components: { schemas: { Measure: { enum: string[] } } } };
-    expect(components.schemas.Measure.enum).toEqual(MEASURES.map(({ key }) => key));
-  });
 
   test('its own example is taken', async () => {
     const { paths } = readDescription() as {

@@ -1,6 +1,6 @@
 /** Recordings that no training made, through the real pipeline with its detectors: for tests of what shows them. */
-import { closeRun, createPipeline, openRun, takeReport } from '../../dist/plugin/pipeline.js';
-import { loadRecorder } from '../../dist/plugin/recorder/load.js';
+import { closeRun, createPipeline, handleReport, openRun } from '../../dist/plugin/pipeline/pipeline.js';
+import { loadRecorder } from '../../dist/plugin/recorder/loadRecorder.js';
 import type { Outcome } from '../../src/telemetry/report.ts';
 import { headerOf, reportOf } from './reports.ts';
 
@@ -33,7 +33,7 @@ export async function recordRuns(directory: string): Promise<void> {
       const ln = kind === 'hc' ? Math.max(0, step - 300) / 120 : 0;
       const gain = Math.exp(ln + 0.03 * wobble(step));
       const g = kind === 'residual' ? 1 : kind === 'mhc' ? 1.05 + 0.01 * wobble(step) : gain;
-      takeReport(
+      handleReport(
         pipeline,
         run,
         reportOf(header, step, {

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import Database from 'libsql';
 import type { Service } from '../../dist/plugin/service.js';
+import { SCHEMA_VERSION } from '../../plugin/recorder/migrations.ts';
 import { closeRecording, commitReports, openRecording } from '../../plugin/recorder/write.ts';
 import type { Warning } from '../../src/telemetry/warning.ts';
 import { temporaryFolder } from './folders.ts';
@@ -11,7 +12,19 @@ import { ask } from './service.ts';
 
 const header = testHeader('hc');
 
-/** A recording made elsewhere, changed by `sql`, as the bytes of its file. */
+/** What takes a recording back by a version, today's first. */
+const STEPS_BACK = [
+  'ALTER TABLE warnings DROP COLUMN cause;',
+  'ALTER TABLE attempts DROP COLUMN source;',
+  'ALTER TABLE warnings DROP COLUMN acknowledged_time;',
+  'DROP TABLE warnings; DROP TABLE detectors;',
+];
+
+/** SQL that makes a recording of an earlier version out of one of today's. */
+export const asVersion = (version: number): string =>
+  `${STEPS_BACK.slice(0, SCHEMA_VERSION - version).join('')} PRAGMA user_version = ${version};`;
+
+/** A recording made elsewhere, with one warning, changed by `sql`, as the bytes of its file. */
 export function recording({ run = 'hc', steps = 20, sql = '' } = {}): Buffer {
   const named = { ...header, run: 'made' };
   const opened = openRecording(temporaryFolder(), named, 1000);
@@ -29,7 +42,7 @@ export function recording({ run = 'hc', steps = 20, sql = '' } = {}): Buffer {
     threshold: 0,
     stepsLeft: null,
     interval: null,
-    cause: null,
+    cause: { kind: 'nonfinite-scalar', connection: null, figures: {} },
     message: 'The loss is NaN.',
     runbook: 'runbook.md#nonfinite',
   };

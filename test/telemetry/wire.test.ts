@@ -1,6 +1,16 @@
+/** Numbers on the wire: nothing is lost that JSON lacks, and what is shortened is as near as it can be. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { toShortWire } from '../../src/telemetry/wire.ts';
+import { fromWire, toShortWire, toWire } from '../../src/telemetry/wire.ts';
+
+test('law: every number comes back through JSON, and what is not known as NaN', () => {
+  fc.assert(
+    fc.property(fc.double(), (value) => {
+      expect(fromWire(JSON.parse(JSON.stringify(toWire(value))))).toBe(value === 0 ? 0 : value);
+    }),
+  );
+  expect(fromWire(null)).toBeNaN();
+});
 
 describe('a short number', () => {
   test('law: has 6 significant digits, 8 near 1, and is as near as they can be', () => {

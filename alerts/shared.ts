@@ -1,0 +1,91 @@
+/**
+ * What more than one detector goes by, brought up to date before any of them: how each connection grows (a runaway, and the suspects of what goes
+ * wrong as a whole) and where the composite gain is heading (the warnings of it, and the forecast that is shown). Warns of nothing.
+ */
+import type { StepReport } from '../src/telemetry/report.ts';
+import type { RunHeader } from '../src/telemetry/sample.ts';
+import { measureOf } from './finding.ts';
+import { addGrowth, byGrowth, createGrowth, type GrowthState } from './growth.ts';
+import { isBounded, runLimits } from './limits.ts';
+import { addRate, createRate, type RateState } from './rate.ts';
+import { addToTrend, createTrend, forecast, type TrendState } from './trend.ts';
+
+/** G − 1 of bounded connections below which it counts as this much. Our choice: a healthy mHC model has as much. */
+const MIN_EXCESS = 0.1;
+
+export interface SharedState {
+  /** Of the gain of each connection that is free to have one (not mHC, not residual) ... */
+  gain: GrowthState;
+  /** ... and of the range of the logits of each mHC connection. */
+  logitRange: GrowthState;
+  /** Of the composite gain, on the scale of `scaleOf`. */
+  trend: TrendState;
+  learningRate: RateState;
+}
+
+export interface GainForecast {
+  threshold: number;
+  /** Training steps until G reaches it; 0: it has; Infinity: it is not rising. */
+  steps: number;
+  /** Meant to hold the steps nine times in ten. */
+  interval: [low: number, high: number];
+}
+
+/** Positions of the connections that each quantity is watched of. */
+export function watchedConnections({ connections }: RunHeader): Record<'gain' | 'logitRange', number[]> {
+  const of = (...kinds: string[]) => [...connections.keys()].filter((l) => kinds.includes(connections[l].kind));
+  return { gain: of('hc', 'own'), logitRange: of('mhc') };
+}
+
+/** Before the first report. */
+export function createShared(header: RunHeader): SharedState {
+  const { gain, logitRange } = watchedConnections(header);
+  return {
+    gain: createGrowth(gain.length),
+    logitRange: createGrowth(logitRange.length),
+    trend: createTrend(),
+    learningRate: createRate(),
+  };
+}
+
+/** Takes the next report in. A composite gain that is not known moves neither the trend nor the learning rate's mean. */
+export function updateShared(state: SharedState, header: RunHeader, report: StepReport): void {
+  const { gain, logitRange } = watchedConnections(header);
+  addGrowth(
+    state.gain,
+    gain.map((l) => Math.log(gainOf(header, report, l))),
+  );
+  addGrowth(
+    state.logitRange,
+    logitRange.map((l) => Math.log(measureOf(header, report, 'logitRange', l))),
+  );
+  if (report.compositeGain === null) return;
+  addToTrend(state.trend, report.step, scaleOf(header)(report.compositeGain));
+  addRate(state.learningRate, report.step, report.learningRate);
+}
+
+/** A connection's own gain, the larger of forward and backward. */
+const gainOf = (header: RunHeader, report: StepReport, l: number): number =>
+  Math.max(measureOf(header, report, 'forwardGain', l), measureOf(header, report, 'backwardGain', l));
+
+/** The scale on which a composite gain G grows in a straight line: ln G, as a product over the depth does; of bounded connections ln(G − 1). */
+export const scaleOf = (header: RunHeader): ((gain: number) => number) =>
+  isBounded(header) ? (gain) => Math.log(Math.max(gain - 1, MIN_EXCESS)) : Math.log;
+
+/** Steps until the composite gain reaches each limit of the run; empty before there are enough, and where the report has no gain. */
+export function gainForecasts(header: RunHeader, { trend }: SharedState, report: StepReport): GainForecast[] {
+  if (report.compositeGain === null) return [];
+  return runLimits(header).gain.flatMap((threshold) => {
+    const predicted = forecast(trend, scaleOf(header)(threshold));
+    return predicted === null ? [] : [{ threshold, steps: predicted.steps, interval: predicted.interval }];
+  });
+}
+
+/** Positions of the three connections that grow most: they drive what goes wrong as a whole. */
+export function suspectsOf(header: RunHeader, state: SharedState): number[] {
+  const { gain, logitRange } = watchedConnections(header);
+  const positions = [...gain, ...logitRange];
+  return byGrowth([...state.gain.growth, ...state.logitRange.growth])
+    .slice(0, 3)
+    .map((k) => positions[k]);
+}

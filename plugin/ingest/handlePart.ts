@@ -1,0 +1,60 @@
+/**
+ * One rank's part of a step comes in: is it of this attempt, was it here before, or is it late? What is new waits for the other
+ * ranks (join.ts). No HTTP here (server).
+ */
+import { FieldError } from '../fieldError.ts';
+import type { Committed } from '../pipeline/liveRun.ts';
+import type { Part } from '../wire/part.ts';
+import type { Ingest, IngestRun } from './ingestRun.ts';
+import { addPendingStep, assembleReadySteps } from './join.ts';
+import { beginAttempt, isOver, withRun } from './lifecycle.ts';
+import { checkRank, noteRank, openIfKnown } from './ranks.ts';
+
+/** Duplicates were taken before; what is late is of a step that was assembled without it, or of an attempt that is over. */
+export type PartResult = 'accepted' | 'duplicates' | 'late';
+
+export interface HandledPart {
+  result: PartResult;
+  /** What becomes of its step; `dropped`: to be sent again. */
+  committed: Promise<Committed>;
+}
+
+/**
+ * Takes in one rank's part of a step, and counts it.
+ * @throws FieldError 429 or 503 where a limit is reached, 409 where it does not fit what the run has said before
+ */
+export function handlePart(ingest: Ingest, name: string, part: Part): HandledPart {
+  return withRun(ingest, name, (run) => {
+    const handled = addPart(ingest, run, part);
+    run.counts[handled.result]++;
+    return handled;
+  });
+}
+
+function addPart(ingest: Ingest, run: IngestRun, part: Part): HandledPart {
+  const committedBefore = Promise.resolve<Committed>('committed');
+  if (isOver(run, part.attempt)) return { result: 'late', committed: committedBefore };
+  const isStepBack = part.attempt === null && part.step < (run.ranks.get(part.rank)?.lastStep ?? Number.NEGATIVE_INFINITY);
+  const isNewAttempt = part.attempt !== run.attempt || run.endedAt !== null || isStepBack;
+  checkRank(ingest, isNewAttempt ? null : run, part, part.connections, part.streams);
+  if (isNewAttempt) beginAttempt(ingest, run, part.attempt);
+  const rank = noteRank(run, part, part.connections, part.streams, 'tokens' in part.content ? part.content.tokens : null);
+  openIfKnown(ingest, run);
+  run.lastHeardAt = ingest.pipeline.now();
+  if (part.step <= run.lastAssembled) {
+    const assembled = run.assembledSteps.get(part.step);
+    const result = assembled === undefined || assembled.ranks.has(part.rank) ? 'duplicates' : 'late';
+    return { result, committed: result === 'late' ? committedBefore : (assembled?.committed ?? committedBefore) };
+  }
+  const pending = run.pendingSteps.get(part.step) ?? addPendingStep(run, part.step, run.lastHeardAt);
+  if (pending.parts.has(part.rank)) return { result: 'duplicates', committed: pending.committed };
+  if (ingest.waitingBytes + part.size > ingest.limits.waitingBytes) {
+    throw new FieldError('body', `must wait: ${ingest.limits.waitingBytes} bytes wait for other ranks already`, part.size, 503);
+  }
+  ingest.waitingBytes += part.size;
+  pending.parts.set(part.rank, part);
+  rank.lastStep = Math.max(rank.lastStep, part.step);
+  rank.ended = null;
+  assembleReadySteps(ingest, run);
+  return { result: 'accepted', committed: pending.committed };
+}

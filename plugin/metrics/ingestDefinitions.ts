@@ -1,0 +1,92 @@
+/** The metrics of runs that other processes send: what came, what was refused, and what the mean over the ranks hides. */
+import { MEASURE_INDEX, MEASURES, type MeasureKey } from '../../src/telemetry/catalogue.ts';
+import type { RankReport } from '../../src/telemetry/report.ts';
+import type { IngestCounts, IngestRun } from '../ingest/ingestRun.ts';
+import { type MetricDefinition, type MetricType, ofLayer, ofRuns, type SetValue } from './definition.ts';
+
+/** Filled from every run that was sent, not from what the metrics know of runs. */
+const ofSent = (
+  type: MetricType,
+  name: string,
+  help: string,
+  labels: readonly string[],
+  collect: (run: IngestRun, set: SetValue) => void,
+): MetricDefinition => ({
+  type,
+  name,
+  help,
+  labels,
+  collect: ({ ingest }, set) => {
+    for (const run of ingest?.runs.values() ?? []) collect(run, set);
+  },
+});
+
+const count = (name: string, help: string, of: (counts: IngestCounts) => number): MetricDefinition =>
+  ofSent('counter', name, help, ['run'], (run, set) => set({ run: run.name }, of(run.counts)));
+
+/** The largest of these over the ranks is exported beside their mean. */
+const OVER_RANKS: readonly MeasureKey[] = ['forwardGain', 'backwardGain', 'compositeForwardGain', 'compositeBackwardGain'];
+
+function largest(key: MeasureKey): MetricDefinition[] {
+  const m = MEASURE_INDEX[key];
+  const { metric } = MEASURES[m];
+  const base = metric.replace(/_ratio$/, '');
+  const each = (name: string, help: string, of: (ranks: RankReport, at: number) => number) =>
+    ofLayer('gauge', name, help, ({ run, last }, l) => {
+      const at = m * run.header.connections.length + l;
+      return last?.ranks === undefined || last.ranks.largestRank[at] < 0 ? null : of(last.ranks, at);
+    });
+  return [
+    each(`${base}_largest_ratio`, `Largest ${metric} of any data-parallel rank.`, (ranks, at) => ranks.largest[at]),
+    each(`${base}_largest_rank`, `The rank that has the largest ${metric}.`, (ranks, at) => ranks.largestRank[at]),
+  ];
+}
+
+export const INGEST_DEFINITIONS: readonly MetricDefinition[] = [
+  ofSent('counter', 'mhc_ingest_records_total', 'Steps of ranks that came in over HTTP.', ['run', 'result'], ({ name, counts }, set) => {
+    for (const result of ['accepted', 'duplicates', 'late'] as const) set({ run: name, result }, counts[result]);
+  }),
+  count('mhc_ingest_stragglers_total', 'Ranks that a step was put together without.', ({ stragglers }) => stragglers),
+  count(
+    'mhc_ingest_token_mismatches_total',
+    'Steps whose pipeline stages sampled different tokens, so that no composite gain is known.',
+    ({ tokensDiffer }) => tokensDiffer,
+  ),
+  ofSent('gauge', 'mhc_ingest_ranks', 'Ranks that send.', ['run'], ({ name, ranks }, set) => {
+    set({ run: name }, [...ranks.values()].filter(({ ended }) => ended === null).length);
+  }),
+  {
+    type: 'gauge',
+    name: 'mhc_ingest_waiting_bytes',
+    help: 'Held for steps that wait for other ranks.',
+    labels: [],
+    collect: ({ ingest }, set) => {
+      if (ingest !== null) set({}, ingest.waitingBytes);
+    },
+  },
+  {
+    type: 'counter',
+    name: 'mhc_ingest_refused_total',
+    help: 'Requests of senders that were refused, by the status of the answer.',
+    labels: ['status'],
+    collect: ({ ingest }, set) => {
+      for (const [status, requests] of ingest?.refused ?? []) set({ status: String(status) }, requests);
+    },
+  },
+  ...OVER_RANKS.flatMap(largest),
+];
+
+const ofRank = (name: string, help: string, of: (ranks: RankReport) => Float64Array): MetricDefinition =>
+  ofRuns('gauge', name, help, ['run', 'rank'], ({ run, last }, set) => {
+    if (last?.ranks === undefined) return;
+    const values = of(last.ranks);
+    last.ranks.ranks.forEach((rank, r) => {
+      set({ run: run.header.run, rank: String(rank) }, values[r]);
+    });
+  });
+
+/** Series of each rank; asked for by `--rank-label`. */
+export const RANK_DEFINITIONS: readonly MetricDefinition[] = [
+  ofRank('mhc_rank_composite_gain_ratio', 'G of one data-parallel rank.', ({ compositeGain }) => compositeGain),
+  ofRank('mhc_rank_training_loss', 'Loss of one data-parallel rank.', ({ loss }) => loss),
+];

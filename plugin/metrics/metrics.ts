@@ -1,0 +1,63 @@
+/** The metrics of every run of this process: a sink of the pipeline that counts, and what a scrape is answered with. */
+import { Registry } from 'prom-client';
+import type { Ingest } from '../ingest/ingestRun.ts';
+import type { Sink } from '../pipeline/sinks.ts';
+import type { ScrapeContext } from './definition.ts';
+import { createRegistry } from './registry.ts';
+import { addStep, addWarning, createRunMetrics, type MetricsState } from './runMetrics.ts';
+
+export interface Metrics {
+  readonly sink: Sink;
+  /** The exposition for an Accept header: OpenMetrics where it is asked for, text 0.0.4 otherwise. */
+  scrape(accept: string | undefined): Promise<{ contentType: string; body: string }>;
+}
+
+/** Runs that are gone of which the outcome is kept: a sender of ever new runs fills nothing. Our choice. */
+const MAX_GONE_RUNS = 256;
+
+/**
+ * Metrics without a run.
+ * @param version of gainwatch
+ * @param ingest null: this process takes no runs of others
+ * @param rankLabel series of each rank too
+ */
+export function createMetrics(version: string, ingest: Ingest | null = null, rankLabel = false): Metrics {
+  const state: MetricsState = new Map();
+  const context: ScrapeContext = { state, ingest, version };
+  // One for each format: prom-client changes the names of counters with the content type, and corrupts an object in two registries.
+  const text = createRegistry(context, Registry.PROMETHEUS_CONTENT_TYPE, rankLabel);
+  const openMetrics = createRegistry(context, Registry.OPENMETRICS_CONTENT_TYPE, rankLabel);
+  const histograms = [text.stepSeconds, openMetrics.stepSeconds];
+  const sink: Sink = {
+    onOpen: (run) => {
+      const before = state.get(run.header.run);
+      if (before?.run !== run) state.set(run.header.run, createRunMetrics(run, before));
+    },
+    onStep: (run, report) => {
+      const metrics = state.get(run.header.run);
+      if (metrics === undefined) return;
+      addStep(metrics, report);
+      if (!Number.isFinite(report.stepSeconds)) return;
+      for (const histogram of histograms) histogram.observe({ run: run.header.run }, report.stepSeconds);
+    },
+    onWarning: (run, { warning }, what) => {
+      const metrics = state.get(run.header.run);
+      if (metrics !== undefined && what === 'raised') addWarning(metrics, warning);
+    },
+    onForget: (run) => {
+      const metrics = state.get(run.header.run);
+      if (metrics?.run !== run) return;
+      metrics.gone = true;
+      for (const histogram of histograms) histogram.remove({ run: run.header.run });
+      const gone = [...state.values()].filter((one) => one.gone);
+      for (const { run: old } of gone.slice(0, -MAX_GONE_RUNS)) state.delete(old.header.run);
+    },
+  };
+  return {
+    sink,
+    scrape: async (accept) => {
+      const { registry } = accept?.includes('application/openmetrics-text') ? openMetrics : text;
+      return { contentType: registry.contentType, body: await registry.metrics() };
+    },
+  };
+}

@@ -1,0 +1,50 @@
+/** What the metrics know of each run, as plain data; filled step by step, read at a scrape (by the definitions). */
+import type { StepReport } from '../../src/telemetry/report.ts';
+import { RULE_SEVERITIES, type Severity, type Warning } from '../../src/telemetry/warning.ts';
+import type { LiveRun } from '../pipeline/liveRun.ts';
+
+export interface RunMetrics {
+  readonly run: LiveRun;
+  stepsTotal: number;
+  /** Per connection, [L]. */
+  readonly nonfiniteTotal: Float64Array;
+  last: StepReport | null;
+  /** Warnings raised, by rule and severity. */
+  readonly warningsTotal: { rule: string; severity: Severity; count: number }[];
+  /** Only the outcome is left to be scraped. */
+  gone: boolean;
+}
+
+/** By the name of the run. */
+export type MetricsState = Map<string, RunMetrics>;
+
+/** Counters at 0, no step yet. @param before of the same name, opened earlier: what counts goes on from there */
+export function createRunMetrics(run: LiveRun, before?: RunMetrics): RunMetrics {
+  const counts = Object.entries(RULE_SEVERITIES).flatMap(([rule, severities]) =>
+    severities.map((severity) => ({ rule, severity, count: 0 })),
+  );
+  const { connections } = run.header;
+  const nonfiniteTotal = Float64Array.from(connections, ({ name }) => {
+    const l = before?.run.header.connections.findIndex((connection) => connection.name === name) ?? -1;
+    return l < 0 ? 0 : (before?.nonfiniteTotal[l] ?? 0);
+  });
+  const { stepsTotal = 0, warningsTotal = counts } = before ?? {};
+  return { run, stepsTotal, nonfiniteTotal, last: null, warningsTotal, gone: false };
+}
+
+/** Counts a warning that was raised. */
+export function addWarning({ warningsTotal }: RunMetrics, { rule, severity }: Warning): void {
+  const entry = warningsTotal.find((one) => one.rule === rule && one.severity === severity);
+  if (entry !== undefined) entry.count++;
+}
+
+/** Counts a step and keeps it as the last. Counters never go down: a step back (a new attempt) is one more step done. */
+export function addStep(metrics: RunMetrics, report: StepReport): void {
+  // The first of a run that was known before goes on from an unknown step: it counts as one.
+  const before = metrics.last?.step ?? (metrics.stepsTotal > 0 ? report.step - 1 : 0);
+  metrics.stepsTotal += report.step > before ? report.step - before : 1;
+  metrics.last = report;
+  report.nonfinite.forEach((count, l) => {
+    metrics.nonfiniteTotal[l] += count;
+  });
+}

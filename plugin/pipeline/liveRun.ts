@@ -1,0 +1,53 @@
+/** What the pipeline knows of a run that this process writes, as plain data. Changed by the files of this room only; sinks read it. */
+import type { StepForecast } from '../../src/telemetry/answer.ts';
+import type { Outcome, StepReport } from '../../src/telemetry/report.ts';
+import type { MonitorCounters, RunHeader } from '../../src/telemetry/sample.ts';
+import type { Recording } from '../recorder/write.ts';
+import type { DetectionState } from './detection.ts';
+
+/**
+ * What became of a report: it is in the recording; or nothing is recorded of this run, so that nothing of it can be lost; or it was
+ * given up, as the recording could not be written.
+ */
+export type Committed = 'committed' | 'unrecorded' | 'dropped';
+
+/** A report that waits for its commit. */
+export interface QueuedReport {
+  readonly report: StepReport;
+  readonly resolve: (committed: Committed) => void;
+  /** The sinks have it although it is not committed, as the disk refuses. */
+  shown: boolean;
+}
+
+/** Reports on their way to the recording, oldest first (commitQueue.ts). */
+export interface CommitQueueState {
+  entries: QueuedReport[];
+  /** Of the next commit; null: nothing waits. */
+  timer: NodeJS.Timeout | null;
+  /** From a report to the next try, ms. */
+  delayMs: number;
+}
+
+export interface LiveRun {
+  readonly header: RunHeader;
+  /** Milliseconds since 1970. */
+  readonly startedAt: number;
+  /** null: not recorded. */
+  recording: Recording | null;
+  attempt: number;
+  /** null while it goes on. */
+  outcome: Outcome | null;
+  /** The newest report that the sinks have. */
+  last: StepReport | null;
+  /** Of `last`; empty where the detectors did not see it, or have gone on since. */
+  forecast: readonly StepForecast[];
+  /** Of the attempt; NaN is no maximum once there is a number. */
+  maxCompositeGain: number | null;
+  readonly detection: DetectionState;
+  /** What the training thread counted, as last heard of. */
+  monitor: MonitorCounters;
+  /** Errors and losses on this side of the thread boundary. */
+  errors: number;
+  dropped: number;
+  readonly queue: CommitQueueState;
+}

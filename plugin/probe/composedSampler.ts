@@ -1,0 +1,94 @@
+/**
+ * The sampler of tensorflow and of any other backend: composed of stock operations, whose results are kept until the step's end,
+ * concatenated and read once, at once.
+ */
+import * as tf from '@tensorflow/tfjs';
+import { squaredNorm } from '../../src/kernels/operations/squaredNorm.ts';
+import { offTape } from '../../src/kernels/tape.ts';
+import type { ConnectionTensors, Sampler } from './sampler.ts';
+import {
+  type BufferRange,
+  createSampleArrays,
+  type SampleArrays,
+  type SampleShape,
+  type Slot,
+  splitSample,
+  stepValues,
+  tokenPositions,
+  valuesIn,
+} from './sampleValues.ts';
+
+export function createComposedSampler(shape: SampleShape): Sampler {
+  const { layers, uniform } = shape;
+  let arrays: SampleArrays | null = null;
+  const kept = new Map<Slot | `connection ${number}`, tf.Tensor>();
+  const keep = (slot: Slot | `connection ${number}`, make: () => tf.Tensor) => {
+    kept.get(slot)?.dispose();
+    kept.set(
+      slot,
+      offTape(() => tf.keep(make())),
+    );
+  };
+  return {
+    captureConnection: (l, tensors, n) => {
+      arrays ??= createSampleArrays(shape, n);
+      keep(`connection ${l}`, () => sampleTensor(tensors, n, uniform));
+    },
+    captureStreamGradient: (l, side, gradient, row) => {
+      keep(`stream gradient ${2 * l + side}`, () => tf.tidy(() => tf.sum(tf.square(pickTokens(gradient, [row], uniform)))));
+    },
+    captureGradients: (gradients) => keep('gradients', () => squaredNorm(gradients)),
+    captureLogitGradients: (gradients) => {
+      for (const [l, gradient] of gradients) keep(`logit gradient ${l}`, () => tf.clone(gradient));
+    },
+    captureLoss: (loss) => keep('loss', () => tf.tidy(() => tf.cast(loss, 'float32').flatten())),
+    read: () => {
+      const all = tf.tidy(() => tf.concat([...kept.values()].map((tensor) => tensor.flatten())));
+      const values = all.dataSync<'float32'>();
+      all.dispose();
+      return values;
+    },
+    finish: (values) => {
+      const ranges = new Map<string, BufferRange>();
+      let at = 0;
+      for (const [slot, { size }] of kept) {
+        ranges.set(slot, { at, count: size });
+        at += size;
+      }
+      const read = (slot: string) => {
+        const range = ranges.get(slot);
+        return range && valuesIn(values!, range);
+      };
+      for (let l = 0; l < layers; l++) splitSample(read(`connection ${l}`)!, arrays!.parts[l]);
+      return stepValues(arrays!, read);
+    },
+    dispose: () => {
+      tf.dispose([...kept.values()]);
+    },
+  };
+}
+
+/** The sampled tokens of `[..., ...shape]`, `[S, ...shape]`. */
+function pickTokens(tensor: tf.Tensor, shape: number[], uniform: Float64Array): tf.Tensor {
+  const rows = tensor.reshape([-1, ...shape]);
+  return tf.gather(rows, tf.tensor1d(tokenPositions(uniform, rows.shape[0]), 'int32'));
+}
+
+/** A connection's part of the sample: `sampleSize` values. */
+function sampleTensor({ mapping, logits, input, output }: ConnectionTensors, n: number, uniform: Float64Array): tf.Tensor1D {
+  return tf.tidy(() => {
+    const tokens = uniform.length;
+    const missing = (size: number) => tf.fill([size], Number.NaN);
+    const parts: tf.Tensor[] = [
+      mapping === null ? tf.tile(tf.eye(n).reshape([1, n, n]), [tokens, 1, 1]) : pickTokens(mapping, [n, n], uniform),
+      logits === null ? missing(tokens * n * n) : pickTokens(logits, [n, n], uniform),
+    ];
+    if (input === null || output === null) parts.push(missing(tokens * n * n), missing(tokens));
+    else {
+      const channels = output.shape.at(-1) as number;
+      const streams = pickTokens(output, [n, channels], uniform);
+      parts.push(tf.matMul(streams, streams, false, true), tf.sum(tf.square(pickTokens(input, [n, channels], uniform)), [1, 2]));
+    }
+    return tf.concat(parts.map((part) => part.flatten()));
+  });
+}

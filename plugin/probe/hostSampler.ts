@@ -1,0 +1,106 @@
+/** The sampler of cpu and wasm: straight from the tensors' memory, without an operation but the one for the gradients' norm. Nothing is left to be read. */
+import * as tf from '@tensorflow/tfjs';
+import type { HostArray } from '../../src/kernels/cpu/cpuKernel.ts';
+import { dotOf } from '../../src/kernels/dot.ts';
+import { hostValues } from '../../src/kernels/host.ts';
+import { squaredNorm } from '../../src/kernels/operations/squaredNorm.ts';
+import { offTape } from '../../src/kernels/tape.ts';
+import type { ConnectionTensors, Sampler } from './sampler.ts';
+import {
+  type ConnectionSample,
+  createSampleArrays,
+  type SampleArrays,
+  type SampleShape,
+  type Slot,
+  stepValues,
+  tokenPosition,
+} from './sampleValues.ts';
+
+/** Are the values of the current backend's tensors in memory that can be touched? */
+export const isHostBackend = (): boolean => ['cpu', 'wasm'].includes(tf.getBackend());
+
+/** To be used while the backend is cpu or wasm. */
+export function createHostSampler(shape: SampleShape): Sampler {
+  const { uniform } = shape;
+  let arrays: SampleArrays | null = null;
+  const captured = new Map<Slot, ArrayLike<number>>();
+  return {
+    captureConnection: (l, tensors, n) => {
+      arrays ??= createSampleArrays(shape, n);
+      fillSample(tensors, n, uniform, arrays.parts[l]);
+    },
+    captureStreamGradient: (l, side, gradient, row) => {
+      captured.set(`stream gradient ${2 * l + side}`, [sumSquares(valuesOf(gradient), row, uniform)]);
+    },
+    captureGradients: (gradients) => {
+      const norm = offTape(() => squaredNorm(gradients));
+      captured.set('gradients', valuesOf(norm).slice());
+      norm.dispose();
+    },
+    captureLogitGradients: (gradients) => {
+      for (const [l, gradient] of gradients) captured.set(`logit gradient ${l}`, valuesOf(gradient).slice());
+    },
+    captureLoss: (loss) => {
+      captured.set('loss', valuesOf(loss).slice());
+    },
+    read: () => null,
+    finish: () => stepValues(arrays!, (slot) => captured.get(slot)),
+    dispose: () => {},
+  };
+}
+
+/** To be read at once: an allocation may move wasm's heap. */
+const valuesOf = (tensor: tf.Tensor): HostArray => hostValues(tensor)!;
+
+/** @param uniform [S], each in [0, 1) */
+function fillSample({ mapping, logits, input, output }: ConnectionTensors, n: number, uniform: Float64Array, out: ConnectionSample): void {
+  if (mapping === null) fillIdentity(out.mapping, n);
+  else copyMatrices(valuesOf(mapping), n, uniform, out.mapping);
+  if (logits === null) out.logits.fill(Number.NaN);
+  else copyMatrices(valuesOf(logits), n, uniform, out.logits);
+  if (input === null || output === null) {
+    out.gram.fill(Number.NaN);
+    out.inputSquares.fill(Number.NaN);
+    return;
+  }
+  const values = valuesOf(output);
+  const channels = output.shape.at(-1) as number;
+  const row = n * channels;
+  const [inner, outer] = [dotOf(valuesOf(input)), dotOf(values)];
+  for (let s = 0; s < uniform.length; s++) {
+    const at = tokenPosition(uniform[s], values.length / row) * row;
+    for (let i = 0; i < n; i++) {
+      for (let j = i; j < n; j++) {
+        const dot = outer(at + i * channels, at + j * channels, channels);
+        out.gram[(s * n + i) * n + j] = dot;
+        out.gram[(s * n + j) * n + i] = dot;
+      }
+    }
+    out.inputSquares[s] = inner(at, at, row);
+  }
+}
+
+/** The matrices of the sampled tokens, `[..., n, n]` → [S, n, n]. */
+function copyMatrices(values: ArrayLike<number>, n: number, uniform: Float64Array, out: Float32Array): void {
+  const size = n * n;
+  const count = values.length / size;
+  for (let s = 0; s < uniform.length; s++) {
+    const at = tokenPosition(uniform[s], count) * size;
+    for (let k = 0; k < size; k++) out[s * size + k] = values[at + k];
+  }
+}
+
+function fillIdentity(out: Float32Array, n: number): void {
+  for (let k = 0; k < out.length; k++) out[k] = (k % (n * n)) % (n + 1) === 0 ? 1 : 0;
+}
+
+/** Σ over the sampled tokens of the squares of a row of values. */
+function sumSquares(values: HostArray, row: number, uniform: Float64Array): number {
+  const dot = dotOf(values);
+  let sum = 0;
+  for (const u of uniform) {
+    const at = tokenPosition(u, values.length / row) * row;
+    sum += dot(at, at, row);
+  }
+  return sum;
+}

@@ -1,0 +1,82 @@
+/** What the probe holds between its hooks, and the guard that everything of ours in the training goes through. */
+import type * as tf from '@tensorflow/tfjs';
+import type { MonitorCounters, StepSample } from '../../src/telemetry/sample.ts';
+import type { Capture } from './capture.ts';
+import type { WatchedConnection } from './findConnections.ts';
+
+export interface ProbeOptions {
+  connections: WatchedConnection[];
+  /** All weights of the model, for the totals; none for a list of connections. */
+  weights: readonly { read(): tf.Tensor }[];
+  optimizer: tf.Optimizer | null;
+  /** S. */
+  tokens: number;
+  /** Number of the first step. */
+  firstStep: number;
+  /** Watch every k-th step; null: each, and every tenth on the tensorflow backend, whose reads block. */
+  every: number | null;
+  gradientGain: boolean;
+  /** Milliseconds since 1970. */
+  now: () => number;
+  /** @param n streams of the run, known from the first step on */
+  deliver: (sample: StepSample, n: number) => void;
+  /** Called at every fault: the step's sample is given up. */
+  onFault: (reason: string) => void;
+}
+
+export interface ProbeState {
+  readonly options: ProbeOptions;
+  readonly counters: MonitorCounters;
+  /** Number of the step begun last. */
+  step: number;
+  /** The watched step that goes on. */
+  capture: Capture | null;
+  /** Reads that are not back yet (webgpu). */
+  readonly reads: Set<Promise<void>>;
+  /** Clock at the begin of the step, ms. */
+  began: number;
+  readonly memory: MemoryState;
+  /** Take the hooks off. */
+  readonly unhook: (() => void)[];
+}
+
+export interface MemoryState {
+  /** Is what the tape keeps counted in this step? It changes with the shapes only: in the first step, and after a change. */
+  counting: boolean;
+  stale: boolean;
+  /** Shape of the input of each connection when it was counted. */
+  readonly shapes: string[];
+  /** Buffers counted in this step. */
+  known: Set<object>;
+  weights: Set<object>;
+  /** Bytes of [activations, branch_activations] per connection. */
+  readonly activations: number[];
+  readonly branchActivations: number[];
+  /** Bytes of the gradient of each variable, by its name; null until an update was seen. */
+  gradients: Map<string, number> | null;
+  slots: Map<string, number>;
+}
+
+/** Runs what is ours within the training: it throws nothing into it, and its seconds are counted. */
+export function guard(probe: ProbeState, act: () => void): void {
+  const start = performance.now();
+  try {
+    act();
+  } catch (error) {
+    handleFault(probe, error);
+  }
+  probe.counters.overheadSeconds += (performance.now() - start) / 1000;
+}
+
+/** Counts a fault, reports it, and gives up the step's sample. */
+export function handleFault(probe: ProbeState, error: unknown): void {
+  probe.counters.errors++;
+  dropCapture(probe);
+  probe.options.onFault(error instanceof Error ? error.message : String(error));
+}
+
+/** Gives up the step's sample, if there is one. */
+export function dropCapture(probe: ProbeState): void {
+  probe.capture?.sampler.dispose();
+  probe.capture = null;
+}

@@ -1,0 +1,107 @@
+/** Series of a recording: one measure over the steps, across attempts, reduced by minimum and maximum to what was asked for. */
+import type { SeriesAnswer } from '../../src/telemetry/api.ts';
+import { MEASURES, RUN_SCALARS, type RunScalar } from '../../src/telemetry/catalogue.ts';
+import type { RunHeader } from '../../src/telemetry/sample.ts';
+import { toWire } from '../../src/telemetry/wire.ts';
+import { FieldError } from '../fieldError.ts';
+import { FACTOR, LEVELS } from './buckets.ts';
+import { mergeRows, type SourceRow, type Value } from './mergeBuckets.ts';
+import { type AttemptRow, attemptRows, headerOf, measuresOf, type Reader } from './read.ts';
+import { readMeasureRows, readScalarRows } from './seriesRows.ts';
+
+export interface SeriesQuery {
+  /** A key of the catalogue, or a scalar of the run. */
+  measure: string;
+  /** Names; all unless given. Not for scalars. */
+  connections?: string[] | undefined;
+  from?: number | undefined;
+  to?: number | undefined;
+  /** Largest number of points; DEFAULT_POINTS unless given. */
+  points?: number | undefined;
+  attempt?: number | undefined;
+}
+
+/** About as many as a screen has columns of pixels. Our choice. */
+const DEFAULT_POINTS = 1000;
+
+/** The steps that one attempt stands for: the newest from its first step on, those before it up to there. */
+interface AttemptRange {
+  attempt: number;
+  /** The measures that it keeps, in its order. */
+  measures: string[];
+  from: number;
+  to: number;
+}
+
+function rangesOf(rows: AttemptRow[], query: SeriesQuery): { header: RunHeader; parts: AttemptRange[] } {
+  const { from = 0, to = Number.MAX_SAFE_INTEGER } = query;
+  const chosen = query.attempt === undefined ? rows.length - 1 : rows.findIndex((row) => row.attempt === query.attempt);
+  const newest = rows[chosen];
+  if (newest === undefined)
+    throw new FieldError('attempt', `must be one of ${rows.map((r) => r.attempt).join(', ')}`, String(query.attempt));
+  const parts: AttemptRange[] = [];
+  let end = to;
+  for (let i = chosen; i >= 0 && end >= from; i--) {
+    const row = rows[i];
+    if (row.connections !== newest.connections || row.streams !== newest.streams) break;
+    if (row.first_step === null || row.first_step > end) continue;
+    parts.unshift({ attempt: row.attempt, measures: measuresOf(row), from: Math.max(from, row.first_step), to: end });
+    end = row.first_step - 1;
+  }
+  return { header: headerOf(newest), parts };
+}
+
+/**
+ * A measure of the connections, or a scalar of the run, over the steps.
+ * @param wire how a number is written; exactly unless given
+ * @throws FieldError naming the field, the rule and the value
+ */
+export function readSeries(reader: Reader, query: SeriesQuery, wire = toWire): Omit<SeriesAnswer, 'run'> {
+  const { header, parts } = rangesOf(attemptRows(reader), query);
+  const points = query.points ?? DEFAULT_POINTS;
+  const scalar = RUN_SCALARS.indexOf(query.measure as RunScalar);
+  if (scalar < 0 && !MEASURES.some((m) => m.key === query.measure)) {
+    throw new FieldError('measure', `must be one of ${[...RUN_SCALARS, ...MEASURES.map((m) => m.key)].join(', ')}`, query.measure);
+  }
+  const names = scalar >= 0 ? [''] : (query.connections ?? header.connections.map((c) => c.name));
+  const columns = names.map((name) => (name === '' ? 0 : header.connections.findIndex((c) => c.name === name)));
+  const unknown = columns.indexOf(-1);
+  if (unknown >= 0) throw new FieldError('connection', "must be one of this run's", names[unknown]);
+
+  const first = parts[0]?.from ?? 0;
+  const last = Math.min(parts.at(-1)?.to ?? 0, lastStepOf(reader, parts));
+  const span = Math.max(1, last - first + 1);
+  // The coarsest level that still has more than `points` buckets is read and merged on the way.
+  let level = 0;
+  while (level < LEVELS && span / FACTOR ** (level + 1) >= points) level++;
+  const size = Math.max(FACTOR ** level, Math.ceil(span / points / FACTOR ** level) * FACTOR ** level);
+  const read = function* (): Generator<SourceRow> {
+    for (const { attempt, measures, from, to } of parts) {
+      const measure = measures.indexOf(query.measure);
+      if (scalar < 0 && measure < 0) continue; // recorded before there was this measure
+      const steps = { attempt, from, to: Math.min(to, last) };
+      yield* scalar >= 0
+        ? readScalarRows(reader.db, level, steps, scalar)
+        : readMeasureRows(reader.db, level, steps, { measure, layers: header.connections.length, columns });
+    }
+  };
+  const { steps, times, min, max } = mergeRows(read(), size, columns.length);
+  const shown = (value: Value) => (value === null ? null : wire(value));
+  return {
+    measure: query.measure,
+    bucket: size,
+    steps,
+    times,
+    series: names.map((connection, c) => {
+      const low = min[c].map(shown);
+      return { connection, min: low, max: size === 1 ? low : max[c].map(shown) };
+    }),
+  };
+}
+
+function lastStepOf(reader: Reader, parts: AttemptRange[]): number {
+  const part = parts.at(-1);
+  if (part === undefined) return 0;
+  const row = reader.db.prepare('SELECT max(step) AS step FROM steps WHERE attempt = ?').get(part.attempt) as { step: number | null };
+  return row.step ?? 0;
+}

@@ -1,0 +1,94 @@
+/** The express application: headers, access, dashboard, `/metrics`, `/sd`, `/healthz` and `/api/v1`. Listens to no port (listen.ts). */
+import compression from 'compression';
+import express, { type ErrorRequestHandler, type Express } from 'express';
+import helmet from 'helmet';
+import { FieldError } from '../fieldError.ts';
+import type { Ingest } from '../ingest/ingestRun.ts';
+import type { Metrics } from '../metrics/metrics.ts';
+import type { Pipeline } from '../pipeline/pipeline.ts';
+import { type Access, checkHost, checkSite, checkToken, refuse } from './access.ts';
+import { createIngestRoutes } from './ingestRoutes.ts';
+import { onlyFields } from './query.ts';
+import { createRoutes } from './routes.ts';
+import type { Stream } from './stream.ts';
+
+export interface AppOptions {
+  access: Access;
+  pipeline: Pipeline;
+  metrics: Metrics;
+  stream: Stream;
+  ingest: Ingest;
+  /** Folder of the built dashboard. */
+  assets: string;
+}
+
+/** The application, listening nowhere yet. */
+export function createApp({ access, pipeline, metrics, stream, ingest, assets }: AppOptions): Express {
+  const app = express();
+  app.disable('x-powered-by');
+  app.set('query parser', 'simple');
+  app.use(
+    helmet({
+      contentSecurityPolicy: {
+        useDefaults: false,
+        directives: {
+          defaultSrc: ["'none'"],
+          scriptSrc: ["'self'"],
+          styleSrc: ["'self'"],
+          imgSrc: ["'self'", 'data:'],
+          connectSrc: ["'self'"],
+          baseUri: ["'none'"],
+          formAction: ["'none'"],
+          frameAncestors: ["'none'"],
+        },
+      },
+      strictTransportSecurity: false, // plain HTTP; a proxy in front sets its own
+    }),
+  );
+  const routes = express.Router();
+  routes.get('/healthz', (_request, response) => {
+    response.type('text/plain').send('ok\n');
+  });
+  routes.use(checkHost(access));
+  routes.use(checkToken(access));
+  routes.use(checkSite);
+  routes.get('/api/v1/stream', onlyFields('run'), (request, response) => stream.handle(request, response));
+  // Without the slash at its end the page's relative addresses would lead elsewhere.
+  routes.get('/', (request, response, next) => {
+    if (request.originalUrl.split('?')[0].endsWith('/')) next();
+    else response.redirect(308, `${access.basePath}/`);
+  });
+  // A third of the time of level 6, for a fifteenth more bytes.
+  routes.use(compression({ level: 2 }));
+  routes.get('/metrics', async (request, response) => {
+    const { contentType, body } = await metrics.scrape(request.headers.accept);
+    response.set({ 'Content-Type': contentType, 'Cache-Control': 'no-store', Vary: 'Accept' }).send(Buffer.from(body));
+  });
+  routes.get('/sd', (request, response) => {
+    const scheme = request.headers['x-forwarded-proto'] === 'https' ? 'https' : 'http';
+    const labels = { __scheme__: scheme, __metrics_path__: `${access.basePath}/metrics` };
+    response.json([{ targets: [request.headers.host ?? ''], labels }]);
+  });
+  routes.use('/api/v1', createIngestRoutes(ingest));
+  routes.use('/api/v1', createRoutes(pipeline, stream));
+  routes.use(
+    express.static(assets, {
+      setHeaders: (response, path) => {
+        response.setHeader('Cache-Control', path.endsWith('.html') ? 'no-cache' : 'public, max-age=31536000, immutable');
+      },
+    }),
+  );
+  app.use(access.basePath === '' ? '/' : access.basePath, routes);
+  app.use((request, response) => refuse(response, 404, 'path', 'is not known here', request.path));
+  app.use(answerError);
+  return app;
+}
+
+const answerError: ErrorRequestHandler = (error: unknown, _request, response, next) => {
+  if (response.headersSent) next(error);
+  else if (error instanceof FieldError) refuse(response, error.status, error.field, error.rule, error.value);
+  else {
+    const { status = 500, message = String(error) } = error as { status?: number; message?: string };
+    refuse(response, status, 'server', message, null);
+  }
+};

@@ -1,0 +1,58 @@
+/** The routes of `/api/v1`: runs, series, latest step, warnings, uploads. JSON as src/telemetry/api.ts has it; the stream is stream.ts. */
+import { Router } from 'express';
+import { toStepAnswer } from '../../src/telemetry/answer.ts';
+import type { UploadAnswer } from '../../src/telemetry/api.ts';
+import { FieldError } from '../fieldError.ts';
+import type { Pipeline } from '../pipeline/pipeline.ts';
+import { handleUpload } from '../upload/handleUpload.ts';
+import { onlyFields, SERIES_FIELDS, seriesQueryOf } from './query.ts';
+import { detailOf, latestOf, listSummaries, recordedSummary, seriesOf } from './runAnswers.ts';
+import type { Stream } from './stream.ts';
+import { acknowledgeIn, warningsOf } from './warningAnswers.ts';
+
+/** What an unknown path is answered with; those of other processes' runs are ingestRoutes.ts's. */
+const KNOWN =
+  'is not known here: GET /runs, /runs/RUN, /runs/RUN/series, /runs/RUN/steps/latest, /runs/RUN/warnings, /stream, ' +
+  'POST /runs/RUN/warnings/ID/acknowledge, /runs/RUN/steps, /recordings, PUT /runs/RUN';
+
+/** The routes; what an event of them changes without the pipeline is emitted to the stream. */
+export function createRoutes(pipeline: Pipeline, stream: Stream): Router {
+  const router = Router();
+  router.use((_request, response, next) => {
+    response.set('Cache-Control', 'no-store');
+    next();
+  });
+  router.get('/runs', onlyFields(), (_request, response) => {
+    response.json(listSummaries(pipeline));
+  });
+  router.get('/runs/:run', onlyFields(), (request, response) => {
+    response.json(detailOf(pipeline, request.params.run));
+  });
+  router.get('/runs/:run/series', onlyFields(...SERIES_FIELDS), (request, response) => {
+    response.json(seriesOf(pipeline, request.params.run, seriesQueryOf(request)));
+  });
+  router.get('/runs/:run/warnings', onlyFields(), (request, response) => {
+    response.json(warningsOf(pipeline, request.params.run));
+  });
+  router.post('/runs/:run/warnings/:id/acknowledge', onlyFields(), (request, response) => {
+    const { run, id } = request.params;
+    const { answer, emitted } = acknowledgeIn(pipeline, run, id);
+    if (!emitted) stream.emit('warning', run, answer);
+    response.json(answer);
+  });
+  router.post('/recordings', onlyFields(), async (request, response) => {
+    const run = await handleUpload(pipeline, request, response);
+    const summary = recordedSummary(pipeline, run);
+    if (summary !== null) stream.emit('run', run, summary);
+    response.status(201).json({ run } satisfies UploadAnswer);
+  });
+  router.get('/runs/:run/steps/latest', onlyFields(), (request, response) => {
+    const step = latestOf(pipeline, request.params.run);
+    if (step === null) throw new FieldError('run', 'has no step yet', request.params.run, 404);
+    response.json(toStepAnswer(step.header, step.attempt, step.report, step.forecast));
+  });
+  router.use((request) => {
+    throw new FieldError('path', KNOWN, `${request.method} ${request.path}`, 404);
+  });
+  return router;
+}

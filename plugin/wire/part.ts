@@ -1,0 +1,86 @@
+/** One rank's part of a step, and what both forms of it (matrices, measures) have of its metadata. What a run makes of it is ingest's. */
+import type { StepReport } from '../../src/telemetry/report.ts';
+import { type ConnectionInfo, MEMORY_KINDS, type MemorySample, type StepSample } from '../../src/telemetry/sample.ts';
+import { fromWire, type SentNumber } from '../../src/telemetry/wire.ts';
+import type { Listing, SentPosition, StepMetadata } from './schema.ts';
+
+/** What a step says besides its connections; the same in a StepSample. */
+export type Scalars = Pick<StepReport, 'step' | 'time' | 'stepSeconds' | 'loss' | 'gradientNorm' | 'learningRate' | 'monitor'>;
+
+/** Which process of a training speaks, with the defaults of a training of one process. */
+export interface RankPosition {
+  /** Name of the attempt; null: not said, so that a step back begins a new one. */
+  attempt: string | null;
+  /** Number of the process, from 0. */
+  rank: number;
+  /** How many processes there are, as far as this one knows. */
+  worldSize: number;
+  /** Which part of the depth it holds (pipeline parallel), from 0 below `stages`. */
+  stage: number;
+  stages: number;
+  /** Which copy of the model it belongs to (data parallel); null: by the order of the ranks. */
+  replica: number | null;
+}
+
+/** One rank's part of one step: of its own connections only. */
+export interface Part extends RankPosition {
+  connections: ConnectionInfo[];
+  streams: number;
+  step: number;
+  /** Bytes it holds, about. */
+  size: number;
+  content: Matrices | Measured;
+}
+/** `tokens` S sampled tokens; `positions`: which, null where not said. */
+export interface Matrices {
+  sample: StepSample;
+  tokens: number;
+  positions: readonly number[] | null;
+}
+export interface Measured {
+  report: StepReport;
+}
+
+/** null: not given. */
+export const optionalNumber = (value: SentNumber | undefined): number | null => (value === undefined ? null : fromWire(value));
+
+/** What was sent, with the defaults of openapi.yaml. */
+export function rankPositionOf({ attempt, rank, world_size, stage, stages, replica }: SentPosition): RankPosition {
+  return {
+    attempt: attempt ?? null,
+    rank: rank ?? 0,
+    worldSize: world_size ?? (rank ?? 0) + 1,
+    stage: stage ?? 0,
+    stages: stages ?? 1,
+    replica: replica ?? null,
+  };
+}
+
+/** [L]; of kind hc where nothing else is said. */
+export const connectionsOf = ({ order, kinds, conventions }: Listing): ConnectionInfo[] =>
+  order.map((name, l) => ({ name, kind: kinds?.[l] ?? 'hc', convention: conventions?.[l] ?? null }));
+
+/** Those that were not sent are null, a duration NaN, a counter 0. @param now for a step that does not say when it was, ms since 1970 */
+export function sentScalars(step: StepMetadata, now: number): Scalars {
+  return {
+    step: step.step,
+    time: step.time ?? now,
+    stepSeconds: optionalNumber(step.step_seconds) ?? Number.NaN,
+    loss: optionalNumber(step.loss),
+    gradientNorm: optionalNumber(step.gradient_norm),
+    learningRate: optionalNumber(step.learning_rate),
+    monitor: {
+      overheadSeconds: step.overhead_seconds ?? 0,
+      samplesDropped: step.samples_dropped ?? 0,
+      errors: step.errors ?? 0,
+    },
+  };
+}
+
+/** null: nothing was said of memory. @param perConnection [MEMORY_KINDS.length, L], bytes; null: all NaN. @param layers L */
+export function memoryOf({ memory }: StepMetadata, perConnection: Float32Array | null, layers: number): MemorySample | null {
+  if (memory === undefined && perConnection === null) return null;
+  const connections = new Float64Array(MEMORY_KINDS.length * layers).fill(Number.NaN);
+  if (perConnection !== null) connections.set(perConnection);
+  return { connections, totals: memory ?? {} };
+}

@@ -1,0 +1,128 @@
+/** Checks what came in against plugin/openapi.yaml, and refuses it with the field that breaks a rule. Reads no body (decode.ts does). */
+import { existsSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { Ajv2020, type ValidateFunction } from 'ajv/dist/2020.js';
+import { parse } from 'yaml';
+import type { MeasureKey } from '../../src/telemetry/catalogue.ts';
+import type { Outcome } from '../../src/telemetry/report.ts';
+import type { ConnectionKind, Convention } from '../../src/telemetry/sample.ts';
+import type { SentNumber } from '../../src/telemetry/wire.ts';
+import { FieldError } from '../fieldError.ts';
+import { toFieldError } from './schemaErrors.ts';
+
+/** Of one request, in a batch or as JSON: maxItems of `Steps` in openapi.yaml. */
+export const MAX_STEPS = 1024;
+
+/** Who speaks: a process of a training that may have many, and its attempt. Defaults are those of a training of one process. */
+export interface SentPosition {
+  /** Name of the attempt; another one begins anew. */
+  attempt?: string;
+  /** Number of the process, from 0 below `world_size`. */
+  rank?: number;
+  world_size?: number;
+  /** Which part of the depth the process holds (pipeline parallel), from 0 below `stages`. */
+  stage?: number;
+  stages?: number;
+  /** Which copy of the model it belongs to (data parallel), from 0. */
+  replica?: number;
+}
+
+/** What a process says of its connections, in their order from input to output. */
+export interface Listing {
+  /** Their names. */
+  order: string[];
+  kinds?: ConnectionKind[];
+  conventions?: (Convention | null)[];
+}
+
+export interface StepMetadata extends SentPosition, Listing {
+  step: number;
+  time?: number;
+  step_seconds?: SentNumber;
+  loss?: SentNumber;
+  gradient_norm?: SentNumber;
+  learning_rate?: SentNumber;
+  /** Positions of the sampled tokens. */
+  tokens?: number[];
+  /** H: rows are destinations; comb: columns are. */
+  orientation?: 'H' | 'comb';
+  /** Bytes by kind. */
+  memory?: Record<string, number>;
+  overhead_seconds?: number;
+  samples_dropped?: number;
+  errors?: number;
+}
+
+export interface StepJson extends StepMetadata {
+  streams?: number;
+  composite_gain?: SentNumber;
+  /** By key, one value per connection. */
+  measures?: Partial<Record<MeasureKey, (SentNumber | null)[]>>;
+}
+
+export interface OpenState extends SentPosition, Listing {
+  state: 'open';
+  streams: number;
+  tokens?: number;
+}
+export interface CloseState extends SentPosition {
+  state: 'closed';
+  outcome?: Outcome;
+}
+export type RunState = OpenState | CloseState;
+
+/** Checks by kind of body; each gives its argument back. @throws FieldError with what is wrong */
+export interface Schemas {
+  readonly step: (value: unknown) => StepMetadata;
+  readonly stepsJson: (value: unknown) => StepJson[];
+  readonly runState: (value: unknown) => RunState;
+}
+
+/** openapi.yaml, parsed. It lies beside the sources, in the package too, of which this file may be a built copy. */
+export function readDescription(): Record<string, unknown> {
+  let folder = import.meta.dirname;
+  while (!existsSync(join(folder, 'plugin/openapi.yaml')) && folder !== dirname(folder)) folder = dirname(folder);
+  return parse(readFileSync(join(folder, 'plugin/openapi.yaml'), 'utf8')) as Record<string, unknown>;
+}
+
+/** Takes a fifth of a second. */
+export function compileSchemas(): Schemas {
+  const ajv = new Ajv2020({ verbose: true, strict: false, allowUnionTypes: true });
+  ajv.addSchema(readDescription(), 'api');
+  const checkOf = <T>(name: string): ((value: unknown) => T) => {
+    const validate = ajv.getSchema(`api#/components/schemas/${name}`) as ValidateFunction<T>;
+    return (value) => {
+      if (!validate(value)) throw toFieldError(validate.errors ?? []);
+      checkRelations(value as Partial<SentPosition & Listing>);
+      return value;
+    };
+  };
+  const stepJson = checkOf<StepJson>('StepJson');
+  return {
+    step: checkOf<StepMetadata>('StepBody'),
+    stepsJson: (value) => {
+      // One by one: of a "one or many" the library would say what breaks either.
+      const steps: unknown[] = Array.isArray(value) ? value : [value];
+      if (steps.length < 1 || steps.length > MAX_STEPS) throw new FieldError('body', `must have 1 to ${MAX_STEPS} steps`, steps.length);
+      return steps.map(stepJson);
+    },
+    runState: checkOf<RunState>('RunState'),
+  };
+}
+
+/** What a schema cannot say: one field against another. */
+function checkRelations({ rank, world_size, stage, stages, order, kinds, conventions }: Partial<SentPosition & Listing>): void {
+  const below = (field: string, value: number | undefined, above: string, limit: number | undefined) => {
+    if (value !== undefined && limit !== undefined && value >= limit)
+      throw new FieldError(field, `must be below ${above} (${limit})`, value);
+  };
+  below('rank', rank, 'world_size', world_size);
+  below('stage', stage, 'stages', stages);
+  if ((stage ?? 0) > 0 && stages === undefined) throw new FieldError('stages', 'must be given with stage', null);
+  if (order === undefined) return;
+  for (const [field, list] of Object.entries({ kinds, conventions })) {
+    if (list !== undefined && list.length !== order.length) {
+      throw new FieldError(field, `must have one entry per connection of order (${order.length})`, list.length);
+    }
+  }
+}

@@ -1,0 +1,21 @@
+/** The worker as a source: makes the report of a sample of the training thread. Its way from there is the pipeline's. */
+import { analyse } from '../../src/telemetry/analyse.ts';
+import type { StepReport } from '../../src/telemetry/report.ts';
+import type { StepSample } from '../../src/telemetry/sample.ts';
+import type { LiveRun } from '../pipeline/liveRun.ts';
+import { handleReport, type Pipeline } from '../pipeline/pipeline.ts';
+
+/** Hands the report of a sample to the pipeline. A sample that does not fit the run is counted as an error, said once, and lost. */
+export function handleSample(pipeline: Pipeline, run: LiveRun, sample: StepSample): void {
+  const { header } = run;
+  let report: StepReport;
+  try {
+    report = analyse(header, sample);
+  } catch (error) {
+    run.errors++;
+    const message = `step ${sample.step} of ${header.run} could not be analysed: ${(error as Error).message}`;
+    pipeline.warnOnce(`analyse ${header.run}`, message);
+    return;
+  }
+  void handleReport(pipeline, run, report);
+}

@@ -1,0 +1,15 @@
+/** `gainwatch/telemetry`: the measures of a watched step by name, and what computes them from its matrices. */
+export { analyse } from './analyse.ts';
+export { MEASURE_INDEX, MEASURES, type MeasureInfo, type MeasureKey, RUN_SCALARS, type RunScalar } from './catalogue.ts';
+export type { StepReport } from './report.ts';
+export {
+  type ConnectionInfo,
+  type ConnectionKind,
+  type Convention,
+  MEMORY_KINDS,
+  type MemoryKind,
+  type MemorySample,
+  type MonitorCounters,
+  type RunHeader,
+  type StepSample,
+} from './sample.ts';

@@ -1,0 +1,85 @@
+/** `gainwatch demo` as its user starts it. Its figures are checked in test/e2e/demoFigures.test.ts. */
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, onTestFinished, test } from 'vitest';
+import { runDemo, small, startCommand } from '../support/commandLine.ts';
+import { temporaryFolder } from '../support/folders.ts';
+import { recorded } from '../support/watched.ts';
+
+/** Last losses of the three models, with each of these flags. */
+const lossesOf = (flags: string[][]) =>
+  Promise.all(flags.map(async (args) => (await runDemo([...small(12), ...args])).results.map((r) => r.lastLoss)));
+
+test.each(['wasm', 'cpu'])('trains three models on %s, records them and prints what it measured', async (backend) => {
+  const { results, stderr, runs } = await runDemo([...small(12), '--backend', backend]);
+  expect(stderr).toMatch(/^Dashboard {2}http:\/\/127\.0\.0\.1:\d+\/\n/m);
+  expect(results.map((r) => r.run)).toEqual(['hc', 'mhc', 'residual']);
+  for (const result of results) {
+    expect(result).toMatchObject({ steps: 12, samplesDropped: 0, errors: 0 });
+    const { steps } = recorded(runs, result.run);
+    expect(steps).toHaveLength(12);
+    const last = steps.slice(-10).reduce((sum, s) => sum + (s.report.loss as number), 0) / 10;
+    expect(result.lastLoss).toBeCloseTo(last, 5);
+  }
+  const [, mhc, residual] = results;
+  expect(Math.abs(mhc.maxCompositeForwardGain - 1)).toBeLessThan(1e-5);
+  expect(mhc.maxCompositeBackwardGain).toBeLessThan(2);
+  expect(mhc.offDiagonalMass).toBeGreaterThan(0);
+  expect(residual).toMatchObject({ maxCompositeForwardGain: 1, maxCompositeBackwardGain: 1, offDiagonalMass: 0 });
+});
+
+test('the same seed gives the same losses, another seed others', async () => {
+  const [first, again, other] = await lossesOf(['5', '5', '6'].map((seed) => ['--seed', seed]));
+  expect(again).toEqual(first);
+  expect(other).not.toEqual(first);
+});
+
+test.each(['connections', 'blocks'])('--recompute %s gives the same losses and keeps less', async (mode) => {
+  const [plain, rerun] = await Promise.all(
+    ['none', mode].map(async (recompute) => (await runDemo([...small(12), '--recompute', recompute])).results),
+  );
+  expect(rerun.map((r) => r.lastLoss)).toEqual(plain.map((r) => r.lastLoss));
+  const kept = mode === 'blocks' ? 'branchActivations' : 'connectionActivations';
+  for (const [i, result] of rerun.entries()) {
+    if (result.run !== 'residual' || mode === 'blocks') expect(result[kept]!, result.run).toBeLessThan(plain[i][kept]!);
+  }
+});
+
+test('--kernels composed trains the same of stock operations', async () => {
+  const [fused, composed] = await lossesOf(['fused', 'composed'].map((kernels) => ['--kernels', kernels]));
+  composed.forEach((loss, i) => {
+    expect(loss).toBeCloseTo(fused[i], 3);
+  });
+  expect(composed).not.toEqual(fused); // sums in another order: it was other kernels
+});
+
+test('keeps serving until Ctrl-C, and then ends well', async () => {
+  const demo = await startCommand(['demo', ...small(12), '--port', '0', '--runs', temporaryFolder()]);
+  onTestFinished(() => void demo.stop());
+  await expect.poll(demo.stderr).toContain('Still serving');
+  expect(demo.stdout()).toContain('max composite gain, forward');
+  const metrics = await (await fetch(`${demo.url}metrics`)).text();
+  expect(metrics).toContain('mhc_training_steps_total{run="hc"} 12');
+  expect(metrics).toContain('mhc_run_outcome{run="mhc",outcome="completed"} 1');
+  await demo.stop();
+  expect(demo.child.signalCode ?? demo.child.exitCode).toBe('SIGINT');
+});
+
+test('Ctrl-C in mid-training keeps what was recorded and says how it ended', async () => {
+  const runs = temporaryFolder();
+  const demo = await startCommand(['demo', ...small(100_000), '--port', '0', '--runs', runs]);
+  await expect
+    .poll(async () => (await (await fetch(`${demo.url}metrics`)).text()).match(/steps_total\{run="residual"\} (\d+)/)?.[1])
+    .not.toBeUndefined();
+  await demo.stop();
+  const { steps, detail } = recorded(runs, 'hc');
+  expect(steps.length).toBeGreaterThan(0);
+  expect(detail?.outcome).toBe('interrupted');
+});
+
+test("text of one's own", async () => {
+  const folder = temporaryFolder();
+  writeFileSync(join(folder, 'a.txt'), 'to be or not to be, that is the question. '.repeat(200));
+  const { stderr } = await runDemo([...small(12), '--text', folder]);
+  expect(stderr).toContain(`1 files under ${folder}`);
+});

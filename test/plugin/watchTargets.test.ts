@@ -1,0 +1,104 @@
+/** What watch() can be given, and how it lets go of it. */
+import * as tf from '@tensorflow/tfjs';
+import { watch } from 'gainwatch';
+import { HyperConnection } from 'gainwatch/connections';
+import { beforeEach, expect, test } from 'vitest';
+import { MEASURE_INDEX } from '../../src/telemetry/catalogue.ts';
+import { createTraining, lossesOf } from '../support/smallTraining.ts';
+import { recorded, startWatching } from '../support/watched.ts';
+
+beforeEach(async () => void (await tf.setBackend('cpu')));
+
+test("connections of one's own, by a layer and by observe(); without an optimizer, said once", async () => {
+  const layer = tf.layers.dense({ units: 4 });
+  layer.build([null, 4]);
+  const h = tf.tensor2d([1, 0.5, 0, 0.5], [2, 2]);
+  const { monitor, lines, runs } = await startWatching([
+    { name: 'by layer', layer, mapping: (out) => tf.softmax(out.reshape([-1, 2, 2])) },
+    { name: 'by hand', mapping: (given) => given },
+  ]);
+  expect(lines.filter((line) => line.includes('no optimizer given'))).toHaveLength(1);
+  const before = tf.memory().numTensors;
+  monitor.step(() => {
+    tf.tidy(() => void layer.apply(tf.ones([3, 4])));
+    monitor.observe('by hand', h);
+    return 0.25;
+  });
+  expect(tf.memory().numTensors).toBe(before);
+  expect(() => monitor.observe('nobody', h)).toThrow(/observe: nobody/);
+  await monitor.close();
+  const [{ report, header }] = recorded(runs).steps;
+  expect(header.connections.map((c) => [c.name, c.kind])).toEqual([
+    ['by layer', 'own'],
+    ['by hand', 'own'],
+  ]);
+  expect(report.loss).toBe(0.25);
+  expect(report.gradientNorm).toBeNull();
+  expect(report.learningRate).toBeNull();
+  expect(report.measures[MEASURE_INDEX.forwardGain * 2 + 1]).toBe(1.5);
+  expect(report.measures[MEASURE_INDEX.backwardGain * 2 + 1]).toBe(1);
+  expect(report.measures[MEASURE_INDEX.rowDeviation * 2]).toBeLessThan(1e-6);
+});
+
+test("async steps, every k-th step, and the training's own errors", async () => {
+  const training = createTraining('hc', 1);
+  const { monitor, runs } = await startWatching(training.model, { every: 3 });
+  for (let i = 0; i < 7; i++) {
+    const loss = await monitor.step(async () => {
+      await new Promise((resolve) => setTimeout(resolve, 1));
+      return training.step();
+    });
+    loss.dispose();
+  }
+  const broken = new Error('out of memory');
+  expect(() =>
+    monitor.step(() => {
+      throw broken;
+    }),
+  ).toThrow(broken);
+  await expect(monitor.step(() => Promise.reject(broken))).rejects.toBe(broken);
+  await monitor.close();
+  const { steps, detail } = recorded(runs);
+  expect(steps.map((s) => s.report.step)).toEqual([1, 4, 7]);
+  expect(detail?.outcome).toBe('failed');
+  training.dispose();
+});
+
+test('detaches cleanly: nothing is hooked after close, and training goes on', async () => {
+  const training = createTraining('hc', 1);
+  const { monitor } = await startWatching(training.model, { optimizer: training.optimizer });
+  const connection = training.model.layers.find((l) => l instanceof HyperConnection)!;
+  const watching = connection.observer;
+  await monitor.close();
+  expect(connection.observer).not.toBe(watching);
+  expect(Object.hasOwn(training.optimizer, 'applyGradients')).toBe(false);
+  expect(lossesOf(training, 2, monitor.step)).toHaveLength(2);
+  expect(process.listeners('SIGINT')).toEqual([]);
+  training.dispose();
+});
+
+test('a logger that throws is nothing the training dies of', async () => {
+  const log = () => {
+    throw new Error('broken logger');
+  };
+  const { monitor } = await startWatching([{ name: 'never seen', mapping: (x) => x }], { log });
+  expect(monitor.step(() => 7)).toBe(7);
+  expect(monitor.counters.errors).toBe(1);
+});
+
+test('what cannot be watched is refused by name', async () => {
+  const dense = tf.sequential({ layers: [tf.layers.dense({ units: 1, inputShape: [1] })] });
+  await expect(watch(dense)).rejects.toThrow(/no connection found/);
+  await expect(watch([])).rejects.toThrow(/no connection found/);
+  await expect(watch([tf.layers.dense({ units: 1, name: 'plain' })])).rejects.toThrow(/plain is no connection of gainwatch/);
+  const mapping = (x: tf.Tensor) => x;
+  await expect(
+    watch([
+      { name: 'a', mapping },
+      { name: 'a', mapping },
+    ]),
+  ).rejects.toThrow(/a is there twice/);
+  await expect(watch([{ name: 'a', mapping }], { tokens: 0 })).rejects.toThrow(/tokens must be a whole number from 1 to 4096, got 0/);
+  await expect(watch([{ name: 'a', mapping }], { run: 'a/b' })).rejects.toThrow(/run must be/);
+  await expect(watch([{ name: 'a', mapping }], { port: 70000 })).rejects.toThrow(/port .* got 70000/);
+});

@@ -1,0 +1,55 @@
+/** A pipeline, or an ingest over one, without server: with what its sinks saw. Timers stand still until a test advances them. */
+import { onTestFinished, vi } from 'vitest';
+import { handlePart } from '../../plugin/ingest/handlePart.ts';
+import { createIngest } from '../../plugin/ingest/lifecycle.ts';
+import type { Detectors, WarningChange } from '../../plugin/pipeline/detection.ts';
+import { createPipeline, type Pipeline } from '../../plugin/pipeline/pipeline.ts';
+import { requireRecorder } from '../../plugin/recorder/loadRecorder.ts';
+import { decodeMatrices } from '../../plugin/wire/decodeMatrices.ts';
+import { compileSchemas } from '../../plugin/wire/schema.ts';
+import type { WarningRecord } from '../../src/telemetry/warning.ts';
+import { temporaryFolder } from './folders.ts';
+
+export interface PipelineChange {
+  directory?: string;
+  detectors?: Detectors;
+  now?: () => number;
+  /** Not recorded where false. */
+  recorded?: boolean;
+}
+
+export async function startPipeline({ recorded = true, directory = temporaryFolder(), ...change }: PipelineChange = {}) {
+  const problems: string[] = [];
+  const recorder = recorded ? await requireRecorder() : null;
+  const onProblem = (message: string) => problems.push(message);
+  const pipeline = createPipeline({ directory, recorder, now: () => 5_000_000, onProblem, ...change });
+  /** Steps that were shown. */
+  const steps: number[] = [];
+  const warnings: { what: WarningChange; step: number; record: WarningRecord }[] = [];
+  pipeline.sinks.add({
+    onStep: (_run, { step }) => steps.push(step),
+    onWarning: (run, record, what) => warnings.push({ what, step: run.detection.detectors.step, record: { ...record } }),
+  });
+  vi.useFakeTimers();
+  onTestFinished(() => void vi.useRealTimers());
+  return { pipeline, directory, problems, steps, warnings };
+}
+
+/** `handle` gives a body to the ingest as if it were a request to the run "sent". */
+export async function startIngest(change: PipelineChange = {}) {
+  const started = await startPipeline(change);
+  const ingest = createIngest(started.pipeline);
+  const schemas = compileSchemas();
+  const handle = (body: Buffer) => handlePart(ingest, 'sent', decodeMatrices(schemas, body, started.pipeline.now()));
+  return { ...started, ingest, handle };
+}
+
+/** What the recording of a run holds by now. */
+export function readRecording(pipeline: Pipeline, run: string): { steps: number[]; warnings: WarningRecord[] } {
+  const recorder = pipeline.recorder!;
+  const reader = recorder.openReader(`${pipeline.directory}/${run}.sqlite`);
+  const steps = [...recorder.readSteps(reader)].map(({ report }) => report.step);
+  const warnings = [...recorder.readWarningRows(reader.db).keys()];
+  recorder.closeReader(reader);
+  return { steps, warnings };
+}

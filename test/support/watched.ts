@@ -1,0 +1,40 @@
+/** watch() as the tests call it, and what it recorded. */
+import { type Monitor, type WatchOptions, watch } from 'gainwatch';
+import { onTestFinished } from 'vitest';
+import { recordingPath } from '../../plugin/recorder/directory.ts';
+import { closeReader, openReader, type RecordedStep, readSteps } from '../../plugin/recorder/read.ts';
+import { readDetail } from '../../plugin/recorder/recordedRun.ts';
+import type { RunDetail } from '../../src/telemetry/api.ts';
+import { temporaryFolder } from './folders.ts';
+
+export interface Watched {
+  monitor: Monitor;
+  /** What the user would read. */
+  lines: string[];
+  /** Folder of the recordings. */
+  runs: string;
+}
+
+/** A run `test` of 8 tokens, on a free port, in a folder of its own; closed at the end of the test. */
+export async function startWatching(target: Parameters<typeof watch>[0], options: WatchOptions = {}): Promise<Watched> {
+  const lines: string[] = [];
+  const runs = options.runs ?? temporaryFolder();
+  const monitor = await watch(target, { run: 'test', runs, port: 0, tokens: 8, log: (line) => lines.push(line), ...options });
+  onTestFinished(() => monitor.close());
+  return { monitor, lines, runs };
+}
+
+export interface Recorded {
+  steps: RecordedStep[];
+  detail: RunDetail | null;
+}
+
+/** What was recorded of a run. @throws where nothing was */
+export function recorded(runs: string, run = 'test'): Recorded {
+  const reader = openReader(recordingPath(runs, run));
+  try {
+    return { steps: [...readSteps(reader)], detail: readDetail(reader) };
+  } finally {
+    closeReader(reader);
+  }
+}
