@@ -1,58 +1,45 @@
+/** What the READMEs say, where it can be tried: their programs run as written, their table of metrics is complete. */
 import { execFile } from 'node:child_process';
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { createMetrics } from '../plugin/metrics/metrics.ts';
-import { closeReader, openReader, readSteps } from '../plugin/recorder/read.ts';
-import { readDetail } from '../plugin/recorder/recordedRun.ts';
 import { MEASURES } from '../src/telemetry/catalogue.ts';
 import { temporaryFolder } from './support/folders.ts';
-import { readmeBlocks } from './support/readme.ts';
+import { readmeBlocks, readmes } from './support/readme.ts';
+import { writeProgram } from './support/scratch.ts';
+import { recorded } from './support/watched.ts';
 
-const run = promisify(execFile);
-const SCRATCH = fileURLToPath(new URL('./artefacts/', import.meta.url)); // inside the package: it finds itself by name
+/** Runs a program in a folder of its own. */
+async function run(name: string, code: string): Promise<{ stderr: string; runs: string }> {
+  const cwd = temporaryFolder();
+  const env = { ...process.env, GAINWATCH_PORT: '0' };
+  const { stderr } = await promisify(execFile)(process.execPath, [writeProgram(name, code)], { cwd, env });
+  return { stderr, runs: `${cwd}/gainwatch-runs` };
+}
 
-describe('the code of the README runs as written', () => {
-  test.each([
-    ['my-loop', 20, 4],
-    ['my-fit', 16, 3],
-  ])('%s', async (name, steps, connections) => {
-    const block = readmeBlocks('js').find((code) => code.includes(`run: '${name}'`))!;
-    mkdirSync(SCRATCH, { recursive: true });
-    const file = join(SCRATCH, `${name}.mjs`);
-    writeFileSync(file, block);
-    onTestFinished(() => rmSync(file));
-    const cwd = temporaryFolder();
-    const { stderr } = await run(process.execPath, [file], { cwd, env: { ...process.env, GAINWATCH_PORT: '0' } });
-    expect(stderr).toMatch(new RegExp(`gainwatch: run ${name}: dashboard http://127.0.0.1:\\d+/`));
-    const reader = openReader(join(cwd, 'gainwatch-runs', `${name}.sqlite`));
-    const recorded = [...readSteps(reader)];
-    expect(recorded).toHaveLength(steps);
-    expect(readDetail(reader)).toMatchObject({ outcome: 'completed', connectionCount: connections, streams: 4 });
-    expect(recorded.at(-1)!.report.loss).toBeLessThan(recorded[0].report.loss as number);
-    expect(recorded.at(-1)!.report.learningRate).toBeGreaterThan(0);
-    closeReader(reader);
-  });
+const programOf = (name: string): string => readmeBlocks('js').find((code) => code.includes(`run: '${name}'`))!;
+
+test.each([
+  ['my-loop', 20, 4],
+  ['my-fit', 16, 3],
+])('the program %s of the READMEs runs as written', async (name, count, connections) => {
+  const { stderr, runs } = await run(name, programOf(name));
+  expect(stderr).toMatch(new RegExp(`gainwatch: run ${name}: dashboard http://127.0.0.1:\\d+/`));
+  const { steps, detail } = recorded(runs, name);
+  expect(steps).toHaveLength(count);
+  expect(detail).toMatchObject({ outcome: 'completed', connectionCount: connections, streams: 4 });
+  expect(steps.at(-1)!.report.loss).toBeLessThan(steps[0].report.loss as number);
+  expect(steps.at(-1)!.report.learningRate).toBeGreaterThan(0);
 });
 
 test('a loop that forgets close() leaves a recording that has ended', async () => {
-  const block = readmeBlocks('js').find((code) => code.includes("run: 'my-loop'"))!;
-  mkdirSync(SCRATCH, { recursive: true });
-  const file = join(SCRATCH, 'forgets.mjs');
-  writeFileSync(file, block.replace(/^await monitor\.close.*$/m, ''));
-  onTestFinished(() => rmSync(file));
-  const cwd = temporaryFolder();
-  await run(process.execPath, [file], { cwd, env: { ...process.env, GAINWATCH_PORT: '0' } });
-  const reader = openReader(join(cwd, 'gainwatch-runs', 'my-loop.sqlite'));
-  expect(readDetail(reader)).toMatchObject({ outcome: 'completed', lastStep: 20 });
-  closeReader(reader);
+  const { runs } = await run('forgets', programOf('my-loop').replace(/^await monitor\.close.*$/m, ''));
+  expect(recorded(runs, 'my-loop').detail).toMatchObject({ outcome: 'completed', lastStep: 20 });
 });
 
-test('its table names every metric that is exported, and no other', async () => {
-  const readme = readFileSync(new URL('../README.md', import.meta.url), 'utf8');
-  const table = readme.slice(readme.indexOf('| metric |'), readme.indexOf('Every measure is a mean'));
+test('the table of metrics names every one that is exported, and no other', async () => {
+  const text = readmes();
+  const [table] = text.slice(text.indexOf('| metric |')).split('\n\n');
   const named = new Set<string>();
   for (const [, name] of table.matchAll(/`(mhc_[a-z_{},]+)`/g)) {
     const alternatives = /\{(.*?)\}/.exec(name)?.[1].split(',') ?? [''];

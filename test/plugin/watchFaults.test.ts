@@ -1,8 +1,5 @@
 /** Faults of gainwatch leave the training as it is: they are counted, reported once, and the losses are those of a run that nobody watches. */
 import { execFile } from 'node:child_process';
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import type { Worker } from 'node:worker_threads';
 import * as tf from '@tensorflow/tfjs';
@@ -11,10 +8,9 @@ import { accelerate } from 'gainwatch/kernels';
 import { expect, onTestFinished, test } from 'vitest';
 import { recordingPath } from '../../plugin/recorder/directory.ts';
 import { temporaryFolder } from '../support/folders.ts';
+import { writeProgram } from '../support/scratch.ts';
 import { createTraining, lossesOf } from '../support/smallTraining.ts';
 import { recorded, startWatching } from '../support/watched.ts';
-
-const SCRATCH = fileURLToPath(new URL('../artefacts/', import.meta.url)); // inside the package: it finds itself by name
 
 /** A training of 60 steps; prints its losses, and the errors that /metrics has once it has all steps, and one error where that is asked for. */
 const FULL_DISK = `
@@ -119,10 +115,7 @@ test('a worker that stops answering: the queue is bounded, nothing waits, close(
 });
 
 test('a disk that fills up in mid-run: said once, counted, losses as ever, /metrics goes on', async () => {
-  mkdirSync(SCRATCH, { recursive: true });
-  const file = join(SCRATCH, 'fullDisk.mjs');
-  writeFileSync(file, FULL_DISK);
-  onTestFinished(() => rmSync(file));
+  const file = writeProgram('fullDisk', FULL_DISK);
   // A limit on the size of files is a full disk to SQLite, and needs no root.
   const train = async (limit: string, errors: number) => {
     const command = ['-c', `trap '' XFSZ; ${limit} exec "$0" "$@"`, process.execPath, file, String(errors)];

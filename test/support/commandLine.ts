@@ -20,8 +20,8 @@ export interface Command {
 }
 
 /** Starts a command that serves, and waits for its address. @throws where it ends before */
-export async function startCommand(args: string[]): Promise<Command> {
-  const child = spawn(process.execPath, [GAINWATCH, ...args]);
+export async function startCommand(args: string[], { program = GAINWATCH, cwd = process.cwd() } = {}): Promise<Command> {
+  const child = spawn(process.execPath, [program, ...args], { cwd });
   let out = '';
   let err = '';
   const ended = once(child, 'close');
