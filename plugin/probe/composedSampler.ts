@@ -3,7 +3,7 @@
  * concatenated and read once, at once.
  */
 import * as tf from '@tensorflow/tfjs';
-import { squaredNorm } from '../../src/kernels/squaredNorm.ts';
+import { squaredNorm } from '../../src/kernels/operations/squaredNorm.ts';
 import { offTape } from '../../src/kernels/tape.ts';
 import type { ConnectionTensors, Sampler } from './sampler.ts';
 import {

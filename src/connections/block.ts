@@ -4,9 +4,9 @@
  * first gradient that is asked of the block reruns its connections, on tapes of their own, which are then walked back.
  */
 import * as tf from '@tensorflow/tfjs';
-import { writeStreams, writeStreamsKeeping } from '../kernels/streams.ts';
-import { addNode, alias, hold, keepAll, offTape, type Recording, record, walk } from '../kernels/tape.ts';
-import type { Open, Opened } from './connect.ts';
+import { writeStreams, writeStreamsKeeping } from '../kernels/operations/writeStreams.ts';
+import { addNode, alias, hold, isTapeOn, keepAll, offTape, type Recording, record, walk } from '../kernels/tape.ts';
+import type { Open, Opened, Phases } from './connect.ts';
 
 /** What one connection of a block needs to run again: references that the tape keeps alive. */
 interface Entry {
@@ -15,12 +15,14 @@ interface Entry {
   branch: tf.Tensor | null;
 }
 
+/** One of them, run again: its input, and what was recorded before its branch and after it. */
 interface Again {
   x: tf.Tensor;
   opened: Recording<Opened>;
   closed: Recording<tf.Tensor>;
 }
 
+/** The state of one pass, forward and back. */
 export interface RecomputeBlock {
   /** Do the last connection's streams leave what is ours, so that their gradient may be someone else's too? */
   readonly outward: boolean;
@@ -31,13 +33,24 @@ export interface RecomputeBlock {
   again: Again[] | null;
 }
 
-/** For `length` connections that are applied one after the other, each to what the one before gave and nothing else. */
+/**
+ * A block for `length` connections that are applied one after the other, each to what the one before gave and nothing else.
+ * @param outward see RecomputeBlock
+ */
 export function createBlock(length: number, outward = true): RecomputeBlock {
   return { length, outward, start: null, entries: [], again: null };
 }
 
+/** A connection's phases: those of the block while operations are recorded, else as they are. @param block null: all is kept */
+export function phasesOf(open: Open, parameters: readonly tf.Tensor[], block: RecomputeBlock | null): Phases {
+  if (block !== null && isTapeOn()) {
+    return { open: (x) => openInBlock(block, x, open, parameters), close: (opened, output) => closeInBlock(block, opened, output) };
+  }
+  return { open: (x) => open(x, parameters), close: ({ res, x, post }, output) => writeStreams(res, x, post, output) };
+}
+
 /** The connection up to its branch, as one node on the tape. */
-export function openInBlock(block: RecomputeBlock, x: tf.Tensor, open: Open, parameters: readonly tf.Tensor[]): Opened {
+function openInBlock(block: RecomputeBlock, x: tf.Tensor, open: Open, parameters: readonly tf.Tensor[]): Opened {
   const opened = offTape(() => open(x, parameters));
   // A composed operation hands its input through; a node's output is a tensor of its own.
   const through = opened.x === x ? offTape(() => alias(x)) : opened.x;
@@ -66,7 +79,7 @@ export function openInBlock(block: RecomputeBlock, x: tf.Tensor, open: Open, par
 }
 
 /** The connection after its branch, as one node on the tape. */
-export function closeInBlock(block: RecomputeBlock, { res, x, post }: Opened, output: tf.Tensor): tf.Tensor {
+function closeInBlock(block: RecomputeBlock, { res, x, post }: Opened, output: tf.Tensor): tf.Tensor {
   const k = block.entries.length - 1;
   const { streams: written, kept } = offTape(() => writeStreamsKeeping(res, x, post, output));
   const saved = keepAll([kept]);

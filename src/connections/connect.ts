@@ -1,8 +1,5 @@
-/** What HC and mHC have in common: the order of a connection's steps, watched or not, with recompute or without. */
+/** What HC and mHC have in common: the order of a connection's steps, watched or not. Its two phases are made by block.ts. */
 import type { Tensor } from '@tensorflow/tfjs';
-import { writeStreams } from '../kernels/streams.ts';
-import { isTapeOn } from '../kernels/tape.ts';
-import { closeInBlock, openInBlock, type RecomputeBlock } from './block.ts';
 import type { ConnectionObserver } from './observer.ts';
 import type { Branch } from './residual.ts';
 
@@ -23,19 +20,20 @@ export interface Opened {
 /** Coefficients and the branch's input from the streams; it is rerun under recompute. */
 export type Open = (x: Tensor, parameters: readonly Tensor[]) => Opened;
 
-export function connect(
-  x: Tensor,
-  branch: Branch,
-  open: Open,
-  parameters: readonly Tensor[],
-  observer: ConnectionObserver,
-  block: RecomputeBlock | null,
-): Tensor {
-  const input = observer.enter(x);
-  const rerun = block !== null && isTapeOn() ? block : null;
-  const opened = rerun === null ? open(input, parameters) : openInBlock(rerun, input, open, parameters);
+/** What a connection does before its branch and after it. */
+export interface Phases {
+  open: (x: Tensor) => Opened;
+  /** @returns the new streams, from the branch's output */
+  close: (opened: Opened, output: Tensor) => Tensor;
+}
+
+/**
+ * Runs a connection.
+ * @param x the streams, `[..., n, C]`
+ * @returns the new ones, of the same shape
+ */
+export function connect(x: Tensor, branch: Branch, { open, close }: Phases, observer: ConnectionObserver): Tensor {
+  const opened = open(observer.enter(x));
   const output = observer.branch(() => branch(opened.u));
-  const { res, post } = opened;
-  const written = rerun === null ? writeStreams(res, opened.x, post, output) : closeInBlock(rerun, opened, output);
-  return observer.leave(written, res, opened.logits);
+  return observer.leave(close(opened, output), opened.res, opened.logits);
 }

@@ -1,13 +1,13 @@
 /** Hyper-Connections (HC, arXiv 2409.19606) as a function over tensors; the layer is in layers.ts. */
 import type { Tensor } from '@tensorflow/tfjs';
-import { hyperMaps, staticMaps } from '../kernels/maps.ts';
-import { project } from '../kernels/project.ts';
-import { readStreams } from '../kernels/streams.ts';
-import type { RecomputeBlock } from './block.ts';
+import { hyperMaps, staticMaps } from '../kernels/operations/hyperMaps.ts';
+import { project } from '../kernels/operations/project.ts';
+import { readStreams } from '../kernels/operations/readStreams.ts';
+import { phasesOf, type RecomputeBlock } from './block.ts';
 import { connect, type Open } from './connect.ts';
 import { type ConnectionObserver, unobserved } from './observer.ts';
 import type { Branch } from './residual.ts';
-import { checkShape, checkStreams } from './shapes.ts';
+import { checkShape, checkStreams, DEFAULT_NORM_EPS } from './shapes.ts';
 
 export interface HyperParameters {
   /** `[C, n + 2]`, columns θ_pre, θ_post, θ_res row 0 … n − 1. null together with alpha: static HC. */
@@ -27,14 +27,15 @@ export interface HyperOptions {
 }
 
 /**
- * x' = H_res x + H_postᵀ F(H_pre x), H = α ∘ tanh(θ x̃ᵀ) + b (Eq 3 and 5 of arXiv 2512.24880); static: H = b.
+ * x' = H_res x + H_postᵀ F(H_pre x), H = α ∘ tanh(θ x̃ᵀ) + b (Eq 3 and 5 of arXiv 2512.24880; src/README.md,
+ * "Connections"); static: H = b.
  * @param x the streams, `[..., n, C]`, n from 1 to 8
  * @param branch F, `[..., C]` → `[..., C]`
  * @returns `[..., n, C]`
  * @throws if a shape does not fit, naming it
  */
 export function hyperConnection(x: Tensor, branch: Branch, parameters: HyperParameters, options: HyperOptions = {}): Tensor {
-  const { normEps = 1e-6, observer = unobserved, block = null } = options;
+  const { normEps = DEFAULT_NORM_EPS, observer = unobserved, block = null } = options;
   const { theta, alpha, b } = parameters;
   const [n, channels] = checkStreams('hyperConnection', x);
   checkShape('hyperConnection', 'b', b, [n + 2, n]);
@@ -50,5 +51,5 @@ export function hyperConnection(x: Tensor, branch: Branch, parameters: HyperPara
       projected === null ? staticMaps(bias, streams.shape.slice(0, -2)) : hyperMaps(projected.p, projected.s, moving[1], bias);
     return { ...readStreams(pre, projected?.x ?? streams), res, post, logits: null };
   };
-  return connect(x, branch, open, dynamic ? [b, theta, alpha] : [b], observer, block);
+  return connect(x, branch, phasesOf(open, dynamic ? [b, theta, alpha] : [b], block), observer);
 }

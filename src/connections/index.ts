@@ -1,5 +1,6 @@
 /** `gainwatch/connections`: the residual, HC and mHC connections for TensorFlow.js, as functions and as layers. */
 export { createBlock, type RecomputeBlock } from './block.ts';
+export { ExpandStreams, type ExpandStreamsConfig, ReduceStreams } from './expandStreams.ts';
 export { type HyperOptions, type HyperParameters, hyperConnection } from './hyper.ts';
 export { type ConnectionConfig, ConnectionLayer } from './layer.ts';
 export {
@@ -14,4 +15,3 @@ export { type ConnectionObserver, unobserved } from './observer.ts';
 export { RECOMPUTE_MODES, type RecomputeMode, recompute, recomputeBlock, recomputeCost } from './recompute.ts';
 export { type Branch, residual } from './residual.ts';
 export { ConnectionStack, type ConnectionStackConfig } from './stack.ts';
-export { ExpandStreams, type ExpandStreamsConfig, ReduceStreams } from './streams.ts';

@@ -17,6 +17,7 @@ export interface ConnectionConfig extends LayerArgs {
   branch: tf.layers.Layer | tf.serialization.ConfigDict;
 }
 
+/** The one tensor that tf.layers hands to `call`, alone or in a list. */
 export function oneTensor(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor {
   return Array.isArray(inputs) ? inputs[0] : inputs;
 }
@@ -108,7 +109,7 @@ export abstract class ConnectionLayer extends tf.layers.Layer {
   }
 }
 
-/** A layer from its serialised form, by the classes registered with TF.js. */
+/** A layer from its serialised form, by the classes registered with TF.js. @throws Error where its class is not */
 export function restoreLayer(serialised: tf.serialization.ConfigDict): tf.layers.Layer {
   const name = serialised['className'] as string;
   const registered = tf.serialization.SerializationMap.getMap().classNameMap[name];

@@ -1,12 +1,21 @@
 /** The three connections as tf.layers.Layer subclasses: their weights, their start and their configuration. */
 import * as tf from '@tensorflow/tfjs';
+import { DEFAULT_ITERATIONS, defaultEpsilon } from '../measures/sinkhornKnopp.ts';
 import type { Convention } from '../telemetry/sample.ts';
 import { hyperConnection } from './hyper.ts';
 import { type ConnectionConfig, ConnectionLayer, type LayerVariable, oneShape, oneTensor } from './layer.ts';
 import { manifoldConnection } from './manifold.ts';
 import { residual } from './residual.ts';
+import { DEFAULT_NORM_EPS } from './shapes.ts';
 
 type Call = Parameters<tf.layers.Layer['call']>[1];
+
+/** α: both papers. */
+const startAlpha = () => tf.initializers.constant({ value: 0.01 });
+/** φ: not published; 0.02 is GPT-2's and usual since. */
+const START_PHI_STD = 0.02;
+/** b_res off the diagonal: near the identity, yet able to move. Our choice: at −8, also in use, H_res stays at the identity for long. */
+const START_OFF_DIAGONAL = -5;
 
 /** x' = x + F(x) over `[..., C]`. */
 export class ResidualConnection extends ConnectionLayer {
@@ -45,7 +54,7 @@ export class HyperConnection extends ConnectionLayer {
     super(config);
     this.index = checkIndex(this.name, config.index);
     this.dynamic = config.dynamic ?? true;
-    this.normEps = config.normEps ?? 1e-6;
+    this.normEps = config.normEps ?? DEFAULT_NORM_EPS;
   }
 
   override build(inputShape: tf.Shape | tf.Shape[]): void {
@@ -53,7 +62,7 @@ export class HyperConnection extends ConnectionLayer {
     const n = this.streamsOf(shape);
     if (this.dynamic) {
       this.theta = this.addWeight('connection_theta', [shape.at(-1) as number, n + 2], 'float32', tf.initializers.zeros());
-      this.alpha = this.addWeight('connection_alpha', [3], 'float32', tf.initializers.constant({ value: 0.01 }));
+      this.alpha = this.addWeight('connection_alpha', [3], 'float32', startAlpha());
     }
     this.b = this.addWeight('connection_b', [n + 2, n], 'float32', tf.initializers.zeros());
     const own = this.index % n;
@@ -120,13 +129,13 @@ export class ManifoldConnection extends ConnectionLayer {
     if (this.convention !== 'paper' && this.convention !== 'deepseek') {
       throw new Error(`${this.name}: convention must be 'paper' or 'deepseek', got ${String(this.convention)}`);
     }
-    this.iterations = config.iterations ?? 20;
+    this.iterations = config.iterations ?? DEFAULT_ITERATIONS;
     if (!Number.isInteger(this.iterations) || this.iterations < 1) {
       throw new Error(`${this.name}: iterations must be a whole number from 1, got ${this.iterations}`);
     }
-    this.epsilon = config.epsilon ?? (this.convention === 'deepseek' ? 1e-6 : 0);
-    this.normEps = config.normEps ?? 1e-6;
-    this.offDiagonal = config.offDiagonal ?? -5;
+    this.epsilon = config.epsilon ?? defaultEpsilon(this.convention);
+    this.normEps = config.normEps ?? DEFAULT_NORM_EPS;
+    this.offDiagonal = config.offDiagonal ?? START_OFF_DIAGONAL;
     this.seed = config.seed;
   }
 
@@ -135,9 +144,13 @@ export class ManifoldConnection extends ConnectionLayer {
     const n = this.streamsOf(shape);
     const channels = shape.at(-1) as number;
     const width = n * n + 2 * n;
-    const normal = tf.initializers.randomNormal({ mean: 0, stddev: 0.02, ...(this.seed === undefined ? {} : { seed: this.seed }) });
+    const normal = tf.initializers.randomNormal({
+      mean: 0,
+      stddev: START_PHI_STD,
+      ...(this.seed === undefined ? {} : { seed: this.seed }),
+    });
     this.phi = this.addWeight('connection_phi', [n * channels, width], 'float32', normal);
-    this.alpha = this.addWeight('connection_alpha', [3], 'float32', tf.initializers.constant({ value: 0.01 }));
+    this.alpha = this.addWeight('connection_alpha', [3], 'float32', startAlpha());
     this.b = this.addWeight('connection_b', [width], 'float32', tf.initializers.zeros());
     const own = this.index % n;
     const pre = Array.from({ length: n }, (_, j) => (j === own ? 1 : -1));

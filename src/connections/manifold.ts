@@ -1,16 +1,17 @@
 /** Manifold-Constrained Hyper-Connections (mHC, arXiv 2512.24880) as a function over tensors; the layer is in layers.ts. */
 import type { Tensor } from '@tensorflow/tfjs';
-import { manifoldMaps } from '../kernels/maps.ts';
-import { openManifold } from '../kernels/openManifold.ts';
-import { project } from '../kernels/project.ts';
-import { sinkhorn } from '../kernels/sinkhorn.ts';
-import { readStreams } from '../kernels/streams.ts';
+import { manifoldMaps } from '../kernels/operations/manifoldMaps.ts';
+import { openManifold } from '../kernels/operations/openManifold.ts';
+import { project } from '../kernels/operations/project.ts';
+import { readStreams } from '../kernels/operations/readStreams.ts';
+import { sinkhorn } from '../kernels/operations/sinkhorn.ts';
+import { DEFAULT_ITERATIONS, defaultEpsilon } from '../measures/sinkhornKnopp.ts';
 import type { Convention } from '../telemetry/sample.ts';
-import type { RecomputeBlock } from './block.ts';
+import { phasesOf, type RecomputeBlock } from './block.ts';
 import { connect, type Open } from './connect.ts';
 import { type ConnectionObserver, unobserved } from './observer.ts';
 import type { Branch } from './residual.ts';
-import { checkShape, checkStreams } from './shapes.ts';
+import { checkShape, checkStreams, DEFAULT_NORM_EPS } from './shapes.ts';
 
 export interface ManifoldParameters {
   /** `[nC, n² + 2n]`, columns pre, post, res row-major. */
@@ -22,7 +23,7 @@ export interface ManifoldParameters {
 }
 
 export interface ManifoldOptions {
-  /** Which Sinkhorn (reference, section 2); 'paper' unless given. */
+  /** Which Sinkhorn (src/README.md, "Sinkhorn–Knopp"); 'paper' unless given. */
   convention?: Convention;
   /** Sinkhorn iterations; 20 unless given. */
   iterations?: number;
@@ -36,15 +37,16 @@ export interface ManifoldOptions {
 }
 
 /**
- * x' = H_res x + H_postᵀ F(H_pre x), with H_res = SinkhornKnopp(H̃_res) doubly stochastic (Eq 7 to 9, 14 to 19).
+ * x' = H_res x + H_postᵀ F(H_pre x), with H_res = SinkhornKnopp(H̃_res) doubly stochastic (Eq 7 to 9, 14 to 19 of
+ * arXiv 2512.24880; src/README.md, "Connections").
  * @param x the streams, `[..., n, C]`, n from 1 to 8
  * @param branch F, `[..., C]` → `[..., C]`
  * @returns `[..., n, C]`
  * @throws if a shape or an option does not fit, naming it
  */
 export function manifoldConnection(x: Tensor, branch: Branch, parameters: ManifoldParameters, options: ManifoldOptions = {}): Tensor {
-  const { convention = 'paper', iterations = 20, normEps = 1e-6, observer = unobserved, block = null } = options;
-  const epsilon = options.epsilon ?? (convention === 'deepseek' ? 1e-6 : 0);
+  const { convention = 'paper', iterations = DEFAULT_ITERATIONS, epsilon = defaultEpsilon(convention) } = options;
+  const { normEps = DEFAULT_NORM_EPS, observer = unobserved, block = null } = options;
   if (convention === 'paper' && epsilon !== 0) {
     throw new Error(`manifoldConnection: epsilon belongs to the deepseek convention, got ${epsilon} with 'paper'`);
   }
@@ -60,5 +62,5 @@ export function manifoldConnection(x: Tensor, branch: Branch, parameters: Manifo
     const res = sinkhorn(logits, { iterations, convention, epsilon });
     return { ...readStreams(pre, projected.x), res, post, logits };
   };
-  return connect(x, branch, open, [parameters.phi, parameters.alpha, parameters.b], observer, block);
+  return connect(x, branch, phasesOf(open, [parameters.phi, parameters.alpha, parameters.b], block), observer);
 }

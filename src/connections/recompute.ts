@@ -17,8 +17,10 @@ export type RecomputeMode = (typeof RECOMPUTE_MODES)[number];
 /**
  * Connections per block that take least memory: L_r* = argmin nC⌈L/L_r⌉ + (n + 2)C·L_r ≈ √(nL/(n + 2)): the streams once
  * per block, and what one block holds while it is rerun. The smallest where there are several.
+ * (src/README.md, "Costs").
  * @param n streams, from 1
  * @param connections L, from 1
+ * @throws Error where one of them is not a whole number from 1
  */
 export function recomputeBlock(n: number, connections: number): number {
   for (const [name, value] of Object.entries({ n, connections })) {
@@ -47,7 +49,7 @@ export function recompute(run: (x: tf.Tensor) => tf.Tensor, x: tf.Tensor, weight
   return rerunLater(run, x, weights, false);
 }
 
-/** @param frees is the gradient of y nobody else's, so that it may be disposed once it was used? */
+/** The same. @param frees is the gradient of y nobody else's, so that it may be disposed once it was used? */
 export function rerunLater(run: (x: tf.Tensor) => tf.Tensor, x: tf.Tensor, read: readonly tf.Tensor[], frees: boolean): tf.Tensor {
   if (!isTapeOn()) return run(x);
   const weights = [...new Set(read)]; // one that is shared by two layers has one gradient

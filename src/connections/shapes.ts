@@ -1,9 +1,13 @@
-/** Checks of shapes shared by the connections: errors that name the thing, the rule and the value. */
+/** What the connections share: checks of shapes, whose errors name the thing, the rule and the value, and a default. */
 import type { Tensor } from '@tensorflow/tfjs';
 
+/** Our choice: the papers have n = 4; shaders write out n² entries, and n² sums have to fit a workgroup's memory. */
 export const MAX_STREAMS = 8;
 
-/** @returns [n, C] of streams `[..., n, C]` */
+/** ε inside the RMS. The papers do not say; 1e-6 is what RMS norms usually have. */
+export const DEFAULT_NORM_EPS = 1e-6;
+
+/** @returns [n, C] of streams `[..., n, C]` @throws Error where x is none */
 export function checkStreams(where: string, x: Tensor): [number, number] {
   const [n, channels] = x.shape.slice(-2);
   if (x.rank < 3 || n < 1 || n > MAX_STREAMS) {
@@ -12,6 +16,7 @@ export function checkStreams(where: string, x: Tensor): [number, number] {
   return [n, channels];
 }
 
+/** @throws Error where the tensor has another shape, naming it */
 export function checkShape(where: string, name: string, tensor: Tensor, expected: readonly number[]): void {
   if (tensor.rank !== expected.length || expected.some((d, i) => tensor.shape[i] !== d)) {
     throw new Error(`${where}: ${name} must be [${expected}], got [${tensor.shape}]`);

@@ -10,7 +10,10 @@ import { RECOMPUTE_MODES, type RecomputeMode, recomputeBlock, rerunLater } from 
 
 type Call = Parameters<tf.layers.Layer['call']>[1];
 
-/** Connections per block where the branches are rerun too: what one of them holds then is so much more than its streams. */
+/**
+ * Connections per block where the branches are rerun too: a transformer block. Our choice, as small as it makes sense: what one of them
+ * holds while it is rerun is so much more than its streams.
+ */
 const WHOLE_BLOCK = 2;
 
 export interface ConnectionStackConfig extends NonNullable<ConstructorParameters<typeof tf.layers.Layer>[0]> {

@@ -1,22 +1,13 @@
 /**
- * Puts the fast kernels in: those of the custom operations, and replacements of stock ones that are slow in training. It only
- * registers; without it every custom operation is composed of stock ones. Each kernel is in a file of its own.
+ * Puts the fast kernels in: those of our operations, and replacements of stock ones that are slow in training. It only
+ * registers; without it every operation is composed of stock ones. Each backend has one list of its kernels.
  */
 import type * as tfjs from '@tensorflow/tfjs';
-import { mapsOnHost } from './cpu/maps.ts';
-import { CPU_OPERATIONS } from './cpu/operations.ts';
-import { projectOnHost } from './cpu/project.ts';
-import { sinkhornOnHost } from './cpu/sinkhorn.ts';
-import { streamsOnHost } from './cpu/streams.ts';
-import { type Registry, replaceKernel } from './replace.ts';
-import { WASM_CONNECTIONS } from './wasm/connections.ts';
+import { CPU_KERNELS } from './cpu/kernels.ts';
+import { type Registry, replaceKernel, replacementKernel } from './replace.ts';
+import { WASM_KERNELS, WASM_REPLACEMENTS } from './wasm/kernels.ts';
 import { canLoad } from './wasm/module.ts';
-import { WASM_OPEN } from './wasm/openManifold.ts';
-import { WASM_OPERATIONS } from './wasm/operations.ts';
-import type { Replacement } from './wasm/replacement.ts';
-import { WASM_REPLACEMENTS } from './wasm/stock.ts';
-import { WEBGPU_KERNELS } from './webgpu/kernels.ts';
-import { WEBGPU_REPLACEMENTS } from './webgpu/matMul.ts';
+import { WEBGPU_KERNELS, WEBGPU_REPLACEMENTS } from './webgpu/kernels.ts';
 
 type TensorFlow = Registry & Pick<typeof tfjs, 'engine' | 'getBackend'>;
 
@@ -35,18 +26,6 @@ export interface AccelerateOptions {
   storage?: Storage;
 }
 
-/** Kernels with names of our own: nothing was there before. */
-const KERNELS: readonly tfjs.KernelConfig[] = [
-  ...projectOnHost,
-  ...mapsOnHost,
-  ...sinkhornOnHost,
-  ...streamsOnHost,
-  ...WASM_CONNECTIONS,
-  ...WASM_OPEN,
-  ...CPU_OPERATIONS,
-  ...WASM_OPERATIONS,
-];
-
 /** What is in force, by backend and name: each puts back what was there. */
 const inForce = new Map<string, () => void>();
 let users = 0;
@@ -63,12 +42,18 @@ export function accelerate(tf: TensorFlow, { storage }: AccelerateOptions = {}):
   storageInForce = checkedStorage(tf, storage);
   users++;
   const wasm: object | undefined = tf.engine().registry['wasm'];
-  const usable = wasm !== undefined && canLoad(wasm);
-  for (const kernel of [...KERNELS, ...WEBGPU_KERNELS[storageInForce]]) if (kernel.backendName !== 'wasm' || usable) place(tf, kernel);
-  if (usable) for (const replacement of WASM_REPLACEMENTS) place(tf, replacing(tf, 'wasm', replacement));
-  // Its kernels come with its package, which is optional.
+  const register = (kernels: readonly tfjs.KernelConfig[]) => {
+    for (const kernel of kernels) registerKernelOnce(tf, kernel);
+  };
+  register(CPU_KERNELS);
+  if (wasm !== undefined && canLoad(wasm)) {
+    register(WASM_KERNELS);
+    register(WASM_REPLACEMENTS.map((replacement) => replacementKernel(tf, 'wasm', replacement)));
+  }
+  register(WEBGPU_KERNELS[storageInForce]);
+  // Its stock kernels come with its package, which is optional.
   if (tf.getKernel('BatchMatMul', 'webgpu') != null) {
-    for (const replacement of WEBGPU_REPLACEMENTS) place(tf, replacing(tf, 'webgpu', replacement));
+    register(WEBGPU_REPLACEMENTS.map((replacement) => replacementKernel(tf, 'webgpu', replacement)));
   }
   let done = false;
   return () => {
@@ -93,20 +78,7 @@ function checkedStorage(tf: TensorFlow, storage: Storage | undefined): Storage {
 }
 
 /** What is in force already stays. */
-function place(tf: TensorFlow, kernel: tfjs.KernelConfig): void {
+function registerKernelOnce(tf: TensorFlow, kernel: tfjs.KernelConfig): void {
   const key = `${kernel.backendName} ${kernel.kernelName}`;
   if (!inForce.has(key)) inForce.set(key, replaceKernel(tf, kernel));
-}
-
-/** Keeps the stock kernel's setupFunc and disposeFunc: it has to be made ready where ours calls it. */
-function replacing(tf: TensorFlow, backendName: string, { kernelName, kernelFunc }: Replacement): tfjs.KernelConfig {
-  const before = tf.getKernel(kernelName, backendName) as tfjs.KernelConfig | undefined;
-  const stock: tfjs.KernelFunc = before?.kernelFunc ?? missing(kernelName, backendName);
-  return { ...before, kernelName, backendName, kernelFunc: (params) => kernelFunc(params, stock) };
-}
-
-function missing(kernelName: string, backendName: string): tfjs.KernelFunc {
-  return () => {
-    throw new Error(`kernel ${kernelName}: the ${backendName} backend has none of its own for these inputs`);
-  };
 }

@@ -1,14 +1,17 @@
-/** Products of stretches of one tensor's values, without an operation: in SIMD where they lie on wasm's heap and our kernels are in place. */
+/** Dot products of a tensor's values with one another, without an operation: in SIMD on wasm's heap where our kernels are registered. */
 import * as tf from '@tensorflow/tfjs';
-import { dotProduct, type HostArray } from './host.ts';
-import { hasKernel } from './run.ts';
-import { SQUARED_NORM } from './squaredNorm.ts';
+import { dotProduct, type HostArray } from './cpu/cpuKernel.ts';
+import { hasKernel } from './operation.ts';
+import { SQUARED_NORM } from './operations/squaredNorm.ts';
 import { wasmFunctions } from './wasm/module.ts';
 
 /** Σ_c values[a + c] · values[b + c], c from 0 to length − 1. */
 export type Dot = (a: number, b: number, length: number) => number;
 
-/** @param values of `hostValues`; to be used at once, as they are */
+/**
+ * In float32 on wasm where our kernels are registered, in float64 elsewhere.
+ * @param values of `hostValues`; to be used at once: an allocation may move wasm's heap
+ */
 export function dotOf(values: HostArray): Dot {
   if (tf.getBackend() === 'wasm' && values instanceof Float32Array && hasKernel(SQUARED_NORM)) {
     const { dot } = wasmFunctions(tf.backend());

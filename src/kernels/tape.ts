@@ -1,7 +1,7 @@
 /**
  * Parts of a tape by hand: a node with any number of outputs and a gradient of its own, operations recorded on a tape of
- * their own, and the walk back over it. What selective recompute is made of; what is rerun, and when, is said elsewhere
- * (src/connections). Unlike TF.js's own walk this one frees each gradient once it was used, and takes several outputs.
+ * their own, and the walk back over it. What selective recompute is made of; what is rerun, and when, is up to src/connections.
+ * Unlike TF.js's own walk this one frees each gradient once it was used, and takes several outputs.
  */
 import * as tf from '@tensorflow/tfjs';
 
@@ -76,7 +76,10 @@ export interface Recording<T> {
   readonly result: T;
 }
 
-/** Runs and records. The tape that goes on meanwhile sees nothing of it. */
+/**
+ * Runs and records. The tape that goes on meanwhile sees nothing of it.
+ * @throws what `run` throws; nothing of the recording is left then
+ */
 export function record<T>(run: () => T): Recording<T> {
   const { state } = tf.engine();
   const { activeTape, gradientDepth, kernelDepth } = state;
@@ -96,6 +99,7 @@ export function record<T>(run: () => T): Recording<T> {
   }
 }
 
+/** Disposes what the nodes of a recording saved: it will not be walked. */
 export function forget(nodes: readonly TapeNode[]): void {
   for (const { saved } of nodes) tf.dispose(saved ?? []);
 }

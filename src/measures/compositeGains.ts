@@ -4,6 +4,7 @@ import { type Gains, gains } from './gains.ts';
 /**
  * Prefix products P_l = H_l ⋯ H_0 of every token, as one array in the layout of h.
  * @param h `[layers, tokens, n, n]` row-major
+ * @throws RangeError if the length does not fit
  */
 export function prefixProducts(h: Float64Array, layers: number, tokens: number, n: number): Float64Array {
   check('prefixProducts', h, layers, tokens, n);

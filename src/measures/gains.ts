@@ -1,4 +1,4 @@
-/** Gains and deviations of mixing matrices (reference, section 3): per token, then averaged. Nothing about products or streams. */
+/** Gains and deviations of mixing matrices (src/README.md, "Stability measures"): per token, then averaged. Nothing about products. */
 
 /** Of matrices that act as out_i = Σ_j H_ij x_j: rows are destinations, columns are sources. */
 export interface Gains {
@@ -21,6 +21,13 @@ export interface Gains {
   columnSumMin: number;
 }
 
+/** Those that are summed over the tokens first. */
+const MEANS = [
+  ...(['forward', 'backward', 'forwardBound', 'backwardBound'] as const),
+  ...(['rowDeviationMean', 'columnDeviationMean', 'rowSumMin', 'columnSumMin'] as const),
+];
+
+/** @returns how many matrices h holds @throws RangeError where it does not hold whole n × n ones, at least one */
 export function checkMatrices(where: string, h: Float64Array, n: number): number {
   if (!Number.isInteger(n) || n < 1) throw new RangeError(`${where}: n must be a whole number from 1, got ${n}`);
   const tokens = h.length / (n * n);
@@ -31,6 +38,7 @@ export function checkMatrices(where: string, h: Float64Array, n: number): number
 }
 
 /**
+ * Gains, bounds, deviations and extremes of mixing matrices.
  * A NaN entry makes every value NaN that it enters, and so does Inf − Inf; an infinite entry makes gains and bounds
  * Infinity. Nothing hides them: Math.max and Math.min carry NaN on.
  * @param h `[tokens, n, n]` row-major; one matrix is tokens = 1
@@ -39,46 +47,37 @@ export function checkMatrices(where: string, h: Float64Array, n: number): number
  */
 export function gains(h: Float64Array, n: number): Gains {
   const tokens = checkMatrices('gains', h, n);
-  let forward = 0;
-  let backward = 0;
-  let forwardBound = 0;
-  let backwardBound = 0;
-  let rowDeviation = 0;
-  let columnDeviation = 0;
-  let rowDeviationMax = 0;
-  let columnDeviationMax = 0;
-  let minEntry = Number.POSITIVE_INFINITY;
-  let rowSumMin = 0;
-  let columnSumMin = 0;
+  const out: Gains = {
+    forward: 0,
+    backward: 0,
+    forwardBound: 0,
+    backwardBound: 0,
+    rowDeviationMean: 0,
+    columnDeviationMean: 0,
+    rowDeviationMax: 0,
+    columnDeviationMax: 0,
+    minEntry: Number.POSITIVE_INFINITY,
+    rowSumMin: 0,
+    columnSumMin: 0,
+  };
   const line = { gain: 0, bound: 0, deviation: 0, smallest: 0 };
   for (let at = 0; at < h.length; at += n * n) {
     lineSums(h, at, n, n, 1, line);
-    forward += line.gain;
-    forwardBound += line.bound;
-    rowDeviation += line.deviation;
-    rowDeviationMax = Math.max(rowDeviationMax, line.deviation);
-    rowSumMin += line.smallest;
+    out.forward += line.gain;
+    out.forwardBound += line.bound;
+    out.rowDeviationMean += line.deviation;
+    out.rowDeviationMax = Math.max(out.rowDeviationMax, line.deviation);
+    out.rowSumMin += line.smallest;
     lineSums(h, at, n, 1, n, line);
-    backward += line.gain;
-    backwardBound += line.bound;
-    columnDeviation += line.deviation;
-    columnDeviationMax = Math.max(columnDeviationMax, line.deviation);
-    columnSumMin += line.smallest;
-    for (let i = at; i < at + n * n; i++) minEntry = Math.min(minEntry, h[i]);
+    out.backward += line.gain;
+    out.backwardBound += line.bound;
+    out.columnDeviationMean += line.deviation;
+    out.columnDeviationMax = Math.max(out.columnDeviationMax, line.deviation);
+    out.columnSumMin += line.smallest;
+    for (let i = at; i < at + n * n; i++) out.minEntry = Math.min(out.minEntry, h[i]);
   }
-  return {
-    forward: forward / tokens,
-    backward: backward / tokens,
-    forwardBound: forwardBound / tokens,
-    backwardBound: backwardBound / tokens,
-    rowDeviationMean: rowDeviation / tokens,
-    columnDeviationMean: columnDeviation / tokens,
-    rowDeviationMax,
-    columnDeviationMax,
-    minEntry,
-    rowSumMin: rowSumMin / tokens,
-    columnSumMin: columnSumMin / tokens,
-  };
+  for (const key of MEANS) out[key] /= tokens;
+  return out;
 }
 
 /** Of the n lines of one matrix, each `across` apart with steps of `along`: extremes of the sums. */

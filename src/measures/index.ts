@@ -2,6 +2,6 @@
 export { compositeGains, prefixProducts, suffixProducts } from './compositeGains.ts';
 export { type Gains, gains } from './gains.ts';
 export { type Separation, separation } from './separation.ts';
-export { type SinkhornOptions, sinkhorn } from './sinkhorn.ts';
 export { sinkhornGradient } from './sinkhornGradient.ts';
-export { activationGain, effectiveRank, logitRange, routingEntropy, streamNormRatio } from './streams.ts';
+export { type SinkhornOptions, sinkhorn } from './sinkhornKnopp.ts';
+export { activationGain, effectiveRank, logitRange, routingEntropy, streamNormRatio } from './streamMeasures.ts';

@@ -1,5 +1,11 @@
-/** How far apart a mixing matrix keeps the streams: singular values on the complement of the all-ones direction. */
+/**
+ * How far apart a mixing matrix keeps the streams: singular values on the complement of the all-ones direction (src/README.md,
+ * "Stability measures").
+ */
 import { checkMatrices } from './gains.ts';
+
+/** Our choices: a 7 × 7 matrix takes fewer than ten sweeps; two columns are orthogonal within a few roundings of float64. */
+const [MAX_SWEEPS, MAX_COSINE] = [30, 1e-15];
 
 export interface Separation {
   /** Smallest singular value of Qᵀ P Q, mean over tokens: 1 keeps the streams apart, 0 has collapsed at least one difference. */
@@ -76,7 +82,7 @@ function project(p: Float64Array, at: number, q: Float64Array, half: Float64Arra
 
 /** Rotates the columns of a (m × m) until they are orthogonal; their norms are then the singular values (Hestenes 1958). */
 function orthogonaliseColumns(a: Float64Array, m: number): void {
-  for (let sweep = 0; sweep < 30; sweep++) {
+  for (let sweep = 0; sweep < MAX_SWEEPS; sweep++) {
     let rotated = false;
     for (let j = 0; j < m - 1; j++) {
       for (let k = j + 1; k < m; k++) if (rotate(a, m, j, k)) rotated = true;
@@ -97,7 +103,7 @@ function rotate(a: Float64Array, m: number, j: number, k: number): boolean {
     jk += x * y;
   }
   // Written so that NaN ends the sweeps.
-  if (!(Math.abs(jk) > 1e-15 * Math.sqrt(jj * kk))) return false;
+  if (!(Math.abs(jk) > MAX_COSINE * Math.sqrt(jj * kk))) return false;
   const zeta = (kk - jj) / (2 * jk);
   const t = (zeta >= 0 ? 1 : -1) / (Math.abs(zeta) + Math.sqrt(1 + zeta * zeta));
   const c = 1 / Math.sqrt(1 + t * t);

@@ -1,5 +1,5 @@
 /** The gradient of Sinkhorn–Knopp: the half-steps again, then in reverse. Keeps one token's iterates at a time, not the batch's. */
-import { dividesColumns, halfSteps, normaliseLines, orient, type SinkhornOptions, sinkhornPlan, startMatrix } from './sinkhorn.ts';
+import { dividesColumns, halfSteps, normaliseLines, orient, type SinkhornOptions, sinkhornPlan, startMatrix } from './sinkhornKnopp.ts';
 
 /**
  * ∂L/∂logits. One half-step B = A / d with d = Σ A + ε over the line gives gA = gB/d − Σ_line(gB ∘ A)/d².

@@ -1,7 +1,7 @@
 /** AdamW with linear warm-up and optional clipping by the global norm, as a tf.Optimizer (so that fit and minimize take it). */
 import * as tf from '@tensorflow/tfjs';
-import { adamWUpdate } from '../kernels/adamw.ts';
-import { squaredNorm } from '../kernels/squaredNorm.ts';
+import { adamWUpdate } from '../kernels/operations/adamWUpdate.ts';
+import { squaredNorm } from '../kernels/operations/squaredNorm.ts';
 
 export interface AdamWConfig {
   learningRate: number;

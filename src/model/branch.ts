@@ -1,7 +1,10 @@
-/** Settings that both branches of a transformer block share. No layer. */
+/** What the layers of the model share: their settings, and the RMS norm with a gain that most of them begin with. */
 import * as tf from '@tensorflow/tfjs';
+import { type LayerVariable, oneShape, oneTensor } from '../connections/layer.ts';
+import { DEFAULT_NORM_EPS } from '../connections/shapes.ts';
+import { rmsNormalise } from '../kernels/operations/rmsNormalise.ts';
 
-export interface BranchSettings {
+interface BranchSettings {
   /** Seed of the starting weights. */
   seed: number;
   /** Factor on the std of the output projection's start. */
@@ -11,19 +14,42 @@ export interface BranchSettings {
 
 export interface BranchConfig extends NonNullable<ConstructorParameters<typeof tf.layers.Layer>[0]> {
   seed: number;
+  /** 1 unless given. */
   outputScale?: number;
+  /** 1e-6 unless given. */
   normEps?: number;
 }
 
-export function readBranchConfig({ seed, outputScale = 1, normEps = 1e-6 }: BranchConfig): BranchSettings {
-  return { seed, outputScale, normEps };
-}
+/** `[..., C]` → the same shape, unless a subclass says otherwise. */
+export abstract class BranchLayer extends tf.layers.Layer {
+  protected readonly settings: BranchSettings;
+  private gain!: LayerVariable;
 
-export function branchConfig(settings: BranchSettings): tf.serialization.ConfigDict {
-  return { ...settings };
-}
+  constructor(config: BranchConfig) {
+    super(config);
+    const { seed, outputScale = 1, normEps = DEFAULT_NORM_EPS } = config;
+    this.settings = { seed, outputScale, normEps };
+  }
 
-/** Normal with mean 0. */
-export function normal(stddev: number, seed: number) {
-  return tf.initializers.randomNormal({ mean: 0, stddev, seed });
+  protected addGain(name: string, channels: number): void {
+    this.gain = this.addWeight(name, [channels], 'float32', tf.initializers.ones());
+  }
+
+  /** A matrix that starts normal with mean 0. */
+  protected addMatrix(name: string, shape: [number, number], stddev: number, seed: number): LayerVariable {
+    return this.addWeight(name, shape, 'float32', tf.initializers.randomNormal({ mean: 0, stddev, seed }));
+  }
+
+  /** RMSNorm(x), times the gain. */
+  protected normalised(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor {
+    return rmsNormalise(oneTensor(inputs), this.settings.normEps, this.gain.read());
+  }
+
+  override computeOutputShape(inputShape: tf.Shape | tf.Shape[]): tf.Shape {
+    return oneShape(inputShape);
+  }
+
+  override getConfig(): tf.serialization.ConfigDict {
+    return { ...super.getConfig(), ...this.settings };
+  }
 }

@@ -1,13 +1,14 @@
 /** The two ends of the byte-level model as layers: embedding with learned positions, and the output head. */
 import * as tf from '@tensorflow/tfjs';
 import { type LayerVariable, oneShape, oneTensor } from '../connections/layer.ts';
-import { dense } from '../kernels/dense.ts';
-import { embed } from '../kernels/embed.ts';
-import { rmsNormalise } from '../kernels/normalise.ts';
-import { type BranchConfig, type BranchSettings, branchConfig, normal, readBranchConfig } from './branch.ts';
+import { dense } from '../kernels/operations/dense.ts';
+import { embed } from '../kernels/operations/embed.ts';
+import { type BranchConfig, BranchLayer } from './branch.ts';
 
 /** Number of different bytes. */
 export const VOCABULARY = 256;
+/** Of the starting weights. Our choices: an embedding is far from 0 beside its norm; the first logits are all near 0. */
+const [START_EMBEDDING_STD, START_HEAD_STD] = [0.1, 0.02];
 
 export interface ByteEmbeddingConfig extends BranchConfig {
   /** C. */
@@ -17,9 +18,8 @@ export interface ByteEmbeddingConfig extends BranchConfig {
 }
 
 /** Byte values `[B, T]` → `[B, T, C]` */
-export class ByteEmbedding extends tf.layers.Layer {
+export class ByteEmbedding extends BranchLayer {
   static className = 'GainwatchByteEmbedding';
-  private readonly settings: BranchSettings;
   private readonly width: number;
   private readonly context: number;
   private bytes!: LayerVariable;
@@ -27,15 +27,14 @@ export class ByteEmbedding extends tf.layers.Layer {
 
   constructor(config: ByteEmbeddingConfig) {
     super(config);
-    this.settings = readBranchConfig(config);
     this.width = config.width;
     this.context = config.context;
   }
 
   override build(): void {
     const { seed } = this.settings;
-    this.bytes = this.addWeight('embedding_bytes', [VOCABULARY, this.width], 'float32', normal(0.1, seed));
-    this.positions = this.addWeight('embedding_positions', [this.context, this.width], 'float32', normal(0.1, seed + 1));
+    this.bytes = this.addMatrix('embedding_bytes', [VOCABULARY, this.width], START_EMBEDDING_STD, seed);
+    this.positions = this.addMatrix('embedding_positions', [this.context, this.width], START_EMBEDDING_STD, seed + 1);
     this.built = true;
   }
 
@@ -57,47 +56,29 @@ export class ByteEmbedding extends tf.layers.Layer {
   }
 
   override getConfig(): tf.serialization.ConfigDict {
-    return { ...super.getConfig(), ...branchConfig(this.settings), width: this.width, context: this.context };
+    return { ...super.getConfig(), width: this.width, context: this.context };
   }
 }
 
 /** `[B, T, C]` → next-byte logits `[B, T, 256]`: RMS norm with a gain, projection. */
-export class ByteHead extends tf.layers.Layer {
+export class ByteHead extends BranchLayer {
   static className = 'GainwatchByteHead';
-  private readonly settings: BranchSettings;
-  private gain!: LayerVariable;
   private projection!: LayerVariable;
-
-  constructor(config: BranchConfig) {
-    super(config);
-    this.settings = readBranchConfig(config);
-  }
 
   override build(inputShape: tf.Shape | tf.Shape[]): void {
     const channels = oneShape(inputShape).at(-1) as number;
-    this.gain = this.addWeight('head_norm', [channels], 'float32', tf.initializers.ones());
-    this.projection = this.addWeight(
-      'head_projection',
-      [channels, VOCABULARY],
-      'float32',
-      normal(this.settings.outputScale * 0.02, this.settings.seed),
-    );
+    const { outputScale, seed } = this.settings;
+    this.addGain('head_norm', channels);
+    this.projection = this.addMatrix('head_projection', [channels, VOCABULARY], outputScale * START_HEAD_STD, seed);
     this.built = true;
   }
 
   override call(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor {
-    return tf.tidy(() => {
-      const normed = rmsNormalise(oneTensor(inputs), this.settings.normEps, this.gain.read());
-      return dense(normed, this.projection.read());
-    });
+    return tf.tidy(() => dense(this.normalised(inputs), this.projection.read()));
   }
 
   override computeOutputShape(inputShape: tf.Shape | tf.Shape[]): tf.Shape {
     return [...oneShape(inputShape).slice(0, -1), VOCABULARY];
-  }
-
-  override getConfig(): tf.serialization.ConfigDict {
-    return { ...super.getConfig(), ...branchConfig(this.settings) };
   }
 }
 

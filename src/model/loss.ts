@@ -1,11 +1,12 @@
 /** Next-byte cross-entropy in the form that training wants it: any leading axes, targets as numbers or one-hot. */
 import type * as tf from '@tensorflow/tfjs';
-import { denseCrossEntropy, sparseCrossEntropy } from '../kernels/crossEntropy.ts';
+import { denseCrossEntropy, sparseCrossEntropy } from '../kernels/operations/crossEntropy.ts';
 
 /**
  * Mean of −ln softmax(logits)[target], in nats per byte. Fits `model.compile({ loss })`.
  * @param targets `[...]`, whole numbers in 0 … V − 1, or `[..., V]` one-hot, as model.fit wants them
  * @param logits `[..., V]`
+ * @throws Error where there is not one target for each row
  */
 export function crossEntropy(targets: tf.Tensor, logits: tf.Tensor): tf.Scalar {
   const vocabulary = logits.shape.at(-1) as number;

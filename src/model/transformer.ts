@@ -1,11 +1,11 @@
 /** The byte-level pre-norm transformer as a tf.LayersModel, its connections chosen by name. No data, no training. */
 import * as tf from '@tensorflow/tfjs';
+import { ExpandStreams, ReduceStreams } from '../connections/expandStreams.ts';
 import type { ConnectionLayer } from '../connections/layer.ts';
 import { HyperConnection, ManifoldConnection, ResidualConnection } from '../connections/layers.ts';
 import { RECOMPUTE_MODES, type RecomputeMode } from '../connections/recompute.ts';
 import { MAX_STREAMS } from '../connections/shapes.ts';
 import { ConnectionStack } from '../connections/stack.ts';
-import { ExpandStreams, ReduceStreams } from '../connections/streams.ts';
 import { CausalAttention } from './attention.ts';
 import { ByteEmbedding, ByteHead } from './bytes.ts';
 import { FeedForward } from './feedForward.ts';
@@ -30,11 +30,15 @@ export interface TransformerConfig {
   recompute?: RecomputeMode;
 }
 
-/** Bytes `[B, T]` → next-byte logits `[B, T, 256]`. Connection k is named `block{⌊k/2⌋}.attention` or `.mlp`; under recompute they are in one layer. */
+/**
+ * Bytes `[B, T]` → next-byte logits `[B, T, 256]`. Connection k is named `block{⌊k/2⌋}.attention` or `.mlp`; under recompute they are
+ * in one layer.
+ * @throws Error where a number of the configuration does not fit, naming it
+ */
 export function createTransformer(config: TransformerConfig): tf.LayersModel {
   check(config);
   const { connection, depth, width, context, heads, streams, seed, recompute = 'none' } = config;
-  // Reference, section 1: with n summed streams the branch's output weights start √n larger.
+  // src/README.md, "Connections": with n summed streams the branch's output weights start √n larger (arXiv 2409.19606).
   const outputScale = connection.startsWith('hc') ? Math.sqrt(streams) : 1;
   const input = tf.input({ shape: [context], dtype: 'int32' });
   let x = new ByteEmbedding({ width, context, seed: seed * 1000, name: 'embedding' }).apply(input) as tf.SymbolicTensor;

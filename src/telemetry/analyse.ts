@@ -2,7 +2,7 @@
 import { prefixProducts, suffixProducts } from '../measures/compositeGains.ts';
 import { gains } from '../measures/gains.ts';
 import { separation } from '../measures/separation.ts';
-import { activationGain, effectiveRank, logitRange, routingEntropy, streamNormRatio } from '../measures/streams.ts';
+import { activationGain, effectiveRank, logitRange, routingEntropy, streamNormRatio } from '../measures/streamMeasures.ts';
 import { MEASURE_INDEX, MEASURES, type MeasureKey } from './catalogue.ts';
 import type { StepReport } from './report.ts';
 import type { RunHeader, StepSample } from './sample.ts';

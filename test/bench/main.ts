@@ -8,10 +8,10 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import * as tf from '@tensorflow/tfjs';
 import { type BackendName, startBackend } from '../../plugin/cli/backend.ts';
-import { kernelBandwidth } from './kernels.ts';
-import { recomputeMemory } from './recompute.ts';
-import { composedSteps, connectionSteps, demoSteps, type StepsOptions, watchedSteps } from './steps.ts';
-import { machine, markdown, type Result } from './table.ts';
+import { kernelBandwidth } from './kernelBandwidth.ts';
+import { recomputeMemory } from './recomputeMemory.ts';
+import { machine, markdown, type Result } from './resultTable.ts';
+import { composedSteps, connectionSteps, demoSteps, type StepsOptions, watchedSteps } from './trainingSteps.ts';
 
 const SECTIONS = ['steps', 'stock', 'kernels', 'watch', 'recompute', 'demo'] as const;
 
@@ -36,9 +36,9 @@ if (values.help) {
   --widths LIST      C of the steps; 64,256
   --depth N          blocks; 12
   --batch N          sequences of 64 bytes per step; 8
-  --tokens N         of the single kernels, at n = 4 and C = 256; 16384 (K4 and K5 then move 80 and 145 MiB)
+  --tokens N         of the single kernels, at n = 4 and C = 256; 16384 (readStreams and writeStreams then move 80 and 145 MiB)
   --json             one JSON document instead of Markdown
-Progress is told on standard error. About 20 minutes on 2 cores, most of it stock TF.js at C = 256.`);
+Progress goes to standard error. About 20 minutes on 2 cores, most of it stock TF.js at C = 256.`);
   process.exit(0);
 }
 const asked = values.only.split(',');
@@ -54,7 +54,7 @@ const [rounds, depth, batch, tokens] = [number('rounds'), number('depth'), numbe
 await startBackend(values.backend as BackendName);
 const runs = mkdtempSync(join(tmpdir(), 'gainwatch-bench-'));
 const results: Result[] = [];
-const say = (line: string) => process.stderr.write(`${line}\n`);
+const onProgress = (line: string) => process.stderr.write(`${line}\n`);
 const show = (result: Result) => {
   results.push(result);
   if (!values.json) console.log(markdown(result));
@@ -62,7 +62,7 @@ const show = (result: Result) => {
 };
 if (!values.json) console.log(`${machine()}, ${new Date().toISOString().slice(0, 10)}\n`);
 const wanted = (section: (typeof SECTIONS)[number]) => {
-  if (asked.includes(section)) say(`${section} …`);
+  if (asked.includes(section)) onProgress(`${section} …`);
   return asked.includes(section);
 };
 const options = (width: number, of = rounds): StepsOptions => ({
@@ -71,12 +71,12 @@ const options = (width: number, of = rounds): StepsOptions => ({
   batch,
   rounds: of,
   runs,
-  onRound: (r, times) => say(`  round ${r + 1}: ${times.map((ms) => ms.toFixed(1)).join(', ')} ms`),
+  onRound: (r, times) => onProgress(`  round ${r + 1}: ${times.map((ms) => ms.toFixed(1)).join(', ')} ms`),
 });
 const widths = values.widths.split(',').map(Number);
 
 // First: what comes later leaves wasm's heap, 2 GiB at most, in pieces.
-if (wanted('kernels')) show(await kernelBandwidth(tokens, 4, 256, rounds, say));
+if (wanted('kernels')) show(await kernelBandwidth(tokens, 4, 256, rounds, onProgress));
 if (wanted('steps')) for (const width of widths) show(await connectionSteps(options(width)));
 if (wanted('watch')) for (const width of widths) show(await watchedSteps(options(width)));
 // Only there can memory be looked into.

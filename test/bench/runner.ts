@@ -20,7 +20,7 @@ export interface Setting {
   every?: number | null;
 }
 
-/** What takes turns. */
+/** One of those that take turns. */
 export interface Turn {
   /** Of its steps, ms. */
   readonly times: number[];
@@ -34,9 +34,8 @@ export interface Runner extends Turn {
 
 export const STREAMS = 4;
 
-/** @param runs where the recordings of watched runners go */
-export async function createRunner(setting: Setting, runs: string): Promise<Runner> {
-  const { connection, width, depth, batch, context, composed = false, recompute = 'none', storage = 'float32', every = null } = setting;
+/** What is trained: a seeded model, random bytes to it, and its optimizer. */
+export function createTrainee({ connection, width, depth, batch, context, recompute = 'none' }: Setting) {
   const model = createTransformer({ connection, depth, width, context, heads: 4, streams: STREAMS, seed: 1, recompute });
   const optimizer = new AdamW({ learningRate: 1e-4, clipNorm: 1 });
   const random = seededRandom(1);
@@ -47,16 +46,29 @@ export async function createRunner(setting: Setting, runs: string): Promise<Runn
       'int32',
     );
   const [x, y] = [bytes(), bytes()];
+  /** One step. @param look is called before the backward pass @returns the loss */
+  const train = (look = () => {}) =>
+    optimizer.minimize(() => {
+      const loss = crossEntropy(y, model.apply(x, { training: true }) as tf.Tensor);
+      look();
+      return loss;
+    }, true) as tf.Scalar;
+  return { model, optimizer, train };
+}
+
+/** @param runs where the recordings of watched runners go */
+export async function createRunner(setting: Setting, runs: string): Promise<Runner> {
+  const { connection, width, composed = false, storage = 'float32', every = null } = setting;
+  const { model, optimizer, train } = createTrainee(setting);
   const run = `${connection}-${width}-${every}-${composed ? 'composed' : 'fused'}`;
   const monitor = every === null ? null : await watch(model, { run, optimizer, runs, every, port: 0, log: () => {} });
-  const train = () => optimizer.minimize(() => crossEntropy(y, model.apply(x, { training: true }) as tf.Tensor), true) as tf.Scalar;
   return {
     monitor,
     times: [],
     step: async () => {
       const undo = composed ? () => {} : accelerate(tf, { storage });
       const start = performance.now();
-      const loss = monitor === null ? train() : monitor.step(train);
+      const loss = monitor === null ? train() : monitor.step(() => train());
       // data() lets go of the thread: only where the values have to be waited for.
       if (tf.getBackend() === 'webgpu') await loss.data();
       else loss.dataSync();
@@ -68,7 +80,7 @@ export async function createRunner(setting: Setting, runs: string): Promise<Runn
   };
 }
 
-/** What is told of a round that has ended: its steps in ms, in the runners' order. */
+/** After each round: its steps in ms, in the runners' order. Rounds below 0 warm up. */
 export type OnRound = (round: number, times: readonly number[]) => void;
 
 /** Every runner once per round, in changing order; the first rounds warm up. */
@@ -84,6 +96,6 @@ export async function takeTurns(runners: readonly Turn[], rounds: number, warm: 
       round,
       runners.map((runner) => times.get(runner)!),
     );
-    await new Promise((resolve) => setImmediate(resolve)); // what the workers say is heard
+    await new Promise((resolve) => setImmediate(resolve)); // the workers' messages arrive
   }
 }

@@ -1,8 +1,9 @@
 import * as tf from '@tensorflow/tfjs';
 import { expect, it } from 'vitest';
+import { ExpandStreams, ReduceStreams } from '../../src/connections/expandStreams.ts';
 import { HyperConnection, ManifoldConnection, ResidualConnection } from '../../src/connections/layers.ts';
-import { ExpandStreams, ReduceStreams } from '../../src/connections/streams.ts';
 import { onEveryBackend } from '../support/backends.ts';
+import { saveAndLoad } from '../support/layers.ts';
 
 const branch = () => tf.layers.dense({ units: 6, activation: 'tanh', kernelInitializer: tf.initializers.glorotUniform({ seed: 3 }) });
 
@@ -17,19 +18,6 @@ function model(kinds: ('hc' | 'static' | 'mhc' | 'deepseek')[], streams: number)
     x = layer.apply(x) as tf.SymbolicTensor;
   });
   return tf.model({ inputs: input, outputs: new ReduceStreams({}).apply(x) as tf.SymbolicTensor });
-}
-
-async function saveAndLoad(original: tf.LayersModel): Promise<tf.LayersModel> {
-  let saved: tf.io.ModelArtifacts | undefined;
-  await original.save(
-    tf.io.withSaveHandler(async (artifacts) => {
-      saved = artifacts;
-      return { modelArtifactsInfo: { dateSaved: new Date(0), modelTopologyType: 'JSON' } };
-    }),
-  );
-  if (saved === undefined) throw new Error('nothing saved');
-  const json = JSON.parse(JSON.stringify(saved.modelTopology));
-  return tf.loadLayersModel(tf.io.fromMemory({ ...saved, modelTopology: json }));
 }
 
 onEveryBackend('connection layers', () => {

@@ -1,10 +1,10 @@
 /** Sinkhorn in float16: every iterate rounded, as on an accelerator without care. In place of the wasm kernel, in the recorder only. */
 import * as tf from '@tensorflow/tfjs';
 import { accelerate } from '../../src/kernels/accelerate.ts';
-import { hostKernel } from '../../src/kernels/host.ts';
-import { OPEN_MANIFOLD } from '../../src/kernels/openManifold.ts';
+import { hostValues } from '../../src/kernels/host.ts';
+import { OPEN_MANIFOLD } from '../../src/kernels/operations/openManifold.ts';
+import { SINKHORN } from '../../src/kernels/operations/sinkhorn.ts';
 import { replaceKernel } from '../../src/kernels/replace.ts';
-import { SINKHORN } from '../../src/kernels/sinkhorn.ts';
 
 /** Nearest float16, ties to even, subnormals included; overflow to ±Infinity. */
 export function roundToHalf(value: number): number {
@@ -47,12 +47,15 @@ export function halfSinkhorn(logits: ArrayLike<number>, n: number, iterations: n
 /** Puts it in place of the exact kernel for the rest of the process. The gradient stays the exact one's. */
 export function useHalfSinkhorn(): void {
   accelerate(tf);
-  for (const backend of ['cpu', 'wasm'] as const) {
-    const kernel = hostKernel(backend, SINKHORN, ([logits], [out], [shape], attributes) => {
-      out.set(halfSinkhorn(logits, shape.at(-1) as number, attributes['iterations'] as number));
-    });
-    replaceKernel(tf, kernel);
+  const kernelFunc: tf.KernelFunc = ({ inputs, attrs, backend }) => {
+    const [logits] = Object.values(inputs) as tf.TensorInfo[];
+    const { shape, dtype } = logits;
+    const result = halfSinkhorn(hostValues(logits)!, shape.at(-1) as number, attrs!['iterations'] as number);
+    return { dataId: (backend as tf.KernelBackend).write(Float32Array.from(result), shape, dtype), shape, dtype };
+  };
+  for (const backendName of ['cpu', 'wasm'] as const) {
+    replaceKernel(tf, { kernelName: SINKHORN.name, backendName, kernelFunc });
     // It has the exact one within.
-    if (tf.getKernel(OPEN_MANIFOLD.name, backend) != null) tf.unregisterKernel(OPEN_MANIFOLD.name, backend);
+    if (tf.getKernel(OPEN_MANIFOLD.name, backendName) != null) tf.unregisterKernel(OPEN_MANIFOLD.name, backendName);
   }
 }

@@ -3,14 +3,9 @@ import '@tensorflow/tfjs-backend-wasm';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { manifoldConnection } from '../../src/connections/manifold.ts';
 import { accelerate } from '../../src/kernels/accelerate.ts';
-import { OPEN_MANIFOLD } from '../../src/kernels/openManifold.ts';
-import { hasKernel } from '../../src/kernels/run.ts';
-
-/** Largest difference, relative to the largest expected value. */
-function difference(actual: ArrayLike<number>, expected: ArrayLike<number>): number {
-  const scale = Array.from(expected).reduce((most, v) => Math.max(most, Math.abs(v)), 1e-30);
-  return Math.max(...Array.from(expected, (v, i) => Math.abs(actual[i] - v))) / scale;
-}
+import { hasKernel } from '../../src/kernels/operation.ts';
+import { OPEN_MANIFOLD } from '../../src/kernels/operations/openManifold.ts';
+import { difference, normal } from '../support/accelerated.ts';
 
 describe('an mHC connection before its branch as one kernel', () => {
   let undo = () => {};
@@ -26,7 +21,6 @@ describe('an mHC connection before its branch as one kernel', () => {
     const [tokens, n, channels] = sizes;
     const width = n * n + 2 * n;
     const before = tf.memory().numTensors;
-    const normal = (shape: number[], seed: number) => tf.randomNormal(shape, 0, 1, 'float32', seed);
     const x = normal([tokens, n, channels], 1);
     const parameters = [normal([n * channels, width], 2), normal([3], 3), normal([width], 4)];
     const weights = normal([tokens, n, channels], 5);

@@ -5,7 +5,7 @@ import { expect } from 'vitest';
 import { accelerate } from '../../src/kernels/accelerate.ts';
 
 /** Distance of 1 to the next float32. */
-const EPS = 2 ** -23;
+export const EPS = 2 ** -23;
 
 interface Values {
   shape: number[];
@@ -52,6 +52,13 @@ function compare(backend: string, actual: Values[], stock: Values[], roundings: 
   }
 }
 
+/** Largest difference, relative to the largest expected value. */
+export function difference(actual: ArrayLike<number>, expected: ArrayLike<number>): number {
+  const scale = Array.from(expected).reduce((most, v) => Math.max(most, Math.abs(v)), 1e-30);
+  return Array.from(expected).reduce((most, v, i) => Math.max(most, Math.abs(actual[i] - v)), 0) / scale;
+}
+
+/** Standard normal values, the same for the same seed. */
 export const normal = (shape: number[], seed: number): tf.Tensor => tf.randomNormal(shape, 0, 1, 'float32', seed);
 
 /** Standard normal values with some of them replaced. */

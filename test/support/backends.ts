@@ -1,14 +1,14 @@
 /**
  * The TF.js backends this machine has, and one test body over all of them. cpu and wasm are always there; an optional one
- * that does not load here is said, and its tests are skipped.
+ * that does not load here is named on the console, and its tests are skipped.
  */
 import * as tf from '@tensorflow/tfjs';
 import '@tensorflow/tfjs-backend-wasm';
 import { afterAll, beforeAll, describe } from 'vitest';
 import { type BackendName, startBackend } from '../../dist/plugin/cli/backend.js';
 import { accelerate } from '../../src/kernels/accelerate.ts';
-import { hasKernel } from '../../src/kernels/run.ts';
-import { SINKHORN } from '../../src/kernels/sinkhorn.ts';
+import { hasKernel } from '../../src/kernels/operation.ts';
+import { SINKHORN } from '../../src/kernels/operations/sinkhorn.ts';
 
 const OPTIONAL = ['webgpu', 'tensorflow'] as const satisfies BackendName[];
 /** Always there; their memory can be looked into. */
@@ -36,7 +36,7 @@ async function isHere(backend: BackendName): Promise<boolean> {
 export const has = (backend: BackendName): boolean => !missing.has(backend);
 
 /**
- * With the kernels of gainwatch in place. WebGPU reads nothing at once: bodies await `data()`.
+ * With the kernels of gainwatch registered. WebGPU reads nothing at once: bodies await `data()`.
  * @param but backends that have a test of their own
  */
 export const onEveryBackend = (name: string, body: (backend: string) => void, but: readonly BackendName[] = []) =>
@@ -70,7 +70,7 @@ export function onComposed(name: string, body: () => void): void {
   describe(`${name}, composed`, () => {
     beforeAll(async () => {
       await tf.setBackend('cpu');
-      if (hasKernel(SINKHORN)) throw new Error('kernels are in place: an accelerate() was not undone');
+      if (hasKernel(SINKHORN)) throw new Error('kernels are registered: an accelerate() was not undone');
     });
     body();
   });

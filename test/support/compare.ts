@@ -1,17 +1,19 @@
 /**
- * K1 to K5 on the current backend against float64: values, and gradients against central differences of the float64 values.
+ * The operations of the connections on the current backend against float64: values, and gradients against central differences of the float64 values.
  * Says which operation and which sizes: the tests do.
  */
 import * as tf from '@tensorflow/tfjs';
 import { expect } from 'vitest';
-import { hyperMaps, manifoldMaps } from '../../src/kernels/maps.ts';
-import { project } from '../../src/kernels/project.ts';
-import { sinkhorn } from '../../src/kernels/sinkhorn.ts';
-import { readStreams, writeStreams } from '../../src/kernels/streams.ts';
+import { hyperMaps } from '../../src/kernels/operations/hyperMaps.ts';
+import { manifoldMaps } from '../../src/kernels/operations/manifoldMaps.ts';
+import { project } from '../../src/kernels/operations/project.ts';
+import { readStreams } from '../../src/kernels/operations/readStreams.ts';
+import { sinkhorn } from '../../src/kernels/operations/sinkhorn.ts';
+import { writeStreams } from '../../src/kernels/operations/writeStreams.ts';
 import { seededRandom } from '../../src/model/random.ts';
+import { EPS } from './accelerated.ts';
 import { REFERENCES, type ReferenceName, type Sizes } from './reference.ts';
 
-const EPS = 2 ** -23;
 const EPSILON = 1e-6;
 
 export const OPERATIONS: Record<ReferenceName, (inputs: tf.Tensor[]) => tf.Tensor[]> = {

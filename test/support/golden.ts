@@ -64,8 +64,11 @@ export interface CompositeCase {
 
 export type Nested = number | Nested[];
 
+/** All numbers in their order. */
 export const flat = (value: Nested): number[] => (Array.isArray(value) ? value.flatMap(flat) : [value]);
+/** The same as float64. */
 export const flat64 = (value: Nested): Float64Array => Float64Array.from(flat(value));
+/** Rows for columns. @param rows of equal length */
 export const transpose = (rows: number[][]): number[][] => rows[0].map((_, j) => rows.map((row) => row[j]));
 
 const cases = JSON.parse(readFileSync(new URL('../fixtures/mhc.json', import.meta.url), 'utf8')) as (

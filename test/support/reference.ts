@@ -1,5 +1,5 @@
-/** K1 to K5 in float64 as the formulas stand, without a gradient: what the kernels are held against. */
-import { sinkhorn } from '../../src/measures/sinkhorn.ts';
+/** The operations of the connections in float64 as the formulas stand, without a gradient: what the kernels are held against. */
+import { sinkhorn } from '../../src/measures/sinkhornKnopp.ts';
 
 export interface Sizes {
   tokens: number;

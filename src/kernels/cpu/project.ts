@@ -1,8 +1,8 @@
-/** K1 in plain TypeScript, sums in float64. */
-import { hostKernel } from '../host.ts';
-import { PROJECT, PROJECT_GRADIENT } from '../project.ts';
+/** The projection and the inverse RMS on cpu, sums in float64. */
+import { PROJECT, PROJECT_GRADIENT } from '../operations/project.ts';
+import { cpuKernel } from './cpuKernel.ts';
 
-const forward = hostKernel('cpu', PROJECT, ([x, w], [p, s], [, [length, width]], { epsilon }) => {
+const forward = cpuKernel(PROJECT, ([x, w], [p, s], [, [length, width]], { epsilon }) => {
   const rows = x.length / length;
   const sums = new Float64Array(width);
   for (let r = 0; r < rows; r++) {
@@ -18,7 +18,7 @@ const forward = hostKernel('cpu', PROJECT, ([x, w], [p, s], [, [length, width]],
   }
 });
 
-const gradient = hostKernel('cpu', PROJECT_GRADIENT, ([x, w, s, dp, ds, through], [dx, dw], [, [length, width]]) => {
+const gradient = cpuKernel(PROJECT_GRADIENT, ([x, w, s, dp, ds, through], [dx, dw], [, [length, width]]) => {
   const rows = x.length / length;
   const sums = new Float64Array(length * width);
   for (let r = 0; r < rows; r++) {
@@ -36,4 +36,4 @@ const gradient = hostKernel('cpu', PROJECT_GRADIENT, ([x, w, s, dp, ds, through]
   dw.set(sums);
 });
 
-export const projectOnHost = [forward, gradient];
+export const projectKernels = [forward, gradient];

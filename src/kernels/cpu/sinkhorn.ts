@@ -1,23 +1,22 @@
-/** K3 in plain TypeScript, in float64: that of src/measures. */
-import { sinkhorn as sinkhorn64 } from '../../measures/sinkhorn.ts';
+/** Sinkhorn–Knopp on cpu, in float64: that of src/measures. */
 import { sinkhornGradient as sinkhornGradient64 } from '../../measures/sinkhornGradient.ts';
-import { hostKernel } from '../host.ts';
-import type { Attributes } from '../run.ts';
-import { SINKHORN, SINKHORN_GRADIENT, type SinkhornOptions } from '../sinkhorn.ts';
+import { sinkhorn as sinkhorn64 } from '../../measures/sinkhornKnopp.ts';
+import type { Attributes } from '../operation.ts';
+import { readSinkhornAttributes, SINKHORN, SINKHORN_GRADIENT } from '../operations/sinkhorn.ts';
+import { cpuKernel } from './cpuKernel.ts';
 
-const options64 = (attributes: Attributes): SinkhornOptions => ({
-  iterations: attributes['iterations'] as number,
-  convention: attributes['deepseek'] ? 'deepseek' : 'paper',
-  epsilon: attributes['epsilon'] as number,
-});
+function options64(attributes: Attributes) {
+  const { deepseek, ...rest } = readSinkhornAttributes(attributes);
+  return { ...rest, convention: deepseek ? 'deepseek' : 'paper' } as const;
+}
 
-const forward = hostKernel('cpu', SINKHORN, ([logits], [out], [shape], attributes) => {
+const forward = cpuKernel(SINKHORN, ([logits], [out], [shape], attributes) => {
   out.set(sinkhorn64(Float64Array.from(logits), shape.at(-1) as number, options64(attributes)));
 });
 
-const gradient = hostKernel('cpu', SINKHORN_GRADIENT, ([logits, dy], [out], [shape], attributes) => {
+const gradient = cpuKernel(SINKHORN_GRADIENT, ([logits, dy], [out], [shape], attributes) => {
   const n = shape.at(-1) as number;
   out.set(sinkhornGradient64(Float64Array.from(logits), Float64Array.from(dy), n, options64(attributes)));
 });
 
-export const sinkhornOnHost = [forward, gradient];
+export const sinkhornKernels = [forward, gradient];

@@ -3,11 +3,8 @@
  * where they lead; here they broadcast as everywhere else.
  */
 import * as tf from '@tensorflow/tfjs';
+import type { Replacement } from '../replace.ts';
 import { makeOutput, pointer, scratch, wasmFunctions } from './module.ts';
-import type { Replacement } from './replacement.ts';
-
-/** KC · NC + MC · KC + MR · NR floats of assembly/matMul.ts. */
-export const MATMUL_SCRATCH = 4 * (256 * 256 + 128 * 256 + 4 * 8);
 
 export const matMul: Replacement = {
   kernelName: 'BatchMatMul',
@@ -26,8 +23,8 @@ export const matMul: Replacement = {
 
     const batch = tf.broadcast_util.assertAndGetBroadcastShape(batchA, batchB);
     const out = makeOutput(backend, [...batch, m, n]);
-    const work = scratch(backend, MATMUL_SCRATCH);
-    const run = wasmFunctions(backend).matMul;
+    const { matMul: run, matMulScratch } = wasmFunctions(backend);
+    const work = scratch(backend, matMulScratch());
     const [pa, pb, pc] = [a, b, out].map((t) => pointer(backend, t));
     const count = tf.util.sizeFromShape(batch);
     if (!transposeA && tf.util.sizeFromShape(batchB) === 1) {

@@ -1,7 +1,7 @@
 /** UnsortedSegmentSum on wasm, where there is none: the gradient of tf.gather needs it. */
 import * as tf from '@tensorflow/tfjs';
+import type { Replacement } from '../replace.ts';
 import { makeOutput, pointer, wasmFunctions } from './module.ts';
-import type { Replacement } from './replacement.ts';
 
 export const segmentSum: Replacement = {
   kernelName: 'UnsortedSegmentSum',

@@ -8,8 +8,11 @@ export const PACKED = 'vec4u';
 /** Channels of one element of that type. */
 export const PACKED_CHANNELS = 8;
 
-/** Name and WGSL type of the elements. */
+/** Name and WGSL type of the elements, or of a uniform. */
 export type Binding = readonly [name: string, element: string];
+
+/** Several of one type, as inputs, outputs or uniforms of a shader. */
+export const bindings = (element: string, ...names: string[]): Binding[] => names.map((name) => [name, element]);
 
 /** What a thread takes at once. */
 export interface Element {
@@ -37,6 +40,7 @@ export interface Stored {
   set: (index: string, value: string) => string;
 }
 
+/** @param element WGSL's type of what a thread takes at once @param packed is the tensor in half precision? */
 export function stored(name: string, element: string, packed: boolean): Stored {
   return {
     binding: [name, packed ? PACKED : element],

@@ -1,27 +1,33 @@
-/** All kernels on WebGPU. */
+/** All kernels on WebGPU, a line for each operation, and which stock ones are replaced. Each is in a file of its own. */
 import type * as tf from '@tensorflow/tfjs';
-import { adamWOnWebGPU } from './adamw.ts';
-import { mapsOnWebGPU } from './maps.ts';
-import { projectOnWebGPU } from './project.ts';
-import { readStreamsOnWebGPU } from './readStreams.ts';
-import { sinkhornOnWebGPU } from './sinkhorn.ts';
-import { squaredNormOnWebGPU } from './squaredNorm.ts';
-import { writePackedStreamsOnWebGPU, writeStreamsOnWebGPU } from './writeStreams.ts';
+import type { Replacement } from '../replace.ts';
+import { adamWUpdateKernels } from './adamWUpdate.ts';
+import { hyperMapsKernels } from './hyperMaps.ts';
+import { manifoldMapsKernels } from './manifoldMaps.ts';
+import { fusedMatMul, matMul } from './matMul.ts';
+import { projectKernels } from './project.ts';
+import { readStreamsKernels } from './readStreams.ts';
+import { sinkhornKernels } from './sinkhorn.ts';
+import { squaredNormKernels } from './squaredNorm.ts';
+import { writeStreamsKernels } from './writeStreams.ts';
 
-/** By the storage of what K5 writes. */
+/** By the storage of the streams. */
 export const WEBGPU_KERNELS: Readonly<Record<'float32' | 'float16', readonly tf.KernelConfig[]>> = {
-  float32: all(writeStreamsOnWebGPU),
-  float16: all(writePackedStreamsOnWebGPU),
+  float32: kernels('float32'),
+  float16: kernels('float16'),
 };
 
-function all(writeStreams: readonly tf.KernelConfig[]): tf.KernelConfig[] {
+export const WEBGPU_REPLACEMENTS: readonly Replacement[] = [matMul, fusedMatMul];
+
+function kernels(storage: 'float32' | 'float16'): tf.KernelConfig[] {
   return [
-    ...projectOnWebGPU,
-    ...mapsOnWebGPU,
-    ...sinkhornOnWebGPU,
-    ...readStreamsOnWebGPU,
-    ...writeStreams,
-    adamWOnWebGPU,
-    squaredNormOnWebGPU,
+    ...adamWUpdateKernels,
+    ...hyperMapsKernels,
+    ...manifoldMapsKernels,
+    ...projectKernels,
+    ...readStreamsKernels,
+    ...sinkhornKernels,
+    ...squaredNormKernels,
+    ...writeStreamsKernels[storage],
   ];
 }

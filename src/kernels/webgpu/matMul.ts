@@ -4,19 +4,20 @@
  * added up in order; other long products take small tiles.
  */
 import * as tf from '@tensorflow/tfjs';
-import type { Replacement } from '../wasm/replacement.ts';
+import type { Replacement } from '../replace.ts';
 import { makeOutput, sizeOf, type WebGPUBackend } from './program.ts';
 import { sumInto } from './sum.ts';
 
 const FLAG = 'WEBGPU_MATMUL_PROGRAM_TYPE';
 /** TF.js's own choice; MatMulSmallOutputSizeProgram, of its MatMulProgramType. */
 const [ANY, SMALL_TILES] = [-1, 2];
-/** It splits sums of 2000 terms and more where a product has few tiles of 32 × 32: how few depends on the device, 32 at most. */
-const [LONG, FEW] = [2000, 32];
-/** Smaller products it never splits. */
-const TINY = 128;
-/** Terms of a part of ours, at least, and parts at most. */
-const [PART, PARTS] = [128, 64];
+/**
+ * It splits sums of so many terms and more where a product has few tiles: how few depends on the device, so many at most. Smaller
+ * products it never splits (TF.js 4.22.0, batchMatMulImpl).
+ */
+const [MIN_SPLIT_TERMS, TILE, MAX_SPLIT_TILES, MIN_SPLIT_SIZE] = [2000, 32, 32, 128];
+/** Terms of a part of ours, and parts: our choice. */
+const [MIN_PART_TERMS, MAX_PARTS] = [128, 64];
 
 interface Product {
   a: tf.TensorInfo;
@@ -43,12 +44,12 @@ const batchesOf = ({ a, b }: Product) => [a, b].map(({ shape }) => shape.slice(0
 function mayBeSplit(product: Product): boolean {
   const { m, k, n } = product;
   if (batchesOf(product).some((batch) => sizeOf(batch) !== 1)) return false;
-  return k >= LONG && m * n > TINY && Math.ceil(m / 32) * Math.ceil(n / 32) <= FEW;
+  return k >= MIN_SPLIT_TERMS && m * n > MIN_SPLIT_SIZE && Math.ceil(m / TILE) * Math.ceil(n / TILE) <= MAX_SPLIT_TILES;
 }
 
 /** How many equal parts a sum of `k` terms has; 1 where it has none. */
 function partsOf(k: number): number {
-  for (let parts = Math.min(PARTS, Math.floor(k / PART)); parts > 1; parts--) if (k % parts === 0) return parts;
+  for (let parts = Math.min(MAX_PARTS, Math.floor(k / MIN_PART_TERMS)); parts > 1; parts--) if (k % parts === 0) return parts;
   return 1;
 }
 
@@ -64,7 +65,7 @@ function inSmallTiles(params: Parameters<tf.KernelFunc>[0], stock: tf.KernelFunc
 
 const isStocksChoice = () => tf.env().getNumber(FLAG) === ANY;
 
-const matMul: Replacement = {
+export const matMul: Replacement = {
   kernelName: tf.BatchMatMul,
   kernelFunc: (params, stock) => {
     const product = productOf(params);
@@ -83,9 +84,7 @@ const matMul: Replacement = {
 };
 
 /** With a bias or an activation. */
-const fusedMatMul: Replacement = {
+export const fusedMatMul: Replacement = {
   kernelName: tf._FusedMatMul,
   kernelFunc: (params, stock) => (isStocksChoice() && mayBeSplit(productOf(params)) ? inSmallTiles(params, stock) : stock(params)),
 };
-
-export const WEBGPU_REPLACEMENTS: readonly Replacement[] = [matMul, fusedMatMul];

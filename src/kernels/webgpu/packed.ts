@@ -1,11 +1,11 @@
 /**
  * Tensors in half precision on WebGPU. TF.js has no such dtype: they are float32 to it, of their full shape, but their buffer
  * holds two halves in each word. What knows (a shader whose binding is PACKED) reads them as they are; for all else, stock
- * kernels and reads, the backend unpacks them first. Which tensors are stored so is said by the kernels of the streams.
+ * kernels and reads, the backend unpacks them first. Which tensors are stored so is up to writeStreams.ts.
  */
 import * as tf from '@tensorflow/tfjs';
 import { elementOf, PACK, PACKED, PACKED_CHANNELS } from './elements.ts';
-import { makeOutput, runShader, type Shader, sizeOf, type WebGPUBackend } from './program.ts';
+import { LANES, makeOutput, runShader, type Shader, sizeOf, type WebGPUBackend } from './program.ts';
 
 /** Can a tensor of this shape be stored so? Its last axis has to be a multiple of 8. */
 export const canPack = (shape: readonly number[]): boolean => (shape.at(-1) ?? 0) % PACKED_CHANNELS === 0 && sizeOf(shape) > 0;
@@ -15,6 +15,7 @@ function packedShape(backend: WebGPUBackend, dataId: object): readonly number[] 
   return backend.tensorMap.has(dataId) ? (backend.tensorMap.get(dataId).packed ?? null) : null;
 }
 
+/** Is a tensor stored in half precision? */
 export const isPacked = (backend: WebGPUBackend, { dataId }: tf.TensorInfo): boolean => packedShape(backend, dataId) !== null;
 
 /** Is it stored so, and can its elements be read as they are in the shape that it has now? */
@@ -36,7 +37,6 @@ export function storedBytes(backend: unknown, { dataId, shape, dtype }: tf.Tenso
   return sizeOf(shape) * (halved ? 2 : tf.util.bytesPerElement(dtype));
 }
 
-const LANES = 64;
 const { element } = elementOf(PACKED_CHANNELS, true);
 
 const UNPACK: Shader = {

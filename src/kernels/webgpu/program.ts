@@ -4,7 +4,7 @@
  * runWebGPUProgram binds, records and submits. Knows no operation.
  */
 import type * as tf from '@tensorflow/tfjs';
-import { type Attributes, type Operation, withThrough } from '../run.ts';
+import { type Attributes, type Operation, withThrough } from '../operation.ts';
 import type { Device } from './device.ts';
 import { type Binding, PACKED } from './elements.ts';
 
@@ -44,6 +44,10 @@ export interface Shader {
   code: (subgroups: boolean) => string;
 }
 
+/** Threads of a workgroup where each works by itself. Our choice: whole waves on every card, which have 32 or 64. */
+export const LANES = 64;
+
+/** May shaders `enable subgroups`? */
 export const hasSubgroups = (backend: WebGPUBackend): boolean => backend.device.features.has('subgroups');
 
 /** How many tensors a shader may take and give. */
@@ -94,7 +98,7 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(num_workgroups) count: vec3u,
 }`;
 }
 
-/** TF.js compiles one empty program for all of these, and runs our pipeline in its place. */
+/** TF.js compiles one empty program for all of these, and runs our pipeline instead of it. */
 class Program {
   readonly dispatch: [number, number, number];
   readonly dispatchLayout = { x: [0] };
@@ -192,6 +196,7 @@ export function webgpuKernel(
   };
 }
 
+/** How many values a tensor of this shape has. */
 export const sizeOf = (shape: readonly number[]): number => shape.reduce((product, axis) => product * axis, 1);
 
 /** Tokens, n and C of streams `[..., n, C]`. */

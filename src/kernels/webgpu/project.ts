@@ -1,19 +1,21 @@
 /**
- * K1 on WebGPU. x is read once in four rows a thread; the few columns of W come from the cache. dW is added up in chunks of
- * rows and then over the chunks, in a fixed order: TF.js's matMul takes atomic additions there, whose order is not.
+ * The projection and the inverse RMS on WebGPU. x is read once in four rows a thread; the few columns of W come from the cache. dW is
+ * added up in chunks of rows and then over the chunks, in a fixed order: TF.js's matMul takes atomic additions there, whose order is not.
  */
-import { PROJECT, PROJECT_GRADIENT } from '../project.ts';
-import { build, elementOf, innerCode, PACK, pick, stored } from './elements.ts';
+import { PROJECT, PROJECT_GRADIENT } from '../operations/project.ts';
+import { bindings, build, elementOf, innerCode, PACK, pick, stored } from './elements.ts';
 import { isReadable } from './packed.ts';
-import { runShader, type Shader, sizeOf, webgpuKernel } from './program.ts';
+import { LANES, runShader, type Shader, sizeOf, webgpuKernel } from './program.ts';
 import { inChunks } from './sum.ts';
 
 /** Rows of x a thread works on. */
 const ROWS = 4;
 /** Threads beside each other in rows: a workgroup has 16 rows. */
 const ROW_THREADS = 4;
-const LANES = 64;
-
+/** Threads that every device takes in a workgroup (WebGPU, "Limits"); how many of them may share a row's sum is our choice. */
+const [MAX_THREADS, MAX_SPLITS] = [256, 16];
+/** Threads that fill a card, and rows that each of them has at least: our choice. */
+const [ENOUGH_THREADS, MIN_CHUNK_ROWS] = [32768, 32];
 const four = Array.from({ length: 4 }, (_, i) => i);
 
 /** Columns of W (or dp) in fours: one access where M allows it. Columns past M hold what follows them; they are not used. */
@@ -32,17 +34,14 @@ function forwardShader(length: number, width: number, epsilon: number, packed: b
   const w = columns(width);
   // The threads that share rows and columns split K between them.
   let splits = 1;
-  while (2 * splits * ROW_THREADS * w.groups <= 256 && splits < 16) splits *= 2;
+  while (2 * splits * ROW_THREADS * w.groups <= MAX_THREADS && splits < MAX_SPLITS) splits *= 2;
   const blocks = ROW_THREADS * w.groups;
   const half = Math.max(1, splits / 2);
   const parts = Array.from({ length: components }, (_, q) => q);
   return {
     key: `project ${length} ${width} ${epsilon} ${packed}`,
     inputs: [x.binding, ['w', w.element]],
-    outputs: [
-      ['p', 'f32'],
-      ['s', 'f32'],
-    ],
+    outputs: bindings('f32', 'p', 's'),
     uniforms: [['rows', 'u32']],
     lanes: blocks * splits,
     code: () => `
@@ -135,11 +134,7 @@ function weightGradientShader(length: number, width: number, packed: boolean): S
     key: `project dw ${length} ${width} ${packed}`,
     inputs: [x.binding, ['dp', d.element]],
     outputs: [['dw', 'f32']],
-    uniforms: [
-      ['rows', 'u32'],
-      ['chunk', 'u32'],
-      ['chunks', 'u32'],
-    ],
+    uniforms: bindings('u32', 'rows', 'chunk', 'chunks'),
     lanes: LANES,
     code: () => `
 ${packed ? PACK : ''}
@@ -178,13 +173,12 @@ const gradient = webgpuKernel(PROJECT_GRADIENT, ({ backend, inputs, outputs: [dx
   const { count } = elementOf(length, packed);
   const shader = inputGradientShader(length, width, packed);
   runShader(backend, shader, inputs, [dx], [rows], Math.ceil((Math.ceil(rows / ROWS) * count) / LANES));
-  // Enough threads to fill a card, with no fewer than 32 rows each.
   const blocks = count * Math.ceil(width / 4);
-  const chunks = Math.max(1, Math.min(Math.ceil(32768 / blocks), Math.ceil(rows / 32)));
+  const chunks = Math.max(1, Math.min(Math.ceil(ENOUGH_THREADS / blocks), Math.ceil(rows / MIN_CHUNK_ROWS)));
   inChunks(backend, chunks, dw, (target) => {
     const sizes = [rows, Math.ceil(rows / chunks), chunks];
     runShader(backend, weightGradientShader(length, width, packed), [x, dp], [target], sizes, Math.ceil((blocks * chunks) / LANES));
   });
 });
 
-export const projectOnWebGPU = [forward, gradient];
+export const projectKernels = [forward, gradient];

@@ -1,11 +1,12 @@
-/** K4 on WebGPU. Sums over channels are one workgroup per token; what has none is one thread per element. */
-import { READ_STREAMS, READ_STREAMS_GRADIENT } from '../streams.ts';
+/**
+ * What a connection's branch reads on WebGPU, and its gradient. Sums over channels are one workgroup per token; what has none is one
+ * thread per element.
+ */
+import { READ_STREAMS, READ_STREAMS_GRADIENT } from '../operations/readStreams.ts';
 import { elementOf, innerCode, PACK, stored } from './elements.ts';
 import { isReadable } from './packed.ts';
-import { hasSubgroups, runShader, type Shader, sizesOf, webgpuKernel } from './program.ts';
+import { hasSubgroups, LANES, runShader, type Shader, sizesOf, webgpuKernel } from './program.ts';
 import { lanesFor, reduceCode } from './reduce.ts';
-
-const LANES = 64;
 
 /** @param packed is x in half precision? */
 function readShader(n: number, channels: number, packed: boolean): Shader {
@@ -65,7 +66,7 @@ fn run(t: u32, lane: u32) {
   };
 }
 
-const read = webgpuKernel(READ_STREAMS, ({ backend, inputs, outputs }) => {
+const forward = webgpuKernel(READ_STREAMS, ({ backend, inputs, outputs }) => {
   const { tokens, n, channels } = sizesOf(inputs[1].shape);
   const packed = isReadable(backend, inputs[1]);
   const size = tokens * elementOf(channels, packed).count;
@@ -78,4 +79,4 @@ const gradient = webgpuKernel(READ_STREAMS_GRADIENT, ({ backend, inputs, outputs
   runShader(backend, shader, inputs, outputs, [tokens], tokens);
 });
 
-export const readStreamsOnWebGPU = [read, gradient];
+export const readStreamsKernels = [forward, gradient];

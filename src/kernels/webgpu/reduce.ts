@@ -1,16 +1,18 @@
 /** WGSL that adds up over the threads of a workgroup: with subgroups where the device has them, else in workgroup memory. */
 
-/** Bytes of workgroup memory that every device has. */
-const WORKGROUP_BYTES = 16384;
+/** Bytes of workgroup memory, and threads of a workgroup, that every device has (WebGPU, "Limits"). */
+const [WORKGROUP_BYTES, MAX_LANES] = [16384, 256];
+/** The smallest wave of a card. */
+const MIN_LANES = 32;
 
 /**
  * Threads for a sum over `length` elements of `values` numbers at once: a power of two, at least 32.
- * @param most 256 unless the caller has other memory in use
+ * @param most fewer where the caller has other memory in use
  */
-export function lanesFor(length: number, values: number, subgroups: boolean, most = 256): number {
+export function lanesFor(length: number, values: number, subgroups: boolean, most = MAX_LANES): number {
   // Without subgroups each thread lays down all its values; with them one thread in four at most.
   const room = WORKGROUP_BYTES / (4 * values * (subgroups ? 0.5 : 1));
-  let lanes = 32;
+  let lanes = MIN_LANES;
   while (lanes < length && 2 * lanes <= Math.min(most, room)) lanes *= 2;
   return lanes;
 }

@@ -1,18 +1,14 @@
 /**
- * K3 on WebGPU: one thread per matrix, which never leaves its registers. The gradient keeps the sums of each iteration, n
+ * Sinkhorn–Knopp on WebGPU: one thread per matrix, which never leaves its registers. The gradient keeps the sums of each iteration, n
  * numbers, and walks back from the result: with B = A / d it needs B and d only, gA = (gB − Σ gB∘B) / d and A = B d.
  */
-import type { Operation } from '../run.ts';
-import { SINKHORN, SINKHORN_GRADIENT } from '../sinkhorn.ts';
-import { runShader, type Shader, sizeOf, webgpuKernel } from './program.ts';
+import type { Operation } from '../operation.ts';
+import { readSinkhornAttributes, SINKHORN, SINKHORN_GRADIENT, type SinkhornAttributes } from '../operations/sinkhorn.ts';
+import { bindings } from './elements.ts';
+import { LANES, runShader, type Shader, sizeOf, webgpuKernel } from './program.ts';
 
-const LANES = 64;
-
-interface Options {
+interface Options extends SinkhornAttributes {
   n: number;
-  iterations: number;
-  deepseek: boolean;
-  epsilon: number;
 }
 
 /** The matrices are written out, entry by entry: `m2_3`. */
@@ -71,9 +67,21 @@ function forwardShader(options: Options): Shader {
     ? `${divide(FIRST, options)}
   for (var t = 1u; t < ${iterations}u; t++) { ${divide(SECOND, options)} ${divide(FIRST, options)} }`
     : `for (var t = 0u; t < ${iterations}u; t++) { ${divide(FIRST, options)} ${divide(SECOND, options)} }`;
+  return matrixShader(
+    'sinkhorn',
+    options,
+    ['logits'],
+    `${start(options)}
+  ${loop}
+  ${every(n, (i, j) => `result[base + ${deepseek ? j * n + i : i * n + j}u] = m${i}_${j};`)}`,
+  );
+}
+
+/** A shader that makes `result` of one matrix in a thread. */
+function matrixShader(name: string, options: Options, inputs: string[], body: string): Shader {
   return {
-    key: `sinkhorn ${Object.values(options).join(' ')}`,
-    inputs: [['logits', 'f32']],
+    key: `${name} ${Object.values(options).join(' ')}`,
+    inputs: bindings('f32', ...inputs),
     outputs: [['result', 'f32']],
     uniforms: [['count', 'u32']],
     lanes: LANES,
@@ -81,10 +89,8 @@ function forwardShader(options: Options): Shader {
 fn run(group: u32, lane: u32) {
   let matrix = group * ${LANES}u + lane;
   if (matrix >= uniforms.count) { return; }
-  let base = matrix * ${n * n}u;
-  ${start(options)}
-  ${loop}
-  ${every(n, (i, j) => `result[base + ${deepseek ? j * n + i : i * n + j}u] = m${i}_${j};`)}
+  let base = matrix * ${options.n * options.n}u;
+  ${body}
 }`,
   };
 }
@@ -123,48 +129,35 @@ function gradientShader(options: Options): Shader {
     .join('\n')}`,
   };
   const way = deepseek ? deep : paper;
-  return {
-    key: `sinkhorn gradient ${Object.values(options).join(' ')}`,
-    inputs: [
-      ['logits', 'f32'],
-      ['dy', 'f32'],
-    ],
-    outputs: [['result', 'f32']],
-    uniforms: [['count', 'u32']],
-    lanes: LANES,
-    code: () => `
-fn run(group: u32, lane: u32) {
-  let matrix = group * ${LANES}u + lane;
-  if (matrix >= uniforms.count) { return; }
-  let base = matrix * ${n * n}u;
-  var sums: array<f32, ${2 * iterations * n}>;
+  return matrixShader(
+    'sinkhorn gradient',
+    options,
+    ['logits', 'dy'],
+    `var sums: array<f32, ${2 * iterations * n}>;
   ${start(options)}
   ${way.there}
   ${every(n, (i, j) => `var g${i}_${j} = dy[base + ${deepseek ? j * n + i : i * n + j}u];`)}
   ${way.back}
-  ${way.logits}
-}`,
-  };
+  ${way.logits}`,
+  );
 }
 
-/** A thread of WebGPU has 8192 bytes for its variables. */
+/** Numbers in the variables of a thread: WGSL gives it 8192 bytes at least ("Limits"). Ours beside the arrays take 64 at most. */
+const [THREAD_NUMBERS, OTHER_NUMBERS] = [2048, 64];
+
 function checkIterations({ n, iterations }: Options): void {
-  const most = Math.floor((2048 - 2 * n * n - 64) / (2 * n));
+  const most = Math.floor((THREAD_NUMBERS - 2 * n * n - OTHER_NUMBERS) / (2 * n));
   if (iterations > most) throw new Error(`sinkhorn: on webgpu, with n = ${n}, iterations must be at most ${most}, got ${iterations}`);
 }
 
 const kernel = (operation: Operation, shaderOf: (options: Options) => Shader) =>
-  webgpuKernel(operation, ({ backend, inputs, outputs, attributes: { iterations, deepseek, epsilon } }) => {
+  webgpuKernel(operation, ({ backend, inputs, outputs, attributes }) => {
     const { shape } = inputs[0];
-    const options: Options = {
-      n: shape.at(-1) as number,
-      iterations: iterations as number,
-      deepseek: deepseek as boolean,
-      epsilon: deepseek ? (epsilon as number) : 0,
-    };
+    const { iterations, deepseek, epsilon } = readSinkhornAttributes(attributes);
+    const options = { n: shape.at(-1) as number, iterations, deepseek, epsilon: deepseek ? epsilon : 0 };
     checkIterations(options);
     const count = sizeOf(shape.slice(0, -2));
     runShader(backend, shaderOf(options), inputs, outputs, [count], Math.ceil(count / LANES));
   });
 
-export const sinkhornOnWebGPU = [kernel(SINKHORN, forwardShader), kernel(SINKHORN_GRADIENT, gradientShader)];
+export const sinkhornKernels = [kernel(SINKHORN, forwardShader), kernel(SINKHORN_GRADIENT, gradientShader)];

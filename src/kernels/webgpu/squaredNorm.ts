@@ -1,31 +1,23 @@
 /** Σ x² over many tensors on WebGPU: several tensors at a time, each by some workgroups, whose sums one more adds up. */
 import type * as tf from '@tensorflow/tfjs';
-import { SQUARED_NORM } from '../squaredNorm.ts';
+import { SQUARED_NORM } from '../operations/squaredNorm.ts';
+import { bindings } from './elements.ts';
 import { hasSubgroups, makeOutput, runShader, type Shader, sizeOf, type WebGPUBackend, webgpuKernel } from './program.ts';
 import { reduceCode } from './reduce.ts';
 
 const LANES = 128;
-/** Tensors at a time: every device binds eight, one is the result. */
-const AT_ONCE = 7;
-/** Elements for each workgroup, until a tensor has 64 of them. */
-const SHARE = 8192;
+/** Every device binds eight tensors (WebGPU, "Limits"), of which one is the result. */
+const MAX_TENSORS = 7;
+/** Elements for each workgroup, until a tensor has so many groups. Our choice: 64 elements a thread. */
+const [SHARE, MAX_GROUPS] = [8192, 64];
 
 function squaresShader(count: number, subgroups: boolean): Shader {
   const tensors = Array.from({ length: count }, (_, i) => i);
   return {
     key: `squares ${count}`,
-    inputs: tensors.map((i) => [`x${i}`, 'f32']),
+    inputs: bindings('f32', ...tensors.map((i) => `x${i}`)),
     outputs: [['sums', 'f32']],
-    uniforms: [
-      ['first', 'u32'],
-      ...tensors.flatMap(
-        (i) =>
-          [
-            [`size${i}`, 'u32'],
-            [`groups${i}`, 'u32'],
-          ] as const,
-      ),
-    ],
+    uniforms: bindings('u32', 'first', ...tensors.flatMap((i) => [`size${i}`, `groups${i}`])),
     lanes: LANES,
     code: () => `
 ${reduceCode(1, LANES, subgroups)}
@@ -51,10 +43,7 @@ function totalShader(subgroups: boolean): Shader {
     key: 'squares total',
     inputs: [['sums', 'f32']],
     outputs: [['result', 'f32']],
-    uniforms: [
-      ['count', 'u32'],
-      ['to', 'u32'],
-    ],
+    uniforms: bindings('u32', 'count', 'to'),
     lanes: LANES,
     code: () => `
 ${reduceCode(1, LANES, subgroups)}
@@ -71,14 +60,14 @@ fn run(group: u32, lane: u32) {
 export function squaredNormInto(backend: WebGPUBackend, tensors: readonly tf.TensorInfo[], result: tf.TensorInfo, to: number): void {
   const subgroups = hasSubgroups(backend);
   const sizes = tensors.map(({ shape }) => sizeOf(shape));
-  const groups = sizes.map((size) => Math.max(1, Math.min(64, Math.ceil(size / SHARE))));
+  const groups = sizes.map((size) => Math.max(1, Math.min(MAX_GROUPS, Math.ceil(size / SHARE))));
   const total = groups.reduce((sum, count) => sum + count, 0);
   const sums = makeOutput(backend, [total]);
   let first = 0;
-  for (let at = 0; at < tensors.length; at += AT_ONCE) {
-    const some = tensors.slice(at, at + AT_ONCE);
+  for (let at = 0; at < tensors.length; at += MAX_TENSORS) {
+    const some = tensors.slice(at, at + MAX_TENSORS);
     const pairs = some.flatMap((_, i) => [sizes[at + i], groups[at + i]]);
-    const count = groups.slice(at, at + AT_ONCE).reduce((sum, c) => sum + c, 0);
+    const count = groups.slice(at, at + MAX_TENSORS).reduce((sum, c) => sum + c, 0);
     runShader(backend, squaresShader(some.length, subgroups), some, [sums], [first, ...pairs], count);
     first += count;
   }
@@ -86,6 +75,6 @@ export function squaredNormInto(backend: WebGPUBackend, tensors: readonly tf.Ten
   backend.disposeData(sums.dataId);
 }
 
-export const squaredNormOnWebGPU = webgpuKernel(SQUARED_NORM, ({ backend, inputs, outputs: [result] }) =>
-  squaredNormInto(backend, inputs, result, 0),
-);
+const forward = webgpuKernel(SQUARED_NORM, ({ backend, inputs, outputs: [result] }) => squaredNormInto(backend, inputs, result, 0));
+
+export const squaredNormKernels = [forward];

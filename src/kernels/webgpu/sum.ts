@@ -1,17 +1,13 @@
 /** Sums over the first axis, in its order: the second phase of the sums over tokens. */
 import type * as tf from '@tensorflow/tfjs';
-import { makeOutput, runShader, type Shader, sizeOf, type WebGPUBackend } from './program.ts';
-
-const LANES = 64;
+import { bindings } from './elements.ts';
+import { LANES, makeOutput, runShader, type Shader, sizeOf, type WebGPUBackend } from './program.ts';
 
 const SUM: Shader = {
   key: 'sum chunks',
   inputs: [['chunks', 'f32']],
   outputs: [['result', 'f32']],
-  uniforms: [
-    ['count', 'u32'],
-    ['size', 'u32'],
-  ],
+  uniforms: bindings('u32', 'count', 'size'),
   lanes: LANES,
   code: () => `
 fn run(group: u32, lane: u32) {

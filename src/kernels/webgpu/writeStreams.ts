@@ -1,15 +1,16 @@
 /**
- * K5 on WebGPU. Sums over channels are one workgroup per token; what has none is one thread per element. With storage
- * 'float16' the new streams are in half precision, and so is what is kept of F.
+ * The streams after a connection on WebGPU, and its gradient. Sums over channels are one workgroup per token; what has none is one
+ * thread per element. With storage 'float16' the new streams are in half precision, and so is what is kept of F.
  */
 import type * as tf from '@tensorflow/tfjs';
-import { WRITE_STREAMS, WRITE_STREAMS_GRADIENT, WRITE_STREAMS_KEEPING } from '../streams.ts';
+import { WRITE_STREAMS, WRITE_STREAMS_GRADIENT, WRITE_STREAMS_KEEPING } from '../operations/writeStreams.ts';
 import { type Binding, elementOf, innerCode, PACK, stored } from './elements.ts';
 import { canPack, isReadable, makePacked } from './packed.ts';
 import {
   bindingsAtMost,
   type Call,
   hasSubgroups,
+  LANES,
   makeOutput,
   runShader,
   type Shader,
@@ -19,7 +20,8 @@ import {
 } from './program.ts';
 import { lanesFor, reduceCode } from './reduce.ts';
 
-const LANES = 64;
+/** Our choice: n² + n sums a thread leave registers for no more. */
+const MAX_GRADIENT_LANES = 128;
 
 /** Which of the tensors are in half precision. */
 interface Formats {
@@ -74,7 +76,7 @@ function gradientShader(n: number, channels: number, formats: Pick<Formats, 'x' 
   const branch = stored('branch', element, formats.branch);
   const [streams, coefficients] = [part !== 'coefficients', part !== 'streams'];
   const values = n * n + n;
-  const lanes = lanesFor(count, coefficients ? values : 1, subgroups, 128);
+  const lanes = lanesFor(count, coefficients ? values : 1, subgroups, MAX_GRADIENT_LANES);
   const inputs: Binding[] = [];
   if (streams) inputs.push(['res', 'f32'], ['post', 'f32']);
   if (coefficients) inputs.push(x.binding, branch.binding);
@@ -136,18 +138,18 @@ function writeInto({ backend, inputs }: Pick<Call, 'backend' | 'inputs'>, result
   runShader(backend, writeShader(n, channels, formats, kept !== null), inputs, outputs, [size], Math.ceil(size / LANES));
 }
 
-const write = webgpuKernel(WRITE_STREAMS, (call) => writeInto(call, call.outputs[0], null));
+const forward = webgpuKernel(WRITE_STREAMS, (call) => writeInto(call, call.outputs[0], null));
 
 const makeStreams = (backend: WebGPUBackend, shape: readonly number[]) =>
   canPack(shape) ? makePacked(backend, shape) : makeOutput(backend, shape);
 
-const writePacked = webgpuKernel(
+const forwardPacked = webgpuKernel(
   WRITE_STREAMS,
   (call) => writeInto(call, call.outputs[0], null),
   (backend, [shape]) => [makeStreams(backend, shape)],
 );
 
-const writeKeeping = webgpuKernel(
+const forwardKeeping = webgpuKernel(
   WRITE_STREAMS_KEEPING,
   ({ backend, inputs, outputs: [result, kept] }) => writeInto({ backend, inputs }, result, kept.dataId === inputs[3].dataId ? null : kept),
   (backend, [shape], [, , , branch]) => {
@@ -179,6 +181,5 @@ const gradient = webgpuKernel(WRITE_STREAMS_GRADIENT, ({ backend, inputs, output
   }
 });
 
-export const writeStreamsOnWebGPU = [write, gradient];
-/** In place of them with storage 'float16'. */
-export const writePackedStreamsOnWebGPU = [writePacked, writeKeeping, gradient];
+/** By the storage of what is written. */
+export const writeStreamsKernels = { float32: [forward, gradient], float16: [forwardPacked, forwardKeeping, gradient] };

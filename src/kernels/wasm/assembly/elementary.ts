@@ -1,8 +1,9 @@
 /**
- * exp over the whole range, tanh and the logistic function of four float32 at once: AssemblyScript. Polynomials of Cephes (expf, tanhf; relative error
- * below 2 ulp). NaN stays NaN.
+ * exp over the whole range, tanh and the logistic function of four float32 at once: AssemblyScript. Polynomials of Cephes (expf,
+ * tanhf; relative error below 2 ulp). NaN stays NaN.
  */
 
+/** e^x. */
 // @ts-ignore: a decorator of AssemblyScript
 @inline
 export function exp4(x: v128): v128 {
@@ -29,12 +30,14 @@ function powerOfTwo(k: v128): v128 {
   return i32x4.shl(i32x4.add(k, i32x4.splat(127)), 23);
 }
 
+/** 1 / (1 + e^−x). */
 // @ts-ignore: a decorator of AssemblyScript
 @inline
 export function sigmoid4(x: v128): v128 {
   return f32x4.div(f32x4.splat(1), f32x4.add(f32x4.splat(1), exp4(f32x4.neg(x))));
 }
 
+/** tanh x: a polynomial below 0.625, by exp above. */
 // @ts-ignore: a decorator of AssemblyScript
 @inline
 export function tanh4(x: v128): v128 {

@@ -13,11 +13,17 @@ const KC: i32 = 256;
 const NC: i32 = 256;
 const MC: i32 = 128;
 
+/** Bytes of scratch for matMul, whatever the shape: a packed block of B, one of A, and a tile. */
+export function matMulScratch(): usize {
+  return <usize>(KC * NC + MC * KC + MR * NR) << 2;
+}
+
 /**
+ * C = A B.
  * @param a [m, k], or [k, m] with transposeA; its rows as they lie are `lda` floats apart
  * @param b [k, n], or [n, k] with transposeB; `ldb` likewise
  * @param c [m, n], overwritten, or added to with `add`; `ldc` likewise
- * @param scratch of (KC · NC + MC · KC + MR · NR) floats, aligned to 16
+ * @param scratch of matMulScratch() bytes, aligned to 16
  */
 export function matMul(
   a: usize,

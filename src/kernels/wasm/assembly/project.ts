@@ -1,5 +1,5 @@
 /**
- * K1, x W and the inverse RMS of each row of x in one pass: AssemblyScript. Four rows of x against panels of 8
+ * x W and the inverse RMS of each row of x in one pass: AssemblyScript. Four rows of x against panels of 8
  * columns of W, so that x is read once from memory; W is repacked into panels at the start of each call.
  */
 import { packColumns } from './pack';
@@ -8,9 +8,14 @@ import { sumLanes } from './simd';
 /** Floats of a panel's width. */
 const NR: i32 = 8;
 
+/** Bytes of scratch for project: W in panels, K · (M rounded up to 8) floats, and a tile of 4 × 8. */
+export function projectScratch(k: i32, m: i32): usize {
+  return <usize>(k * ((m + NR - 1) / NR) * NR + 4 * NR) << 2;
+}
+
 /**
  * @param x [R, K] @param w [K, M] @param p [R, M] @param s [R]
- * @param scratch of K · (M rounded up to 8) + 32 floats
+ * @param scratch of projectScratch(k, m) bytes
  */
 export function project(x: usize, w: usize, p: usize, s: usize, rows: i32, k: i32, m: i32, epsilon: f32, scratch: usize): void {
   packColumns(w, <usize>m << 2, m, k, scratch, NR);

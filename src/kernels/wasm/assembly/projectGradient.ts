@@ -1,20 +1,31 @@
 /**
- * The gradient of K1: AssemblyScript. A block of rows goes strip by strip, each as wide as a cache line: rows of a power of two
+ * The gradient of project: AssemblyScript. A block of rows goes strip by strip, each as wide as a cache line: rows of a power of two
  * in length lie on the same few lines of the first-level cache and would push each other out. What a strip needs is packed
  * side by side: its part of x, of Wᵀ and of dWᵀ.
  */
+import { copyStrip, packWeights, storeStrip, WIDTH } from './strips';
 
-/** Rows of a block, and floats of a strip. */
+/** Rows of a block. Our choice: its strip of x is 4 KB. */
 const BLOCK: i32 = 64;
-const WIDTH: i32 = 16;
+
+/** Floats of a strip. Where C is a multiple of it, each strip is of one stream, and `pre` and `du` may be given. */
+export function projectGradientStrip(): i32 {
+  return WIDTH;
+}
+
+/** Bytes of scratch for projectGradient: Wᵀ and dWᵀ in strips, x's strip of a block of rows, and a factor for each row of it. */
+export function projectGradientScratch(k: i32, m: i32): usize {
+  const strips = (k + WIDTH - 1) / WIDTH;
+  return <usize>((2 * strips * WIDTH + BLOCK) * (m + 1) + WIDTH * BLOCK) << 2;
+}
 
 /**
  * dx = dx̂ + dp Wᵀ − ds s³ x / K, dW = xᵀ dp.
  * @param x [R, K] @param w [K, M] @param s [R] @param dp [R, M] @param ds [R]
  * @param through dx̂ [R, K] @param dx [R, K] @param dw [K, M]
- * With `pre` and `du`, those of K4 come to dx̂ too: pre_j du, for K made up of streams of a multiple of 16 each.
+ * With `pre` and `du`, the gradient of readStreams comes to dx̂ too: pre_j du, for K made up of streams of a multiple of 16 each.
  * @param pre [R, streams] @param du [R, K / streams]; 0 for none
- * @param scratch of (2 · (K rounded up to 16) + BLOCK) · (M + 1) + 16 · BLOCK floats
+ * @param scratch of projectGradientScratch(k, m) bytes
  */
 export function projectGradient(
   x: usize,
@@ -72,32 +83,6 @@ export function projectGradient(
   }
 }
 
-/** Wᵀ in strips: [strip, M + 1, WIDTH], 0 beyond K. */
-function packWeights(w: usize, k: i32, m: i32, out: usize, stripBytes: usize): void {
-  memory.fill(out, 0, ((k + WIDTH - 1) / WIDTH) * stripBytes);
-  for (let c = 0; c < k; c++) {
-    const to = out + (c / WIDTH) * stripBytes + (<usize>(c % WIDTH) << 2);
-    for (let j = 0; j < m; j++) store<f32>(to + ((<usize>j * WIDTH) << 2), load<f32>(w + ((<usize>c * m + j) << 2)));
-  }
-}
-
-/** [height, WIDTH] side by side, 0 beyond the width. */
-function copyStrip(from: usize, row: usize, height: i32, width: i32, out: usize): void {
-  for (let r = 0; r < height; r++) {
-    if (width == WIDTH) {
-      v128.store(out, v128.load(from));
-      v128.store(out, v128.load(from, 16), 16);
-      v128.store(out, v128.load(from, 32), 32);
-      v128.store(out, v128.load(from, 48), 48);
-    } else {
-      memory.fill(out, 0, WIDTH << 2);
-      memory.copy(out, from, <usize>width << 2);
-    }
-    from += row;
-    out += WIDTH << 2;
-  }
-}
-
 /** Rows j and j + 1 of a strip of dWᵀ: Σ over the block's rows. Where M is odd, the row beyond it takes what is not wanted. */
 // @ts-ignore: a decorator of AssemblyScript
 @inline
@@ -133,10 +118,7 @@ function addOuter(strip: usize, p: usize, m: i32, j: i32, height: i32, sums: usi
     right += <usize>m << 2;
     strip += WIDTH << 2;
   }
-  v128.store(out, a0);
-  v128.store(out, a1, 16);
-  v128.store(out, a2, 32);
-  v128.store(out, a3, 48);
+  storeStrip(out, a0, a1, a2, a3);
   v128.store(out, b0, 64);
   v128.store(out, b1, 80);
   v128.store(out, b2, 96);
@@ -211,14 +193,8 @@ function rowsGradient(
     p0 += 4;
     weights += WIDTH << 2;
   }
-  v128.store(dx + at0, a0);
-  v128.store(dx + at0, a1, 16);
-  v128.store(dx + at0, a2, 32);
-  v128.store(dx + at0, a3, 48);
-  v128.store(dx + at1, b0);
-  v128.store(dx + at1, b1, 16);
-  v128.store(dx + at1, b2, 32);
-  v128.store(dx + at1, b3, 48);
+  storeStrip(dx + at0, a0, a1, a2, a3);
+  storeStrip(dx + at1, b0, b1, b2, b3);
 }
 
 /** The same of one row where the last strip is narrower. */

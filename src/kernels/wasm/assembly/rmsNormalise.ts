@@ -18,16 +18,7 @@ export function rmsNormalise(x: usize, gain: usize, y: usize, rows: i32, size: i
 }
 
 /** dx = r (g dy − x r² Σ (g dy x) / size) and dg = Σ over rows of dy x r, with r = 1 / √(mean x² + ε). */
-export function rmsNormaliseGradient(
-  x: usize,
-  gain: usize,
-  dy: usize,
-  dx: usize,
-  dGain: usize,
-  rows: i32,
-  size: i32,
-  epsilon: f32,
-): void {
+export function rmsNormaliseGradient(x: usize, gain: usize, dy: usize, dx: usize, dGain: usize, rows: i32, size: i32, epsilon: f32): void {
   const bytes = <usize>size << 2;
   const whole = bytes & ~15;
   memory.fill(dGain, 0, bytes);

@@ -1,6 +1,6 @@
 /**
- * K3, Sinkhorn–Knopp and its gradient: AssemblyScript. Four tokens at a time, one in each lane, in scratch; the gradient runs
- * the half-steps again and keeps their results for these four tokens only. Meaning: src/measures/sinkhorn.ts.
+ * Sinkhorn–Knopp and its gradient: AssemblyScript. Four tokens at a time, one in each lane, in scratch; the gradient runs
+ * the half-steps again and keeps their results for these four tokens only. Meaning: src/measures/sinkhornKnopp.ts.
  */
 import { exp4 } from './elementary';
 import { halfSteps4, undoHalfSteps4 } from './sinkhorn4';
@@ -66,7 +66,19 @@ function oriented(i: i32, j: i32, n: i32, deepseek: bool): i32 {
   return deepseek ? j * n + i : i * n + j;
 }
 
-/** @param logits [T, n, n] @param out [T, n, n] @param scratch of (n² + n) vectors */
+/** Divisions by columns or by rows. */
+// @ts-ignore: a decorator of AssemblyScript
+@inline
+function stepsOf(iterations: i32, deepseek: bool): i32 {
+  return 2 * iterations - (deepseek ? 1 : 0);
+}
+
+/** Bytes of scratch for sinkhorn: a matrix and n inverses, each a vector of four tokens. */
+export function sinkhornScratch(n: i32): usize {
+  return <usize>(n * n + n) << 4;
+}
+
+/** @param logits [T, n, n] @param out [T, n, n] @param scratch of sinkhornScratch(n) bytes */
 export function sinkhorn(
   logits: usize,
   out: usize,
@@ -79,7 +91,7 @@ export function sinkhorn(
 ): void {
   const size = <usize>(n * n) << 2;
   const inverses = scratch + (size << 2);
-  const steps = 2 * iterations - (deepseek ? 1 : 0);
+  const steps = stepsOf(iterations, deepseek);
   for (let t = 0; t < tokens; t += 4) {
     const count = min(4, tokens - t);
     startMatrix(logits, size, count, scratch, n, deepseek, epsilon);
@@ -95,9 +107,14 @@ export function sinkhorn(
   }
 }
 
+/** Bytes of scratch for sinkhornGradient: vectors of the start, of each half-step's result and divisors, and of the gradient. */
+export function sinkhornGradientScratch(n: i32, iterations: i32, deepseek: bool): usize {
+  return <usize>(2 * n * n + stepsOf(iterations, deepseek) * (n * n + n)) << 4;
+}
+
 /**
  * @param dOut ∂L/∂H_res [T, n, n] @param out ∂L/∂logits [T, n, n]
- * @param scratch of (n² + steps (n² + n) + n²) vectors: the start, each half-step's result and divisors, the gradient
+ * @param scratch of sinkhornGradientScratch(n, iterations, deepseek) bytes
  */
 export function sinkhornGradient(
   logits: usize,
@@ -113,7 +130,7 @@ export function sinkhornGradient(
   const size = <usize>(n * n) << 2;
   const matrix = size << 2;
   const record = matrix + (<usize>n << 4);
-  const steps = 2 * iterations - (deepseek ? 1 : 0);
+  const steps = stepsOf(iterations, deepseek);
   const results = scratch + matrix;
   const g = results + steps * record;
   for (let t = 0; t < tokens; t += 4) {

@@ -1,0 +1,84 @@
+/**
+ * What an operation of our own is, and how it runs: through the TF.js engine, so that autodiff, tf.memory and tf.profile see it.
+ * Knows no operation (those are in operations/) and no backend (their kernels are in cpu/, wasm/ and webgpu/).
+ */
+import * as tf from '@tensorflow/tfjs';
+
+export type Attributes = Record<string, number | boolean>;
+
+/** What all kernels of an operation have in common. */
+export interface Operation {
+  name: string;
+  /** Shapes of the outputs that are computed (all float32), from those of the inputs. */
+  shapes: (inputs: readonly number[][], attributes: Attributes) => number[][];
+  /** One more output, the last: this input itself, its values shared. */
+  through?: number;
+}
+
+/** Does the current backend have this kernel (see accelerate.ts)? Otherwise the operation is composed of stock ones. */
+export function hasKernel({ name }: Operation): boolean {
+  return tf.getKernel(name, tf.getBackend()) != null;
+}
+
+/**
+ * Runs a registered kernel; its inputs reach it in this order.
+ * @returns the outputs of `shapes`, then the input that goes `through`
+ * @throws where the current backend has no such kernel
+ */
+export function runKernel({ name }: Operation, inputs: readonly tf.Tensor[], attributes: Attributes = {}): tf.Tensor[] {
+  const named: tf.NamedTensorMap = {};
+  inputs.forEach((tensor, i) => {
+    named[`input${i}`] = tensor;
+  });
+  const result: unknown = tf.engine().runKernel(name, named, attributes);
+  return Array.isArray(result) ? result : [result as tf.Tensor];
+}
+
+/**
+ * The gradient of an operation by another kernel, which computes the gradients of all inputs at once.
+ * @param saved how many of the operation's inputs the gradient kernel takes first, in order
+ * @param outputs which of the operation's outputs it takes next; the gradients of all outputs follow
+ */
+export function registerGradientKernel(
+  operation: Operation,
+  gradient: Operation,
+  { saved, outputs = [] }: { saved: number; outputs?: boolean[] },
+): void {
+  const names = Array.from({ length: saved }, (_, i) => `input${i}`);
+  tf.registerGradient({
+    kernelName: operation.name,
+    inputsToSave: names,
+    outputsToSave: outputs,
+    gradFunc: (dy, tensors, attributes) => {
+      const gradients = runKernel(gradient, [...tensors, ...(Array.isArray(dy) ? dy : [dy])], attributes as unknown as Attributes);
+      return Object.fromEntries(gradients.map((gradient, i) => [`input${i}`, () => gradient]));
+    },
+  });
+}
+
+/**
+ * Runs operations as one step of the tape, with a gradient by hand.
+ * @param run computes the value; `saved` is kept until the backward pass, none of it else
+ * @param gradient from that of the value and what was saved to those of the inputs, in order
+ */
+export function withGradient(
+  inputs: readonly tf.Tensor[],
+  run: (inputs: tf.Tensor[]) => { value: tf.Tensor; saved: tf.Tensor[] },
+  gradient: (dy: tf.Tensor, saved: tf.Tensor[]) => tf.Tensor | tf.Tensor[],
+): tf.Tensor {
+  const whole = tf.customGrad((...given: (tf.Tensor | tf.GradSaveFunc)[]) => {
+    const save = given.pop() as tf.GradSaveFunc;
+    const { value, saved } = run(given as tf.Tensor[]);
+    save(saved);
+    return { value, gradFunc: gradient };
+  });
+  return whole(...inputs);
+}
+
+/** The outputs that a kernel computed, and the input that goes through as one more reference to its values. */
+export function withThrough({ through }: Operation, inputs: tf.TensorInfo[], outputs: tf.TensorInfo[], backend: unknown): tf.TensorInfo[] {
+  if (through === undefined) return outputs;
+  const { dataId, shape, dtype } = inputs[through];
+  (backend as tf.KernelBackend).incRef(dataId);
+  return [...outputs, { dataId, shape, dtype }];
+}

@@ -1,0 +1,76 @@
+/** Replacements that copy blocks of values on wasm: SplitV, Concat, GatherV2. Stock does it in JavaScript, or value by value. */
+import * as tf from '@tensorflow/tfjs';
+import type { Replacement } from '../replace.ts';
+import { makeOutput, pointer, wasmFunctions } from './module.ts';
+
+const { sizeFromShape, parseAxisParam } = tf.util;
+const is4Bytes = (x: tf.TensorInfo) => x.dtype === 'float32' || x.dtype === 'int32';
+/** Bytes from one index to the next of the axis before `axis`. */
+const bytesFrom = (shape: readonly number[], axis: number) => 4 * sizeFromShape(shape.slice(axis));
+
+export const split: Replacement = {
+  kernelName: 'SplitV',
+  kernelFunc: (params, stock) => {
+    const { inputs, attrs, backend } = params;
+    const { x } = inputs as { x: tf.TensorInfo };
+    if (!is4Bytes(x)) return stock(params);
+    const { numOrSizeSplits, axis: anyAxis } = attrs as { numOrSizeSplits: number | number[]; axis: number };
+    const [axis] = parseAxisParam(anyAxis, x.shape);
+    const { copyBlocks } = wasmFunctions(backend);
+    const count = sizeFromShape(x.shape.slice(0, axis));
+    const stride = bytesFrom(x.shape, axis);
+    let from = pointer(backend, x);
+    return tf.backend_util.prepareSplitSize(x as tf.Tensor, numOrSizeSplits, axis).map((size) => {
+      const shape = x.shape.with(axis, size);
+      const part = makeOutput(backend, shape, x.dtype);
+      const bytes = bytesFrom(shape, axis);
+      copyBlocks(from, stride, pointer(backend, part), bytes, bytes, count);
+      from += bytes;
+      return part;
+    });
+  },
+};
+
+export const concat: Replacement = {
+  kernelName: 'Concat',
+  kernelFunc: (params, stock) => {
+    const { inputs, attrs, backend } = params;
+    const parts = inputs as unknown as tf.TensorInfo[]; // this kernel is called with a list
+    const [{ dtype, shape: first }] = parts;
+    if (!parts.every((part) => is4Bytes(part) && part.dtype === dtype)) return stock(params);
+    const [axis] = parseAxisParam((attrs as { axis: number }).axis, first);
+    const shapes = parts.map((part) => part.shape);
+    tf.backend_util.assertParamsConsistent(shapes, axis);
+    const out = makeOutput(backend, tf.backend_util.computeOutShape(shapes, axis), dtype);
+    const { copyBlocks } = wasmFunctions(backend);
+    const count = sizeFromShape(first.slice(0, axis));
+    const stride = bytesFrom(out.shape, axis);
+    let to = pointer(backend, out);
+    for (const part of parts) {
+      const bytes = bytesFrom(part.shape, axis);
+      copyBlocks(pointer(backend, part), bytes, to, stride, bytes, count);
+      to += bytes;
+    }
+    return out;
+  },
+};
+
+export const gather: Replacement = {
+  kernelName: 'GatherV2',
+  kernelFunc: (params, stock) => {
+    const { inputs, attrs, backend } = params;
+    const { x, indices } = inputs as { x: tf.TensorInfo; indices: tf.TensorInfo };
+    const { axis: anyAxis, batchDims } = attrs as { axis: number; batchDims: number };
+    if (!is4Bytes(x) || indices.dtype !== 'int32' || batchDims !== 0) return stock(params);
+    const [axis] = parseAxisParam(anyAxis, x.shape);
+    const outer = x.shape.slice(0, axis);
+    const out = makeOutput(backend, [...outer, ...indices.shape, ...x.shape.slice(axis + 1)], x.dtype);
+    const [from, ids, to] = [x, indices, out].map((t) => pointer(backend, t));
+    const count = sizeFromShape(indices.shape);
+    const { gatherBlocks } = wasmFunctions(backend);
+    const done = gatherBlocks(from, ids, to, sizeFromShape(outer), x.shape[axis], count, bytesFrom(x.shape, axis + 1));
+    if (done) return out;
+    tf.backend().disposeData(out.dataId);
+    return stock(params); // refuses, and names the index
+  },
+};
