@@ -2,9 +2,10 @@
 import { readFileSync } from 'node:fs';
 
 export const TOKEN_RULE = 'at least 8 printable characters without spaces';
+/** Does it follow TOKEN_RULE? */
 export const isToken = (text: string): boolean => /^[\x21-\x7e]{8,}$/.test(text);
 
-/** @throws Error where two tokens are given, or the file has none */
+/** The token, given or in a file; null: none is given. @throws Error where two tokens are given, or the file has none */
 export function tokenOf({ token, tokenFile }: { token?: string | undefined; tokenFile?: string | undefined }): string | null {
   if (tokenFile === undefined) return token ?? null;
   const options = '(--token-file, GAINWATCH_TOKEN_FILE)';

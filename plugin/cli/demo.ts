@@ -7,11 +7,11 @@ import type { RecomputeMode } from '../../src/connections/recompute.ts';
 import type { Storage } from '../../src/kernels/accelerate.ts';
 import { type Batch, createBatches } from '../../src/model/batches.ts';
 import type { ConnectionName } from '../../src/model/transformer.ts';
+import { resultTable } from './demoTable.ts';
 import { type DemoText, loadText } from './demoText.ts';
 import { addresses, print } from './options.ts';
 import { createProgress } from './progress.ts';
 import { firstWarning, type RunResult, readResults } from './results.ts';
-import { resultTable } from './resultTable.ts';
 import { createTrainee, type Trainee } from './trainee.ts';
 
 export interface DemoOptions {

@@ -38,7 +38,10 @@ export interface ReplayFlags extends ServerFlags {
   exit: boolean;
 }
 
-/** Feeds the steps of a recording through the pipeline in their own rhythm, times `speed`. Recorded anew only with --runs. @throws Error where the file has no step */
+/**
+ * Feeds the steps of a recording through the pipeline in their own rhythm, times `speed`. Recorded anew only with --runs.
+ * @throws Error where the file has no step
+ */
 export async function replay(file: string, flags: ReplayFlags): Promise<void> {
   const recorder = await requireRecorder();
   const reader = recorder.openReader(file);

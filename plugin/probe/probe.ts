@@ -7,11 +7,11 @@ import { unobserved } from '../../src/connections/observer.ts';
 import { type Capture, createCapture } from './capture.ts';
 import { createObserver } from './connectionObserver.ts';
 import { handleGradients, hookOwn } from './hooks.ts';
-import { sampleMemory, variableBuffers } from './memory.ts';
 import { hookOptimizer } from './optimizer.ts';
 import { dropCapture, guard, handleFault, type ProbeOptions, type ProbeState } from './probeState.ts';
+import { sampleMemory, variableBuffers } from './tapeMemory.ts';
 
-/** Reads on the way at the same time. Our choice: one that is read while the next is written; more would only hide that the device is late. */
+/** Reads on the way at the same time. Our choice: one is read while the next is written; more would only hide that the device is late. */
 const MAX_READS = 2;
 /** Our choice: a read on tensorflow waits for the device; with one in ten the wait is small beside the steps. */
 const TENSORFLOW_EVERY_STEPS = 10;

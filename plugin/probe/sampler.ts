@@ -32,7 +32,7 @@ export interface Sampler {
   captureLogitGradients(gradients: ReadonlyMap<number, tf.Tensor>): void;
   /** @param loss a scalar */
   captureLoss(loss: tf.Tensor): void;
-  /** Reads from the device, once, what was captured there; null: there is nothing to be read. A promise is not to be awaited within the step. */
+  /** Reads once what was captured on the device; null: there is nothing to be read. A promise is not awaited within the step. */
   read(): Float32Array | null | Promise<Float32Array>;
   /** @param values what `read` gave */
   finish(values: Float32Array | null): StepValues;

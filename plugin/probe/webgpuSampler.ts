@@ -19,7 +19,7 @@ import {
 } from './sampleValues.ts';
 import { copyInto, type SampleTarget, sampleInto, squaredNormAt, squaresInto } from './webgpuShaders.ts';
 
-/** Where everything stands: the samples of all connections; loss; Σ of the gradients' squares; S for both gradients of each; n² for each. */
+/** Where everything stands: the samples of all connections; loss; the gradients' norm; S for both gradients of each; n² for each. */
 function layoutOf({ layers, uniform: { length: tokens } }: SampleShape, n: number) {
   const scalars = layers * sampleSize(tokens, n);
   const gradients = scalars + 2;

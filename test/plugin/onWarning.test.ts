@@ -1,10 +1,11 @@
 /** Warnings on the training thread: onWarning and warnings(), and that neither harms the loop. */
 import * as tf from '@tensorflow/tfjs';
-import { type Monitor, type WatchOptions, watch } from 'gainwatch';
-import { expect, onTestFinished, test } from 'vitest';
+import type { Monitor, WatchOptions } from 'gainwatch';
+import { expect, test } from 'vitest';
 import type { SeriesAnswer, WarningAnswer } from '../../src/telemetry/api.ts';
 import type { Warning } from '../../src/telemetry/warning.ts';
 import { temporaryFolder } from '../support/folders.ts';
+import { startWatching } from '../support/watched.ts';
 
 /** Does the step run at the moment? */
 let inStep = false;
@@ -12,15 +13,7 @@ const NAP = new Int32Array(new SharedArrayBuffer(4));
 
 async function start(options: WatchOptions) {
   await tf.setBackend('cpu');
-  const lines: string[] = [];
-  const monitor = await watch([{ name: 'own', mapping: (given) => given }], {
-    run: 'test',
-    port: 0,
-    log: (line) => lines.push(line),
-    ...options,
-  });
-  onTestFinished(() => monitor.close());
-  return { monitor, lines };
+  return startWatching([{ name: 'own', mapping: (given) => given }], options);
 }
 
 /** A first loss, then others, in a loop that never yields, until `done` or for 20 s. */
@@ -56,7 +49,7 @@ test.each<[string, () => void | Promise<void>, string | null]>([
     told.push(warning);
     return act();
   };
-  const { monitor, lines } = await start({ runs: temporaryFolder(), onWarning });
+  const { monitor, lines } = await start({ onWarning });
   train(monitor, Number.NaN, () => monitor.warnings().some(({ clearedStep }) => clearedStep !== null));
   expect(told).toMatchObject([{ rule: 'nonfinite', step: 1, measure: 'loss', run: 'test' }]);
   expect(monitor.warnings()).toMatchObject([{ warning: told[0], clearedStep: expect.any(Number) }]);
@@ -99,7 +92,7 @@ test('refuses a first step that is none', async () => {
 });
 
 test('a notice that does not arrive before the end is said, though it is the last that is said', async () => {
-  const { monitor, lines } = await start({ runs: temporaryFolder(), notify: 'http://127.0.0.1:1/hook' });
+  const { monitor, lines } = await start({ notify: 'http://127.0.0.1:1/hook' });
   train(monitor, Number.NaN, () => monitor.warnings().length > 0);
   await monitor.close();
   expect(lines).toContainEqual(expect.stringMatching(/^notify http:\/\/127\.0\.0\.1:1: .*; trying again$/));

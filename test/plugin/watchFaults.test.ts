@@ -1,4 +1,7 @@
-/** Faults of gainwatch leave the training as it is: they are counted, reported once, and the losses are those of a run that nobody watches. */
+/**
+ * Faults of gainwatch leave the training as it is: they are counted, reported once, and the losses are those of a run that nobody
+ * watches.
+ */
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import type { Worker } from 'node:worker_threads';
@@ -12,7 +15,7 @@ import { writeProgram } from '../support/scratch.ts';
 import { createTraining, lossesOf } from '../support/smallTraining.ts';
 import { recorded, startWatching } from '../support/watched.ts';
 
-/** A training of 60 steps; prints its losses, and the errors that /metrics has once it has all steps, and one error where that is asked for. */
+/** A training of 60 steps; prints its losses, and the errors that /metrics has once it has all steps, and as many errors as asked for. */
 const FULL_DISK = `
 import * as tf from '@tensorflow/tfjs';
 import '@tensorflow/tfjs-backend-wasm';

@@ -85,3 +85,14 @@ export async function listenLocally(answer?: RequestListener): Promise<number> {
   onTestFinished(() => void server.close());
   return (server.address() as { port: number }).port;
 }
+
+/** Were three models trained, nothing lost, and are the gains those of their kinds? */
+export function expectGoodDemo(results: readonly RunResult[], steps: number): void {
+  expect(results.map((r) => r.run)).toEqual(['hc', 'mhc', 'residual']);
+  for (const result of results) expect(result).toMatchObject({ steps, samplesDropped: 0, errors: 0 });
+  const [, mhc, residual] = results;
+  expect(Math.abs(mhc.maxCompositeForwardGain - 1)).toBeLessThan(1e-5);
+  expect(mhc.maxCompositeBackwardGain).toBeLessThan(2);
+  expect(mhc.offDiagonalMass).toBeGreaterThan(0);
+  expect(residual).toMatchObject({ maxCompositeForwardGain: 1, maxCompositeBackwardGain: 1, offDiagonalMass: 0 });
+}
