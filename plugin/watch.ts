@@ -46,7 +46,7 @@ export interface Monitor {
 
 /**
  * @param target a model whose layers are connections of gainwatch, or a list of connections from input to output
- * @throws on an option that does not fit, naming it; where no connection is found; where the given port is taken
+ * @throws Error on an option that breaks its rule, naming it; where no connection is found; where the given port is taken
  */
 export async function watch(target: tf.LayersModel | readonly Watchable[], options: WatchOptions = {}): Promise<Monitor> {
   const connections = findConnections(target);

@@ -74,7 +74,7 @@ test("the tarball serves without TF.js, and runs the README's loop with it", asy
     /backend tensorflow needs the package @tensorflow\/tfjs-node, .*npm install .*@tensorflow\/tfjs-node-gpu/,
   );
 
-  // Where SQLite cannot be loaded, recording is off, said once, and all else runs.
+  // Where SQLite cannot be loaded, recording is off, reported once, and all else runs.
   renameSync(join(folder, 'node_modules/libsql'), join(folder, 'node_modules/libsql.away'));
   const without = await run(process.execPath, ['loop.js'], { cwd: folder, env: { ...process.env, GAINWATCH_PORT: '0' } });
   expect(without.stderr.match(/recording is off/g)).toHaveLength(1);

@@ -16,7 +16,7 @@ const MAX_READS = 2;
 /** Our choice: a read on tensorflow waits for the device; with one in ten the wait is small beside the steps. */
 const TENSORFLOW_EVERY_STEPS = 10;
 
-/** Every how many steps one is watched on the current backend, unless told otherwise. */
+/** Every how many steps one is watched on the current backend, unless `every` is given. */
 export const defaultEvery = (): number => (tf.getBackend() === 'tensorflow' ? TENSORFLOW_EVERY_STEPS : 1);
 
 /** A probe without its hooks, which `attachProbe` puts on. */
@@ -97,7 +97,7 @@ export function abandonStep(probe: ProbeState): void {
 
 /**
  * Reads what was captured, once, and delivers it: at once on cpu, wasm and tensorflow, later and not awaited on webgpu.
- * @param loss what the step said its loss is; a scalar tensor is looked at, not disposed
+ * @param loss what the step returned as its loss; a scalar tensor is looked at, not disposed
  */
 export function endStep(probe: ProbeState, loss: tf.Tensor | number | null): void {
   if (probe.capture === null) return;

@@ -58,7 +58,7 @@ test('keeps serving until Ctrl-C, and then ends well', async () => {
   expect(demo.child.signalCode ?? demo.child.exitCode).toBe('SIGINT');
 });
 
-test('Ctrl-C in mid-training keeps what was recorded and says how it ended', async () => {
+test('Ctrl-C in mid-training keeps what was recorded, and how it ended', async () => {
   const runs = temporaryFolder();
   const demo = await startCommand(['demo', ...small(100_000), '--port', '0', '--runs', runs]);
   await expect

@@ -67,7 +67,7 @@ describe.skipIf(!has('tensorflow'))('watch() on tensorflow', () => {
     },
   );
 
-  test('`every` is what it is told to be', async () => {
+  test('`every` counts the steps from one that is watched to the next', async () => {
     await tf.setBackend('tensorflow');
     const { reports } = await trainWatched('hc', 9, { every: 4 });
     expect(reports.map((r) => r.step)).toEqual([1, 5, 9]);

@@ -55,7 +55,7 @@ const expected = async () => {
   return losses;
 };
 
-test('a probe that throws: counted, said once, the rest goes on', async () => {
+test('a probe that throws: counted, reported once, the losses stay', async () => {
   const losses = await expected();
   const training = createTraining('hc', 1);
   const { monitor, lines, runs } = await startWatching([
@@ -78,7 +78,7 @@ test('a probe that throws: counted, said once, the rest goes on', async () => {
   training.dispose();
 });
 
-test('a worker that dies: samples are dropped and counted, said', async () => {
+test('a worker that dies: samples are dropped, counted and reported', async () => {
   const losses = await expected();
   const training = createTraining('hc', 1);
   const started = new Promise<Worker>((resolve) => process.once('worker', resolve));
@@ -117,7 +117,7 @@ test('a worker that stops answering: the queue is bounded, nothing waits, close(
   plain.dispose();
 });
 
-test('a disk that fills up in mid-run: said once, counted, losses as ever, /metrics goes on', async () => {
+test('a disk that fills up in mid-run: reported once, counted, losses as ever, /metrics goes on', async () => {
   const file = writeProgram('fullDisk', FULL_DISK);
   // A limit on the size of files is a full disk to SQLite, and needs no root.
   const train = async (limit: string, errors: number) => {
@@ -135,7 +135,7 @@ test('a disk that fills up in mid-run: said once, counted, losses as ever, /metr
   expect(full.stderr).toMatch(/\d+ steps of full could not be recorded/);
 });
 
-test('a recording that cannot be made: said, /metrics goes on and counts the error', async () => {
+test('a recording that cannot be made: reported, /metrics goes on and counts the error', async () => {
   const losses = await expected();
   const training = createTraining('hc', 1);
   const { monitor, lines } = await startWatching(training.model, { optimizer: training.optimizer, runs: '/dev/null/none' });
