@@ -9,6 +9,7 @@ import type { Detector } from './detector.ts';
 import { DETECTORS } from './detectors/list.ts';
 import { judgeClock, stalled } from './detectors/stall.ts';
 import { createLatch, type Finding, type LatchState, updateLatch } from './latch.ts';
+import { messageOf } from './messages.ts';
 import { createShared, type GainForecast, gainForecasts, type SharedState, updateShared } from './shared.ts';
 
 /** Of the state's form: one of another version is not restored. */
@@ -97,7 +98,7 @@ type Found = [detector: Detector, finding: Finding];
 function latchAll(state: DetectorState, findings: Found[]): Detection {
   const detection: Detection = { raised: [], cleared: [] };
   for (const [detector, finding] of findings) {
-    const { raised, cleared } = updateLatch(state.latches[keyOf(detector)], finding, state.step, detector.patience);
+    const { raised, cleared } = updateLatch(state.latches[keyOf(detector)], finding, state.step, detector.patience, messageOf);
     if (cleared !== null) detection.cleared.push(cleared);
     if (raised !== null) detection.raised.push(raised);
   }

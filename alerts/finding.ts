@@ -1,11 +1,9 @@
-/** Makes findings for the latch: fills in what every warning carries, its message too. */
+/** Makes findings for the latch: fills in what every warning carries but its message. */
 import { MEASURE_INDEX, type MeasureKey } from '../src/telemetry/catalogue.ts';
-import type { CauseFacts } from '../src/telemetry/cause.ts';
 import type { StepReport } from '../src/telemetry/report.ts';
 import type { RunHeader } from '../src/telemetry/sample.ts';
-import type { Warning } from '../src/telemetry/warning.ts';
-import type { Finding } from './latch.ts';
-import { messageOf } from './messages.ts';
+import type { CauseFacts, Warning } from '../src/telemetry/warning.ts';
+import type { Finding, Unworded } from './latch.ts';
 
 /** A measure of connection `l`; NaN where it is undefined. */
 export function measureOf(header: RunHeader, report: StepReport, key: MeasureKey, l: number): number {
@@ -29,7 +27,7 @@ export function finding(
 ): Finding {
   const names = suspects.slice(0, 3).map((l) => header.connections[l].name);
   const connection = names[0] ?? null;
-  const warning = {
+  const warning: Unworded = {
     run: header.run,
     step,
     time,
@@ -37,11 +35,11 @@ export function finding(
     suspects: names,
     ...given,
     stepsLeft: wholeOrNull(stepsLeft),
-    interval: interval === undefined ? null : ([wholeOrNull(interval[0]) ?? 0, wholeOrNull(interval[1])] satisfies Warning['interval']),
+    interval: interval === undefined ? null : [wholeOrNull(interval[0]) ?? 0, wholeOrNull(interval[1])],
     runbook: `runbook.md#${given.rule}`,
     cause: { ...cause, connection },
   };
-  return { level, warning: { ...warning, message: messageOf(warning) } };
+  return { level, warning };
 }
 
 const wholeOrNull = (steps: number | undefined): number | null =>

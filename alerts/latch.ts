@@ -5,7 +5,10 @@
 import type { Warning } from '../src/telemetry/warning.ts';
 
 /** What a detector sees at one step: a warning to raise, one to hold if it is up already, or nothing. */
-export type Finding = { level: 'fire' | 'hold'; warning: Warning } | null;
+export type Finding = { level: 'fire' | 'hold'; warning: Unworded } | null;
+
+/** A warning before it is raised: words are made then (messages.ts). */
+export type Unworded = Omit<Warning, 'message'>;
 
 export interface LatchState {
   active: Warning | null;
@@ -40,8 +43,17 @@ export interface LatchChange {
   cleared: Warning | null;
 }
 
-/** Takes what was found at a report in. @param step of the report @returns the warning that began or ended with it */
-export function updateLatch(state: LatchState, finding: Finding, step: number, { confirm, clear }: Patience): LatchChange {
+/**
+ * Takes what was found at a report in. @param step of the report @param messageOf makes the words of what is raised
+ * @returns the warning that began or ended with it
+ */
+export function updateLatch(
+  state: LatchState,
+  finding: Finding,
+  step: number,
+  { confirm, clear }: Patience,
+  messageOf: (warning: Unworded) => string,
+): LatchChange {
   const { active } = state;
   const fires = finding?.level === 'fire' && active === null;
   const isQuiet = finding === null && active !== null;
@@ -55,9 +67,9 @@ export function updateLatch(state: LatchState, finding: Finding, step: number, {
     return { raised: null, cleared: active };
   }
   if (fires && hasLasted(state.fired, step, confirm, MIN_REPORTS.confirm)) {
-    state.active = finding.warning;
+    state.active = { ...finding.warning, message: messageOf(finding.warning) };
     state.fired = noStreak();
-    return { raised: finding.warning, cleared: null };
+    return { raised: state.active, cleared: null };
   }
   return { raised: null, cleared: null };
 }

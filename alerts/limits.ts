@@ -26,6 +26,8 @@ export const MIN_LOGIT_RANGE = 20;
 export const MIN_ENTROPY = 0.01;
 /** Steps that it must last, without a gradient. Our choice: as many as some warm-ups have. */
 export const MIN_ENTROPY_STEPS = 200;
+/** Seconds without a step that are no habit of any run (an evaluation, a checkpoint). Our choice: a quarter of an hour. */
+export const MAX_PAUSE_SECONDS = 900;
 /** NaN or infinite values of a step. */
 export const MAX_NONFINITE = 0;
 

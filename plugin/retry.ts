@@ -1,4 +1,4 @@
-/** One try of an HTTP request, whether it is worth another, and when. Who tries how often, and what is lost, is the caller's (notify, sender). */
+/** One try of an HTTP request, whether it is worth another, and when. How often, and what is lost then, is its callers'. */
 
 /** What a try is made with. */
 export interface RequestContext {
@@ -18,7 +18,7 @@ export interface TriedRequest<T> {
   isOk: boolean;
   /** May the same request do better later? Asking again does not make a refused one right. */
   isRetriable: boolean;
-  /** Why there is no answer, for people; empty where there is one. */
+  /** Why there is no answer, for people. */
   problem: string;
 }
 

@@ -1,11 +1,11 @@
-/** The token that is asked of everyone who connects: its rule, and where it is given. */
+/** The token that everyone who connects must have: its rule, and where it is given. */
 import { readFileSync } from 'node:fs';
 
 export const TOKEN_RULE = 'at least 8 printable characters without spaces';
-/** Does it follow TOKEN_RULE? */
+/** Can it be a token? TOKEN_RULE says it in words. */
 export const isToken = (text: string): boolean => /^[\x21-\x7e]{8,}$/.test(text);
 
-/** The token, given or in a file; null: none is given. @throws Error where two tokens are given, or the file has none */
+/** The token of the options; null: none is asked for. @throws Error where two tokens are given, or the file has none */
 export function tokenOf({ token, tokenFile }: { token?: string | undefined; tokenFile?: string | undefined }): string | null {
   if (tokenFile === undefined) return token ?? null;
   const options = '(--token-file, GAINWATCH_TOKEN_FILE)';

@@ -1,6 +1,6 @@
-/** Says a problem to the user once, however often it occurs. Counts nothing. */
+/** Reports a problem to the user once, however often it occurs. Counts nothing. */
 
-/** @param key of the problem: only its first message is said */
+/** @param key of the problem: only its first message is reported */
 export type WarnOnce = (key: string, message: string) => void;
 
 /** A `WarnOnce` that knows of no problem yet. @param onProblem gets the first message of each key. @param most keys; what comes after is not said */

@@ -1,4 +1,4 @@
-/** The rule for whole numbers in options, flags and queries; the words of an error are the caller's. */
+/** The rule for whole numbers in options, flags and queries; the wording of a refusal is the caller's. */
 
 /** @returns what the value must be, null where it is */
 export function wholeNumberRule(value: number, low: number, high = Number.MAX_SAFE_INTEGER): string | null {

@@ -2,12 +2,15 @@
  * Collapse of the streams of an mHC model into one: the separation of the composite is forecast to reach 0, or a row or
  * column of one H_res has lost most of its mass.
  */
+
 import type { StepReport } from '../../src/telemetry/report.ts';
 import type { RunHeader } from '../../src/telemetry/sample.ts';
 import type { Detector, View } from '../detector.ts';
 import { finding, measureOf } from '../finding.ts';
 import type { Finding } from '../latch.ts';
 import { isBounded, MIN_SEPARATION, MIN_SUM, MIN_SUM_CLEAR } from '../limits.ts';
+import { digits, stepsPhrase, type WordsOf } from '../phrases.ts';
+import { LAYER, PAIRED, RUN, type RuleEntry } from '../rules/entry.ts';
 import { suspectsOf } from '../shared.ts';
 import { addRecent, medianOf, type RecentState } from '../smoothing.ts';
 import { addToTrend, createTrend, forecast, type TrendState } from '../trend.ts';
@@ -109,3 +112,35 @@ function leastOf(
   }
   return least;
 }
+
+export const collapseWords: WordsOf<'collapse' | 'collapsed-start' | 'lost-mass'> = {
+  collapse: ({ facts, figures: { passedBy }, the, of }) => {
+    const { value, threshold } = facts;
+    const when = passedBy >= 0 ? `is below ${threshold}` : `may fall below ${threshold} ${stepsPhrase(facts)}`;
+    return [`${the} streams${of} collapse into one: their separation is ${digits(value)} and ${when}`];
+  },
+  'collapsed-start': ({ facts: { value, threshold }, the, of }) => [
+    `${the} streams${of} have been one from the start: their separation is ${digits(value)} and has never been above ${threshold}`,
+  ],
+  'lost-mass': ({ facts: { measure, value }, name, of }) => [
+    `${name}${of} loses a stream: its smallest ${measure === 'rowSumMin' ? 'row' : 'column'} sum is ${digits(value)} instead of 1`,
+  ],
+};
+
+export const collapseEntry: RuleEntry = {
+  alerts: [
+    {
+      alert: 'MhcCollapse',
+      summary: `The streams of ${RUN} collapse into one, driven by ${LAYER}.`,
+      description: `The separation of the composite is forecast to fall below ${MIN_SEPARATION}, or a row or column has lost its mass.`,
+    },
+  ],
+  pairedWith: PAIRED,
+  means:
+    'The residual streams become one: the separation of the composite falls towards 0, or a row or column of one H_res has lost most of its mass. The model goes on to train, but as one with a single stream.',
+  look: [
+    'Sinkhorn: one to three iterations are too few once the logits have grown.',
+    'The start: H_res that mix evenly (no identity, as in transformers and lucidrains) collapse over the depth from the first step. That is a warning only, as nothing was lost.',
+  ],
+  act: ['Use 20 Sinkhorn iterations.', 'Start near the identity (b_res with a high diagonal).', 'Lower the learning rate of the logits.'],
+};

@@ -3,12 +3,15 @@
  * little, all connections together, so one is judged by its own past and by its peers, or by a deviation that is high for
  * any. The direction that Sinkhorn normalises last is exact, so only the other one says something.
  */
+
 import type { MeasureKey } from '../../src/telemetry/catalogue.ts';
 import type { RunHeader } from '../../src/telemetry/sample.ts';
 import type { Detector } from '../detector.ts';
 import { finding, measureOf } from '../finding.ts';
 import { addGrowth, byGrowth, createGrowth, type GrowthState, outliersOf } from '../growth.ts';
-import { MAX_DEVIATION, MIN_DEVIATION } from '../limits.ts';
+import { MAX_DEVIATION, MAX_LOGIT_RANGE, MIN_DEVIATION } from '../limits.ts';
+import { digits, type Given, growthPhrase, type Words, type WordsOf } from '../phrases.ts';
+import { LAYER, PAIRED, RUN, type RuleEntry } from '../rules/entry.ts';
 
 /** Growth of ln(deviation) beyond the median connection's. Our choice: nearly a doubling, as a deviation swings more than a gain. */
 const MIN_GROWTH = 0.6;
@@ -53,4 +56,45 @@ export const deviationDrift: Detector<GrowthState> = {
         : { kind: 'deviation-high', figures: {} },
     });
   },
+};
+
+const driftWords = ({ facts: { value }, name, of }: Given<unknown>, how: string): Words => [
+  `${name}${of} drifts off the doubly stochastic matrices: deviation ${digits(value)}, ${how}`,
+  'Look at its logits and the number of Sinkhorn iterations.',
+];
+
+export const deviationWords: WordsOf<'deviation-growth' | 'deviation-high'> = {
+  'deviation-growth': (given) => driftWords(given, growthPhrase(given.figures)),
+  'deviation-high': (given) => driftWords(given, 'high for any connection'),
+};
+
+export const deviationEntry: RuleEntry = {
+  alerts: [
+    {
+      alert: 'MhcDeviationDrift',
+      summary: `${LAYER} of ${RUN} drifts off the doubly stochastic matrices.`,
+      description: 'Its deviation has left its own past and its peers: Sinkhorn no longer converges there.',
+    },
+    {
+      alert: 'MhcDeviationHigh',
+      // The direction that Sinkhorn normalises last is exact: the other one speaks.
+      expr: `max by (run, layer) (
+  mhc_layer_column_deviation_ratio * on (run, layer) group_left () mhc_layer_info{kind="mhc", convention="paper"}
+  or mhc_layer_row_deviation_ratio * on (run, layer) group_left () mhc_layer_info{kind="mhc", convention="deepseek"}
+) > ${MAX_DEVIATION}`,
+      severity: 'warning',
+      for: '1m',
+      summary: `Sinkhorn does not converge in ${LAYER} of ${RUN}.`,
+      description: 'A row or column sum is off by {{ printf "%.2f" $value }}.',
+    },
+  ],
+  pairedWith: PAIRED,
+  means:
+    'An mHC connection is no longer doubly stochastic: Sinkhorn stops before it has converged. Its gain is then free to grow in the direction that is not normalised last.',
+  look: [
+    `The range of its logits: above ${MAX_LOGIT_RANGE} Sinkhorn does not converge in 20 iterations.`,
+    'The number of iterations.',
+    'Sinkhorn in half precision.',
+  ],
+  act: ['More iterations, in float32.', 'Weight decay or a lower learning rate on the logits.'],
 };

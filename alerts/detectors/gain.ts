@@ -11,13 +11,16 @@
  * 1000 has two detectors: `warning` believes all of that, and comes early; `critical` at most an e-fold, so that G itself
  * must be rising, and is seldom wrong.
  */
+
 import type { RunHeader } from '../../src/telemetry/sample.ts';
-import type { Severity } from '../../src/telemetry/warning.ts';
+import type { Cause, CauseFigures, Severity } from '../../src/telemetry/warning.ts';
 import type { Detector, View } from '../detector.ts';
 import { finding } from '../finding.ts';
 import type { Finding } from '../latch.ts';
 import { boundedGain, isBounded, MAX_GAIN, MAX_GAIN_CRITICAL } from '../limits.ts';
+import { digits, type Given, stepsPhrase, type WordsOf } from '../phrases.ts';
 import { rateRise } from '../rate.ts';
+import { LAYER, PAIRED, RUN, type RuleEntry } from '../rules/entry.ts';
 import { scaleOf, suspectsOf } from '../shared.ts';
 import { forecast } from '../trend.ts';
 
@@ -94,3 +97,63 @@ function judgeLimit(limit: GainLimit, { header, report, shared, sensitivity }: V
         : { kind: 'gain-growth', figures: { passedBy } },
   });
 }
+
+const AMPLIFIED = `Signals of ${RUN} are amplified {{ $value | humanize }} times over the depth.`;
+
+const mostClause = (name: string | null) => (name === null ? 'no connection grows more than the others' : `${name} grows most`);
+const rateClause = ({ rateFactor }: CauseFigures['learning-rate']) => `the learning rate is ${digits(rateFactor)} × its recent mean`;
+
+/** Why the gain grows, as a clause; null: the cause is of another kind. */
+export function growthClause(cause: Cause): string | null {
+  if (cause.kind === 'learning-rate') return rateClause(cause.figures);
+  return cause.kind === 'gain-growth' ? mostClause(cause.connection) : null;
+}
+
+function gainClause({ facts, figures: { passedBy }, the, of }: Given<CauseFigures['gain-growth']>, why: string): string {
+  const { severity, threshold, value } = facts;
+  const verb = severity === 'critical' ? 'is forecast to reach' : 'may reach';
+  const when = passedBy >= 0 ? `has reached ${threshold}` : `${verb} ${threshold} ${stepsPhrase(facts)}`;
+  return `${the} composite gain${of} is ${digits(value)} and ${when}; ${why}`;
+}
+
+export const gainWords: WordsOf<'gain-growth' | 'learning-rate'> = {
+  'gain-growth': (given) => [gainClause(given, mostClause(given.name))],
+  'learning-rate': (given) => [gainClause(given, rateClause(given.figures))],
+};
+
+export const gainEntry: RuleEntry = {
+  alerts: [
+    {
+      alert: 'MhcGainForecast',
+      summary: `The composite gain of ${RUN} {{ if eq $labels.severity "critical" }}is forecast to{{ else }}may{{ end }} blow up, driven by ${LAYER}.`,
+      description:
+        'Steps left:{{ range printf `mhc_gain_forecast_steps{run="%s"}` $labels.run | query }} {{ .Value | humanize }} to {{ .Labels.threshold }};{{ end }} {{ $labels.layer }} grows most.',
+    },
+    {
+      alert: 'MhcCompositeGainHigh',
+      expr: `mhc_composite_gain_ratio >= ${MAX_GAIN_CRITICAL}`,
+      severity: 'critical',
+      summary: AMPLIFIED,
+      description: `The composite gain is at or above ${MAX_GAIN_CRITICAL}: gradients overflow soon.`,
+    },
+    {
+      alert: 'MhcCompositeGainHigh',
+      expr: `mhc_composite_gain_ratio >= ${MAX_GAIN} < ${MAX_GAIN_CRITICAL}`,
+      severity: 'warning',
+      summary: AMPLIFIED,
+      description: `The composite gain is at or above ${MAX_GAIN}.`,
+    },
+  ],
+  pairedWith: PAIRED,
+  means: `The product of the H_res over the depth amplifies signals or gradients more and more: it may reach ${MAX_GAIN} or ${MAX_GAIN_CRITICAL} (warning, early), is forecast to reach ${MAX_GAIN_CRITICAL} (critical, later, with few false alarms) or, where all connections are mHC, half of what it can be at most (n / 2; critical). Both come at a steep rise; the early one also where the learning rate has just risen, as the gain follows it. Beyond ${MAX_GAIN_CRITICAL} activations and gradients overflow; the loss shows it late or only as NaN.`,
+  look: [
+    'The named connection and the two other suspects: their own gain over the last hundreds of steps.',
+    'The learning rate: a warm-up that is too short, a step up, a missing clip.',
+    'Where all are mHC: the number of Sinkhorn iterations and the range of the logits.',
+  ],
+  act: [
+    'Save a checkpoint now: it is still good.',
+    'Cut the learning rate (to a third is a good first try) and see whether the steps left grow.',
+    'If it goes on: go back to the checkpoint before the rise, clip the gradient norm, or change the connections to mHC.',
+  ],
+};

@@ -2,9 +2,12 @@
  * Dead routing of an mHC connection: H_res is a permutation (no entropy) and its logits get no gradient any more, so it
  * will stay one. A start near the identity has little entropy too, but its gradient lives.
  */
+
 import type { Detector } from '../detector.ts';
 import { finding, measureOf } from '../finding.ts';
 import { MIN_ENTROPY, MIN_ENTROPY_STEPS } from '../limits.ts';
+import { digits, type WordsOf } from '../phrases.ts';
+import { LAYER, RUN, type RuleEntry } from '../rules/entry.ts';
 import { medianOf } from '../smoothing.ts';
 import { createWarmth, isWarm, updateWarmth, type WarmthState } from '../warmth.ts';
 
@@ -77,3 +80,27 @@ function addGradient(state: RoutingState, l: number, step: number, gradient: num
   state.gradients[l] = past.filter((_, i) => i % 2 === 1);
   state.stride[l] *= 2;
 }
+
+export const routingWords: WordsOf<'dead-routing'> = {
+  'dead-routing': ({ facts: { value }, figures: { steps }, name, of }) => [
+    `${name}${of} has routed hard for ${steps} steps (entropy ${digits(100 * value)} % of its maximum) and its logits get no gradient: ` +
+      'it will not change any more',
+  ],
+};
+
+export const routingEntry: RuleEntry = {
+  alerts: [
+    {
+      alert: 'MhcDeadRouting',
+      summary: `${LAYER} of ${RUN} routes hard and does not learn any more.`,
+      description: `Its entropy and the gradient of its logits have been below ${100 * MIN_ENTROPY} % for ${MIN_ENTROPY_STEPS} steps.`,
+    },
+  ],
+  means:
+    'An mHC connection has become a permutation and its logits get no gradient any more: it will stay one. A start near the identity is no dead routing, as its gradient lives.',
+  look: ['The range of its logits, and when its entropy fell.', 'A spike of the loss or the gradient before it.'],
+  act: [
+    'Go back to a checkpoint before it, with a lower learning rate on the logits.',
+    'If the loss is fine, let it be: the model does without this freedom.',
+  ],
+};

@@ -2,10 +2,13 @@
  * A connection that runs away from the others: its own gain (HC) or the range of its logits (mHC) grows while that of its
  * peers does not. The composite gain may stay where it is meanwhile, as the rest of the model gives way.
  */
+
 import type { Detector } from '../detector.ts';
 import { finding, measureOf } from '../finding.ts';
 import { outliersOf } from '../growth.ts';
 import { MIN_LOGIT_RANGE } from '../limits.ts';
+import { growthPhrase, type WordsOf } from '../phrases.ts';
+import { LAYER, PAIRED, RUN, type RuleEntry } from '../rules/entry.ts';
 import { watchedConnections } from '../shared.ts';
 
 /**
@@ -46,4 +49,29 @@ export const runawayConnection: Detector<null> = {
     }
     return null;
   },
+};
+
+export const runawayWords: WordsOf<'runaway'> = {
+  runaway: ({ facts: { measure }, figures, name, of }) => [
+    `${name}${of} runs away from the others: its ${measure === 'logitRange' ? 'range of the logits' : 'gain'} is ${growthPhrase(figures)}`,
+    'Look at its learning rate and its logits.',
+  ],
+};
+
+export const runawayEntry: RuleEntry = {
+  alerts: [
+    {
+      alert: 'MhcRunawayConnection',
+      summary: `${LAYER} of ${RUN} runs away from the other connections.`,
+      description: 'Its gain, or the range of its logits, grows while that of its peers does not.',
+    },
+  ],
+  pairedWith: PAIRED,
+  means:
+    'One connection leaves its peers: its own gain (HC) or the range of its logits (mHC) grows while the median connection stays. The composite gain may not show it yet, as the other connections give way.',
+  look: [
+    'Whether that connection has a learning rate, weight decay or initialisation of its own.',
+    'Its logits: b_res, the α of the dynamic part, a loaded checkpoint that does not fit.',
+  ],
+  act: ['Save a checkpoint.', 'Put the parameters of that connection into the common optimizer group, or lower their learning rate.'],
 };

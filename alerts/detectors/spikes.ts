@@ -1,8 +1,11 @@
 /** A spike of the loss or of the gradient norm: context for the other warnings, never an alarm by itself. */
+
 import type { StepReport } from '../../src/telemetry/report.ts';
 import type { RuleName } from '../../src/telemetry/warning.ts';
 import type { Detector } from '../detector.ts';
 import { finding } from '../finding.ts';
+import { digits, scalarPhrase, type WordsOf } from '../phrases.ts';
+import { RUN, type RuleEntry } from '../rules/entry.ts';
 
 /** Standard deviations of ln(value) above its mean, and the least factor over the mean. Our choice: once in a run by chance, and plain to see. */
 const MIN_SIGMAS = 8;
@@ -59,3 +62,25 @@ const spikesOf = (rule: RuleName, measure: 'loss' | 'gradientNorm'): Detector<Sp
 
 export const lossSpike = spikesOf('loss-spike', 'loss');
 export const gradientSpike = spikesOf('gradient-spike', 'gradientNorm');
+
+const CONTEXT = 'Context for other alerts: a bad batch, or the first sign of what they tell.';
+
+export const spikeWords: WordsOf<'spike'> = {
+  spike: ({ facts, figures: { usual }, the, of }) => [
+    `${the} ${scalarPhrase(facts)}${of} jumped to ${digits(facts.value)} at step ${facts.step}, usually ${digits(usual)}`,
+  ],
+};
+
+export const lossEntry: RuleEntry = {
+  alerts: [{ alert: 'MhcLossSpike', summary: `The loss of ${RUN} has jumped.`, description: CONTEXT }],
+  means: 'The loss jumped far above what it used to be. Context for other warnings, never an alarm by itself.',
+  look: ['The batch of that step.', 'Whether the gain rose before it.'],
+  act: ['Nothing, if it comes back. Skip the batch if it returns at the same place in the data.'],
+};
+
+export const gradientEntry: RuleEntry = {
+  alerts: [{ alert: 'MhcGradientSpike', summary: `The gradient norm of ${RUN} has jumped.`, description: CONTEXT }],
+  means: 'The norm of the gradient jumped far above what it used to be. Context for other warnings, never an alarm by itself.',
+  look: ['The batch of that step.', 'The backward composite gain: it multiplies the gradient.'],
+  act: ['Clip the gradient norm if spikes are frequent.'],
+};

@@ -1,8 +1,12 @@
 /** A run that makes no step any more. The only detector that is told the time: it finds nothing at a report, but by the clock. */
+
 import type { RunHeader } from '../../src/telemetry/sample.ts';
 import type { Detector } from '../detector.ts';
 import { finding } from '../finding.ts';
 import type { Finding } from '../latch.ts';
+import { MAX_PAUSE_SECONDS } from '../limits.ts';
+import { digits, type WordsOf } from '../phrases.ts';
+import type { RuleEntry } from '../rules/entry.ts';
 
 /**
  * Seconds without a report, times the usual distance between reports, and times the longest one that the run came back from (an evaluation, a
@@ -11,8 +15,6 @@ import type { Finding } from '../latch.ts';
 const MIN_SECONDS = 60;
 const MIN_USUAL = 20;
 const MIN_LONGEST = 2;
-/** Of the longest distance. Our choice: one that is longer than a quarter of an hour is no habit. */
-const MAX_LONGEST_MS = 900_000;
 /** Weight of a new distance in the usual one, and the most that it counts for, times that. Our choice: one pause does not make pauses usual. */
 const WEIGHT = 0.1;
 const MAX_USUAL = 3;
@@ -36,7 +38,7 @@ export const stalled: Detector<StallState> = {
       const distance = Math.max(0, time - state.time);
       const { usual } = state;
       state.usual = usual === 0 ? distance : usual + WEIGHT * (Math.min(distance, MAX_USUAL * usual) - usual);
-      state.longest = Math.max(state.longest, Math.min(distance, MAX_LONGEST_MS));
+      state.longest = Math.max(state.longest, Math.min(distance, 1000 * MAX_PAUSE_SECONDS));
     }
     state.time = time;
     state.step = step;
@@ -54,3 +56,30 @@ export function judgeClock(state: StallState, header: RunHeader, now: number): F
   const at = { step: state.step, time: now };
   return finding(header, at, 'fire', { rule: 'stalled', severity: 'warning', measure: 'time', value, threshold, cause });
 }
+
+export const stallWords: WordsOf<'stall'> = {
+  stall: ({ facts: { value }, figures: { lastStep, usualSeconds }, run }) => [
+    `${run} has made no step since step ${lastStep}, ${digits(value)} s ago; it used to take ${digits(usualSeconds)} s`,
+  ],
+};
+
+export const stallEntry: RuleEntry = {
+  alerts: [
+    {
+      alert: 'MhcTrainingStalled',
+      expr: `max by (run) (
+  (mhc_warning_active{rule="stalled"} or time() - mhc_training_last_step_timestamp_seconds > ${MAX_PAUSE_SECONDS})
+  unless on (run) mhc_run_outcome
+)`,
+      severity: 'warning',
+      summary: 'Run {{ $labels.run }} makes no step any more.',
+      description: `No step for much longer than usual, or for ${MAX_PAUSE_SECONDS / 60} minutes, and the run has not ended.`,
+    },
+  ],
+  means: 'The run has made no step for much longer than usual, and it has not ended.',
+  look: [
+    'The process: waiting for data, for a lock, for a device that is gone.',
+    'Evaluation or saving in the loop that takes longer than usual.',
+  ],
+  act: ['Look at the process and its log; restart from the last checkpoint if it hangs.'],
+};

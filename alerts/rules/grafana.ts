@@ -1,13 +1,16 @@
 /** A Grafana dashboard over the metrics, to import: one row of panels per question. */
+import { MAX_GAIN } from '../limits.ts';
 
 interface Panel {
   title: string;
   description: string;
-  unit: string;
+  /** none unless given. */
+  unit?: string;
   /** PromQL and how its series are called. */
   queries: [expr: string, legend: string][];
   log?: boolean;
-  width: number;
+  /** Of 24 columns; a third unless given. */
+  width?: number;
 }
 
 const R = '{run=~"$run"}';
@@ -17,8 +20,7 @@ const THIRD = 8;
 export const PANELS: readonly Panel[] = [
   {
     title: 'Composite gain G',
-    description: 'Largest amplification over the depth, forward or backward. HC: look from 100 on. mHC: at most n.',
-    unit: 'none',
+    description: `Largest amplification over the depth, forward or backward. HC: look from ${MAX_GAIN} on. mHC: at most n.`,
     log: true,
     queries: [[`mhc_composite_gain_ratio${R}`, '{{run}}']],
     width: HALF,
@@ -26,7 +28,6 @@ export const PANELS: readonly Panel[] = [
   {
     title: 'Steps until G reaches a limit',
     description: 'The forecast of the detectors; no line: it is not rising.',
-    unit: 'none',
     log: true,
     queries: [[`mhc_gain_forecast_steps${R}`, '{{run}} to {{threshold}}']],
     width: HALF,
@@ -34,21 +35,18 @@ export const PANELS: readonly Panel[] = [
   {
     title: 'Warnings that hold',
     description: 'By rule, severity and connection.',
-    unit: 'none',
     queries: [[`mhc_warning_active${R}`, '{{run}} {{rule}} {{severity}} {{layer}}']],
     width: HALF,
   },
   {
     title: 'Warnings raised',
     description: 'Since the run was opened.',
-    unit: 'none',
     queries: [[`sum by (run, rule) (mhc_warnings_total${R})`, '{{run}} {{rule}}']],
     width: HALF,
   },
   {
     title: 'Gain of each connection, forward',
     description: 'max_i |sum_j H_ij| of one H_res.',
-    unit: 'none',
     log: true,
     queries: [[`mhc_layer_forward_gain_ratio${R}`, '{{run}} {{layer}}']],
     width: HALF,
@@ -56,7 +54,6 @@ export const PANELS: readonly Panel[] = [
   {
     title: 'Gain of each connection, backward',
     description: 'max_j |sum_i H_ij| of one H_res.',
-    unit: 'none',
     log: true,
     queries: [[`mhc_layer_backward_gain_ratio${R}`, '{{run}} {{layer}}']],
     width: HALF,
@@ -64,77 +61,62 @@ export const PANELS: readonly Panel[] = [
   {
     title: 'Largest deviation of a row or column sum',
     description: 'How far H_res is from doubly stochastic.',
-    unit: 'none',
     log: true,
     queries: [
       [`max by (run) (mhc_layer_row_deviation_ratio${R})`, '{{run}} rows'],
       [`max by (run) (mhc_layer_column_deviation_ratio${R})`, '{{run}} columns'],
     ],
-    width: THIRD,
   },
   {
     title: 'Separation of the streams',
     description: '1: kept apart, 0: collapsed into one.',
-    unit: 'none',
     queries: [[`run:mhc_composite_separation_ratio:min${R}`, '{{run}}']],
-    width: THIRD,
   },
   {
     title: 'Routing entropy, lowest connection',
     description: '0 routes hard, 1 mixes evenly.',
     unit: 'percentunit',
     queries: [[`min by (run) (mhc_layer_routing_entropy_ratio${R})`, '{{run}}']],
-    width: THIRD,
   },
   {
     title: 'Loss',
     description: 'Of the last watched step.',
-    unit: 'none',
     queries: [[`mhc_training_loss${R}`, '{{run}}']],
-    width: THIRD,
   },
   {
     title: 'Gradient norm and learning rate',
     description: 'The norm before clipping.',
-    unit: 'none',
     log: true,
     queries: [
       [`mhc_training_gradient_norm${R}`, '{{run}} gradient'],
       [`mhc_training_learning_rate${R}`, '{{run}} learning rate'],
     ],
-    width: THIRD,
   },
   {
     title: 'Steps per second',
     description: 'Watched or not.',
-    unit: 'none',
     queries: [[`run:mhc_training_steps:rate1m${R}`, '{{run}}']],
-    width: THIRD,
   },
   {
     title: 'Memory of the connections',
     description: 'activations: kept for the backward pass.',
     unit: 'bytes',
     queries: [[`sum by (run, kind) (mhc_layer_memory_bytes${R})`, '{{run}} {{kind}}']],
-    width: THIRD,
   },
   {
     title: 'Memory held by the backend',
     description: 'After the step.',
     unit: 'bytes',
     queries: [['mhc_training_memory_bytes{run=~"$run", kind="allocated"}', '{{run}}']],
-    width: THIRD,
   },
   {
     title: 'gainwatch itself',
     description: 'Share of the training time; steps lost; faults.',
-    unit: 'none',
     queries: [
       [`rate(mhc_monitor_overhead_seconds_total${R}[1m])`, '{{run}} share of time'],
       [`mhc_monitor_samples_dropped_total${R}`, '{{run}} lost'],
       [`mhc_monitor_errors_total${R}`, '{{run}} faults'],
     ],
-    width: THIRD,
   },
 ];
 
@@ -144,7 +126,7 @@ const DATASOURCE = { type: 'prometheus', uid: '$datasource' };
 function panels() {
   let x = 0;
   let y = 0;
-  return PANELS.map(({ title, description, unit, queries, log = false, width }, i) => {
+  return PANELS.map(({ title, description, unit = 'none', queries, log = false, width = THIRD }, i) => {
     if (x + width > 24) {
       x = 0;
       y += HEIGHT;

@@ -10,7 +10,7 @@ export function prometheusRules(): string {
   const alerts = ALERTS.map((rule) => {
     const lines = [`      - alert: ${rule.alert}`, `        expr: ${expression(rule.expr)}`];
     if (rule.for !== undefined) lines.push(`        for: ${rule.for}`);
-    if (rule.keepFiringFor !== undefined) lines.push(`        keep_firing_for: ${rule.keepFiringFor}`);
+    if (rule.keepFiringFor !== null) lines.push(`        keep_firing_for: ${rule.keepFiringFor}`);
     if (rule.severity !== null) lines.push('        labels:', `          severity: ${rule.severity}`);
     lines.push(
       '        annotations:',

@@ -1,4 +1,4 @@
-/** `gainwatch notify`: posts a test warning and prints what came of it. */
+/** `gainwatch notify`: posts a test warning and says what came of it. */
 import { MAX_GAIN, MAX_GAIN_CRITICAL } from '../../alerts/limits.ts';
 import type { Warning, WarningRecord } from '../../src/telemetry/warning.ts';
 import { deliver } from '../notify/notifier.ts';

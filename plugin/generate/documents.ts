@@ -1,12 +1,13 @@
 /** The parts of documents that are made from the code (generate.mjs writes them, a test compares), by path and name of the part. */
 import { MEASURES } from '../../src/telemetry/catalogue.ts';
-import { SEVERITIES } from '../../src/telemetry/warning.ts';
+import { CAUSES, SEVERITIES } from '../../src/telemetry/warning.ts';
 import { metricsTable, seriesCount } from '../metrics/metricsTable.ts';
 
 export const DOCUMENTS: Record<string, Record<string, () => string>> = {
   'plugin/metrics/README.md': { metrics: metricsTable, series: seriesCount },
   'plugin/openapi.yaml': {
     measures: () => `      enum: [${MEASURES.map(({ key }) => key).join(', ')}]`,
+    causes: () => `      enum: [${Object.keys(CAUSES).join(', ')}]`,
     severities: () => `      enum: [${SEVERITIES.join(', ')}]`,
   },
 };

@@ -1,8 +1,9 @@
-/** The stages of one pipeline, one after the other → its report. Which parts they are is combine.ts's; several pipelines are reduced in reduce.ts. */
+/** The stages of one pipeline, one after the other → its report. Which parts they are is combine.ts's; reduce.ts reduces pipelines. */
 import { analyse } from '../../src/telemetry/analyse.ts';
 import { MEASURES, OVER_DEPTH } from '../../src/telemetry/catalogue.ts';
 import type { StepReport } from '../../src/telemetry/report.ts';
 import { MEMORY_KINDS, type MemorySample, type RunHeader, type StepSample } from '../../src/telemetry/sample.ts';
+import { mapObservations } from '../wire/observations.ts';
 import type { Matrices, Part } from '../wire/part.ts';
 import { combineScalars } from './scalars.ts';
 
@@ -42,19 +43,14 @@ export function chain(header: RunHeader, starts: readonly number[], parts: reado
 function chainSamples(samples: readonly StepSample[]): StepSample {
   const [first] = samples;
   if (samples.length === 1) return first;
-  const all = (of: (sample: StepSample) => Float32Array | null): Float32Array | null => {
-    const arrays = samples.map(of);
-    return arrays.every((array) => array !== null) ? concat(arrays) : null;
-  };
   return {
     ...combineScalars(samples),
     memory: chainMemory(samples.map((sample) => sample.memory)),
     mappings: concat(samples.map((sample) => sample.mappings)),
-    logits: all((sample) => sample.logits),
-    grams: all((sample) => sample.grams),
-    inputSquares: all((sample) => sample.inputSquares),
-    gradientGains: all((sample) => sample.gradientGains),
-    logitGradients: all((sample) => sample.logitGradients),
+    ...mapObservations((key) => {
+      const arrays = samples.map((sample) => sample[key]);
+      return arrays.every((array) => array !== null) ? concat(arrays) : null;
+    }),
   };
 }
 

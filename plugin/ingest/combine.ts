@@ -1,5 +1,5 @@
 /**
- * One step from its parts: the stages of a pipeline chained in their order (chain.ts), then the data-parallel pipelines reduced (reduce.ts).
+ * One step from its parts: the stages of a pipeline chained in their order (chain.ts), then data-parallel pipelines reduced (reduce.ts).
  * Pure; which parts belong to a step, and how long they are waited for, is join.ts's.
  */
 import type { ConnectionInfo, RunHeader } from '../../src/telemetry/sample.ts';
@@ -36,7 +36,7 @@ function stageStarts(stages: readonly (readonly ConnectionInfo[])[]): number[] {
   });
 }
 
-/** The parts by data-parallel pipeline, each by stage. Where no replica was said it is the rank's position among those of its stage. */
+/** The parts by data-parallel pipeline, each by stage. Where no replica was sent it is the rank's position among those of its stage. */
 function pipelinesOf(ranks: ReadonlyMap<number, RankPlacement>, parts: readonly Part[]): Part[][] {
   const replicas = new Map<number, number>();
   const counts = new Map<number, number>();
@@ -49,7 +49,7 @@ function pipelinesOf(ranks: ReadonlyMap<number, RankPlacement>, parts: readonly 
   for (const part of [...parts].sort((a, b) => a.stage - b.stage || a.rank - b.rank)) {
     const replica = replicas.get(part.rank)!;
     const pipeline = pipelines.get(replica) ?? [];
-    // Two ranks of one stage that say the same replica (tensor parallel): the first speaks for both.
+    // Two ranks of one stage of the same replica (tensor parallel): the first stands for both.
     if (pipeline.at(-1)?.stage !== part.stage) pipeline.push(part);
     pipelines.set(replica, pipeline);
   }

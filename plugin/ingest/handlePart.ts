@@ -1,6 +1,6 @@
 /**
- * One rank's part of a step comes in: is it of this attempt, was it here before, or is it late? What is new waits for the other ranks (join.ts).
- * No HTTP here (server).
+ * One rank's part of a step comes in: is it of this attempt, was it here before, or is it late? What is new waits for the other
+ * ranks (join.ts). No HTTP here (server).
  */
 import { FieldError } from '../fieldError.ts';
 import type { Committed } from '../pipeline/liveRun.ts';
@@ -20,8 +20,8 @@ export interface HandledPart {
 }
 
 /**
- * Takes in one rank's part of a step, and counts it.
- * @throws FieldError 429 or 503 where a limit is reached, 409 where it does not fit what the run has said before
+ * Adds one rank's part of a step to the run, and counts it.
+ * @throws FieldError 429 or 503 where a limit is reached, 409 where it contradicts what the run has sent before
  */
 export function handlePart(ingest: Ingest, name: string, part: Part): HandledPart {
   return withRun(ingest, name, (run) => {

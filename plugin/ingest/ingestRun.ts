@@ -14,7 +14,7 @@ export interface IngestLimits {
   /** Bytes of parts that wait for others, of all runs. */
   waitingBytes: number;
 }
-/** Our choice: far above what `npm run bench:load` holds (64 ranks of 122 connections), and what memory has place for. */
+/** Our choice: far above what `npm run bench:load` holds (64 ranks of 122 connections), and below what memory holds. */
 export const INGEST_LIMITS: IngestLimits = { runs: 64, ranks: 4096, connections: 8192, waitingBytes: 512 * 2 ** 20 };
 
 /** One process that sends the run; its states stand in ranks.ts. */
@@ -26,7 +26,7 @@ export interface RankState {
   misses: number;
   /** As of its last step that was assembled. */
   counters: MonitorCounters;
-  /** How it said that it ended; null: it has not. */
+  /** The outcome with which it closed; null: it has not. */
   ended: Outcome | null;
 }
 
@@ -67,7 +67,7 @@ export interface IngestRun {
   /** null until the connections of all stages are known. */
   live: LiveRun | null;
   stages: number;
-  /** Connections by stage, of each that was heard of. */
+  /** Connections by stage, of each that is known. */
   readonly listings: Map<number, ConnectionInfo[]>;
   /** n and S; 0: not known. */
   streams: number;
@@ -100,6 +100,6 @@ export interface Ingest {
   readonly refused: Map<number, number>;
 }
 
-/** Connections of the stages that were heard of, in their order. */
+/** Connections of the stages that are known, in their order. */
 export const stagesOf = (run: IngestRun): ConnectionInfo[][] =>
   Array.from({ length: run.stages }, (_, stage) => run.listings.get(stage)).filter((listing) => listing !== undefined);

@@ -1,10 +1,13 @@
 /**
- * The steps of a run whose ranks come one by one: waited for, assembled in the order of the steps, handed to the pipeline. Which ranks there
- * are, and the attempts, are ranks.ts's and lifecycle.ts's.
+ * The steps of a run whose ranks come one by one: waited for, assembled in the order of the steps, passed to the pipeline. Which
+ * ranks there are, and the attempts, are ranks.ts's and lifecycle.ts's.
  *
- *   a step:  absent ──first part──► pending ──all ranks that are waited for, or MAX_WAIT_MS, ──► assembled ──► committed
- *                                      │      or a later step is ready, or the attempt ends          ├───────► unrecorded (nothing is recorded)
- *                                      └── the attempt ends before all stages are known ─► dropped   └───────► dropped (the disk refused)
+ *   a step:  absent ──first part──► pending ──ready, or time is up──► assembled ──► committed
+ *                                      │                                  ├───────► unrecorded (nothing is recorded)
+ *                                      │                                  └───────► dropped (the disk refused)
+ *                                      └── the attempt ends before all stages are known ──► dropped
+ *
+ *   ready: all ranks that are waited for are there, or a later step is ready. Time is up after MAX_WAIT_MS, or when the attempt ends.
  */
 import type { Committed } from '../pipeline/liveRun.ts';
 import { handleReport } from '../pipeline/pipeline.ts';
@@ -15,7 +18,7 @@ import { sumCounters } from './scalars.ts';
 
 /** How long a step waits for a rank. Our choice: above the half second between the requests of a sender, below its patience. */
 const MAX_WAIT_MS = 3000;
-/** The same at the start of an attempt, while some ranks are yet to be heard of: processes of a job start seconds apart. Our choice. */
+/** The same at the start of an attempt, while some ranks have sent nothing yet: processes of a job start seconds apart. Our choice. */
 const MAX_START_WAIT_MS = 15_000;
 /** Of which it is known which ranks they have: above MAX_STEPS of a request. Our choice. */
 const MAX_REMEMBERED_STEPS = 2048;
@@ -52,7 +55,7 @@ function lastReadyStep(run: IngestRun, now: number): number | null {
   return last;
 }
 
-/** Hands the steps that wait to the pipeline, in their order, with the ranks that they have. Nothing where the run has not begun. */
+/** Passes the steps that wait to the pipeline, in their order, with the ranks that they have. Nothing where the run has not begun. */
 export function assembleStepsUpTo(ingest: Ingest, run: IngestRun, lastStep: number): void {
   if (run.live === null) return;
   for (const step of [...run.pendingSteps.keys()].filter((one) => one <= lastStep).sort((a, b) => a - b)) {

@@ -1,5 +1,5 @@
 /**
- * The runs of other processes from their first word to their last: attempts, ranks that open and close, silence. No steps here (handlePart.ts).
+ * The runs of other processes from first to last: attempts, ranks that open and close, silence. No steps here (handlePart.ts).
  *
  *   unknown ──first open or part──► attempt goes on ──all ranks closed, or silence──► ended ──LINGER_MS──► forgotten
  *                                     ▲  │                                              │
@@ -20,7 +20,7 @@ import { checkRank, noteRank, openIfKnown } from './ranks.ts';
 const LINGER_MS = 60_000;
 /** Silence after which a run is taken to have ended. Our choice: above the pause of a checkpoint or an evaluation. */
 const MAX_SILENCE_MS = 3_600_000;
-/** The same, where some of its ranks have said that they ended: the others of a job end with them. Our choice. */
+/** The same, where some of its ranks have closed: the others of a job end with them. Our choice. */
 const MAX_SILENCE_AFTER_CLOSE_MS = 60_000;
 /** Names of attempts that are over, so that what is late is known as that. Our choice. */
 const MAX_PAST_ATTEMPTS = 1000;
@@ -47,8 +47,8 @@ export function isOver(run: IngestRun, attempt: string | null): boolean {
 }
 
 /**
- * A rank says what it will send, before its first step.
- * @throws FieldError 409 where it does not fit what the run has said before, 429 where a limit is reached
+ * A rank announces its connections, before its first step.
+ * @throws FieldError 409 where it contradicts what the run has sent before, 429 where a limit is reached
  */
 export function openRank(
   ingest: Ingest,
@@ -85,7 +85,7 @@ export function closeRank(ingest: Ingest, name: string, position: RankPosition, 
 
 const isClosed = ({ ranks }: IngestRun): boolean => [...ranks.values()].every(({ ended }) => ended !== null);
 
-/** To be called now and then: ends runs of which nothing is heard any more, forgets those that have lingered. */
+/** To be called every few seconds: ends runs that have been silent too long, forgets those that have lingered. */
 export function sweep(ingest: Ingest): void {
   const { pipeline } = ingest;
   const now = pipeline.now();
@@ -102,7 +102,7 @@ export function sweep(ingest: Ingest): void {
   }
 }
 
-/** The worst of what the ranks said counts, and silence as not known. */
+/** The worst outcome of a rank is the run's; a silent rank's is unknown. */
 const WORST_FIRST: readonly Outcome[] = ['failed', 'interrupted', 'unknown', 'completed'];
 
 function endRun(ingest: Ingest, run: IngestRun): void {

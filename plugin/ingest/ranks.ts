@@ -18,9 +18,9 @@ import { type Ingest, type IngestRun, type RankState, stagesOf } from './ingestR
 const MAX_MISSES = 3;
 
 /**
- * Does what a rank says of itself fit? Changes nothing.
+ * Does a rank fit the run? Changes nothing.
  * @param run null: a new attempt, of which nothing is known
- * @throws FieldError where a rank does not fit what the run has said before (409), or there would be too much of it (429)
+ * @throws FieldError where it contradicts what the run has sent before (409), or a limit is reached (429)
  */
 export function checkRank(
   { limits }: Ingest,
@@ -52,7 +52,7 @@ export function checkRank(
   if (total > limits.connections) throw new FieldError('order', `must leave the run at most ${limits.connections} connections`, total, 429);
 }
 
-/** Notes a rank that was checked, and the connections of its stage; the first to name them counts. @param tokens S; null: not said */
+/** Notes a rank that was checked, and the connections of its stage; the first to name them counts. @param tokens S; null: not known */
 export function noteRank(
   run: IngestRun,
   { rank: number, stage, stages, worldSize, replica }: RankPosition,
@@ -94,7 +94,7 @@ export function noteStep({ ranks, counts }: IngestRun, parts: ReadonlyMap<number
 const haveSameNames = (a: readonly ConnectionInfo[], b: readonly ConnectionInfo[]): boolean =>
   a.length === b.length && a.every(({ name }, l) => name === b[l].name);
 
-/** Stages may number their layers anew: then each name says its stage. */
+/** Stages may number their layers anew: then each name gets its stage before it. */
 function withUniqueNames(stages: readonly ConnectionInfo[][]): ConnectionInfo[] {
   const all = stages.flat();
   if (new Set(all.map(({ name }) => name)).size === all.length) return all;

@@ -1,10 +1,10 @@
 /** The metrics of each connection: every measure of the catalogue, non-finite values, memory, and what it is. */
 import { MEASURES } from '../../src/telemetry/catalogue.ts';
 import { MEMORY_KINDS } from '../../src/telemetry/sample.ts';
-import { gauge, layerGauge, type MetricDefinition } from './definition.ts';
+import { type MetricDefinition, ofLayer, ofRuns } from './definition.ts';
 
 const ofMeasure = ({ metric, help }: { metric: string; help: string }, m: number): MetricDefinition =>
-  layerGauge(metric, help, ({ run, last }, l) => {
+  ofLayer('gauge', metric, help, ({ run, last }, l) => {
     if (last === null) return null;
     const value = last.measures[m * run.header.connections.length + l];
     // Undefined here is absent; NaN is shown where the values themselves are not finite.
@@ -13,15 +13,14 @@ const ofMeasure = ({ metric, help }: { metric: string; help: string }, m: number
 
 export const CONNECTION_DEFINITIONS: readonly MetricDefinition[] = [
   ...MEASURES.map(ofMeasure),
-  {
-    ...layerGauge(
-      'mhc_nonfinite_values_total',
-      'NaN and infinite values among the sampled ones.',
-      ({ nonfiniteTotal }, l) => nonfiniteTotal[l],
-    ),
-    type: 'counter',
-  },
-  gauge(
+  ofLayer(
+    'counter',
+    'mhc_nonfinite_values_total',
+    'NaN and infinite values among the sampled ones.',
+    ({ nonfiniteTotal }, l) => nonfiniteTotal[l],
+  ),
+  ofRuns(
+    'gauge',
     'mhc_layer_memory_bytes',
     'Memory of a connection; activations is what it keeps for the backward pass, branch_activations what its branch keeps.',
     ['run', 'layer', 'kind'],
@@ -36,7 +35,8 @@ export const CONNECTION_DEFINITIONS: readonly MetricDefinition[] = [
       });
     },
   ),
-  gauge(
+  ofRuns(
+    'gauge',
     'mhc_layer_info',
     'What each connection is; always 1.',
     ['run', 'layer', 'kind', 'streams', 'convention', 'index'],

@@ -2,11 +2,11 @@
 import { MEASURE_INDEX, MEASURES, type MeasureKey } from '../../src/telemetry/catalogue.ts';
 import type { RankReport } from '../../src/telemetry/report.ts';
 import type { IngestCounts, IngestRun } from '../ingest/ingestRun.ts';
-import { gauge, layerGauge, type MetricDefinition, type SetValue } from './definition.ts';
+import { type MetricDefinition, type MetricType, ofLayer, ofRuns, type SetValue } from './definition.ts';
 
 /** Filled from every run that was sent, not from what the metrics know of runs. */
 const ofSent = (
-  type: MetricDefinition['type'],
+  type: MetricType,
   name: string,
   help: string,
   labels: readonly string[],
@@ -24,7 +24,7 @@ const ofSent = (
 const count = (name: string, help: string, of: (counts: IngestCounts) => number): MetricDefinition =>
   ofSent('counter', name, help, ['run'], (run, set) => set({ run: run.name }, of(run.counts)));
 
-/** The largest of these over the ranks is told beside their mean. */
+/** The largest of these over the ranks is exported beside their mean. */
 const OVER_RANKS: readonly MeasureKey[] = ['forwardGain', 'backwardGain', 'compositeForwardGain', 'compositeBackwardGain'];
 
 function largest(key: MeasureKey): MetricDefinition[] {
@@ -32,7 +32,7 @@ function largest(key: MeasureKey): MetricDefinition[] {
   const { metric } = MEASURES[m];
   const base = metric.replace(/_ratio$/, '');
   const each = (name: string, help: string, of: (ranks: RankReport, at: number) => number) =>
-    layerGauge(name, help, ({ run, last }, l) => {
+    ofLayer('gauge', name, help, ({ run, last }, l) => {
       const at = m * run.header.connections.length + l;
       return last?.ranks === undefined || last.ranks.largestRank[at] < 0 ? null : of(last.ranks, at);
     });
@@ -77,7 +77,7 @@ export const INGEST_DEFINITIONS: readonly MetricDefinition[] = [
 ];
 
 const ofRank = (name: string, help: string, of: (ranks: RankReport) => Float64Array): MetricDefinition =>
-  gauge(name, help, ['run', 'rank'], ({ run, last }, set) => {
+  ofRuns('gauge', name, help, ['run', 'rank'], ({ run, last }, set) => {
     if (last?.ranks === undefined) return;
     const values = of(last.ranks);
     last.ranks.ranks.forEach((rank, r) => {

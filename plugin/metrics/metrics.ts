@@ -24,7 +24,7 @@ const MAX_GONE_RUNS = 256;
 export function createMetrics(version: string, ingest: Ingest | null = null, rankLabel = false): Metrics {
   const state: MetricsState = new Map();
   const context: ScrapeContext = { state, ingest, version };
-  // Each format has its own: prom-client changes the names of counters with the content type, and one object in two registries is corrupted.
+  // One for each format: prom-client changes the names of counters with the content type, and corrupts an object in two registries.
   const text = createRegistry(context, Registry.PROMETHEUS_CONTENT_TYPE, rankLabel);
   const openMetrics = createRegistry(context, Registry.OPENMETRICS_CONTENT_TYPE, rankLabel);
   const histograms = [text.stepSeconds, openMetrics.stepSeconds];

@@ -28,27 +28,23 @@ function register(
   contentType: ContentType,
   registers: Registry<ContentType>[],
 ): void {
-  if (type === 'gauge') {
+  const options = { help, labelNames, registers };
+  if (type === 'gauge')
     new Gauge({
+      ...options,
       name,
-      help,
-      labelNames,
-      registers,
       collect() {
         this.reset();
         collect(context, (labels, value) => this.set(labels, value));
       },
     });
-    return;
-  }
-  new Counter({
-    name: contentType === Registry.OPENMETRICS_CONTENT_TYPE ? name.replace(/_total$/, '') : name,
-    help,
-    labelNames,
-    registers,
-    collect() {
-      this.reset();
-      collect(context, (labels, value) => this.inc(labels, value));
-    },
-  });
+  else
+    new Counter({
+      ...options,
+      name: contentType === Registry.OPENMETRICS_CONTENT_TYPE ? name.replace(/_total$/, '') : name,
+      collect() {
+        this.reset();
+        collect(context, (labels, value) => this.inc(labels, value));
+      },
+    });
 }

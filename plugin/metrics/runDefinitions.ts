@@ -1,20 +1,22 @@
 /** The metrics of each run as a whole: its training, its warnings, and what gainwatch itself cost and lost. */
-import { counter, gauge, type MetricDefinition, runCounter, runGauge } from './definition.ts';
+import { type MetricDefinition, ofRun, ofRuns } from './definition.ts';
 
 const TRAINING: readonly MetricDefinition[] = [
-  runGauge(
+  ofRun(
+    'gauge',
     'mhc_composite_gain_ratio',
     'G: the largest composite gain of any prefix (forward) or suffix (backward).',
     ({ last }) => last?.compositeGain,
   ),
-  runCounter('mhc_training_steps_total', 'Training steps done, watched or not.', ({ stepsTotal }) => stepsTotal),
-  runGauge('mhc_training_loss', 'Loss of the last watched step.', ({ last }) => last?.loss),
-  runGauge('mhc_training_gradient_norm', 'Norm of the whole gradient, before clipping.', ({ last }) => last?.gradientNorm),
-  runGauge('mhc_training_learning_rate', 'Learning rate of the last watched step.', ({ last }) => last?.learningRate),
-  runGauge('mhc_training_last_step_timestamp_seconds', 'When the last watched step ended, Unix time.', ({ last }) =>
+  ofRun('counter', 'mhc_training_steps_total', 'Training steps done, watched or not.', ({ stepsTotal }) => stepsTotal),
+  ofRun('gauge', 'mhc_training_loss', 'Loss of the last watched step.', ({ last }) => last?.loss),
+  ofRun('gauge', 'mhc_training_gradient_norm', 'Norm of the whole gradient, before clipping.', ({ last }) => last?.gradientNorm),
+  ofRun('gauge', 'mhc_training_learning_rate', 'Learning rate of the last watched step.', ({ last }) => last?.learningRate),
+  ofRun('gauge', 'mhc_training_last_step_timestamp_seconds', 'When the last watched step ended, Unix time.', ({ last }) =>
     last === null ? null : last.time / 1000,
   ),
-  gauge(
+  ofRuns(
+    'gauge',
     'mhc_training_memory_bytes',
     'Memory of the run; allocated is what the backend holds after the step.',
     ['run', 'kind'],
@@ -22,9 +24,15 @@ const TRAINING: readonly MetricDefinition[] = [
       for (const [kind, bytes] of Object.entries(last?.memory?.totals ?? {})) set({ run: run.header.run, kind }, bytes);
     },
   ),
-  gauge('mhc_run_info', 'What each run is; always 1.', ['run', 'attempt', 'streams', 'tokens'], ({ run: { header, attempt } }, set) => {
-    set({ run: header.run, attempt: String(attempt), streams: String(header.streams), tokens: String(header.tokens) }, 1);
-  }),
+  ofRuns(
+    'gauge',
+    'mhc_run_info',
+    'What each run is; always 1.',
+    ['run', 'attempt', 'streams', 'tokens'],
+    ({ run: { header, attempt } }, set) => {
+      set({ run: header.run, attempt: String(attempt), streams: String(header.streams), tokens: String(header.tokens) }, 1);
+    },
+  ),
   {
     type: 'gauge',
     name: 'mhc_run_outcome',
@@ -38,7 +46,8 @@ const TRAINING: readonly MetricDefinition[] = [
 ];
 
 const WARNING: readonly MetricDefinition[] = [
-  gauge(
+  ofRuns(
+    'gauge',
     'mhc_gain_forecast_steps',
     'Training steps until the composite gain reaches the threshold if it goes on as now; +Inf: it does not rise.',
     ['run', 'threshold'],
@@ -46,7 +55,8 @@ const WARNING: readonly MetricDefinition[] = [
       for (const { threshold, steps } of detection.detectors.forecast) set({ run: header.run, threshold: String(threshold) }, steps);
     },
   ),
-  gauge(
+  ofRuns(
+    'gauge',
     'mhc_warning_active',
     'A warning that holds; always 1. layer is empty where it concerns the run as a whole. Absent once the run has ended.',
     ['run', 'rule', 'severity', 'layer'],
@@ -57,23 +67,26 @@ const WARNING: readonly MetricDefinition[] = [
       }
     },
   ),
-  counter('mhc_warnings_total', 'Warnings raised.', ['run', 'rule', 'severity'], ({ run, warningsTotal }, set) => {
+  ofRuns('counter', 'mhc_warnings_total', 'Warnings raised.', ['run', 'rule', 'severity'], ({ run, warningsTotal }, set) => {
     for (const { rule, severity, count } of warningsTotal) set({ run: run.header.run, rule, severity }, count);
   }),
 ];
 
 const MONITOR: readonly MetricDefinition[] = [
-  runCounter(
+  ofRun(
+    'counter',
     'mhc_monitor_overhead_seconds_total',
     'Time of the training thread spent in gainwatch.',
     ({ run }) => run.monitor.overheadSeconds,
   ),
-  runCounter(
+  ofRun(
+    'counter',
     'mhc_monitor_samples_dropped_total',
     'Watched steps that were not taken in.',
     ({ run }) => run.monitor.samplesDropped + run.dropped,
   ),
-  runCounter(
+  ofRun(
+    'counter',
     'mhc_monitor_errors_total',
     'Faults of gainwatch itself; none touches the training.',
     ({ run }) => run.monitor.errors + run.errors,

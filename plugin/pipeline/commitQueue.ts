@@ -1,6 +1,6 @@
 /**
  * The way of a report into the recording: waits a moment so that many share one commit, is committed, and only then shown to the sinks.
- * A disk that refuses stops nothing that is shown: reports are shown uncommitted, kept, and tried again, at growing intervals.
+ * A disk that refuses stops nothing that is shown: reports are shown uncommitted, stay queued, and are tried again at growing intervals.
  *
  *   enqueueReport ─► waiting ──commit──► committed ─► shown
  *                     │  ▲ │

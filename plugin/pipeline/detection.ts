@@ -59,7 +59,7 @@ export interface RecordedDetection {
  * Goes on from what is recorded. Detectors whose state cannot be restored begin anew, and the warnings that held end.
  * @param recorded null: nothing
  * @param now ms since 1970
- * @param onRefusal gets why a recorded state is not gone on with
+ * @param onRefusal gets why a recorded state cannot be resumed
  */
 export function createDetectionState(
   detectors: Detectors,
@@ -75,12 +75,12 @@ export function createDetectionState(
     unsaved: new Set(),
     savedAt: Number.NEGATIVE_INFINITY,
   };
-  // What nobody remembers cannot be said to hold.
+  // Detectors that begin anew know of no warning that holds.
   if (restored === null) clearActive(detection, now);
   return detection;
 }
 
-/** Hands the next report to the detectors; a step back begins them anew. @throws what a detector throws */
+/** Passes the next report to the detectors; a step back begins them anew. @throws what a detector throws */
 export function detectReport(detectors: Detectors, header: RunHeader, detection: DetectionState, report: StepReport): ChangedWarning[] {
   const cleared: ChangedWarning[] = [];
   if (report.step <= detection.detectors.step) {

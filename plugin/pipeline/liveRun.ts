@@ -39,12 +39,12 @@ export interface LiveRun {
   outcome: Outcome | null;
   /** The newest report that the sinks have. */
   last: StepReport | null;
-  /** Of `last`; empty where the detectors did not see it, or have gone on since. */
+  /** Of `last`; empty where the detectors did not see it, or have seen a later one since. */
   forecast: readonly StepForecast[];
   /** Of the attempt; NaN is no maximum once there is a number. */
   maxCompositeGain: number | null;
   readonly detection: DetectionState;
-  /** What the training thread counted, as last heard of. */
+  /** What the training thread counted, as of its last message. */
   monitor: MonitorCounters;
   /** Errors and losses on this side of the thread boundary. */
   errors: number;

@@ -1,7 +1,7 @@
 /**
- * The one way of the data behind the sources: report → detectors → recorder → sinks (metrics, live stream, notices). Takes reports only: what
- * makes them of samples stands at the sources (worker, ingest). A report reaches the sinks after its commit (commitQueue.ts), a warning at once.
- * A recording that cannot be written never stops the sinks: it is counted, said once, and tried again. No server, no thread, no TF.js here.
+ * The one way of the data behind the sources: report → detectors → recorder → sinks (metrics, live stream, notices). Takes reports
+ * only: the sources make them of samples (worker, ingest). A report reaches the sinks after its commit (commitQueue.ts), a warning
+ * at once. A recording that cannot be written never stops the sinks: it is counted, warned of once, tried again. No server, thread, TF.js.
  */
 import type { Refusal } from '../../alerts/detect.ts';
 import type { Outcome, StepReport } from '../../src/telemetry/report.ts';
@@ -40,8 +40,8 @@ export function createPipeline(
 }
 
 /**
- * Begins a run, or an attempt of one that is recorded. Where no recording can be opened it goes on unrecorded, said once.
- * @param source name of the attempt where a sender gives one: it is gone on with
+ * Begins a run, or an attempt of one that is recorded. Where no recording can be opened it goes on unrecorded, which is warned of once.
+ * @param source name of the attempt where a sender gives one: where the newest recorded attempt has it too, that is resumed
  * @throws Error if a run of this name goes on in this process
  */
 export function openRun(pipeline: Pipeline, header: RunHeader, source: string | null = null): LiveRun {
@@ -98,7 +98,7 @@ export function handleReport(pipeline: Pipeline, run: LiveRun, report: StepRepor
   return enqueueReport(pipeline, run, report);
 }
 
-/** Looks whether the run stands still, of which no report tells. To be called now and then. */
+/** Has the run stalled? No report shows that. To be called every few seconds. */
 export function checkStall(pipeline: Pipeline, run: LiveRun): void {
   const changes = runDetectors(pipeline, run, (detectors) => detectStallAt(detectors, run.header, run.detection, pipeline.now()));
   if (changes > 0) commit(pipeline, run);
@@ -125,7 +125,7 @@ function runDetectors(pipeline: Pipeline, run: LiveRun, ask: (detectors: Detecto
   return changes.length;
 }
 
-/** Ends a run: commits what waits and records the outcome. What still cannot be written is lost, and said. Nothing where it has ended. */
+/** Ends a run, once: commits what waits and records the outcome. What still cannot be written is lost, and warned of. */
 export function closeRun(pipeline: Pipeline, run: LiveRun, outcome: Outcome): void {
   if (run.outcome !== null) return;
   const lost = closeCommitQueue(pipeline, run);

@@ -23,7 +23,7 @@ export interface SinkContext {
   readonly warnOnce: WarnOnce;
 }
 
-/** Calls each sink. One that throws is counted as an error of the run, said once, and disturbs no other. */
+/** Calls each sink. One that throws is counted as an error of the run, warned of once, and disturbs no other. */
 export function emit({ sinks, warnOnce }: SinkContext, run: LiveRun, call: (sink: Sink) => void): void {
   for (const sink of sinks) {
     try {

@@ -89,6 +89,13 @@ export function openForReading(path: string): Db {
   return db;
 }
 
+/** Inserts a row, given by the names of its columns. @param verb other than INSERT @returns its rowid */
+export function insert(db: Db, table: string, row: Record<string, unknown>, verb = 'INSERT'): number {
+  const columns = Object.keys(row);
+  const sql = `${verb} INTO ${table} (${columns.join(', ')}) VALUES (${columns.map(() => '?').join(', ')})`;
+  return Number(db.prepare(sql).run(...Object.values(row)).lastInsertRowid);
+}
+
 interface SchemaRow {
   type: string;
   name: string;

@@ -18,6 +18,8 @@
  *   detectors: their state, to go on after a restart.
  */
 
+import type { RunScalar } from '../../src/telemetry/catalogue.ts';
+
 export const APPLICATION_ID = 0x67776174;
 
 /** The first makes version 1 out of nothing. Never changed, only added to. */
@@ -93,3 +95,12 @@ CREATE TABLE detectors (
 ];
 
 export const SCHEMA_VERSION = MIGRATIONS.length;
+
+/** Where the table of steps has the scalars. */
+export const SCALAR_COLUMNS: Record<RunScalar, string> = {
+  loss: 'loss',
+  gradientNorm: 'gradient_norm',
+  learningRate: 'learning_rate',
+  stepSeconds: 'step_seconds',
+  compositeGain: 'composite_gain',
+};

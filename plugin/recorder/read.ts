@@ -41,6 +41,8 @@ export interface AttemptRow {
   connections: string;
   measures: string;
   memory_kinds: string;
+  /** Not there before version 4. */
+  source?: string | null;
   first_step: number | null;
   last_step: number | null;
   max_composite_gain: SqlNumber;
@@ -52,7 +54,7 @@ export function attemptRows({ db, run }: Reader): AttemptRow[] {
   return run === null ? rows : rows.map((row) => ({ ...row, run }));
 }
 
-/** What an attempt tells of its run. @throws SyntaxError where its JSON is none */
+/** The header of an attempt. @throws SyntaxError where its JSON is none */
 export function headerOf(row: AttemptRow): RunHeader {
   return { run: row.run, streams: row.streams, tokens: row.tokens, connections: JSON.parse(row.connections) as ConnectionInfo[] };
 }

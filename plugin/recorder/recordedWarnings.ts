@@ -1,10 +1,9 @@
 /** The warnings of a recording and the state of its detectors: read at a restart and by the server, written with the steps. */
 import { existsSync } from 'node:fs';
 import type { WarningAnswer } from '../../src/telemetry/api.ts';
-import type { Cause } from '../../src/telemetry/cause.ts';
-import type { Warning, WarningRecord } from '../../src/telemetry/warning.ts';
+import type { Cause, Warning, WarningRecord } from '../../src/telemetry/warning.ts';
 import { fromWire, toWire } from '../../src/telemetry/wire.ts';
-import { type Db, hasWarnings, openForWriting } from './database.ts';
+import { type Db, hasWarnings, insert, openForWriting } from './database.ts';
 
 interface Row {
   id: number;
@@ -66,16 +65,14 @@ export function writeWarnings(
     const id = rows.get(record);
     if (id === undefined) {
       const { cause, ...warning } = record.warning;
-      const inserted = db
-        .prepare('INSERT INTO warnings (warning, cause, cleared_step, cleared_time, acknowledged_time) VALUES (?, ?, ?, ?, ?)')
-        .run(
-          JSON.stringify({ ...warning, value: toWire(warning.value) }),
-          cause === null ? null : JSON.stringify(cause),
-          clearedStep,
-          clearedTime,
-          acknowledgedTime,
-        );
-      added.set(record, Number(inserted.lastInsertRowid));
+      const row = insert(db, 'warnings', {
+        warning: JSON.stringify({ ...warning, value: toWire(warning.value) }),
+        cause: cause === null ? null : JSON.stringify(cause),
+        cleared_step: clearedStep,
+        cleared_time: clearedTime,
+        acknowledged_time: acknowledgedTime,
+      });
+      added.set(record, row);
     } else {
       db.prepare('UPDATE warnings SET cleared_step = ?, cleared_time = ? WHERE id = ?').run(clearedStep, clearedTime, id);
       setAcknowledged(db, id, acknowledgedTime);

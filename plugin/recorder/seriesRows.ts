@@ -1,8 +1,9 @@
 /** The rows of one attempt that a series is made of: steps, or the buckets of a level. Only the asked slice of a BLOB is read. */
-import { RUN_SCALARS, type RunScalar } from '../../src/telemetry/catalogue.ts';
+import { RUN_SCALARS } from '../../src/telemetry/catalogue.ts';
 import { doubles, floats, fromSql, isBlob, type SqlBlob, type SqlNumber } from './blobs.ts';
 import type { Db } from './database.ts';
 import type { SourceRow, Value } from './mergeBuckets.ts';
+import { SCALAR_COLUMNS } from './migrations.ts';
 
 /** Steps of one attempt, both ends included. */
 export interface StepRange {
@@ -19,14 +20,6 @@ interface Row {
   max: SqlBlob | SqlNumber;
 }
 
-const SCALAR_COLUMNS: Record<RunScalar, string> = {
-  loss: 'loss',
-  gradientNorm: 'gradient_norm',
-  learningRate: 'learning_rate',
-  stepSeconds: 'step_seconds',
-  compositeGain: 'composite_gain',
-};
-
 /** A scalar of the run, one column. @param level of the buckets; 0: steps @param scalar its position in RUN_SCALARS */
 export function* readScalarRows(db: Db, level: number, range: StepRange, scalar: number): Generator<SourceRow> {
   const column = SCALAR_COLUMNS[RUN_SCALARS[scalar]];
@@ -36,7 +29,7 @@ export function* readScalarRows(db: Db, level: number, range: StepRange, scalar:
   for (const { step, time, min, max } of rows(db, source, range)) yield { step, time, min: valuesOf(min), max: valuesOf(max) };
 }
 
-/** A measure, one column for each of `columns` (positions of connections). @param which its position among the attempt's, of L connections */
+/** A measure by its position among the attempt's, one column for each of `columns` (positions among its `layers` connections). */
 export function* readMeasureRows(
   db: Db,
   level: number,

@@ -1,28 +1,25 @@
 /** Writes a run's recording: attempts, steps and buckets, a batch of reports in one transaction. Reads nothing back. */
 import { mkdirSync } from 'node:fs';
-import { MEASURES } from '../../src/telemetry/catalogue.ts';
+import { RUN_SCALARS } from '../../src/telemetry/catalogue.ts';
 import type { Outcome, StepReport } from '../../src/telemetry/report.ts';
 import { MEMORY_KINDS, type RunHeader } from '../../src/telemetry/sample.ts';
 import type { WarningRecord } from '../../src/telemetry/warning.ts';
 import { blob, toSql } from './blobs.ts';
 import { addToBuckets, type Bucket, largest } from './buckets.ts';
-import { type Db, openForWriting } from './database.ts';
+import { type Db, insert, openForWriting } from './database.ts';
 import { makeWay, recordingPath } from './directory.ts';
 import { isAlive } from './isAlive.ts';
+import { SCALAR_COLUMNS } from './migrations.ts';
 import { readWarningRows, writeWarnings } from './recordedWarnings.ts';
-import { resumeAttempt, type Written } from './resume.ts';
+import { type AttemptState, MEASURE_KEYS, resumeAttempt } from './resume.ts';
 
-export interface Recording {
+/** A recording that is being written: the attempt, and what else of it is kept in memory. */
+export interface Recording extends AttemptState {
   readonly header: RunHeader;
   readonly path: string;
   /** By what name a sender knows the attempt; null: written by the training process itself. */
   readonly source: string | null;
-  /** Number of the attempt that is written now, from 1. */
-  attempt: number;
-  lastStep: number | null;
-  maxCompositeGain: number | null;
   readonly db: Db;
-  open: Bucket[];
   /** Rows of the warnings that are in the file. */
   readonly warnings: Map<WarningRecord, number>;
 }
@@ -41,38 +38,30 @@ export function openRecording(directory: string, header: RunHeader, time: number
     db.exec('BEGIN IMMEDIATE');
     endVanished(db, time);
     const resumed = source === null ? null : resumeAttempt(db, header, source);
-    const written: Written = resumed ?? {
-      attempt: insertAttempt(db, header, time, source),
-      lastStep: null,
-      maxCompositeGain: null,
-      open: [],
-    };
+    const state = resumed ?? beginAttempt(db, header, time, source);
     db.exec('COMMIT');
-    return { header, path, db, source, ...written, warnings: readWarningRows(db) };
+    return { header, path, db, source, ...state, warnings: readWarningRows(db) };
   } catch (error) {
     db.close();
     throw error;
   }
 }
 
-function insertAttempt(db: Db, header: RunHeader, time: number, source: string | null): number {
+function beginAttempt(db: Db, header: RunHeader, time: number, source: string | null): AttemptState {
   const { attempt } = db.prepare('SELECT coalesce(max(attempt), 0) + 1 AS attempt FROM attempts').get() as { attempt: number };
-  db.prepare(
-    `INSERT INTO attempts (attempt, run, pid, started_at, streams, tokens, connections, measures, memory_kinds, source)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-  ).run(
+  insert(db, 'attempts', {
     attempt,
-    header.run,
-    process.pid,
-    time,
-    header.streams,
-    header.tokens,
-    JSON.stringify(header.connections),
-    JSON.stringify(MEASURES.map((m) => m.key)),
-    JSON.stringify(MEMORY_KINDS),
+    run: header.run,
+    pid: process.pid,
+    started_at: time,
+    streams: header.streams,
+    tokens: header.tokens,
+    connections: JSON.stringify(header.connections),
+    measures: MEASURE_KEYS,
+    memory_kinds: JSON.stringify(MEMORY_KINDS),
     source,
-  );
-  return attempt;
+  });
+  return { attempt, lastStep: null, maxCompositeGain: null, open: [] };
 }
 
 /** Attempts that no process writes any more and that nobody ended: how they ended is not known. */
@@ -96,12 +85,13 @@ export function commitReports(
   watched: { changed: Iterable<WarningRecord>; state: string | null } = { changed: [], state: null },
 ): number[] {
   const { db } = recording;
-  const staged = { attempt: recording.attempt, lastStep: recording.lastStep, max: recording.maxCompositeGain, open: recording.open };
+  const { attempt, lastStep, maxCompositeGain, open } = recording;
+  let staged: AttemptState = { attempt, lastStep, maxCompositeGain, open };
   let changed = new Map<string, Bucket>();
   const flush = () => {
     for (const bucket of changed.values()) upsertBucket(db, staged.attempt, bucket);
-    const maxGain = staged.max === null ? null : toSql(staged.max);
-    db.prepare('UPDATE attempts SET last_step = ?, max_composite_gain = ? WHERE attempt = ?').run(staged.lastStep, maxGain, staged.attempt);
+    const values = [staged.lastStep, toSql(staged.maxCompositeGain), staged.attempt];
+    db.prepare('UPDATE attempts SET last_step = ?, max_composite_gain = ? WHERE attempt = ?').run(...values);
     changed = new Map();
   };
   const attempts: number[] = [];
@@ -112,16 +102,13 @@ export function commitReports(
       if (staged.lastStep !== null && report.step <= staged.lastStep) {
         flush();
         db.prepare("UPDATE attempts SET ended_at = ?, outcome = 'unknown' WHERE attempt = ?").run(report.time, staged.attempt);
-        staged.attempt = insertAttempt(db, recording.header, report.time, recording.source);
-        staged.lastStep = null;
-        staged.max = null;
-        staged.open = [];
+        staged = beginAttempt(db, recording.header, report.time, recording.source);
       }
       if (staged.lastStep === null) db.prepare('UPDATE attempts SET first_step = ? WHERE attempt = ?').run(report.step, staged.attempt);
       insertStep(db, staged.attempt, report);
       staged.open = addToBuckets(staged.open, report, changed);
       staged.lastStep = report.step;
-      if (report.compositeGain !== null) staged.max = largest(staged.max, report.compositeGain);
+      if (report.compositeGain !== null) staged.maxCompositeGain = largest(staged.maxCompositeGain, report.compositeGain);
       attempts.push(staged.attempt);
     }
     flush();
@@ -131,52 +118,43 @@ export function commitReports(
     if (db.inTransaction) db.exec('ROLLBACK');
     throw error;
   }
-  recording.attempt = staged.attempt;
-  recording.lastStep = staged.lastStep;
-  recording.maxCompositeGain = staged.max;
-  recording.open = staged.open;
+  Object.assign(recording, staged);
   for (const [record, id] of added) recording.warnings.set(record, id);
   return attempts;
 }
 
-function insertStep(db: Db, attempt: number, r: StepReport): void {
-  db.prepare(
-    `INSERT INTO steps (attempt, step, time, step_seconds, loss, gradient_norm, learning_rate, composite_gain, overhead_seconds,
-       samples_dropped, errors, memory_totals, measures, mapping, nonfinite, memory)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-  ).run(
+function insertStep(db: Db, attempt: number, report: StepReport): void {
+  const { memory, monitor } = report;
+  insert(db, 'steps', {
     attempt,
-    r.step,
-    Math.round(r.time),
-    toSql(r.stepSeconds),
-    toSql(r.loss),
-    toSql(r.gradientNorm),
-    toSql(r.learningRate),
-    toSql(r.compositeGain),
-    r.monitor.overheadSeconds,
-    r.monitor.samplesDropped,
-    r.monitor.errors,
-    r.memory === null ? null : JSON.stringify(r.memory.totals),
-    blob(r.measures),
-    blob(r.mapping),
-    blob(r.nonfinite),
-    r.memory === null ? null : blob(r.memory.connections),
-  );
+    step: report.step,
+    time: Math.round(report.time),
+    ...Object.fromEntries(RUN_SCALARS.map((key) => [SCALAR_COLUMNS[key], toSql(report[key])])),
+    overhead_seconds: monitor.overheadSeconds,
+    samples_dropped: monitor.samplesDropped,
+    errors: monitor.errors,
+    memory_totals: memory === null ? null : JSON.stringify(memory.totals),
+    measures: blob(report.measures),
+    mapping: blob(report.mapping),
+    nonfinite: blob(report.nonfinite),
+    memory: memory === null ? null : blob(memory.connections),
+  });
 }
 
-function upsertBucket(db: Db, attempt: number, b: Bucket): void {
-  db.prepare('INSERT OR REPLACE INTO buckets VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)').run(
+function upsertBucket(db: Db, attempt: number, bucket: Bucket): void {
+  const row = {
     attempt,
-    b.level,
-    b.bucket,
-    b.firstStep,
-    Math.round(b.firstTime),
-    b.count,
-    blob(b.scalarsMin),
-    blob(b.scalarsMax),
-    blob(b.measuresMin),
-    blob(b.measuresMax),
-  );
+    level: bucket.level,
+    bucket: bucket.bucket,
+    first_step: bucket.firstStep,
+    first_time: Math.round(bucket.firstTime),
+    count: bucket.count,
+    scalars_min: blob(bucket.scalarsMin),
+    scalars_max: blob(bucket.scalarsMax),
+    measures_min: blob(bucket.measuresMin),
+    measures_max: blob(bucket.measuresMax),
+  };
+  insert(db, 'buckets', row, 'INSERT OR REPLACE');
 }
 
 /** Says how the attempt ended and closes the file. */

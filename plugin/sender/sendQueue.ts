@@ -4,7 +4,7 @@
  */
 import { gzip } from 'node:zlib';
 import type { StepsAnswer } from '../../src/telemetry/api.ts';
-import { backOff, tryRequest } from '../retry.ts';
+import { backOff, type TriedRequest, tryRequest } from '../retry.ts';
 import { encodeBatch } from '../wire/encode.ts';
 
 /** Our choice: what a training process can spare. */
@@ -41,7 +41,7 @@ export interface SendQueue {
   readonly onAnswer: (answer: StepsAnswer) => void;
   /** Gets each kind of problem once, and when it is over. */
   readonly onProblem: (message: string) => void;
-  /** The one that was last said; null: all is well. */
+  /** The last one reported; null: all is well. */
   problem: string | null;
 }
 
@@ -105,10 +105,10 @@ async function sendAll(queue: SendQueue): Promise<void> {
   while (queue.waiting.length > 0 && !queue.closed) {
     const batch = firstBatch(queue.waiting);
     const packed = await pack(encodeBatch(batch));
-    const answer = await request(queue.monitor, 'POST', `api/v1/runs/${queue.run}/steps`, packed, 'application/vnd.gainwatch.batch');
-    if (answer.isRetriable) {
+    const tried = await request(queue.monitor, 'POST', `api/v1/runs/${queue.run}/steps`, packed, 'application/vnd.gainwatch.batch');
+    if (tried.isRetriable) {
       queue.delayMs = backOff(queue.delayMs, MAX_RETRY_DELAY_MS);
-      warn(queue, `${answer.problem}; trying again, nothing is lost as long as ${MAX_WAITING_BYTES / 2 ** 20} MiB suffice`);
+      warn(queue, `${tried.problem}; trying again, nothing is lost as long as ${MAX_WAITING_BYTES / 2 ** 20} MiB suffice`);
       return;
     }
     queue.delayMs = FLUSH_DELAY_MS;
@@ -118,18 +118,18 @@ async function sendAll(queue: SendQueue): Promise<void> {
       removeFirst(queue);
       sent++;
     }
-    if (answer.json === null) {
+    if (!tried.isOk) {
       queue.dropped += sent;
-      warn(queue, `${answer.problem}; ${sent} steps are lost`);
+      warn(queue, `${tried.problem}; ${sent} steps are lost`);
     } else {
       if (queue.problem !== null) queue.onProblem(`run ${queue.run}: ${queue.monitor.url} takes steps again`);
       queue.problem = null;
-      queue.onAnswer(answer.json as StepsAnswer);
+      queue.onAnswer(tried.answer as StepsAnswer);
     }
   }
 }
 
-/** Unless it was the last one said. */
+/** Reports a problem, unless it was the last one. */
 function warn(queue: SendQueue, problem: string): void {
   if (queue.problem === problem) return;
   queue.problem = problem;
@@ -150,15 +150,6 @@ const pack = (body: Buffer): Promise<Buffer> =>
     gzip(body, { level: 1 }, (error, result) => (error === null ? resolve(result) : reject(error)));
   });
 
-export interface MonitorAnswer {
-  /** Of a 2xx; null: refused, or no answer came. */
-  json: unknown;
-  /** To be sent once more, later. */
-  isRetriable: boolean;
-  /** Why it was not taken, for people. */
-  problem: string;
-}
-
 /** One request to a monitor. Never rejects. @param path below the monitor's address. @param body a Buffer is packed with gzip */
 export async function request(
   { url, token }: MonitorAddress,
@@ -166,15 +157,14 @@ export async function request(
   path: string,
   body: Buffer | string,
   type: string,
-): Promise<MonitorAnswer> {
+): Promise<TriedRequest<unknown>> {
   const headers: Record<string, string> = { 'Content-Type': type, 'Gainwatch-Version': '1' };
   if (typeof body !== 'string') headers['Content-Encoding'] = 'gzip';
   if (token !== null) headers['Authorization'] = `Bearer ${token}`;
   const init = { method, headers, body: typeof body === 'string' ? body : new Uint8Array(body) };
   const read = (response: Response): Promise<unknown> => (response.ok ? response.json() : response.text());
-  const context = { fetch, timeoutMs: REQUEST_TIMEOUT_MS };
-  const { answer, status, isOk, isRetriable, problem } = await tryRequest(url + path, init, read, context);
-  if (isOk) return { json: answer, isRetriable: false, problem: '' };
+  const tried = await tryRequest(url + path, init, read, { fetch, timeoutMs: REQUEST_TIMEOUT_MS });
+  const { answer, status, problem } = tried;
   const reason = status === null ? `cannot be reached: ${problem}` : `answers ${status}: ${String(answer).slice(0, 300)}`;
-  return { json: null, isRetriable, problem: `${url}${path} ${reason}` };
+  return { ...tried, problem: `${url}${path} ${reason}` };
 }

@@ -71,8 +71,8 @@ export function checkToken({ token, basePath }: Access): RequestHandler {
 }
 
 /**
- * Answers 403 to a request that changes something and comes from another site's page. Browsers say where it comes from, in
- * Sec-Fetch-Site or, over plain HTTP from another machine, in Origin only; programs say neither.
+ * Answers 403 to a request that changes something and comes from another site's page. Browsers send where it comes from, in
+ * Sec-Fetch-Site or, over plain HTTP from another machine, in Origin only; programs send neither.
  */
 export const checkSite: RequestHandler = (request, response, next) => {
   const { origin, host = '', 'sec-fetch-site': site } = request.headers;

@@ -1,4 +1,4 @@
-/** The routes of `/api/v1`: runs, series, the latest step, warnings, uploads. JSON as src/telemetry/api.ts has it; the stream is stream.ts. */
+/** The routes of `/api/v1`: runs, series, latest step, warnings, uploads. JSON as src/telemetry/api.ts has it; the stream is stream.ts. */
 import { Router } from 'express';
 import { toStepAnswer } from '../../src/telemetry/answer.ts';
 import type { UploadAnswer } from '../../src/telemetry/api.ts';

@@ -1,4 +1,4 @@
-/** Runs as the HTTP interface tells of them: those that this process writes, from memory, and the recordings in the folder. */
+/** Runs as the HTTP interface shows them: those that this process writes, from memory, and the recordings in the folder. */
 import type { StepForecast } from '../../src/telemetry/answer.ts';
 import type { RunDetail, RunSummary, SeriesAnswer } from '../../src/telemetry/api.ts';
 import { countActive } from '../../src/telemetry/warning.ts';
@@ -36,7 +36,7 @@ const factsOf = (run: LiveRun): RunFacts => ({
   activeWarnings: countActive(run.detection.warnings),
 });
 
-/** A run that this process writes or has written, as the stream tells of it. */
+/** A run that this process writes or has written, as the stream sends it. */
 export const summaryOf = (run: LiveRun): RunSummary => summarize(factsOf(run));
 
 /** A recorded run; null where the recording has no attempt yet. @throws FieldError 404 where the run is not recorded */
@@ -82,7 +82,7 @@ export function latestOf(pipeline: Pipeline, name: string): (RecordedStep & { fo
   });
 }
 
-/** `GET /runs/RUN/series`, in the digits that are drawn. @throws FieldError naming what of the query cannot be, 404 where the run is not recorded */
+/** `GET /runs/RUN/series`, in the digits that are drawn. @throws FieldError on what cannot be asked, 404 where the run is not recorded */
 export const seriesOf = (pipeline: Pipeline, name: string, query: SeriesQuery): SeriesAnswer => ({
   run: name,
   ...readRecording(pipeline, name, (recorder, reader) => recorder.readSeries(reader, query, toShortWire)),

@@ -4,7 +4,7 @@
  */
 import { OUTCOMES } from '../../src/telemetry/report.ts';
 import { FieldError } from '../fieldError.ts';
-import { type Db, hasWarnings } from '../recorder/database.ts';
+import type { Db } from '../recorder/database.ts';
 
 interface Kind {
   /** In words, after "as NAME in TABLE". */
@@ -41,6 +41,11 @@ const TOTALS: Kind = {
     ELSE NOT EXISTS (SELECT 1 FROM json_each(${column}) WHERE type NOT IN ('integer', 'real') OR abs(value) > 1e300) END`,
 };
 
+const SOURCE: Kind = {
+  rule: 'a text of at most 64 characters or NULL',
+  holds: (column) => `${column} IS NULL OR (typeof(${column}) = 'text' AND length(${column}) <= 64)`,
+};
+
 const COLUMNS: Record<string, Record<string, Kind>> = {
   attempts: {
     attempt: COUNT,
@@ -51,6 +56,7 @@ const COLUMNS: Record<string, Record<string, Kind>> = {
     first_step: orNull(COUNT),
     last_step: orNull(COUNT),
     max_composite_gain: SCALAR,
+    source: SOURCE,
   },
   steps: {
     attempt: COUNT,
@@ -67,36 +73,24 @@ const COLUMNS: Record<string, Record<string, Kind>> = {
     memory_totals: TOTALS,
   },
   buckets: { attempt: COUNT, level: COUNT, bucket: COUNT, first_step: COUNT, first_time: TIME, count: COUNT },
-};
-const OF_WARNINGS = { cleared_step: orNull(COUNT), cleared_time: orNull(TIME) };
-
-const SOURCE: Kind = {
-  rule: 'a text of at most 64 characters or NULL',
-  holds: (column) => `${column} IS NULL OR (typeof(${column}) = 'text' AND length(${column}) <= 64)`,
-};
-/** Columns of later versions, where the file has them. */
-const ADDED: Record<string, Record<string, Kind>> = {
-  attempts: { source: SOURCE },
-  warnings: { acknowledged_time: orNull(TIME) },
+  warnings: { cleared_step: orNull(COUNT), cleared_time: orNull(TIME), acknowledged_time: orNull(TIME) },
 };
 
-/** Names of a table's columns, which the file's version decides. */
-export const columnsOf = (db: Db, table: string): string[] =>
-  (db.prepare(`PRAGMA table_info(${table})`).all() as { name: string }[]).map(({ name }) => name);
-
-/** Checks every column of every table. @throws FieldError with the rule and the first value that breaks it */
+/** Checks every column that the file's version has. @throws FieldError with the rule and the first value that breaks it */
 export function validateColumns(db: Db): void {
-  const tables = hasWarnings(db) ? { ...COLUMNS, warnings: OF_WARNINGS } : COLUMNS;
-  for (const [table, columns] of Object.entries(tables)) {
+  for (const [table, columns] of Object.entries(COLUMNS)) {
     const names = columnsOf(db, table);
-    const added = Object.entries(ADDED[table] ?? {}).filter(([column]) => names.includes(column));
-    checkTable(db, table, { ...columns, ...Object.fromEntries(added) });
+    const there = Object.entries(columns).filter(([column]) => names.includes(column));
+    if (there.length > 0) checkTable(db, table, there);
   }
 }
 
+/** Names of a table's columns; none where the file's version has not the table. */
+export const columnsOf = (db: Db, table: string): string[] =>
+  (db.prepare(`PRAGMA table_info(${table})`).all() as { name: string }[]).map(({ name }) => name);
+
 /** One pass over the table; only where something is wrong is it looked for what. */
-function checkTable(db: Db, table: string, columns: Record<string, Kind>): void {
-  const kinds = Object.entries(columns);
+function checkTable(db: Db, table: string, kinds: [column: string, Kind][]): void {
   const all = kinds.map(([column, { holds }]) => `(${holds(column)})`).join(' AND ');
   if (db.prepare(`SELECT 1 FROM ${table} WHERE NOT (${all}) LIMIT 1`).get() === undefined) return;
   for (const [column, { rule, holds }] of kinds) {

@@ -8,7 +8,7 @@ import { RUN_SCALARS } from '../../src/telemetry/catalogue.ts';
 import { type ConnectionInfo, MEMORY_KINDS } from '../../src/telemetry/sample.ts';
 import { FieldError } from '../fieldError.ts';
 import { recordedForecast } from '../pipeline/detection.ts';
-import { type Db, hasWarnings, unknownSchema } from '../recorder/database.ts';
+import { type Db, unknownSchema } from '../recorder/database.ts';
 import { isRunName } from '../recorder/directory.ts';
 import { type AttemptRow, attemptRows, closeReader, headerOf, measuresOf, openReader, type Reader, readLatest } from '../recorder/read.ts';
 import { readDetail } from '../recorder/recordedRun.ts';
@@ -76,15 +76,7 @@ function open(path: string): Reader {
 
 function checkContent(reader: Reader): string {
   const { db } = reader;
-  checkTexts(db, 'attempts', ['run', 'connections', 'measures', 'memory_kinds']);
-  if (hasWarnings(db)) {
-    checkTexts(
-      db,
-      'warnings',
-      ['warning', 'cause'].filter((column) => columnsOf(db, 'warnings').includes(column)),
-    );
-    checkTexts(db, 'detectors', ['state']);
-  }
+  for (const [table, texts] of Object.entries(TEXTS)) checkTexts(db, table, texts);
   validateColumns(db);
   const rows = attemptRows(reader);
   const run = rows.at(-1)?.run ?? '';
@@ -96,8 +88,12 @@ function checkContent(reader: Reader): string {
   return run;
 }
 
-function checkTexts(db: Db, table: string, columns: string[]): void {
-  const lengths = columns.map((column) => `coalesce(length(${column}), 0)`);
+/** Columns of texts of any length, where the file's version has them. */
+const TEXTS = { attempts: ['run', 'connections', 'measures', 'memory_kinds'], warnings: ['warning', 'cause'], detectors: ['state'] };
+
+function checkTexts(db: Db, table: string, texts: readonly string[]): void {
+  const lengths = columnsOf(db, table).map((column) => (texts.includes(column) ? `coalesce(length(${column}), 0)` : '0'));
+  if (lengths.length === 0) return;
   const { size } = db.prepare(`SELECT coalesce(sum(${lengths.join(' + ')}), 0) AS size FROM ${table}`).get() as { size: number };
   if (!(size <= MAX_TEXT)) refuse(`must hold at most ${MAX_TEXT} characters in ${table}`, size);
 }

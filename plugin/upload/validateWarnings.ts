@@ -1,9 +1,7 @@
-/** Are the warnings of a file of unknown origin, and their causes, as gainwatch writes them? Looks at their text before anything reads them. */
-import type { CauseFigures, CauseKind } from '../../src/telemetry/cause.ts';
-import { RULES, SEVERITIES } from '../../src/telemetry/warning.ts';
+/** Are the warnings of a file of unknown origin, and their causes, as gainwatch writes them? Looks at them before anything reads them. */
+import { CAUSES, type CauseKind, RULES, SEVERITIES } from '../../src/telemetry/warning.ts';
 import { FieldError } from '../fieldError.ts';
 import { type Db, hasWarnings } from '../recorder/database.ts';
-import { columnsOf } from './validateColumns.ts';
 
 type Check = (value: unknown) => boolean;
 
@@ -45,26 +43,11 @@ const WARNING: Fields = {
   runbook: ['a place in runbook.md', (value) => typeof value === 'string' && /^runbook\.md#[\w-]+$/.test(value)],
 };
 
-/** The figures that each kind of cause must have, and no others. */
-const FIGURES: { [K in CauseKind]: Record<keyof CauseFigures[K], true> } = {
-  'gain-growth': { passedBy: true },
-  'learning-rate': { rateFactor: true, passedBy: true },
-  runaway: { growth: true, usualGrowth: true },
-  collapse: { passedBy: true },
-  'collapsed-start': {},
-  'lost-mass': {},
-  'deviation-growth': { growth: true, usualGrowth: true },
-  'deviation-high': {},
-  'dead-routing': { steps: true },
-  'nonfinite-values': { count: true },
-  'nonfinite-scalar': {},
-  stall: { lastStep: true, usualSeconds: true },
-  spike: { usual: true },
-};
-const KINDS = Object.keys(FIGURES) as CauseKind[];
+const KINDS = Object.keys(CAUSES) as CauseKind[];
 
+/** A cause has all figures of its kind, and no others. */
 function causeOf(kind: CauseKind): Fields {
-  const names = Object.keys(FIGURES[kind]);
+  const names: readonly string[] = CAUSES[kind];
   return {
     kind: [`one of ${KINDS.join(', ')}`, isOneOf(KINDS)],
     connection: WARNING['connection'],
@@ -85,8 +68,7 @@ const isObject = (value: unknown): value is object => typeof value === 'object' 
 /** Checks every warning and its cause. @throws FieldError with the rule and the value that breaks it */
 export function validateWarnings(db: Db): void {
   if (!hasWarnings(db)) return;
-  const columns = ['warning', 'cause'].filter((column) => columnsOf(db, 'warnings').includes(column));
-  const rows = db.prepare(`SELECT ${columns.join(', ')} FROM warnings ORDER BY id`).all() as { warning: string; cause?: unknown }[];
+  const rows = db.prepare('SELECT * FROM warnings ORDER BY id').all() as { warning: string; cause?: unknown }[];
   for (const { warning: text, cause = null } of rows) {
     const warning = JSON.parse(text) as unknown;
     if (!isObject(warning)) refuse('must hold objects as warnings', warning);

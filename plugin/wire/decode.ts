@@ -1,4 +1,4 @@
-/** The body of a POST → what a rank says of each step, in the terms of src/telemetry. Knows no run, and puts no ranks together (ingest does). */
+/** The body of a POST → what a rank says of each step, in the terms of src/telemetry. Knows no run, joins no ranks (ingest does). */
 import { FieldError, shown } from '../fieldError.ts';
 import { decodeMatrices } from './decodeMatrices.ts';
 import { decodeMeasures } from './decodeMeasures.ts';

@@ -1,6 +1,7 @@
 /** A safetensors body → a rank's part of a step, with the matrices of its connections. */
 import { MEMORY_KINDS, type StepSample } from '../../src/telemetry/sample.ts';
 import { FieldError } from '../fieldError.ts';
+import { mapObservations, OBSERVATION_KEYS, observationShape } from './observations.ts';
 import { connectionsOf, memoryOf, type Part, rankPositionOf, sentScalars } from './part.ts';
 import { readSafetensors, type WireTensor } from './safetensors.ts';
 import type { Schemas } from './schema.ts';
@@ -25,7 +26,10 @@ function parseMetadata(metadata: Record<string, string>): Record<string, unknown
   );
 }
 
-/** @param now as for `sentScalars`. @throws FieldError where the body is no safetensors, or its metadata and tensors do not fit each other */
+/**
+ * @param now as for `sentScalars`
+ * @throws FieldError where the body is no safetensors, or its metadata and tensors do not fit each other
+ */
 export function decodeMatrices(schemas: Schemas, body: Buffer, now: number): Part {
   const { metadata, tensors } = readSafetensors(body);
   const step = schemas.step(parseMetadata(metadata));
@@ -39,8 +43,7 @@ export function decodeMatrices(schemas: Schemas, body: Buffer, now: number): Par
   step.order.forEach((name, l) => {
     copyMappings(tensors.get(name)!, mappings.subarray(l * perLayer, (l + 1) * perLayer), n, step.orientation === 'comb');
   });
-  const matrix = [layers, tokens, n, n];
-  const known = new Set(['@logits', '@grams', '@inputSquares', '@gradientGains', '@logitGradients', '@memory', ...step.order]);
+  const known = new Set([...OBSERVATION_KEYS.map((key) => `@${key}`), '@memory', ...step.order]);
   for (const name of tensors.keys()) {
     if (!known.has(name))
       throw new FieldError(name === '' ? 'a tensor without a name' : name, 'must be one of order, or begin with @ and be known here', null);
@@ -56,11 +59,7 @@ export function decodeMatrices(schemas: Schemas, body: Buffer, now: number): Par
     ...sentScalars(step, now),
     memory: memoryOf(step, memory, layers),
     mappings,
-    logits: extra('@logits', matrix),
-    grams: extra('@grams', matrix),
-    inputSquares: extra('@inputSquares', [layers, tokens]),
-    gradientGains: extra('@gradientGains', [layers]),
-    logitGradients: extra('@logitGradients', [layers]),
+    ...mapObservations((key) => extra(`@${key}`, observationShape(key, layers, tokens, n))),
   };
   return {
     ...rankPositionOf(step),

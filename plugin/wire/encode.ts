@@ -1,6 +1,7 @@
 /** A StepSample as a safetensors body of the wire (openapi.yaml), which decode.ts reads back. Sends nothing. */
 import { MEMORY_KINDS, type RunHeader, type StepSample } from '../../src/telemetry/sample.ts';
 import { toWire } from '../../src/telemetry/wire.ts';
+import { OBSERVATION_KEYS, observationShape } from './observations.ts';
 import { type WireTensor, writeSafetensors } from './safetensors.ts';
 
 /** One step as it is sent: a tensor [S, n, n] per connection by its name, and what was observed besides under names with @. */
@@ -15,11 +16,7 @@ export function encodeStep(header: RunHeader, attempt: string, sample: StepSampl
   const add = (name: string, shape: number[], values: Float32Array | null) => {
     if (values !== null) tensors.set(name, { shape, values });
   };
-  add('@logits', [layers, tokens, n, n], sample.logits);
-  add('@grams', [layers, tokens, n, n], sample.grams);
-  add('@inputSquares', [layers, tokens], sample.inputSquares);
-  add('@gradientGains', [layers], sample.gradientGains);
-  add('@logitGradients', [layers], sample.logitGradients);
+  for (const key of OBSERVATION_KEYS) add(`@${key}`, observationShape(key, layers, tokens, n), sample[key]);
   if (sample.memory !== null) add('@memory', [MEMORY_KINDS.length, layers], Float32Array.from(sample.memory.connections));
   const { overheadSeconds, samplesDropped, errors } = sample.monitor;
   const fields: Record<string, unknown> = {

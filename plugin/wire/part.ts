@@ -4,12 +4,12 @@ import { type ConnectionInfo, MEMORY_KINDS, type MemorySample, type StepSample }
 import { fromWire, type SentNumber } from '../../src/telemetry/wire.ts';
 import type { Listing, SentPosition, StepMetadata } from './schema.ts';
 
-/** What a step says besides its connections; the same in a StepSample. */
+/** The numbers of a step besides its connections; the same in a StepSample. */
 export type Scalars = Pick<StepReport, 'step' | 'time' | 'stepSeconds' | 'loss' | 'gradientNorm' | 'learningRate' | 'monitor'>;
 
 /** Which process of a training speaks, with the defaults of a training of one process. */
 export interface RankPosition {
-  /** Name of the attempt; null: not said, so that a step back begins a new one. */
+  /** Name of the attempt; null: not sent, so that a step back begins a new one. */
   attempt: string | null;
   /** Number of the process, from 0. */
   rank: number;
@@ -31,7 +31,7 @@ export interface Part extends RankPosition {
   size: number;
   content: Matrices | Measured;
 }
-/** `tokens` S sampled tokens; `positions`: which, null where not said. */
+/** `tokens` S sampled tokens; `positions`: which, null where not sent. */
 export interface Matrices {
   sample: StepSample;
   tokens: number;
@@ -56,7 +56,7 @@ export function rankPositionOf({ attempt, rank, world_size, stage, stages, repli
   };
 }
 
-/** [L]; of kind hc where nothing else is said. */
+/** [L]; of kind hc where nothing else was sent. */
 export const connectionsOf = ({ order, kinds, conventions }: Listing): ConnectionInfo[] =>
   order.map((name, l) => ({ name, kind: kinds?.[l] ?? 'hc', convention: conventions?.[l] ?? null }));
 
@@ -77,7 +77,7 @@ export function sentScalars(step: StepMetadata, now: number): Scalars {
   };
 }
 
-/** null: nothing was said of memory. @param perConnection [MEMORY_KINDS.length, L], bytes; null: all NaN. @param layers L */
+/** null: nothing was sent of it. @param perConnection [MEMORY_KINDS.length, L], bytes; null: all NaN. @param layers L */
 export function memoryOf({ memory }: StepMetadata, perConnection: Float32Array | null, layers: number): MemorySample | null {
   if (memory === undefined && perConnection === null) return null;
   const connections = new Float64Array(MEMORY_KINDS.length * layers).fill(Number.NaN);

@@ -80,8 +80,9 @@ function readEntry(name: string, entry: unknown, dataBytes: number): TensorEntry
 }
 
 /**
- * The rule of the format's own reader (`Metadata::validate` in huggingface/safetensors): in the order of their offsets each tensor begins where
- * the one before ends, and the last ends with the data. So no byte is read twice (a small body that becomes a large one) and none is unseen.
+ * The rule of the format's own reader (`Metadata::validate` in huggingface/safetensors): in the order of their offsets each tensor
+ * begins where the one before ends, and the last ends with the data. So no byte is read twice (a small body that becomes a large
+ * one) and none is unseen.
  */
 function checkCover(entries: readonly TensorEntry[], dataBytes: number): void {
   let end = 0;

@@ -27,7 +27,7 @@ export interface SentPosition {
   replica?: number;
 }
 
-/** What a process says of its connections, in their order from input to output. */
+/** The connections of a process, in their order from input to output. */
 export interface Listing {
   /** Their names. */
   order: string[];
@@ -85,7 +85,7 @@ export function readDescription(): Record<string, unknown> {
   return parse(readFileSync(join(folder, 'plugin/openapi.yaml'), 'utf8')) as Record<string, unknown>;
 }
 
-/** Takes a fifth of a second. */
+/** The checks, compiled from openapi.yaml: a fifth of a second of work. */
 export function compileSchemas(): Schemas {
   const ajv = new Ajv2020({ verbose: true, strict: false, allowUnionTypes: true });
   ajv.addSchema(readDescription(), 'api');
@@ -101,7 +101,7 @@ export function compileSchemas(): Schemas {
   return {
     step: checkOf<StepMetadata>('StepBody'),
     stepsJson: (value) => {
-      // One by one: of a "one or many" the library would say what breaks either.
+      // One by one: of a "one or many" the library would name what breaks either.
       const steps: unknown[] = Array.isArray(value) ? value : [value];
       if (steps.length < 1 || steps.length > MAX_STEPS) throw new FieldError('body', `must have 1 to ${MAX_STEPS} steps`, steps.length);
       return steps.map(stepJson);

@@ -1,4 +1,4 @@
-/** What ajv says of a value that breaks openapi.yaml, as the one field and rule that a sender is told. */
+/** The errors of ajv for a value that breaks openapi.yaml → the one field and rule that a refusal names. */
 import type { ErrorObject } from 'ajv/dist/2020.js';
 import { FieldError, short, shown } from '../fieldError.ts';
 

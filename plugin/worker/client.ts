@@ -104,7 +104,7 @@ function handleMessage(client: WorkerClient, message: FromWorker): void {
     client.runs.get(message.id)?.onMessage(message);
     return;
   }
-  // Of the whole process: its first run says it, once.
+  // Of the whole process: for its first run.
   const [first] = client.runs.values();
   if (first === undefined) client.pendingMessages.push(message);
   else first.onMessage(message);
@@ -140,7 +140,7 @@ export function post(client: WorkerClient, message: Exclude<ToWorker, { type: 's
   client.port.postMessage(message);
 }
 
-/** Transfers the sample's mappings, which are gone here afterwards. @returns false: the queue is full or the worker dead, nothing was posted */
+/** The sample's mappings are transferred: gone here. @returns false: the queue is full or the worker dead, nothing was posted */
 export function postSample(client: WorkerClient, message: Extract<ToWorker, { type: 'step' }>): boolean {
   if (!client.alive || client.sent - Atomics.load(client.progress, 0) >= MAX_QUEUED_SAMPLES) return false;
   client.port.postMessage(message, [message.sample.mappings.buffer as ArrayBuffer]);
@@ -148,7 +148,7 @@ export function postSample(client: WorkerClient, message: Extract<ToWorker, { ty
   return true;
 }
 
-/** Takes a run off; the worker ends with its last one. Waits for that, at most `seconds`, then ends it by force. */
+/** Removes a run; the worker ends with its last one. Waits for that, at most `seconds`, then ends it by force. */
 export async function release(client: WorkerClient, id: number, seconds: number): Promise<void> {
   if (client.runs.size > 1) {
     client.runs.delete(id);

@@ -5,7 +5,7 @@ import type { StepSample } from '../../src/telemetry/sample.ts';
 import type { LiveRun } from '../pipeline/liveRun.ts';
 import { handleReport, type Pipeline } from '../pipeline/pipeline.ts';
 
-/** Hands the report of a sample to the pipeline. A sample that does not fit the run is counted as an error, said once, and lost. */
+/** Passes the report of a sample to the pipeline. A sample that does not fit the run is counted as an error, warned of once, and lost. */
 export function handleSample(pipeline: Pipeline, run: LiveRun, sample: StepSample): void {
   const { header } = run;
   let report: StepReport;

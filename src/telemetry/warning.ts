@@ -1,7 +1,6 @@
-/** What a warning is, and the rules that can raise one. Nothing here decides when (the detectors do). */
-import type { Cause } from './cause.ts';
+/** What a warning is, the rules that can raise one, and for what causes. No words and no limits here: alerts/ has them. */
 
-/** `info` is context, `warning` wants a look today, `critical` wants an act now. */
+/** Rising: `info` is context, `warning` wants a look today, `critical` wants an act now. */
 export const SEVERITIES = ['info', 'warning', 'critical'] as const;
 export type Severity = (typeof SEVERITIES)[number];
 
@@ -21,6 +20,46 @@ export const RULE_SEVERITIES = {
 } as const satisfies Record<string, readonly Severity[]>;
 export type RuleName = keyof typeof RULE_SEVERITIES;
 export const RULES = Object.keys(RULE_SEVERITIES) as RuleName[];
+
+/**
+ * Why a warning is raised, as data: each kind of cause, and the figures that it has beside the warning's own value, threshold and forecast. All
+ * figures are finite. `passedBy`: how far the smoothed value is beyond the threshold, in the logarithm that is forecast; below 0 it has not
+ * reached it. `growth`: × its recent mean; `usualGrowth`: that of the median connection.
+ */
+export const CAUSES = {
+  /** The composite gain grows. The connection is the one that grows most; null: none grows more than the others. */
+  'gain-growth': ['passedBy'],
+  /** The composite gain is expected to follow the learning rate, which is `rateFactor` times its recent mean. */
+  'learning-rate': ['rateFactor', 'passedBy'],
+  /** A connection's gain, or the range of its logits (the warning's measure says which), grows away from its peers. */
+  runaway: ['growth', 'usualGrowth'],
+  /** The streams become one. */
+  collapse: ['passedBy'],
+  /** The streams have been one from the first step: nothing was lost. */
+  'collapsed-start': [],
+  /** A row or a column (the warning's measure says which) of one H_res has lost its mass. */
+  'lost-mass': [],
+  /** A deviation grows away from its own past and its peers. */
+  'deviation-growth': ['growth', 'usualGrowth'],
+  /** A deviation that is high for any connection. */
+  'deviation-high': [],
+  /** H_res is a permutation and its logits get no gradient, for so many steps. */
+  'dead-routing': ['steps'],
+  /** So many NaN or infinite values among those sampled of a connection. */
+  'nonfinite-values': ['count'],
+  /** A scalar of the run (the warning's measure) is NaN or infinite. */
+  'nonfinite-scalar': [],
+  /** No step since `lastStep`; one used to take `usualSeconds`. */
+  stall: ['lastStep', 'usualSeconds'],
+  /** The loss or the gradient norm jumped from what it usually is. */
+  spike: ['usual'],
+} as const satisfies Record<string, readonly string[]>;
+export type CauseKind = keyof typeof CAUSES;
+export type CauseFigures = { [K in CauseKind]: Record<(typeof CAUSES)[K][number], number> };
+/** What a detector knows of a cause. */
+export type CauseFacts = { [K in CauseKind]: { kind: K; figures: CauseFigures[K] } }[CauseKind];
+/** `connection` drives it, the `layer` of the metrics; null: the run as a whole. */
+export type Cause = CauseFacts & { connection: string | null };
 
 export interface Warning {
   run: string;

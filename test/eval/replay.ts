@@ -1,5 +1,6 @@
 /** What gainwatch's detectors say of a recorded run. Nothing is scored here. */
 import { createDetectors, detect } from '../../alerts/detect.ts';
+import { boundedGain, MAX_GAIN, MAX_GAIN_CRITICAL } from '../../alerts/limits.ts';
 import type { GainForecast } from '../../alerts/shared.ts';
 import type { Warning } from '../../src/telemetry/warning.ts';
 import type { EventName } from './events.ts';
@@ -20,7 +21,7 @@ export function replay(series: Series, sensitivity: number, asked: readonly numb
   for (let i = 0; i < series.steps; i++) {
     warnings.push(...detect(series.header, state, series.reportAt(i)).raised);
     const k = asked.indexOf(i + 1);
-    if (k >= 0) forecasts[k] = state.forecast.find(({ threshold }) => threshold === 1000) ?? null;
+    if (k >= 0) forecasts[k] = state.forecast.find(({ threshold }) => threshold === MAX_GAIN_CRITICAL) ?? null;
   }
   return { warnings, forecasts };
 }
@@ -31,11 +32,11 @@ export function alarmsFor(event: EventName, { header }: Series, warnings: readon
     if (certain && severity !== 'critical') return false;
     switch (event) {
       case 'gain 1000':
-        return rule === 'gain-forecast' && threshold === 1000;
+        return rule === 'gain-forecast' && threshold === MAX_GAIN_CRITICAL;
       case 'gain 100':
-        return rule === 'gain-forecast' && threshold === 100;
+        return rule === 'gain-forecast' && threshold === MAX_GAIN;
       case 'mHC gain n/2':
-        return rule === 'gain-forecast' && threshold === header.streams / 2;
+        return rule === 'gain-forecast' && threshold === boundedGain(header.streams);
       case 'mHC separation 0.05':
         return rule === 'collapse';
       case 'loss not finite':

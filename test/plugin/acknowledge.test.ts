@@ -118,7 +118,7 @@ describe('acknowledging', () => {
     expect(body.error).toEqual({ field, rule, value: field === 'id' ? id : run });
   });
 
-  test('a recording that another process keeps locked is answered with 503', { timeout: 20_000 }, async () => {
+  test('a recording that another process keeps locked is answered with 503', async () => {
     const service = await start();
     closeRun(service.pipeline, runIn(service), 'completed');
     const db = new Database(recordingPath(service.pipeline.directory, 'a-run'));

@@ -5,31 +5,10 @@ import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { createNotifier, deliver } from '../../plugin/notify/notifier.ts';
 import { bodyFor, type Notice, noticeOf, parseTarget } from '../../plugin/notify/target.ts';
 import type { LiveRun } from '../../plugin/pipeline/liveRun.ts';
-import type { Severity, WarningRecord } from '../../src/telemetry/warning.ts';
+import type { Severity } from '../../src/telemetry/warning.ts';
+import { testWarning } from '../support/samples.ts';
 
-const record = (severity: Severity = 'critical', step = 7): WarningRecord => ({
-  id: step,
-  warning: {
-    run: 'a-run',
-    rule: 'gain-forecast',
-    severity,
-    step,
-    time: 1,
-    connection: 'block0.mlp',
-    suspects: ['block0.mlp'],
-    measure: 'compositeGain',
-    value: Number.POSITIVE_INFINITY,
-    threshold: 1000,
-    stepsLeft: 10,
-    interval: [5, 20],
-    cause: null,
-    message: 'G < 1000 & rising',
-    runbook: 'runbook.md#gain-forecast',
-  },
-  clearedStep: null,
-  clearedTime: null,
-  acknowledgedTime: null,
-});
+const record = (severity: Severity = 'critical', step = 7) => testWarning({ severity, step }, { id: step });
 const run = {} as LiveRun;
 
 /** Answers with these statuses, then 200; a status of 0 cuts the connection. */
@@ -133,7 +112,7 @@ describe('the notifier', () => {
     notifier.sink.onWarning!(run, record('warning', 1), 'raised');
     notifier.sink.onWarning!(run, record('warning', 2), 'raised');
     notifier.sink.onWarning!(run, record('warning', 1), 'cleared');
-    await notifier.close(5000);
+    await notifier.close(30_000);
     const sent = (bodies: Notice[]) => bodies.map(({ status, warning }) => `${status} ${warning.step}`);
     expect(sent(two.bodies)).toEqual(['raised 1', 'raised 2', 'cleared 1']);
     expect(sent(one.bodies)).toEqual(['raised 1', 'raised 1', 'raised 2', 'cleared 1']);
@@ -144,7 +123,7 @@ describe('the notifier', () => {
     const { url, bodies } = await receiver(500, 500, 200, 200, 503, 200);
     const notifier = createNotifier([parseTarget(url)], context(problems));
     for (let step = 1; step <= 3; step++) notifier.sink.onWarning!(run, record('critical', step), 'raised');
-    await notifier.close(5000);
+    await notifier.close(30_000);
     expect(bodies).toHaveLength(6);
     expect(problems).toEqual([
       expect.stringMatching(/^notify \S+: it answers 500; trying again$/),
@@ -157,7 +136,7 @@ describe('the notifier', () => {
     const { url } = await receiver(404, 404, 200, 404);
     const notifier = createNotifier([parseTarget(url)], context(problems));
     for (let step = 1; step <= 4; step++) notifier.sink.onWarning!(run, record('critical', step), 'raised');
-    await notifier.close(5000);
+    await notifier.close(30_000);
     const one = /^notify http:\/\/127\.0\.0\.1:\d+: a warning could not be sent: it answers 404$/;
     expect(problems).toEqual([expect.stringMatching(one), expect.stringMatching(/: 2 warnings in all/), expect.stringMatching(one)]);
   });

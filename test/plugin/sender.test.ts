@@ -1,25 +1,39 @@
 import { writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs';
 import { type WatchOptions, watch } from 'gainwatch';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
+import { toWarningAnswer } from '../../src/telemetry/answer.ts';
 import type { RunDetail, StepAnswer } from '../../src/telemetry/api.ts';
 import { MEASURES } from '../../src/telemetry/catalogue.ts';
 import { temporaryFolder } from '../support/folders.ts';
 import { freePort } from '../support/prometheusServers.ts';
+import { testWarning } from '../support/samples.ts';
 import { json, start } from '../support/service.ts';
 import { createTraining, lossesOf } from '../support/smallTraining.ts';
 
 const STEPS = 6;
 
-async function train(options: WatchOptions): Promise<{ losses: number[]; monitor: Awaited<ReturnType<typeof watch>> }> {
+/** Trains some steps; `step` trains one more. */
+async function train(options: WatchOptions) {
   await tf.setBackend('wasm');
   const training = createTraining('mhc');
+  onTestFinished(() => training.dispose());
   const monitor = await watch(training.model, { run: 'sent', optimizer: training.optimizer, tokens: 16, log: () => {}, ...options });
-  const losses = lossesOf(training, STEPS, (run) => monitor.step(run));
-  training.dispose();
-  return { losses, monitor };
+  const step = (count = 1) => lossesOf(training, count, (run) => monitor.step(run));
+  return { losses: step(STEPS), monitor, step };
+}
+
+/** A monitor that answers this to every request. @returns its address */
+async function startMonitor(answer: () => string): Promise<string> {
+  const server = createServer((request, response) => {
+    request.resume().on('end', () => response.setHeader('Content-Type', 'application/json').end(answer()));
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  onTestFinished(() => void server.close());
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 }
 
 describe('watch(model, { url })', () => {
@@ -32,8 +46,8 @@ describe('watch(model, { url })', () => {
       losses.push(mine);
       expect(monitor.url).toBe(options.url || monitor.url);
       const there = { ...service, url: monitor.url };
-      await expect.poll(async () => (await fetch(`${monitor.url}api/v1/runs/sent`)).status, { timeout: 10_000 }).toBe(200);
-      await expect.poll(async () => (await json<RunDetail>(there, 'api/v1/runs/sent')).lastStep, { timeout: 10_000 }).toBe(STEPS);
+      await expect.poll(async () => (await fetch(`${monitor.url}api/v1/runs/sent`)).status).toBe(200);
+      await expect.poll(async () => (await json<RunDetail>(there, 'api/v1/runs/sent')).lastStep).toBe(STEPS);
       answers.push(await json<StepAnswer>(there, 'api/v1/runs/sent/steps/latest'));
       await monitor.close();
     }
@@ -44,77 +58,49 @@ describe('watch(model, { url })', () => {
     expect(sent.compositeGain).toBe(own.compositeGain);
     expect(sent.memory?.connections.parameters).toEqual(own.memory?.connections.parameters);
     expect(await json<RunDetail>(service, 'api/v1/runs/sent')).toMatchObject({ outcome: 'completed', live: false });
-  }, 30_000);
+  });
 
   test('a monitor that comes late gets all steps; one that never comes costs the training nothing and is said', async () => {
     const lines: string[] = [];
     const port = await freePort();
     const { monitor } = await train({ url: `http://127.0.0.1:${port}`, log: (line) => lines.push(line) });
-    await expect.poll(() => lines.join('\n'), { timeout: 5000 }).toContain('cannot be reached');
+    await expect.poll(() => lines.join('\n')).toContain('cannot be reached');
     const service = await start({ port });
-    await expect
-      .poll(async () => (await json<RunDetail[]>(service, 'api/v1/runs')).map((run) => [run.run, run.lastStep]), { timeout: 15_000 })
-      .toEqual([['sent', STEPS]]);
+    const runs = async () => (await json<RunDetail[]>(service, 'api/v1/runs')).map((run) => [run.run, run.lastStep]);
+    await expect.poll(runs).toEqual([['sent', STEPS]]);
     await monitor.close();
 
     await service.close();
     const alone = await train({ url: `http://127.0.0.1:${port}`, log: (line) => lines.push(line) });
     await alone.monitor.close();
     expect(lines.join('\n')).toContain(`${STEPS} steps did not reach`);
-  }, 40_000);
+  });
 
-  test('warnings of the monitor come back with its answers', async () => {
-    const answer = (id: number[]) => {
-      const warning = {
-        run: 'sent',
-        rule: 'collapse',
-        severity: 'critical',
-        connection: 'a',
-        suspects: [],
-        step: 3,
-        time: 1,
-        measure: 'separation',
-        value: 0,
-      };
-      const rest = { threshold: 0, stepsLeft: null, interval: null, message: 'it collapses', runbook: '', active: true };
-      const open = { clearedStep: null, clearedTime: null, acknowledgedTime: null };
-      const warnings = id.map((one) => ({ id: one, ...warning, ...rest, ...open }));
-      return JSON.stringify({ accepted: 1, duplicates: 0, late: 0, composite_gain: 3.5, warnings });
-    };
-    let asked = 0;
-    const server = createServer((request, response) => {
-      request.resume().on('end', () => {
-        asked++;
-        response.setHeader('Content-Type', 'application/json').end(answer(asked === 1 ? [0] : []));
-      });
-    });
-    await new Promise<void>((resolve) => {
-      server.listen(0, '127.0.0.1', resolve);
-    });
-    onTestFinished(() => void server.close());
-    const told: string[] = [];
-    const url = `http://127.0.0.1:${(server.address() as { port: number }).port}`;
-    const { monitor } = await train({ url, onWarning: (warning) => void told.push(warning.message) });
-    await expect.poll(() => told, { timeout: 5000 }).toEqual(['it collapses']);
+  test('warnings of the monitor come back with its answers, and end when it no longer names them', async () => {
+    const warning = toWarningAnswer(testWarning({ message: 'it collapses' }));
+    let holds = true;
+    const answer = () => ({ accepted: 1, duplicates: 0, late: 0, composite_gain: 3.5, warnings: holds ? [warning] : [] });
+    const url = await startMonitor(() => JSON.stringify(answer()));
+    const warnings: string[] = [];
+    const { monitor, step } = await train({ url, onWarning: ({ message }) => void warnings.push(message) });
+    await expect.poll(() => monitor.warnings()).toMatchObject([{ id: 0, clearedTime: null }]);
+    await expect.poll(() => warnings).toEqual(['it collapses']);
     expect(monitor.compositeGain).toBe(3.5);
+    holds = false;
+    step();
+    await expect
+      .poll(() => monitor.warnings())
+      .toMatchObject([{ id: 0, clearedStep: expect.any(Number), clearedTime: expect.any(Number) }]);
+    expect(warnings).toEqual(['it collapses']);
     await monitor.close();
-    expect(monitor.warnings()).toMatchObject([{ id: 0, clearedTime: null }]);
-  }, 20_000);
+  });
 
   test('an answer that is none of a monitor is said, and ends nothing', async () => {
-    const server = createServer((request, response) => void request.resume().on('end', () => response.end('{}')));
-    await new Promise<void>((resolve) => {
-      server.listen(0, '127.0.0.1', resolve);
-    });
-    onTestFinished(() => void server.close());
     const lines: string[] = [];
-    const { monitor } = await train({
-      url: `http://127.0.0.1:${(server.address() as { port: number }).port}`,
-      log: (line) => lines.push(line),
-    });
+    const { monitor } = await train({ url: await startMonitor(() => '{}'), log: (line) => lines.push(line) });
     await monitor.close();
     expect(lines.join('\n')).toContain('cannot be read');
-  }, 20_000);
+  });
 
   test('the token is read from the file that GAINWATCH_TOKEN_FILE names', async () => {
     const file = join(temporaryFolder(), 'token');
@@ -131,7 +117,7 @@ describe('watch(model, { url })', () => {
 
     writeFileSync(file, 'short');
     await expect(train({ url: service.url })).rejects.toThrow(/token-file .*token \(.*GAINWATCH_TOKEN_FILE\) must hold at least 8/);
-  }, 20_000);
+  });
 
   test.each(['ftp://x', 'nowhere', 'http://x/?a=1'])('%s is refused', async (url) => {
     const training = createTraining('hc');

@@ -1,4 +1,4 @@
-/** A recording dropped on the page: its way to a free name, to be only read; limits, and who goes away. What is validated: validateUpload.test.ts. */
+/** A recording dropped on the page: its way to a free name, to be only read; limits, and who goes away. Content: validateUpload.test.ts. */
 import { once } from 'node:events';
 import { existsSync, readdirSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { request as httpRequest, type IncomingMessage } from 'node:http';

@@ -1,11 +1,12 @@
 /** PyTorch trainings as processes of their own (test/e2e/pytorch/train.py), where .ci/pytorch.sh has put a Python that has it. */
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { type ChildProcess, type ChildProcessWithoutNullStreams, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { homedir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
+const SENDER = fileURLToPath(new URL('../../plugin/python/', import.meta.url));
 const FOLDER = fileURLToPath(new URL('../e2e/pytorch/', import.meta.url));
 /** What is learnt: a text that stays as it is, so that the trainings do. */
 const TEXT = fileURLToPath(new URL('../fixtures/mhc.json', import.meta.url));
@@ -43,10 +44,15 @@ export interface TrainingOptions {
   ranks?: number;
 }
 
+/** A Python that finds the packages of the tests and the sender. @param args after its name */
+export function spawnPython(python: string, args: readonly string[], version = NEWEST): ChildProcessWithoutNullStreams {
+  const path = [join(packagesOf(python), version), SENDER, FOLDER].join(delimiter);
+  return spawn(python, args, { env: { ...process.env, PYTHONPATH: path, OMP_NUM_THREADS: '1', PYTHONUNBUFFERED: '1' } });
+}
+
 export function startTraining(python: string, args: readonly string[], { version = NEWEST, ranks = 1 }: TrainingOptions = {}): Training {
   const torchrun = ['-m', 'torch.distributed.run', '--standalone', '--nproc-per-node', String(ranks), '--']; // else it takes --run for its --run-path
-  const env = { ...process.env, PYTHONPATH: join(packagesOf(python), version), OMP_NUM_THREADS: '1', PYTHONUNBUFFERED: '1' };
-  const child = spawn(python, [...(ranks > 1 ? torchrun : []), join(FOLDER, 'train.py'), '--text', TEXT, ...args], { env });
+  const child = spawnPython(python, [...(ranks > 1 ? torchrun : []), join(FOLDER, 'train.py'), '--text', TEXT, ...args], version);
   let said = '';
   for (const stream of [child.stdout, child.stderr]) {
     stream.on('data', (data: Buffer) => {

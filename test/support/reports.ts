@@ -1,16 +1,13 @@
-/** Reports made by hand, for tests of what reads them: healthy unless told otherwise. */
+/** Reports made by hand, for tests of what reads them: healthy unless told otherwise; and the detectors led through them. */
+import { createDetectors, type Detection, type DetectorState, detect } from '../../alerts/detect.ts';
 import { MEASURE_INDEX, MEASURES, type MeasureKey } from '../../src/telemetry/catalogue.ts';
 import type { StepReport } from '../../src/telemetry/report.ts';
 import type { ConnectionKind, RunHeader } from '../../src/telemetry/sample.ts';
+import { testHeader } from './samples.ts';
 
 export function headerOf(kind: ConnectionKind, layers = 8, streams = 4): RunHeader {
-  const convention = kind === 'mhc' ? 'paper' : null;
-  const connections = Array.from({ length: layers }, (_, l) => ({
-    name: `block${l >> 1}.${l % 2 === 0 ? 'attention' : 'mlp'}`,
-    kind,
-    convention,
-  }));
-  return { run: 'a-run', streams, tokens: 4, connections } as RunHeader;
+  const { connections, ...header } = testHeader('a-run', layers, streams);
+  return { ...header, connections: connections.map((one) => ({ ...one, kind, convention: kind === 'mhc' ? 'paper' : null })) };
 }
 
 const HEALTHY: Partial<Record<MeasureKey, number>> = {
@@ -26,12 +23,12 @@ const HEALTHY: Partial<Record<MeasureKey, number>> = {
   logitGradient: 0.01,
 };
 
-type Given = Partial<Omit<StepReport, 'measures'>> & {
+export type GivenReport = Partial<Omit<StepReport, 'measures'>> & {
   /** Of all connections, or of each. */
   measures?: Partial<Record<MeasureKey, number | ((l: number) => number)>>;
 };
 
-export function reportOf(header: RunHeader, step: number, { measures = {}, ...given }: Given = {}): StepReport {
+export function reportOf(header: RunHeader, step: number, { measures = {}, ...given }: GivenReport = {}): StepReport {
   const layers = header.connections.length;
   const values = new Float32Array(MEASURES.length * layers).fill(Number.NaN);
   for (const [key, value] of Object.entries({ ...HEALTHY, ...measures })) {
@@ -52,4 +49,24 @@ export function reportOf(header: RunHeader, step: number, { measures = {}, ...gi
     monitor: { overheadSeconds: 0, samplesDropped: 0, errors: 0 },
     ...given,
   };
+}
+
+/** Noise of the same kind at every run of a test, −1 to 1. */
+export const wobble = (step: number): number => Math.sin(12.9898 * step) * Math.cos(78.233 * step);
+
+/** Leads detectors through every k-th of the steps, as the probe does. @returns their state, and all that was raised and cleared */
+export function follow(
+  header: RunHeader,
+  steps: number,
+  given: (step: number) => GivenReport,
+  { every = 1, sensitivity = 1 } = {},
+): Detection & { state: DetectorState } {
+  const state = createDetectors(header, { sensitivity });
+  const all: Detection = { raised: [], cleared: [] };
+  for (let step = 1; step <= steps; step += every) {
+    const { raised, cleared } = detect(header, state, reportOf(header, step, given(step)));
+    all.raised.push(...raised);
+    all.cleared.push(...cleared);
+  }
+  return { ...all, state };
 }

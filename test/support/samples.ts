@@ -3,6 +3,7 @@ import { seededRandom } from '../../src/model/random.ts';
 import { analyse } from '../../src/telemetry/analyse.ts';
 import type { StepReport } from '../../src/telemetry/report.ts';
 import { MEMORY_KINDS, type RunHeader, type StepSample } from '../../src/telemetry/sample.ts';
+import type { Warning, WarningRecord } from '../../src/telemetry/warning.ts';
 
 export function testHeader(run: string, layers = 3, streams = 2, tokens = 4): RunHeader {
   const connections = Array.from({ length: layers }, (_, l) => ({
@@ -41,6 +42,33 @@ export function testSample(header: RunHeader, step: number, change: Partial<Step
     ...change,
   };
 }
+
+/** Raised at step 7, and holding. */
+export const testWarning = (warning: Partial<Warning> = {}, record: Partial<WarningRecord> = {}): WarningRecord => ({
+  id: 0,
+  warning: {
+    run: 'a-run',
+    rule: 'gain-forecast',
+    severity: 'critical',
+    step: 7,
+    time: 1,
+    connection: 'block0.mlp',
+    suspects: ['block0.mlp'],
+    measure: 'compositeGain',
+    value: Number.POSITIVE_INFINITY,
+    threshold: 1000,
+    stepsLeft: 10,
+    interval: [5, 20],
+    cause: null,
+    message: 'G < 1000 & rising',
+    runbook: 'runbook.md#gain-forecast',
+    ...warning,
+  },
+  clearedStep: null,
+  clearedTime: null,
+  acknowledgedTime: null,
+  ...record,
+});
 
 export const testReport = (header: RunHeader, step: number, change: Partial<StepSample> = {}): StepReport =>
   analyse(header, testSample(header, step, change));

@@ -1,9 +1,15 @@
 /** A sender for tests: steps of a header's connections, whole or in parts, as bodies of the wire. */
 import { gzipSync } from 'node:zlib';
+import { expect } from 'vitest';
 import type { Service } from '../../dist/plugin/service.js';
 import { encodeBatch, encodeStep } from '../../plugin/wire/encode.ts';
+import { mapObservations } from '../../plugin/wire/observations.ts';
 import { readSafetensors, writeSafetensors } from '../../plugin/wire/safetensors.ts';
+import type { StepAnswer } from '../../src/telemetry/api.ts';
+import { MEASURES, type MeasureKey } from '../../src/telemetry/catalogue.ts';
+import type { StepReport } from '../../src/telemetry/report.ts';
 import type { RunHeader, StepSample } from '../../src/telemetry/sample.ts';
+import { fromWire } from '../../src/telemetry/wire.ts';
 
 /** The body of a step, with some of its metadata changed or taken away. */
 export function bodyOf(
@@ -27,11 +33,7 @@ export function partOf(header: RunHeader, sample: StepSample, from: number, to: 
     sample: {
       ...sample,
       mappings: cut(sample.mappings)!,
-      logits: cut(sample.logits),
-      grams: cut(sample.grams),
-      inputSquares: cut(sample.inputSquares),
-      gradientGains: cut(sample.gradientGains),
-      logitGradients: cut(sample.logitGradients),
+      ...mapObservations((key) => cut(sample[key])),
       memory: null,
     },
   };
@@ -65,3 +67,16 @@ export const sendSteps = (service: Pick<Service, 'url'>, run: string, bodies: re
 
 export const sendJson = (service: Pick<Service, 'url'>, run: string, body: unknown): Promise<Sent> =>
   send(service, `runs/${run}/steps`, JSON.stringify(body), { 'Content-Type': 'application/json' });
+
+/** Does the answer have the measures of the report, to the digits that it has? */
+export function expectMeasures(answer: StepAnswer, report: StepReport, without: readonly MeasureKey[] = []): void {
+  const layers = report.nonfinite.length;
+  MEASURES.forEach(({ key }, m) => {
+    const values = answer.measures[key].map(fromWire);
+    const expected = [...report.measures.subarray(m * layers, (m + 1) * layers)];
+    if (without.includes(key)) expected.fill(Number.NaN);
+    // Float32 on the way, and eight digits in the answer.
+    const close = expected.map((value) => (Number.isNaN(value) ? value : expect.closeTo(value, 5)));
+    expect(values, key).toEqual(close);
+  });
+}

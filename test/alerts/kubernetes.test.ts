@@ -1,19 +1,11 @@
-/** What we ship to deploy gainwatch with: consistent in itself, and started with its own arguments, with a real Prometheus where there is one. */
-import { spawnSync } from 'node:child_process';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
-import { request } from 'node:http';
-import { join, resolve } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { describe, expect, onTestFinished, test } from 'vitest';
-import { parse, parseAllDocuments } from 'yaml';
-import { type Command, startCommand } from '../support/commandLine.ts';
+/** The manifests for Kubernetes: consistent in themselves, and gainwatch starts with the arguments that stand there. */
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { parseAllDocuments } from 'yaml';
+import { startCommand } from '../support/commandLine.ts';
+import { ask, flagOf, readDeployed, startWith, TOKEN } from '../support/deploy.ts';
 import { temporaryFolder } from '../support/folders.ts';
-import { findPrometheus, findPromtool } from '../support/programs.ts';
-import { RULES, runPrometheus } from '../support/prometheusServers.ts';
-
-const DEPLOY = fileURLToPath(new URL('../../alerts/deploy/', import.meta.url));
-const TOKEN = 'token-of-the-test';
-const readText = (path: string) => readFileSync(join(DEPLOY, path), 'utf8');
 
 type Labels = Record<string, string>;
 interface Probe {
@@ -60,14 +52,9 @@ interface PodMonitor extends Manifest {
 interface Secret extends Manifest {
   stringData: Record<string, string>;
 }
-interface Compose {
-  services: Record<string, { build?: string; image?: string; command: string[]; ports: string[]; volumes: string[]; secrets?: string[] }>;
-  secrets: Record<string, { file: string }>;
-  volumes: Record<string, object>;
-}
 
 const manifests: Manifest[] = ['secret', 'central', 'sidecar', 'podmonitor'].flatMap((name) =>
-  parseAllDocuments(readText(`kubernetes/${name}.yml`)).map((document) => {
+  parseAllDocuments(readDeployed(`kubernetes/${name}.yml`)).map((document) => {
     expect(document.errors, name).toEqual([]);
     return document.toJS() as Manifest;
   }),
@@ -79,39 +66,9 @@ const only = <T extends Manifest>(kind: string): T => {
 };
 const deployment = only<Workload>('Deployment');
 const job = only<Workload>('Job');
-const compose = parse(readText('docker-compose.yml')) as Compose;
 
 const selects = (selector: Labels, { metadata }: Pod) => Object.entries(selector).every(([key, value]) => metadata.labels[key] === value);
 const monitorOf = ({ spec }: Pod) => [...(spec.initContainers ?? []), ...spec.containers].find(({ name }) => name === 'gainwatch')!;
-const flagOf = (args: readonly string[], flag: string) => args.find((arg) => arg.startsWith(`--${flag}=`))?.slice(flag.length + 3);
-
-/** Starts gainwatch with the arguments that are shipped; folder, token and port are the test's. */
-async function startWith(args: readonly string[]): Promise<Command> {
-  const folder = temporaryFolder();
-  writeFileSync(join(folder, 'token'), `${TOKEN}\n`);
-  const changed = args.map((arg) =>
-    arg
-      .replace(/^--runs=.*/, `--runs=${join(folder, 'runs')}`)
-      .replace(/^--token-file=.*/, `--token-file=${join(folder, 'token')}`)
-      .replace(/^--port=.*/, '--port=0'),
-  );
-  const serve = await startCommand(changed);
-  onTestFinished(() => void serve.stop());
-  return serve;
-}
-
-/** The answer's status, asked as by another machine: fetch allows no Host of one's own. */
-function ask(url: string, path: string, headers: Record<string, string>): Promise<{ status: number; text: string }> {
-  return new Promise((done, fail) => {
-    request(new URL(path, url), { headers }, async (response) => {
-      let text = '';
-      for await (const part of response) text += part;
-      done({ status: response.statusCode!, text });
-    })
-      .once('error', fail)
-      .end();
-  });
-}
 
 describe('Kubernetes', () => {
   test('kinds are of the versions that have them, and names are names', () => {
@@ -174,7 +131,7 @@ describe('Kubernetes', () => {
     expect(monitorOf(job.spec.template).restartPolicy).toBe('Always');
   });
 
-  test('Prometheus asks with the token of the secret, and a secret left empty opens no door', async () => {
+  test('Prometheus asks with the token of the secret, and a secret left empty gives no access', async () => {
     const secret = only<Secret>('Secret');
     const [{ authorization }] = only<PodMonitor>('PodMonitor').spec.podMetricsEndpoints;
     expect(authorization).toEqual({ type: 'Bearer', credentials: { name: secret.metadata.name, key: 'token' } });
@@ -198,66 +155,3 @@ describe('Kubernetes', () => {
     },
   );
 });
-
-describe('docker compose', () => {
-  test('mounts what is there, and names what it has', () => {
-    expect(existsSync(join(DEPLOY, compose.services['gainwatch'].build!, 'Dockerfile'))).toBe(true);
-    for (const { volumes, secrets = [] } of Object.values(compose.services)) {
-      for (const volume of volumes) {
-        const [from] = volume.split(':');
-        if (from.startsWith('.')) expect(existsSync(resolve(DEPLOY, from)), from).toBe(true);
-        else expect(compose.volumes).toHaveProperty(from);
-      }
-      for (const secret of secrets) expect(compose.secrets).toHaveProperty(secret);
-    }
-    const { command, ports } = compose.services['gainwatch'];
-    expect(ports).toEqual([`${flagOf(command, 'port')}:${flagOf(command, 'port')}`]);
-    expect(flagOf(command, 'token-file')).toBe('/run/secrets/token');
-  });
-
-  test("Prometheus' configuration names the services, the rules and the token as they are mounted", () => {
-    const { command, volumes, secrets } = compose.services['prometheus'];
-    const text = readText('prometheus.yml');
-    const config = parse(text) as { rule_files: string[]; scrape_configs: { http_sd_configs: { url: string }[] }[] };
-    const mounted = volumes.map((volume) => volume.split(':')[1]);
-    expect(mounted).toEqual(expect.arrayContaining([...config.rule_files, flagOf(command, 'config.file')]));
-    expect(new Set(text.match(/\/run\/secrets\/\w+/g))).toEqual(new Set(secrets!.map((name) => `/run/secrets/${name}`)));
-    const { hostname, port } = new URL(config.scrape_configs[0].http_sd_configs[0].url);
-    expect(Object.keys(compose.services)).toEqual(expect.arrayContaining([hostname, 'alertmanager']));
-    const { command: serve } = compose.services[hostname];
-    expect([flagOf(serve, 'allow-host'), flagOf(serve, 'port')]).toEqual([hostname, port]);
-  });
-});
-
-/** The file with what lies elsewhere here. */
-function configFor(folder: string, monitor: string): string {
-  writeFileSync(join(folder, 'token'), TOKEN);
-  return readText('prometheus.yml')
-    .replaceAll('/run/secrets/token', join(folder, 'token'))
-    .replace('/etc/prometheus/gainwatch.rules.yml', RULES)
-    .replace('gainwatch:9464', monitor);
-}
-
-const promtool = findPromtool();
-test.skipIf(promtool === null)('promtool accepts prometheus.yml', () => {
-  const folder = temporaryFolder();
-  writeFileSync(join(folder, 'prometheus.yml'), configFor(folder, 'gainwatch:9464'));
-  const { status, stdout, stderr } = spawnSync(promtool!, ['check', 'config', join(folder, 'prometheus.yml')], { encoding: 'utf8' });
-  expect(status, stdout + stderr).toBe(0);
-});
-
-const prometheus = findPrometheus();
-test.skipIf(prometheus === null)(
-  'Prometheus with prometheus.yml finds the monitor of docker compose by /sd, and scrapes it',
-  async () => {
-    const { url } = await startWith(compose.services['gainwatch'].command);
-    const { port } = new URL(url);
-    expect((await ask(url, '/sd', { Host: 'gainwatch:9464', Authorization: `Bearer ${TOKEN}` })).text).toContain('"gainwatch:9464"');
-    const folder = temporaryFolder();
-    const config = configFor(folder, `127.0.0.1:${port}`).replaceAll(/_interval: \d+s/g, '_interval: 1s');
-    const { values } = await runPrometheus(prometheus!, folder, config);
-    const up = () => values(`up{job="gainwatch",instance="127.0.0.1:${port}"}`).catch(() => []);
-    await expect.poll(up, { timeout: 30_000 }).toEqual([1]);
-  },
-  60_000,
-);

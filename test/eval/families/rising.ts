@@ -1,0 +1,132 @@
+/** What makes a gain rise or a model collapse: learning rates, and single connections that are disturbed. */
+import { clip, disturbed, type Family, fixed, hc, mhc, stepAt } from './parts.ts';
+
+export const RISING: Family[] = [
+  {
+    name: 'constant',
+    tuning: [
+      hc(7, 6e-3, 1200),
+      hc(10, 4e-3, 1500, clip),
+      hc(10, 6e-3, 1000),
+      hc(7, 5e-3, 1500, { ...clip, warmup: 100 }),
+      hc(10, 5e-3, 1000, fixed),
+      hc(7, 8e-3, 1000, { width: 32 }),
+      hc(10, 3e-3, 2500, { warmup: 100 }),
+      hc(7, 4e-3, 2000, fixed),
+    ],
+    heldOut: [
+      hc(8, 5e-3, 1200),
+      hc(12, 4e-3, 1500, clip),
+      hc(8, 6e-3, 1200, { ...clip, warmup: 100 }),
+      hc(12, 6e-3, 800),
+      hc(8, 8e-3, 800, fixed),
+      hc(12, 3e-3, 2500, clip),
+      hc(8, 4e-3, 1500, { width: 32 }),
+      hc(12, 5e-3, 1000, { warmup: 200 }),
+      hc(8, 7e-3, 1000, { width: 24, ...clip }),
+      hc(12, 4e-3, 1500, fixed),
+    ],
+  },
+  {
+    name: 'slow-warm-up',
+    tuning: [
+      hc(7, 7e-3, 3000, { warmup: 2500 }),
+      hc(10, 6e-3, 3000, { ...clip, warmup: 2500 }),
+      hc(7, 6e-3, 3000, { ...clip, warmup: 1500 }),
+      hc(10, 5e-3, 3000, { warmup: 2000 }),
+      hc(10, 6e-3, 3000, { ...fixed, warmup: 3000 }),
+      hc(7, 8e-3, 3000, { ...clip, warmup: 3000 }),
+    ],
+    heldOut: [
+      hc(8, 7e-3, 3000, { warmup: 2500 }),
+      hc(12, 6e-3, 3000, { ...clip, warmup: 3000 }),
+      hc(8, 6e-3, 3000, { ...clip, warmup: 2000 }),
+      hc(12, 5e-3, 3000, { warmup: 2500 }),
+      hc(8, 7e-3, 3000, { ...fixed, warmup: 3000 }),
+      hc(8, 8e-3, 3000, { ...clip, warmup: 3500 }),
+      hc(12, 5e-3, 3000, { ...clip, warmup: 2500 }),
+      hc(8, 6e-3, 3500, { width: 32, warmup: 3000 }),
+    ],
+  },
+  {
+    name: 'rate-step',
+    tuning: [
+      hc(7, 1.2e-3, 2500, stepAt(1200, 5)),
+      hc(10, 1e-3, 2500, { ...clip, ...stepAt(1000, 5) }),
+      hc(10, 1.2e-3, 2500, { ...fixed, ...stepAt(1500, 4) }),
+      hc(7, 1.5e-3, 2200, { ...clip, ...stepAt(900, 5) }),
+    ],
+    heldOut: [
+      hc(8, 1.2e-3, 2500, stepAt(1300, 5)),
+      hc(12, 1e-3, 2500, { ...clip, ...stepAt(1000, 5) }),
+      hc(8, 1.2e-3, 2500, { ...clip, ...stepAt(1400, 5) }),
+      hc(12, 1.2e-3, 2500, stepAt(1200, 4)),
+      hc(8, 1.5e-3, 2500, { ...fixed, ...stepAt(1100, 5) }),
+      hc(8, 1e-3, 2500, { ...clip, ...stepAt(1200, 7) }),
+    ],
+  },
+  {
+    name: 'disturbed-rate',
+    tuning: [
+      hc(7, 2e-3, 2200, disturbed('learning-rate', 5, 1100, 30)),
+      hc(10, 1.5e-3, 2200, { ...clip, ...disturbed('learning-rate', 12, 800, 30) }),
+      hc(7, 2e-3, 2200, { ...clip, ...disturbed('learning-rate', 9, 1200, 30) }),
+      hc(10, 2e-3, 1500, { ...fixed, ...disturbed('learning-rate', 3, 500, 30) }),
+    ],
+    heldOut: [
+      hc(8, 2e-3, 2200, disturbed('learning-rate', 6, 1100, 30)),
+      hc(12, 1.5e-3, 2000, { ...clip, ...disturbed('learning-rate', 15, 900, 30) }),
+      hc(8, 2e-3, 2200, { ...clip, ...disturbed('learning-rate', 11, 1200, 30) }),
+      hc(8, 2.5e-3, 1500, { ...fixed, ...disturbed('learning-rate', 2, 500, 30) }),
+      hc(12, 2e-3, 1500, disturbed('learning-rate', 19, 600, 30)),
+      hc(5, 2e-3, 2000, disturbed('learning-rate', 4, 700, 30)),
+      hc(8, 1.5e-3, 2200, disturbed('learning-rate', 8, 1000, 30)),
+    ],
+  },
+  {
+    name: 'disturbed-b_res',
+    tuning: [hc(7, 2e-3, 1500, disturbed('b_res', 4, 600, 1)), hc(10, 1.5e-3, 1500, { ...clip, ...disturbed('b_res', 14, 500, 1.5) })],
+    heldOut: [
+      hc(8, 2e-3, 1500, disturbed('b_res', 7, 600, 1)),
+      hc(12, 1.5e-3, 1300, { ...clip, ...disturbed('b_res', 16, 400, 1.5) }),
+      hc(5, 2e-3, 1500, disturbed('b_res', 3, 500, 2)),
+      hc(8, 2e-3, 1500, { ...fixed, ...disturbed('b_res', 12, 700, 1) }),
+    ],
+  },
+  {
+    name: 'mhc-disturbed',
+    tuning: [
+      mhc(6, 4e-3, 1200, disturbed('sinkhorn', 3, 400, 1)),
+      mhc(6, 4e-3, 1500, disturbed('learning-rate', 7, 400, 30)),
+      mhc(7, 4e-3, 1200, disturbed('b_res', 8, 400, 8)),
+      mhc(7, 6e-3, 1500, disturbed('learning-rate', 4, 300, 30)),
+    ],
+    heldOut: [
+      mhc(5, 4e-3, 1200, disturbed('sinkhorn', 4, 400, 1)),
+      mhc(8, 4e-3, 1200, disturbed('sinkhorn', 9, 300, 1)),
+      mhc(5, 4e-3, 1500, disturbed('learning-rate', 6, 400, 30)),
+      mhc(8, 6e-3, 1200, disturbed('learning-rate', 5, 300, 30)),
+      mhc(5, 4e-3, 1200, disturbed('b_res', 2, 400, 8)),
+      mhc(8, 4e-3, 1200, disturbed('b_res', 10, 400, 8)),
+      mhc(5, 6e-3, 1200, { connection: 'mhc-deepseek', ...disturbed('learning-rate', 3, 300, 30) }),
+      mhc(8, 6e-3, 1200, { ...clip, ...disturbed('sinkhorn', 12, 500, 1) }),
+      mhc(5, 6e-3, 1200, disturbed('sinkhorn', 7, 300, 2)),
+      mhc(5, 6e-3, 1200, { ...clip, ...disturbed('b_res', 5, 300, 8) }),
+    ],
+  },
+  {
+    name: 'mhc-few-iterations',
+    tuning: [mhc(6, 6e-3, 1500, { iterations: 1 }), mhc(7, 8e-3, 1500, { iterations: 2 }), mhc(6, 8e-3, 1500, { ...clip, iterations: 1 })],
+    heldOut: [
+      mhc(5, 6e-3, 1500, { iterations: 1 }),
+      mhc(8, 8e-3, 1500, { iterations: 1 }),
+      mhc(5, 8e-3, 1500, { iterations: 2 }),
+      mhc(8, 8e-3, 1500, { ...clip, iterations: 3 }),
+    ],
+  },
+  {
+    name: 'mhc-large-logits',
+    tuning: [mhc(6, 4e-3, 1000, { logitStd: 4 }), mhc(7, 6e-3, 1000, { logitStd: 8 }), mhc(6, 2e-3, 1000, { logitStd: 2 })],
+    heldOut: [mhc(5, 4e-3, 1000, { logitStd: 4 }), mhc(8, 6e-3, 1000, { logitStd: 8 }), mhc(5, 2e-3, 1000, { logitStd: 2 })],
+  },
+];
