@@ -115,7 +115,10 @@ export function saveDetectors(state: DetectorState): string {
   );
 }
 
-/** @param onRefusal is told why @returns null where the text is none of a state for this run */
+/**
+ * The state of an earlier process. @param onRefusal called with the reason where there is none
+ * @returns null where the text is no state for this run
+ */
 export function restoreDetectors(header: RunHeader, text: string, onRefusal: (why: Refusal) => void = () => {}): DetectorState | null {
   const state = parseState(text);
   if (state?.version === VERSION && state.model === modelOf(header)) {
@@ -127,7 +130,7 @@ export function restoreDetectors(header: RunHeader, text: string, onRefusal: (wh
   return null;
 }
 
-/** The step and the forecast of a saved state, which an older version had in the same place. @returns null as above */
+/** The step and the forecast of a saved state, which an older version had under the same names. @returns null where the text has none for this run */
 export function readForecast(header: RunHeader, text: string): Pick<DetectorState, 'step' | 'forecast'> | null {
   const state = parseState(text);
   const isKnown = state !== null && state.version >= MIN_FORECAST_VERSION && state.version <= VERSION;

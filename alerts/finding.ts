@@ -19,6 +19,10 @@ type Given = Pick<Warning, 'rule' | 'severity' | 'measure' | 'value' | 'threshol
   suspects?: number[];
 };
 
+/**
+ * A finding with all that its warning has: names for the positions of `suspects`, the first three; steps in whole numbers.
+ * @param level 'fire' raises a warning, 'hold' keeps one that is up
+ */
 export function finding(
   header: RunHeader,
   { step, time }: Pick<StepReport, 'step' | 'time'>,

@@ -1,6 +1,7 @@
 /**
- * What more than one detector goes by, brought up to date before any of them: how each connection grows (a runaway, and the suspects of what goes
- * wrong as a whole) and where the composite gain is heading (the warnings of it, and the forecast that is shown). Warns of nothing.
+ * What more than one detector goes by, brought up to date before any of them: how each connection grows (a runaway, and the
+ * suspects of what goes wrong as a whole) and where the composite gain is heading (the warnings of it, and the forecast that is
+ * shown). Warns of nothing.
  */
 import type { StepReport } from '../src/telemetry/report.ts';
 import type { RunHeader } from '../src/telemetry/sample.ts';
@@ -31,7 +32,7 @@ export interface GainForecast {
   interval: [low: number, high: number];
 }
 
-/** Positions of the connections that each quantity is watched of. */
+/** Positions of the connections that each quantity is watched of: `gain` those that are free, `logitRange` those of mHC. */
 export function watchedConnections({ connections }: RunHeader): Record<'gain' | 'logitRange', number[]> {
   const of = (...kinds: string[]) => [...connections.keys()].filter((l) => kinds.includes(connections[l].kind));
   return { gain: of('hc', 'own'), logitRange: of('mhc') };
@@ -68,7 +69,10 @@ export function updateShared(state: SharedState, header: RunHeader, report: Step
 const gainOf = (header: RunHeader, report: StepReport, l: number): number =>
   Math.max(measureOf(header, report, 'forwardGain', l), measureOf(header, report, 'backwardGain', l));
 
-/** The scale on which a composite gain G grows in a straight line: ln G, as a product over the depth does; of bounded connections ln(G − 1). */
+/**
+ * The scale on which a composite gain G grows in a straight line: ln G, as a product over the depth does; of bounded connections
+ * ln(G − 1).
+ */
 export const scaleOf = (header: RunHeader): ((gain: number) => number) =>
   isBounded(header) ? (gain) => Math.log(Math.max(gain - 1, MIN_EXCESS)) : Math.log;
 

@@ -10,6 +10,7 @@ const GIVEN = { rule: 'nonfinite', severity: 'critical', threshold: MAX_NONFINIT
 
 export const nonfinite: Detector<null> = {
   rule: GIVEN.rule,
+  // Our choice: one value is certain, and does not go by itself.
   patience: { confirm: 1, clear: 20 },
   create: () => null,
   update: () => {},

@@ -12,8 +12,9 @@ import { LAYER, PAIRED, RUN, type RuleEntry } from '../rules/entry.ts';
 import { watchedConnections } from '../shared.ts';
 
 /**
- * Growth of the logarithm beyond the median connection's, and in robust deviations of the peers; and the value below which nothing is amiss.
- * Our choice: a gain that is up by a quarter (e^0.25), or logits by half, and six deviations, as there are many connections and steps.
+ * Growth of the logarithm beyond the median connection's, and in robust deviations of the peers; and the value below which nothing
+ * is amiss. Our choice: a gain that is up by a quarter (e^0.25), or logits by half, and six deviations, as there are many
+ * connections and steps.
  */
 const GROWTH = {
   gain: { least: 0.25, deviations: 6, floor: 0 },

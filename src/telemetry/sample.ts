@@ -1,5 +1,5 @@
 /**
- * What one watched training step says: plain numbers and typed arrays, ready to be posted between threads.
+ * What is measured of one watched training step: plain numbers and typed arrays, ready to be posted between threads.
  * Not what we make of it (report.ts), and nothing of how it was captured (plugin/probe).
  *
  * Axes: L connections from input to output, S sampled token positions (the same in every connection), n streams.

@@ -1,6 +1,6 @@
 /**
  * From the training to the pager: a real HC training, the real Prometheus with the shipped rules, the real Alertmanager,
- * and a webhook that must hear of the blow-up before it comes, with the connection in it.
+ * and a webhook that must get word of the blow-up before it comes, with the connection in it.
  */
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
@@ -49,7 +49,7 @@ async function startReceiver(): Promise<{ url: string; alerts: (Alert & { at: nu
 }
 
 test.skipIf(prometheus === null || alertmanager === null)(
-  'the webhook hears of the forecast before the gain reaches 1000, with the connection that the detector named',
+  'the webhook gets the forecast before the gain reaches 1000, with the connection that the detector named',
   async () => {
     const folder = temporaryFolder();
     const receiver = await startReceiver();
