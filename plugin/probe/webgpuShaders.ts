@@ -6,9 +6,9 @@ import type * as tf from '@tensorflow/tfjs';
 import { type Binding, bindings, elementOf, innerCode, PACK, stored } from '../../src/kernels/webgpu/elements.ts';
 import { isReadable } from '../../src/kernels/webgpu/packed.ts';
 import { hasSubgroups, runShader, type Shader, sizeOf, type WebGPUBackend } from '../../src/kernels/webgpu/program.ts';
-import { lanesFor, reduceCode } from '../../src/kernels/webgpu/reduce.ts';
 import { squaredNormInto } from '../../src/kernels/webgpu/squaredNorm.ts';
 import { onDevice } from '../../src/kernels/webgpu/untracked.ts';
+import { lanesFor, reduceCode } from '../../src/kernels/webgpu/workgroupSum.ts';
 import type { ConnectionTensors } from './sampler.ts';
 
 /** Where parts of a step are written. */
