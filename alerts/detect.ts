@@ -8,7 +8,7 @@ import type { Warning } from '../src/telemetry/warning.ts';
 import type { Detector } from './detector.ts';
 import { DETECTORS } from './detectors/list.ts';
 import { judgeClock, stalled } from './detectors/stall.ts';
-import { createLatch, type Finding, type LatchState, updateLatch } from './latch.ts';
+import { createLatch, type Finding, type Found, type LatchState, updateLatch } from './latch.ts';
 import { messageOf } from './messages.ts';
 import { createShared, type GainForecast, gainForecasts, type SharedState, updateShared } from './shared.ts';
 
@@ -78,7 +78,7 @@ export function detect(header: RunHeader, state: DetectorState, report: StepRepo
   const { shared, sensitivity } = state;
   updateShared(shared, header, report);
   const view = { header, report, shared, sensitivity };
-  const findings = DETECTORS.map((detector): Found => {
+  const findings = DETECTORS.map((detector): Judged => {
     const own = stateOf(state, detector);
     detector.update(own, view);
     return [detector, detector.judge(own, view)];
@@ -93,12 +93,14 @@ export function detectStall(header: RunHeader, state: DetectorState, now: number
   return latchAll(state, [[stalled, judgeClock(stateOf(state, stalled), header, now)]]);
 }
 
-type Found = [detector: Detector, finding: Finding];
+type Judged = [detector: Detector, finding: Finding];
 
-function latchAll(state: DetectorState, findings: Found[]): Detection {
+function latchAll(state: DetectorState, findings: Judged[]): Detection {
   const detection: Detection = { raised: [], cleared: [] };
   for (const [detector, finding] of findings) {
-    const { raised, cleared } = updateLatch(state.latches[keyOf(detector)], finding, state.step, detector.patience, messageOf);
+    const { rule, patience } = detector;
+    const raise = (found: Found): Warning => ({ ...found, rule, runbook: `runbook.md#${rule}`, message: messageOf(found) });
+    const { raised, cleared } = updateLatch(state.latches[keyOf(detector)], finding, state.step, patience, raise);
     if (cleared !== null) detection.cleared.push(cleared);
     if (raised !== null) detection.raised.push(raised);
   }

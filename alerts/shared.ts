@@ -52,14 +52,10 @@ export function createShared(header: RunHeader): SharedState {
 /** Takes the next report in. A composite gain that is not known moves neither the trend nor the learning rate's mean. */
 export function updateShared(state: SharedState, header: RunHeader, report: StepReport): void {
   const { gain, logitRange } = watchedConnections(header);
-  addGrowth(
-    state.gain,
-    gain.map((l) => Math.log(gainOf(header, report, l))),
-  );
-  addGrowth(
-    state.logitRange,
-    logitRange.map((l) => Math.log(measureOf(header, report, 'logitRange', l))),
-  );
+  const gains = gain.map((l) => Math.log(gainOf(header, report, l)));
+  const ranges = logitRange.map((l) => Math.log(measureOf(header, report, 'logitRange', l)));
+  addGrowth(state.gain, gains);
+  addGrowth(state.logitRange, ranges);
   if (report.compositeGain === null) return;
   addToTrend(state.trend, report.step, scaleOf(header)(report.compositeGain));
   addRate(state.learningRate, report.step, report.learningRate);

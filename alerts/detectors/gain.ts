@@ -89,7 +89,6 @@ function judgeLimit(limit: GainLimit, { header, report, shared, sensitivity }: V
   if (beyond < -HYSTERESIS) return null;
   const passedBy = level - scaled;
   return finding(header, report, beyond >= 0 ? 'fire' : 'hold', {
-    rule: 'gain-forecast',
     severity,
     measure: 'compositeGain',
     value,

@@ -63,7 +63,6 @@ export const deadRouting: Detector<RoutingState> = {
     if (dead.length === 0) return null;
     const [worst] = dead;
     return finding(header, report, 'fire', {
-      rule: 'dead-routing',
       severity: 'warning',
       measure: 'routingEntropy',
       value: measureOf(header, report, 'routingEntropy', worst),

@@ -39,7 +39,6 @@ export const runawayConnection: Detector<null> = {
       const growth = Math.exp(shared[what].growth[positions[0]]);
       const isForward = measureOf(header, report, 'forwardGain', worst) >= measureOf(header, report, 'backwardGain', worst);
       return finding(header, report, 'fire', {
-        rule: 'runaway-connection',
         severity: 'warning',
         measure: what === 'logitRange' ? what : isForward ? 'forwardGain' : 'backwardGain',
         value: growth,

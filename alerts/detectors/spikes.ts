@@ -53,7 +53,6 @@ const spikesOf = (rule: RuleName, measure: 'loss' | 'gradientNorm'): Detector<Sp
       if (!isSpike(state, report)) return null;
       const usual = Math.exp(state.usual);
       return finding(header, report, 'fire', {
-        rule,
         severity: 'info',
         measure,
         value: report[measure] ?? Number.NaN,

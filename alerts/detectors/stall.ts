@@ -59,7 +59,7 @@ export function judgeClock(state: StallState, header: RunHeader, now: number): F
   if (value <= threshold) return null;
   const cause = { kind: 'stall', figures: { lastStep: state.step, usualSeconds: state.usual / 1000 } } as const;
   const at = { step: state.step, time: now };
-  return finding(header, at, 'fire', { rule: 'stalled', severity: 'warning', measure: 'time', value, threshold, cause });
+  return finding(header, at, 'fire', { severity: 'warning', measure: 'time', value, threshold, cause });
 }
 
 export const stallWords: WordsOf<'stall'> = {
