@@ -8,7 +8,7 @@ import type { WarningRecord } from '../src/telemetry/warning.ts';
 import { type CloseOptions, closeOnce } from './monitor/close.ts';
 import { createMonitorState, type MonitorState } from './monitor/monitorState.ts';
 import { runStep, StepCallback } from './monitor/steps.ts';
-import { deliverSample, handleMessage } from './monitor/workerMessages.ts';
+import { deliverSample, handleMessage } from './monitor/workerExchange.ts';
 import { findConnections, type Watchable } from './probe/findConnections.ts';
 import { observeOwn } from './probe/hooks.ts';
 import { attachProbe, createProbe } from './probe/probe.ts';

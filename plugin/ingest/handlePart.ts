@@ -7,8 +7,7 @@ import type { Committed } from '../pipeline/liveRun.ts';
 import type { Part } from '../wire/part.ts';
 import type { Ingest, IngestRun } from './ingestRun.ts';
 import { addPendingStep, assembleReadySteps } from './join.ts';
-import { beginAttempt, isOver, withRun } from './lifecycle.ts';
-import { checkRank, noteRank, openIfKnown } from './ranks.ts';
+import { admitRank, isOver, withRun } from './lifecycle.ts';
 
 /** Duplicates were taken before; what is late is of a step that was assembled without it, or of an attempt that is over. */
 export type PartResult = 'accepted' | 'duplicates' | 'late';
@@ -34,13 +33,9 @@ export function handlePart(ingest: Ingest, name: string, part: Part): HandledPar
 function addPart(ingest: Ingest, run: IngestRun, part: Part): HandledPart {
   const committedBefore = Promise.resolve<Committed>('committed');
   if (isOver(run, part.attempt)) return { result: 'late', committed: committedBefore };
-  const isStepBack = part.attempt === null && part.step < (run.ranks.get(part.rank)?.lastStep ?? Number.NEGATIVE_INFINITY);
-  const isNewAttempt = part.attempt !== run.attempt || run.endedAt !== null || isStepBack;
-  checkRank(ingest, isNewAttempt ? null : run, part, part.connections, part.streams);
-  if (isNewAttempt) beginAttempt(ingest, run, part.attempt);
-  const rank = noteRank(run, part, part.connections, part.streams, 'tokens' in part.content ? part.content.tokens : null);
-  openIfKnown(ingest, run);
-  run.lastHeardAt = ingest.pipeline.now();
+  const { connections, streams, content } = part;
+  const isStepBack = part.step < (run.ranks.get(part.rank)?.lastStep ?? Number.NEGATIVE_INFINITY);
+  const rank = admitRank(ingest, run, part, { connections, streams, tokens: 'tokens' in content ? content.tokens : null }, isStepBack);
   if (part.step <= run.lastAssembled) {
     const assembled = run.assembledSteps.get(part.step);
     const result = assembled === undefined || assembled.ranks.has(part.rank) ? 'duplicates' : 'late';

@@ -7,14 +7,12 @@
  *                                     └───────────────── the next attempt ◄─────────────┘
  */
 import type { Outcome } from '../../src/telemetry/report.ts';
-import type { ConnectionInfo } from '../../src/telemetry/sample.ts';
 import { FieldError } from '../fieldError.ts';
 import { closeRun, forgetRun, type Pipeline } from '../pipeline/pipeline.ts';
 import type { RankPosition } from '../wire/part.ts';
-import type { OpenState } from '../wire/schema.ts';
-import { INGEST_LIMITS, type Ingest, type IngestLimits, type IngestRun } from './ingestRun.ts';
+import { INGEST_LIMITS, type Ingest, type IngestLimits, type IngestRun, type RankState } from './ingestRun.ts';
 import { assembleStepsUpTo, dropPendingSteps } from './join.ts';
-import { checkRank, noteRank, openIfKnown } from './ranks.ts';
+import { checkRank, noteRank, openIfKnown, type RankModel } from './ranks.ts';
 
 /** How long a run that has ended stays to be scraped. Our choice: four scrapes at Prometheus' usual 15 s. */
 const LINGER_MS = 60_000;
@@ -50,26 +48,31 @@ export function isOver(run: IngestRun, attempt: string | null): boolean {
  * A rank announces its connections, before its first step.
  * @throws FieldError 409 where it contradicts what the run has sent before, 429 where a limit is reached
  */
-export function openRank(
-  ingest: Ingest,
-  name: string,
-  position: RankPosition,
-  { streams, tokens }: OpenState,
-  connections: ConnectionInfo[],
-): IngestRun {
+export function openRank(ingest: Ingest, name: string, position: RankPosition, model: RankModel): IngestRun {
   return withRun(ingest, name, (run) => {
     const { attempt, rank } = position;
-    const isNewAttempt = attempt !== run.attempt || run.endedAt !== null || (attempt === null && run.ranks.has(rank));
     if (attempt !== null && attempt !== run.attempt && run.pastAttempts.has(attempt)) {
       throw new FieldError('attempt', 'must not be one before the current', attempt, 409);
     }
-    checkRank(ingest, isNewAttempt ? null : run, position, connections, streams);
-    if (isNewAttempt) beginAttempt(ingest, run, attempt);
-    noteRank(run, position, connections, streams, tokens ?? null).ended = null;
-    openIfKnown(ingest, run);
-    run.lastHeardAt = ingest.pipeline.now();
+    admitRank(ingest, run, position, model, run.ranks.has(rank)).ended = null;
     return run;
   });
+}
+
+/**
+ * Notes a rank that sends something, in the attempt that goes on or in a new one. The run begins when all its stages are known.
+ * @param isRestart it sends what an attempt without a name cannot go on with
+ * @throws FieldError as `checkRank`
+ */
+export function admitRank(ingest: Ingest, run: IngestRun, position: RankPosition, model: RankModel, isRestart: boolean): RankState {
+  const { attempt } = position;
+  const isNewAttempt = attempt !== run.attempt || run.endedAt !== null || (attempt === null && isRestart);
+  checkRank(ingest, isNewAttempt ? null : run, position, model);
+  if (isNewAttempt) beginAttempt(ingest, run, attempt);
+  const rank = noteRank(run, position, model);
+  openIfKnown(ingest, run);
+  run.lastHeardAt = ingest.pipeline.now();
+  return rank;
 }
 
 /** A rank has ended; with the last of them the run. Of an attempt that is over, or a run not known (null): nothing. */
@@ -154,8 +157,8 @@ const emptyAttempt = (attempt: string | null, now: number) => ({
   endedAt: null,
 });
 
-/** Ends the attempt that goes on, if there is one, and forgets its ranks. @param attempt null: not named */
-export function beginAttempt(ingest: Ingest, run: IngestRun, attempt: string | null): void {
+/** Ends the attempt that goes on, if there is one, and forgets its ranks. */
+function beginAttempt(ingest: Ingest, run: IngestRun, attempt: string | null): void {
   if (run.endedAt === null && run.ranks.size > 0) closeLive(ingest, run, 'unknown');
   else dropPendingSteps(ingest, run);
   if (run.attempt !== null && run.attempt !== attempt) run.pastAttempts.add(run.attempt);

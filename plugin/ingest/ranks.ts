@@ -17,6 +17,16 @@ import { type Ingest, type IngestRun, type RankState, stagesOf } from './ingestR
 /** Steps in a row that a rank may miss before it is no longer waited for. Our choice: at 3 s each, ten seconds of a hole in the charts. */
 const MAX_MISSES = 3;
 
+/** What a rank has of the model. */
+export interface RankModel {
+  /** Of its stage. */
+  connections: ConnectionInfo[];
+  /** n. */
+  streams: number;
+  /** S; null: not known. */
+  tokens: number | null;
+}
+
 /**
  * Does a rank fit the run? Changes nothing.
  * @param run null: a new attempt, of which nothing is known
@@ -26,8 +36,7 @@ export function checkRank(
   { limits }: Ingest,
   run: IngestRun | null,
   { rank, stage, stages }: RankPosition,
-  connections: ConnectionInfo[],
-  streams: number,
+  { connections, streams }: RankModel,
 ): void {
   const listed = run?.listings.get(stage);
   const total = [...(run?.listings.values() ?? [])].flat().length + (listed === undefined ? connections.length : 0);
@@ -52,13 +61,11 @@ export function checkRank(
   if (total > limits.connections) throw new FieldError('order', `must leave the run at most ${limits.connections} connections`, total, 429);
 }
 
-/** Notes a rank that was checked, and the connections of its stage; the first to name them counts. @param tokens S; null: not known */
+/** Notes a rank that was checked, and the connections of its stage; the first to name them counts. */
 export function noteRank(
   run: IngestRun,
   { rank: number, stage, stages, worldSize, replica }: RankPosition,
-  connections: ConnectionInfo[],
-  streams: number,
-  tokens: number | null,
+  { connections, streams, tokens }: RankModel,
 ): RankState {
   run.stages = stages;
   run.worldSize = Math.max(run.worldSize, worldSize);

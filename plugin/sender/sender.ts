@@ -9,7 +9,7 @@ import type { RunHeader, StepSample } from '../../src/telemetry/sample.ts';
 import type { WarningRecord } from '../../src/telemetry/warning.ts';
 import { fromWire } from '../../src/telemetry/wire.ts';
 import { encodeStep } from '../wire/encode.ts';
-import type { FromWorker, ToWorker, WorkerOptions } from '../worker/messages.ts';
+import type { FromWorker, ToWorker, WorkerOptions } from '../worker/workerMessages.ts';
 import { closeSendQueue, createSendQueue, type MonitorAddress, push, request, type SendQueue } from './sendQueue.ts';
 
 interface SentRun {

@@ -65,7 +65,8 @@ export function createIngestRoutes(ingest: Ingest): Router {
 }
 
 function open(ingest: Ingest, run: string, state: Extract<RunState, { state: 'open' }>): number | null {
-  return openRank(ingest, run, rankPositionOf(state), state, connectionsOf(state)).live?.attempt ?? null;
+  const model = { connections: connectionsOf(state), streams: state.streams, tokens: state.tokens ?? null };
+  return openRank(ingest, run, rankPositionOf(state), model).live?.attempt ?? null;
 }
 
 function close(ingest: Ingest, run: string, state: Extract<RunState, { state: 'closed' }>): number | null {

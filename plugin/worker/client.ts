@@ -4,7 +4,7 @@
  */
 import { existsSync } from 'node:fs';
 import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from 'node:worker_threads';
-import type { FromWorker, ToWorker, WorkerOptions } from './messages.ts';
+import type { FromWorker, ToWorker, WorkerOptions } from './workerMessages.ts';
 
 /** In the worker's queue. Our choice; beyond it samples are dropped and counted. */
 const MAX_QUEUED_SAMPLES = 128;

@@ -7,7 +7,7 @@ import type { LiveRun } from '../pipeline/liveRun.ts';
 import { closeRun, forgetRun, openRun } from '../pipeline/pipeline.ts';
 import { startService } from '../service.ts';
 import { handleSample } from './handleSample.ts';
-import type { FromWorker, ToWorker, WorkerOptions } from './messages.ts';
+import type { FromWorker, ToWorker, WorkerOptions } from './workerMessages.ts';
 
 const options = workerData as WorkerOptions;
 const port = options.channel;

@@ -32,7 +32,7 @@ const textOf = (rank: number, step: number) => {
   return `${head.slice(0, -1)},"measures":${measures[step % measures.length]}}`;
 };
 
-const taken = { steps: 0, refused: 0, slowest: 0 };
+const totals = { steps: 0, refused: 0, slowest: 0 };
 const began = performance.now();
 const end = began + minutes * 60_000;
 
@@ -50,11 +50,11 @@ async function rankLoop(rank: number): Promise<void> {
       if (values.gzip) headers['Content-Encoding'] = 'gzip';
       const start = performance.now();
       const { status } = await ask('POST', '/api/v1/runs/load/steps', values.gzip ? gzipSync(text, { level: 1 }) : text, headers);
-      taken.slowest = Math.max(taken.slowest, performance.now() - start);
+      totals.slowest = Math.max(totals.slowest, performance.now() - start);
       if (status === 200) {
-        taken.steps += last - sent;
+        totals.steps += last - sent;
         sent = last;
-      } else taken.refused++;
+      } else totals.refused++;
     }
     await pause(500);
   }
@@ -80,9 +80,9 @@ function summary(): string {
   return [
     `| ${ranks} × ${connections}`,
     `${rate}`,
-    `${(taken.steps / ranks / seconds).toFixed(2)}`,
-    `${taken.refused}`,
-    `${(taken.slowest / 1000).toFixed(1)} s`,
+    `${(totals.steps / ranks / seconds).toFixed(2)}`,
+    `${totals.refused}`,
+    `${(totals.slowest / 1000).toFixed(1)} s`,
     `${[0.5, 0.99, 1].map((q) => quantile(ms, q).toFixed(0)).join(', ')} ms`,
     `${((scrapes.at(-1)?.bytes ?? 0) / 1024).toFixed(0)} KiB`,
     `${sizes[0]?.toFixed(0)}, ${quantile(sizes, 0.5).toFixed(0)}, ${sizes.at(-1)?.toFixed(0)}`,

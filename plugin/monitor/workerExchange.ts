@@ -1,7 +1,7 @@
 /** What goes between a watched run and the worker: samples there; gains, warnings (on to the user's onWarning) and problems back. */
 import type { StepSample } from '../../src/telemetry/sample.ts';
 import { post, postSample } from '../worker/client.ts';
-import type { FromWorker } from '../worker/messages.ts';
+import type { FromWorker } from '../worker/workerMessages.ts';
 import { isPromise } from './isPromise.ts';
 import type { MonitorState } from './monitorState.ts';
 
