@@ -133,7 +133,7 @@ test('a disk that fills up in mid-run: reported once, counted, losses as ever, /
   expect(full.errors).toBeGreaterThan(0);
   expect(full.stderr.match(/could not be written, trying again/g)).toHaveLength(1);
   expect(full.stderr).toMatch(/\d+ steps of full could not be recorded/);
-});
+}, 240_000); // two processes, however busy the machine is
 
 test('a recording that cannot be made: reported, /metrics goes on and counts the error', async () => {
   const losses = await expected();
