@@ -41,7 +41,7 @@ const TRAINED: readonly ConnectionName[] = ['hc', 'mhc', 'residual'];
 /** Windows of the text in a batch, and bytes in a window: our choice, a step of the three models takes a tenth of a second on two cores. */
 const BATCH = 8;
 const CONTEXT = 32;
-/** Of the learning rate: our choice, as with it HC does not blow up before the detectors have seen enough. */
+/** Of the learning rate: our choice. The figures in the READMEs depend on it, as on all of the demo's defaults. */
 const WARMUP_STEPS = 10;
 
 /** @returns false where the demo's promise did not hold (a gain was not reached). @throws Error naming an option that cannot be */

@@ -13,7 +13,7 @@ import { sampleMemory, variableBuffers } from './tapeMemory.ts';
 
 /** Reads on the way at the same time. Our choice: one is read while the next is written; more would only hide that the device is late. */
 const MAX_READS = 2;
-/** Our choice: a read on tensorflow waits for the device; with one in ten the wait is small beside the steps. */
+/** Our choice: a read on tensorflow waits for the device, so not every step has one. */
 const TENSORFLOW_EVERY_STEPS = 10;
 
 /** Every how many steps one is watched on the current backend, unless `every` is given. */
