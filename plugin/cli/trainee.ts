@@ -25,6 +25,7 @@ export interface Recipe {
   warmup: number;
 }
 
+/** A model with its optimizer, watched. @throws as watch() does */
 export async function createTrainee(name: string, recipe: Recipe, options: WatchOptions): Promise<Trainee> {
   const { model: config, batch, learningRate, warmup } = recipe;
   const model = createTransformer(config);

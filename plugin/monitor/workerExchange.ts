@@ -1,8 +1,8 @@
-/** What goes between a watched run and the worker: samples there, gains, warnings and problems back. */
+/** What goes between a watched run and the worker: samples there; gains, warnings (on to the user's onWarning) and problems back. */
 import type { StepSample } from '../../src/telemetry/sample.ts';
 import { post, postSample } from '../worker/client.ts';
 import type { FromWorker } from '../worker/workerMessages.ts';
-import { emitWarnings } from './emitWarnings.ts';
+import { isPromise } from './isPromise.ts';
 import type { MonitorState } from './monitorState.ts';
 
 /**
@@ -50,5 +50,23 @@ export function handleMessage(state: MonitorState, message: FromWorker): void {
         state.closed.resolve();
       }
       state.settings.log(message.message);
+  }
+}
+
+/** Gives what is pending to onWarning, oldest first. What it throws, or its promise rejects with, is reported once. */
+export function emitWarnings(state: MonitorState): void {
+  const { run, onWarning } = state.settings;
+  for (const warning of state.pendingWarnings.splice(0)) {
+    const onFailure = (error: unknown) =>
+      state.warnOnce(
+        'onWarning',
+        `run ${run}: onWarning failed at ${warning.rule}: ${error instanceof Error ? error.message : String(error)}`,
+      );
+    try {
+      const result: unknown = onWarning?.(warning);
+      if (isPromise(result)) result.then(undefined, onFailure); // an unhandled rejection would end the process
+    } catch (error) {
+      onFailure(error);
+    }
   }
 }

@@ -61,7 +61,7 @@ export function variableBuffers(): Set<object> {
   return new Set(Object.values(tf.engine().registeredVariables).map((variable) => variable.dataId));
 }
 
-/** What the backend says it holds on its device, where it says it; else the bytes of all tensors. */
+/** What the backend holds on its device, where it counts it; else the bytes of all tensors. */
 function allocatedBytes(): number {
   const { numBytesInGPU } = tf.backend().memory() as { numBytesInGPU?: number };
   return numBytesInGPU ?? tf.engine().state.numBytes;
