@@ -98,9 +98,12 @@ test.skipIf(prometheus === null || alertmanager === null)(
     expect(demo.stdout()).toMatch(/first warning\s*│\s*step \d+: gain-forecast/);
     const { groups } = await server.ask<{ groups: { rules: { name: string; health: string }[] }[] }>('rules');
     for (const { name, health } of groups.flatMap(({ rules }) => rules)) expect(health, name).toBe('ok');
-    // Beside it the residual model raises no alarm, and mHC none of a blow-up: at most that its gain, here 1.5, may reach 2.
+    // Beside it the residual model raises no alarm, and mHC none of a blow-up: at most that its gain, here 1.5, may reach 2, and that its
+    // streams, whose separation falls to 0.23 on the demo's text, may become one.
     expect(receiver.alerts.filter((alert) => alert.labels['run'] === 'residual')).toEqual([]);
-    expect(receiver.alerts.filter(({ labels: { run, rule } }) => run === 'mhc' && rule !== 'gain-forecast')).toEqual([]);
+    expect(receiver.alerts.filter(({ labels: { run, rule } }) => run === 'mhc' && !['gain-forecast', 'collapse'].includes(rule))).toEqual(
+      [],
+    );
     const ofMhc = (await (await fetch(`${demo.url}api/v1/runs/mhc/warnings`)).json()) as WarningAnswer[];
     expect(ofMhc.filter(({ threshold }) => (threshold ?? 0) > 2)).toEqual([]);
   },

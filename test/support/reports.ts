@@ -3,7 +3,7 @@ import { createDetectors, type Detection, type DetectorState, detect } from '../
 import { MEASURE_INDEX, MEASURES, type MeasureKey } from '../../src/telemetry/catalogue.ts';
 import type { StepReport } from '../../src/telemetry/report.ts';
 import type { ConnectionKind, RunHeader } from '../../src/telemetry/sample.ts';
-import { testHeader } from './samples.ts';
+import { TEST_TIME, testHeader } from './samples.ts';
 
 /** A run of `layers` connections of one kind, two a block: block0.attention, block0.mlp … */
 export function headerOf(kind: ConnectionKind, layers = 8, streams = 4): RunHeader {
@@ -38,7 +38,7 @@ export function reportOf(header: RunHeader, step: number, { measures = {}, ...gi
   }
   return {
     step,
-    time: 1_700_000_000_000 + 1000 * step,
+    time: TEST_TIME + 1000 * step,
     stepSeconds: 1,
     loss: 3,
     gradientNorm: 1,

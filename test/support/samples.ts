@@ -5,6 +5,9 @@ import type { StepReport } from '../../src/telemetry/report.ts';
 import { MEMORY_KINDS, type RunHeader, type StepSample } from '../../src/telemetry/sample.ts';
 import type { Warning, WarningRecord } from '../../src/telemetry/warning.ts';
 
+/** From which the steps made for tests count theirs, ms since 1970. */
+export const TEST_TIME = 1_700_000_000_000;
+
 export function testHeader(run: string, layers = 3, streams = 2, tokens = 4): RunHeader {
   const connections = Array.from({ length: layers }, (_, l) => ({
     name: `block${l >> 1}.${l % 2 === 0 ? 'attention' : 'mlp'}`,
@@ -23,7 +26,7 @@ export function testSample(header: RunHeader, step: number, change: Partial<Step
   const filled = (length: number, at: (k: number) => number) => Float32Array.from({ length }, (_, k) => at(k));
   return {
     step,
-    time: 1_700_000_000_000 + step * 1000,
+    time: TEST_TIME + step * 1000,
     stepSeconds: 0.2,
     loss: 5 / step,
     gradientNorm: random(),

@@ -1,11 +1,16 @@
-/** A service for a test, on a free port, closed at the end; and requests to it. */
+/**
+ * A service for a test, on a free port, closed at the end; and requests to it. Its clock begins at the time of the steps made for
+ * tests: were they long ago, the run would have stalled after some seconds.
+ */
 import { request as httpRequest } from 'node:http';
 import { onTestFinished } from 'vitest';
 import { type Service, type ServiceOptions, startService } from '../../dist/plugin/service.js';
 import { temporaryFolder } from './folders.ts';
+import { TEST_TIME } from './samples.ts';
 
 export async function start(change: Partial<ServiceOptions> = {}): Promise<Service & { problems: string[] }> {
   const problems: string[] = [];
+  const startedAt = Date.now();
   const service = await startService({
     directory: temporaryFolder(),
     host: '127.0.0.1',
@@ -15,7 +20,7 @@ export async function start(change: Partial<ServiceOptions> = {}): Promise<Servi
     allowHost: [],
     basePath: '',
     notify: [],
-    now: Date.now,
+    now: () => TEST_TIME + (Date.now() - startedAt),
     onProblem: (message) => problems.push(message),
     ...change,
   });
