@@ -1,5 +1,6 @@
 #!/usr/bin/env node
-// Takes a picture of a dashboard: .ci/screenshot.mjs URL OUT.png [WIDTHxHEIGHT] [light|dark] [RUN]. Needs Chromium (CHROMIUM, or /usr/bin/chromium).
+// Takes a picture of a dashboard: .ci/screenshot.mjs URL OUT.png [WIDTHxHEIGHT] [light|dark] [RUN].
+// Needs Chromium (CHROMIUM, or /usr/bin/chromium).
 import { chromium } from 'playwright-core';
 
 const [url, out, size = '1440x900', scheme = 'light', run] = process.argv.slice(2);
@@ -19,7 +20,7 @@ page.on('console', (message) => {
 });
 page.on('pageerror', (error) => problems.push(error.message));
 await page.goto(run === undefined ? url : `${url}#run=${run}`);
-await page.locator('[data-testid="headline-step"]').waitFor();
+await page.locator('.verdict-facts').waitFor();
 await page.waitForTimeout(1500);
 await page.screenshot({ path: out, fullPage: width < 800 });
 const overflow = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);

@@ -8,7 +8,7 @@ import type { Warning } from '../src/telemetry/warning.ts';
 import type { Detector } from './detector.ts';
 import { DETECTORS } from './detectors/list.ts';
 import { judgeClock, stalled } from './detectors/stall.ts';
-import { createLatch, type Finding, type LatchState, updateLatch } from './latch.ts';
+import { createLatch, type Finding, type Found, type LatchState, updateLatch } from './latch.ts';
 import { messageOf } from './messages.ts';
 import { createShared, type GainForecast, gainForecasts, type SharedState, updateShared } from './shared.ts';
 
@@ -78,7 +78,7 @@ export function detect(header: RunHeader, state: DetectorState, report: StepRepo
   const { shared, sensitivity } = state;
   updateShared(shared, header, report);
   const view = { header, report, shared, sensitivity };
-  const findings = DETECTORS.map((detector): Found => {
+  const findings = DETECTORS.map((detector): Judged => {
     const own = stateOf(state, detector);
     detector.update(own, view);
     return [detector, detector.judge(own, view)];
@@ -93,12 +93,14 @@ export function detectStall(header: RunHeader, state: DetectorState, now: number
   return latchAll(state, [[stalled, judgeClock(stateOf(state, stalled), header, now)]]);
 }
 
-type Found = [detector: Detector, finding: Finding];
+type Judged = [detector: Detector, finding: Finding];
 
-function latchAll(state: DetectorState, findings: Found[]): Detection {
+function latchAll(state: DetectorState, findings: Judged[]): Detection {
   const detection: Detection = { raised: [], cleared: [] };
   for (const [detector, finding] of findings) {
-    const { raised, cleared } = updateLatch(state.latches[keyOf(detector)], finding, state.step, detector.patience, messageOf);
+    const { rule, patience } = detector;
+    const raise = (found: Found): Warning => ({ ...found, rule, runbook: `runbook.md#${rule}`, message: messageOf(found) });
+    const { raised, cleared } = updateLatch(state.latches[keyOf(detector)], finding, state.step, patience, raise);
     if (cleared !== null) detection.cleared.push(cleared);
     if (raised !== null) detection.raised.push(raised);
   }
@@ -115,7 +117,10 @@ export function saveDetectors(state: DetectorState): string {
   );
 }
 
-/** @param onRefusal is told why @returns null where the text is none of a state for this run */
+/**
+ * The state of an earlier process. @param onRefusal called with the reason where there is none
+ * @returns null where the text is no state for this run
+ */
 export function restoreDetectors(header: RunHeader, text: string, onRefusal: (why: Refusal) => void = () => {}): DetectorState | null {
   const state = parseState(text);
   if (state?.version === VERSION && state.model === modelOf(header)) {
@@ -127,7 +132,7 @@ export function restoreDetectors(header: RunHeader, text: string, onRefusal: (wh
   return null;
 }
 
-/** The step and the forecast of a saved state, which an older version had in the same place. @returns null as above */
+/** The step and the forecast of a saved state, which an older version had under the same names. @returns null where the text has none for this run */
 export function readForecast(header: RunHeader, text: string): Pick<DetectorState, 'step' | 'forecast'> | null {
   const state = parseState(text);
   const isKnown = state !== null && state.version >= MIN_FORECAST_VERSION && state.version <= VERSION;

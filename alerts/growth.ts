@@ -4,7 +4,10 @@
  */
 import { medianOf } from './smoothing.ts';
 
-/** Reports after which a value counts 1/e, in the fast and in the slow mean. Our choice: single reports do not move the one, tens not the other. */
+/**
+ * Reports after which a value counts 1/e, in the fast and in the slow mean. Our choice: single reports do not move the one, tens
+ * not the other.
+ */
 const FAST_REPORTS = 8;
 const SLOW_REPORTS = 150;
 /** Added to the peers' deviation. Our choice: at a standstill of all a hair's breadth is no outlier. */

@@ -5,10 +5,10 @@
 import type { Warning } from '../src/telemetry/warning.ts';
 
 /** What a detector sees at one step: a warning to raise, one to hold if it is up already, or nothing. */
-export type Finding = { level: 'fire' | 'hold'; warning: Unworded } | null;
+export type Finding = { level: 'fire' | 'hold'; warning: Found } | null;
 
-/** A warning before it is raised: words are made then (messages.ts). */
-export type Unworded = Omit<Warning, 'message'>;
+/** A warning before it is raised: the rule and its words come then. */
+export type Found = Omit<Warning, 'rule' | 'runbook' | 'message'>;
 
 export interface LatchState {
   active: Warning | null;
@@ -30,7 +30,7 @@ export interface Patience {
   clear: number;
 }
 
-/** Reports that it takes at least, where not every step is watched. Our choice: one alone may be an accident, ten are no breath. */
+/** Reports that it takes at least, where not every step is watched. Our choice: one may be an accident, and so may nine quiet ones. */
 const MIN_REPORTS: Patience = { confirm: 2, clear: 10 };
 
 const noStreak = (): StreakState => ({ reports: 0, since: 0 });
@@ -44,7 +44,7 @@ export interface LatchChange {
 }
 
 /**
- * Takes what was found at a report in. @param step of the report @param messageOf makes the words of what is raised
+ * Takes what was found at a report in. @param step of the report @param raise makes the warning of what was found
  * @returns the warning that began or ended with it
  */
 export function updateLatch(
@@ -52,7 +52,7 @@ export function updateLatch(
   finding: Finding,
   step: number,
   { confirm, clear }: Patience,
-  messageOf: (warning: Unworded) => string,
+  raise: (found: Found) => Warning,
 ): LatchChange {
   const { active } = state;
   const fires = finding?.level === 'fire' && active === null;
@@ -67,7 +67,7 @@ export function updateLatch(
     return { raised: null, cleared: active };
   }
   if (fires && hasLasted(state.fired, step, confirm, MIN_REPORTS.confirm)) {
-    state.active = { ...finding.warning, message: messageOf(finding.warning) };
+    state.active = raise(finding.warning);
     state.fired = noStreak();
     return { raised: state.active, cleared: null };
   }

@@ -16,7 +16,10 @@ export const MIN_SUM = 0.2;
 export const MIN_SUM_CLEAR = 0.3;
 /** Deviation that is high for any bounded connection. Our choice: half of the mass of a row or column is gone, or half as much added. */
 export const MAX_DEVIATION = 0.5;
-/** Deviation below which a drift does not matter. Our choice: what healthy Sinkhorns have at a logit std of 8 (src/README.md, section 2). */
+/**
+ * Deviation below which a drift does not matter. Our choice: what healthy Sinkhorns have at a logit std of 8 (src/README.md,
+ * section 2).
+ */
 export const MIN_DEVIATION = 0.03;
 /** Range of the logits above which 20 iterations of Sinkhorn do not converge (src/README.md, section 3). */
 export const MAX_LOGIT_RANGE = 30;
@@ -24,7 +27,7 @@ export const MAX_LOGIT_RANGE = 30;
 export const MIN_LOGIT_RANGE = 20;
 /** Share of the largest entropy below which a matrix routes hard. Our choice: a row of four streams has 99.8 % of its mass in one. */
 export const MIN_ENTROPY = 0.01;
-/** Steps that it must last, without a gradient. Our choice: as many as some warm-ups have. */
+/** Steps that it must last, without a gradient. Our choice: no noise of a gradient lasts as long. */
 export const MIN_ENTROPY_STEPS = 200;
 /** Seconds without a step that are no habit of any run (an evaluation, a checkpoint). Our choice: a quarter of an hour. */
 export const MAX_PAUSE_SECONDS = 900;
@@ -35,7 +38,10 @@ export const MAX_NONFINITE = 0;
 export const isBounded = ({ connections }: { connections: readonly Pick<ConnectionInfo, 'kind'>[] }): boolean =>
   connections.every(({ kind }) => kind === 'mhc' || kind === 'residual');
 
-/** Limit of the composite gain of bounded connections, which is n at most. Our choice: half of that; null for n ≤ 2, where it would be 1. */
+/**
+ * Limit of the composite gain of bounded connections, which is n at most. Our choice: half of that; null for n ≤ 2, where it would
+ * be 1.
+ */
 export const boundedGain = (streams: number): number | null => (streams > 2 ? streams / 2 : null);
 
 /** The limits that hold for this run's connections. */

@@ -1,6 +1,6 @@
 /**
- * The message of a warning, and its reason as a clause, made from its cause in the words of its rule (detectors/). Pure; nobody reads them but
- * people: who needs a fact takes it from the warning and its cause.
+ * The message of a warning, and its reason as a clause, made from its cause in the words of its rule (detectors/). Pure; nobody
+ * reads them but people: who needs a fact takes it from the warning and its cause.
  */
 import type { CauseFigures, CauseKind } from '../src/telemetry/warning.ts';
 import { fromWire } from '../src/telemetry/wire.ts';

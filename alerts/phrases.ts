@@ -1,4 +1,7 @@
-/** What the words of several rules have in common: what they are given, and phrases. The words of a rule stand in its file in detectors/. */
+/**
+ * What the words of several rules have in common: what they are given, and phrases. The words of a rule stand in its file in
+ * detectors/.
+ */
 import type { CauseFigures, CauseKind, Warning } from '../src/telemetry/warning.ts';
 import type { WireNumber } from '../src/telemetry/wire.ts';
 

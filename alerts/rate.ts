@@ -29,6 +29,9 @@ export function addRate(state: RateState, step: number, learningRate: number | n
   state.sum = state.sum * keep + (1 - keep) * learningRate;
 }
 
-/** The newest learning rate over the mean, less 1: 0 as ever, 1 twice as high; 0 where the run tells none. @param learningRate added before */
+/**
+ * The newest learning rate over the mean, less 1: 0 as ever, 1 twice as high; 0 where the run reports none. @param learningRate
+ * added before
+ */
 export const rateRise = ({ weight, sum }: RateState, learningRate: number | null): number =>
   isRate(learningRate) && sum > 0 ? (learningRate * weight) / sum - 1 : 0;

@@ -1,6 +1,7 @@
 /**
- * What more than one detector goes by, brought up to date before any of them: how each connection grows (a runaway, and the suspects of what goes
- * wrong as a whole) and where the composite gain is heading (the warnings of it, and the forecast that is shown). Warns of nothing.
+ * What more than one detector goes by, brought up to date before any of them: how each connection grows (a runaway, and the
+ * suspects of what goes wrong as a whole) and where the composite gain is heading (the warnings of it, and the forecast that is
+ * shown). Warns of nothing.
  */
 import type { StepReport } from '../src/telemetry/report.ts';
 import type { RunHeader } from '../src/telemetry/sample.ts';
@@ -31,7 +32,7 @@ export interface GainForecast {
   interval: [low: number, high: number];
 }
 
-/** Positions of the connections that each quantity is watched of. */
+/** Positions of the connections that each quantity is watched of: `gain` those that are free, `logitRange` those of mHC. */
 export function watchedConnections({ connections }: RunHeader): Record<'gain' | 'logitRange', number[]> {
   const of = (...kinds: string[]) => [...connections.keys()].filter((l) => kinds.includes(connections[l].kind));
   return { gain: of('hc', 'own'), logitRange: of('mhc') };
@@ -51,14 +52,10 @@ export function createShared(header: RunHeader): SharedState {
 /** Takes the next report in. A composite gain that is not known moves neither the trend nor the learning rate's mean. */
 export function updateShared(state: SharedState, header: RunHeader, report: StepReport): void {
   const { gain, logitRange } = watchedConnections(header);
-  addGrowth(
-    state.gain,
-    gain.map((l) => Math.log(gainOf(header, report, l))),
-  );
-  addGrowth(
-    state.logitRange,
-    logitRange.map((l) => Math.log(measureOf(header, report, 'logitRange', l))),
-  );
+  const gains = gain.map((l) => Math.log(gainOf(header, report, l)));
+  const ranges = logitRange.map((l) => Math.log(measureOf(header, report, 'logitRange', l)));
+  addGrowth(state.gain, gains);
+  addGrowth(state.logitRange, ranges);
   if (report.compositeGain === null) return;
   addToTrend(state.trend, report.step, scaleOf(header)(report.compositeGain));
   addRate(state.learningRate, report.step, report.learningRate);
@@ -68,7 +65,10 @@ export function updateShared(state: SharedState, header: RunHeader, report: Step
 const gainOf = (header: RunHeader, report: StepReport, l: number): number =>
   Math.max(measureOf(header, report, 'forwardGain', l), measureOf(header, report, 'backwardGain', l));
 
-/** The scale on which a composite gain G grows in a straight line: ln G, as a product over the depth does; of bounded connections ln(G − 1). */
+/**
+ * The scale on which a composite gain G grows in a straight line: ln G, as a product over the depth does; of bounded connections
+ * ln(G − 1).
+ */
 export const scaleOf = (header: RunHeader): ((gain: number) => number) =>
   isBounded(header) ? (gain) => Math.log(Math.max(gain - 1, MIN_EXCESS)) : Math.log;
 

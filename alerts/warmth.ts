@@ -1,15 +1,18 @@
 /** Is the learning rate past its warm-up? Rules that a warm-up would trip wait for it. */
 
-/** Reports without a new highest learning rate after which the warm-up is over. Our choice: more than a staircase of a schedule holds still. */
+/**
+ * Reports without a new highest learning rate after which the warm-up is over. Our choice: more than a staircase of a schedule
+ * holds still.
+ */
 const WARM_REPORTS = 20;
-/** The same for a run that tells no learning rate: reports in all. Our choice: a short warm-up. */
+/** The same for a run that reports no learning rate: reports in all. Our choice: a short warm-up. */
 const WARM_REPORTS_UNKNOWN = 100;
 /** Factor from which a learning rate is a new highest one. Our choice: above what rounding does. */
 const MIN_RISE = 1.001;
 
 export interface WarmthState {
   reports: number;
-  /** Highest learning rate so far; 0: none told yet. */
+  /** Highest learning rate so far; 0: none reported yet. */
   peak: number;
   /** Reports since that was reached. */
   since: number;

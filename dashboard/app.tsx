@@ -1,22 +1,22 @@
 /** The page: which panels there are, and in which order. */
 import { computed } from '@preact/signals';
 import { Announcer } from './panels/announcer.tsx';
-import { ConnectionPanel } from './panels/connection.tsx';
-import { DeviationPanel } from './panels/deviation.tsx';
+import { ConnectionPanel } from './panels/connectionPanel.tsx';
+import { DeviationPanel } from './panels/deviationPanel.tsx';
 import { DropZone } from './panels/drop.tsx';
-import { GainPanel } from './panels/gain.tsx';
-import { HeatmapPanel } from './panels/heatmap.tsx';
-import { Help } from './panels/help.tsx';
-import { LossPanel } from './panels/loss.tsx';
-import { MemoryPanel } from './panels/memory.tsx';
+import { GainPanel } from './panels/gainPanel.tsx';
+import { HeatmapPanel } from './panels/heatmapPanel.tsx';
+import { Help } from './panels/helpDialog.tsx';
+import { LossPanel } from './panels/lossPanel.tsx';
+import { MemoryPanel } from './panels/memoryPanel.tsx';
 import { Safe } from './panels/panel.tsx';
-import { RunsPanel } from './panels/runs.tsx';
-import { StepTimePanel } from './panels/stepTime.tsx';
+import { RunsPanel } from './panels/runsPanel.tsx';
+import { StepTimePanel } from './panels/stepTimePanel.tsx';
 import { Toolbar } from './panels/toolbar.tsx';
-import { Verdict } from './panels/verdict.tsx';
-import { WarningsPanel } from './panels/warnings.tsx';
-import { runs } from './store.ts';
-import { view } from './viewState.ts';
+import { VerdictBanner } from './panels/verdictBanner.tsx';
+import { WarningsPanel } from './panels/warningsPanel.tsx';
+import { runs } from './state/store.ts';
+import { view } from './state/viewState.ts';
 
 /** Else the page would be built anew with every change of the view. */
 const isEmpty = computed(() => runs.value.length === 0 || view.value.run === null);
@@ -27,12 +27,12 @@ export function App() {
       <header>
         <h1>gainwatch</h1>
         <Safe>
-          <Verdict />
+          <VerdictBanner />
         </Safe>
       </header>
       <main>
         {isEmpty.value ? (
-          <section class="panel empty" data-testid="empty">
+          <section class="panel empty">
             <h2>No run yet</h2>
             <p>
               Wrap a training loop with <code>watch(model, {'{ run, optimizer }'})</code>, or type <code>npx gainwatch demo</code>. It shows

@@ -1,7 +1,7 @@
 /** Starts the page. */
 import { render } from 'preact';
 import { App } from './app.tsx';
-import { start } from './live.ts';
+import { start } from './state/liveStream.ts';
 import './style.css';
 
 render(<App />, document.getElementById('app')!);

@@ -8,7 +8,7 @@ import type { WarningRecord } from '../src/telemetry/warning.ts';
 import { type CloseOptions, closeOnce } from './monitor/close.ts';
 import { createMonitorState, type MonitorState } from './monitor/monitorState.ts';
 import { runStep, StepCallback } from './monitor/steps.ts';
-import { deliverSample, handleMessage } from './monitor/workerMessages.ts';
+import { deliverSample, handleMessage } from './monitor/workerExchange.ts';
 import { findConnections, type Watchable } from './probe/findConnections.ts';
 import { observeOwn } from './probe/hooks.ts';
 import { attachProbe, createProbe } from './probe/probe.ts';
@@ -46,7 +46,7 @@ export interface Monitor {
 
 /**
  * @param target a model whose layers are connections of gainwatch, or a list of connections from input to output
- * @throws on an option that does not fit, naming it; where no connection is found; where the given port is taken
+ * @throws Error on an option that breaks its rule, naming it; where no connection is found; where the given port is taken
  */
 export async function watch(target: tf.LayersModel | readonly Watchable[], options: WatchOptions = {}): Promise<Monitor> {
   const connections = findConnections(target);

@@ -1,15 +1,19 @@
 /** What npm would publish, installed into an empty folder: first without TF.js, then as the README says. */
-import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { existsSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { expect, onTestFinished, test } from 'vitest';
+import { small, startCommand } from './support/commandLine.ts';
 import { temporaryFolder } from './support/folders.ts';
 import { readmeBlocks } from './support/readme.ts';
 
 const run = promisify(execFile);
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
+/** The command line as it is installed. */
+/** The command line as it is installed. */
+const CLI = (folder: string) => join(folder, 'node_modules/gainwatch/dist/plugin/cli/gainwatch.js');
 const QUIET = ['--no-audit', '--no-fund', '--prefer-offline', '--loglevel=error'];
 
 test("the tarball serves without TF.js, and runs the README's loop with it", async () => {
@@ -26,6 +30,8 @@ test("the tarball serves without TF.js, and runs the README's loop with it", asy
     'dist/plugin/worker/worker.js',
     'dist/dashboard/index.html',
     'alerts/prometheus/gainwatch.rules.yml',
+    'plugin/cli/text/paradise-lost.txt.br',
+    'plugin/cli/text/README.md',
   ]) {
     expect(paths).toContain(needed);
   }
@@ -36,20 +42,15 @@ test("the tarball serves without TF.js, and runs the README's loop with it", asy
   expect(existsSync(join(folder, 'node_modules/@tensorflow'))).toBe(false);
   const { stdout: help } = await run('npx', ['gainwatch', '--help'], { cwd: folder });
   expect(help).toContain('Usage: gainwatch');
-  await run('mkdir', ['gainwatch-runs'], { cwd: folder });
-  const server: ChildProcess = spawn(process.execPath, ['node_modules/gainwatch/dist/plugin/cli/gainwatch.js', 'serve', '--port', '0'], {
-    cwd: folder,
-  });
-  onTestFinished(() => void server.kill());
-  const url = await new Promise<string>((resolve, reject) => {
-    let said = '';
-    server.stderr!.on('data', (data: Buffer) => {
-      said += data;
-      const address = /Dashboard\s+(\S+)/.exec(said)?.[1];
-      if (address !== undefined) resolve(address);
-    });
-    server.once('close', () => reject(new Error(said)));
-  });
+  const entries = `
+    import { createDetectors, detect } from 'gainwatch/alerts';
+    import { analyse, MEASURE_INDEX, MEASURES } from 'gainwatch/telemetry';
+    console.log([createDetectors, detect, analyse].map((f) => typeof f).join(), MEASURES[MEASURE_INDEX.forwardGain].key);`;
+  const { stdout: imported } = await run(process.execPath, ['--input-type=module', '-e', entries], { cwd: folder });
+  expect(imported.trim()).toBe('function,function,function forwardGain');
+  const server = await startCommand(['serve', '--port', '0'], { program: CLI(folder), cwd: folder });
+  onTestFinished(() => void server.stop());
+  const { url } = server;
   expect(await (await fetch(`${url}metrics`)).text()).toContain('mhc_build_info');
   expect(await (await fetch(url)).text()).toContain('<title>gainwatch</title>');
   const { stderr: refused } = await run('npx', ['gainwatch', 'demo'], { cwd: folder }).catch((error: { stderr: string }) => error);
@@ -63,6 +64,9 @@ test("the tarball serves without TF.js, and runs the README's loop with it", asy
   expect(stderr).toContain('gainwatch: run my-loop: dashboard');
   expect(existsSync(join(folder, 'gainwatch-runs/my-loop.sqlite'))).toBe(true);
 
+  const demo = await run(process.execPath, [CLI(folder), 'demo', ...small(2), '--port', '0', '--exit'], { cwd: folder });
+  expect(demo.stderr).toMatch(/^Text: 0\.4 MiB, .*comes with gainwatch/m);
+
   const optional = await run('npx', ['gainwatch', 'demo', '--backend', 'tensorflow'], { cwd: folder }).catch(
     (error: { stderr: string }) => error,
   );
@@ -70,8 +74,8 @@ test("the tarball serves without TF.js, and runs the README's loop with it", asy
     /backend tensorflow needs the package @tensorflow\/tfjs-node, .*npm install .*@tensorflow\/tfjs-node-gpu/,
   );
 
-  // Where SQLite cannot be loaded, recording is off, said once, and all else runs.
+  // Where SQLite cannot be loaded, recording is off, reported once, and all else runs.
   renameSync(join(folder, 'node_modules/libsql'), join(folder, 'node_modules/libsql.away'));
   const without = await run(process.execPath, ['loop.js'], { cwd: folder, env: { ...process.env, GAINWATCH_PORT: '0' } });
   expect(without.stderr.match(/recording is off/g)).toHaveLength(1);
-}, 240_000);
+}, 480_000); // two installs, however busy the machine is

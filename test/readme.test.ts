@@ -1,35 +1,21 @@
 /** The code of every README runs as written. Blocks for a backend that may be missing are run by its own tests, Python by e2e/pytorch. */
 import { execFile } from 'node:child_process';
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { expect, onTestFinished, test } from 'vitest';
-import { closeReader, openReader, readSteps } from '../plugin/recorder/read.ts';
-import { readDetail } from '../plugin/recorder/recordedRun.ts';
+import { expect, test } from 'vitest';
 import { temporaryFolder } from './support/folders.ts';
 import { readmeBlocks } from './support/readme.ts';
+import { writeProgram } from './support/scratch.ts';
+import { recorded } from './support/watched.ts';
 
-const run = promisify(execFile);
-const SCRATCH = fileURLToPath(new URL('./artefacts/', import.meta.url)); // inside the package: it finds itself by name
 const blocks = readmeBlocks('js').filter((code) => !/tfjs-backend-webgpu|tfjs-node/.test(code));
 const blockOf = (name: string) => blocks.find((code) => code.includes(`run: '${name}'`))!;
 
-/** @returns the folder that it ran in, and what it printed for its user */
-async function runBlock(name: string, code: string): Promise<{ cwd: string; stderr: string }> {
-  mkdirSync(SCRATCH, { recursive: true });
-  const file = join(SCRATCH, `${name}.mjs`);
-  writeFileSync(file, code);
-  onTestFinished(() => rmSync(file));
+/** Runs a program in a folder of its own. @returns what it printed for its user, and the folder of its recordings */
+async function runBlock(name: string, code: string): Promise<{ stderr: string; runs: string }> {
   const cwd = temporaryFolder();
-  const { stderr } = await run(process.execPath, [file], { cwd, env: { ...process.env, GAINWATCH_PORT: '0' } });
-  return { cwd, stderr };
-}
-
-function recorded(cwd: string, name: string) {
-  const reader = openReader(join(cwd, 'gainwatch-runs', `${name}.sqlite`));
-  onTestFinished(() => closeReader(reader));
-  return { steps: [...readSteps(reader)].map(({ report }) => report), detail: readDetail(reader) };
+  const env = { ...process.env, GAINWATCH_PORT: '0' };
+  const { stderr } = await promisify(execFile)(process.execPath, [writeProgram(name, code)], { cwd, env });
+  return { stderr, runs: `${cwd}/gainwatch-runs` };
 }
 
 test.each(
@@ -43,17 +29,17 @@ test.each(
 test.each([
   ['my-loop', 20, 4],
   ['my-fit', 16, 3],
-])('%s is recorded', async (name, steps, connections) => {
-  const { cwd, stderr } = await runBlock(`${name}-recorded`, blockOf(name));
+])('%s is recorded', async (name, count, connections) => {
+  const { stderr, runs } = await runBlock(`${name}-recorded`, blockOf(name));
   expect(stderr).toMatch(new RegExp(`gainwatch: run ${name}: dashboard http://127.0.0.1:\\d+/`));
-  const { steps: reports, detail } = recorded(cwd, name);
-  expect(reports).toHaveLength(steps);
+  const { steps, detail } = recorded(runs, name);
+  expect(steps).toHaveLength(count);
   expect(detail).toMatchObject({ outcome: 'completed', connectionCount: connections, streams: 4 });
-  expect(reports.at(-1)!.loss).toBeLessThan(reports[0].loss as number);
-  expect(reports.at(-1)!.learningRate).toBeGreaterThan(0);
+  expect(steps.at(-1)!.report.loss).toBeLessThan(steps[0].report.loss as number);
+  expect(steps.at(-1)!.report.learningRate).toBeGreaterThan(0);
 });
 
 test('a loop that forgets close() leaves a recording that has ended', async () => {
-  const { cwd } = await runBlock('forgets', blockOf('my-loop').replace(/^await monitor\.close.*$/m, ''));
-  expect(recorded(cwd, 'my-loop').detail).toMatchObject({ outcome: 'completed', lastStep: 20 });
+  const { runs } = await runBlock('forgets', blockOf('my-loop').replace(/^await monitor\.close.*$/m, ''));
+  expect(recorded(runs, 'my-loop').detail).toMatchObject({ outcome: 'completed', lastStep: 20 });
 });

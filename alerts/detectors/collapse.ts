@@ -66,7 +66,6 @@ function judgeSeparation({ trend, apart }: CollapseState, { header, report, shar
   const beyond = Math.max(peak + NEAR, steady) - limit;
   if (beyond < -HYSTERESIS) return null;
   return finding(header, report, beyond >= 0 ? 'fire' : 'hold', {
-    rule: 'collapse',
     severity: apart ? 'critical' : 'warning',
     measure: 'separation',
     value: leastOf(header, report, ['separation']).value,
@@ -83,7 +82,6 @@ function judgeSums({ sums }: CollapseState, { header, report }: View): Finding {
   const value = medianOf(sums);
   if (!Number.isFinite(least.value) || value >= MIN_SUM_CLEAR) return null;
   return finding(header, report, value < MIN_SUM ? 'fire' : 'hold', {
-    rule: 'collapse',
     severity: 'critical',
     measure: least.measure,
     value,

@@ -29,10 +29,8 @@ export const deviationDrift: Detector<GrowthState> = {
   patience: { confirm: 5, clear: 100 },
   create: (header) => createGrowth(watched(header).length),
   update(state, { header, report }) {
-    addGrowth(
-      state,
-      watched(header).map((l) => Math.log(measureOf(header, report, measureFor(header, l), l))),
-    );
+    const deviations = watched(header).map((l) => Math.log(measureOf(header, report, measureFor(header, l), l)));
+    addGrowth(state, deviations);
   },
   judge(state, { header, report }) {
     const connections = watched(header);
@@ -45,7 +43,6 @@ export const deviationDrift: Detector<GrowthState> = {
     if (found.length === 0) return null;
     const [k] = found;
     return finding(header, report, 'fire', {
-      rule: 'deviation-drift',
       severity: 'warning',
       measure: measureFor(header, connections[k]),
       value: deviationOf(k),

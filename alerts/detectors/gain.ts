@@ -24,9 +24,15 @@ import { LAYER, PAIRED, RUN, type RuleEntry } from '../rules/entry.ts';
 import { scaleOf, suspectsOf } from '../shared.ts';
 import { forecast } from '../trend.ts';
 
-/** Share of the growth with a risen learning rate that is believed. This and the figures of each limit: chosen on the tuning half of the corpus (test/eval). */
+/**
+ * Share of the growth with a risen learning rate that is believed. This and the figures of each limit: chosen on the tuning half
+ * of the corpus (test/eval).
+ */
 const RATE_SHARE = 0.6;
-/** How far below what fires the forecast must fall for the warning to end, in ln. Our choice: more than the forecast swings on a plateau. */
+/**
+ * How far below what fires the forecast must fall for the warning to end, in ln. Our choice: more than the forecast swings on a
+ * plateau.
+ */
 const HYSTERESIS = 1.5;
 /** Steps without a finding that end the warning. Our choice: as long as a slope is trusted (trend.ts). */
 const CLEAR_STEPS = 100;
@@ -83,7 +89,6 @@ function judgeLimit(limit: GainLimit, { header, report, shared, sensitivity }: V
   if (beyond < -HYSTERESIS) return null;
   const passedBy = level - scaled;
   return finding(header, report, beyond >= 0 ? 'fire' : 'hold', {
-    rule: 'gain-forecast',
     severity,
     measure: 'compositeGain',
     value,

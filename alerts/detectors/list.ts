@@ -1,6 +1,6 @@
 /**
- * The lists of all rules: detectors, words and entries, each with its line here and all else in its file. Names, severities and causes are in
- * src/telemetry/warning.ts.
+ * The lists of all rules: detectors, words and entries, each with its line here and all else in its file. Names, severities and
+ * causes are in src/telemetry/warning.ts.
  */
 import type { CauseKind, RuleName } from '../../src/telemetry/warning.ts';
 import type { Detector } from '../detector.ts';

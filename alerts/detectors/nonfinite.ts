@@ -6,10 +6,11 @@ import { MAX_NONFINITE } from '../limits.ts';
 import { scalarPhrase, type WordsOf } from '../phrases.ts';
 import { PAIRED, type RuleEntry } from '../rules/entry.ts';
 
-const GIVEN = { rule: 'nonfinite', severity: 'critical', threshold: MAX_NONFINITE } as const;
+const GIVEN = { severity: 'critical', threshold: MAX_NONFINITE } as const;
 
 export const nonfinite: Detector<null> = {
-  rule: GIVEN.rule,
+  rule: 'nonfinite',
+  // Our choice: one value is certain, and does not go by itself.
   patience: { confirm: 1, clear: 20 },
   create: () => null,
   update: () => {},

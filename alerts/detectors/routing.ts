@@ -13,7 +13,10 @@ import { createWarmth, isWarm, updateWarmth, type WarmthState } from '../warmth.
 
 /** Share of its own earlier median below which a gradient is dead. Our choice: no schedule of a learning rate takes that much of it. */
 const MIN_GRADIENT = 0.01;
-/** Every which step's gradient is remembered at first, and how many of them at most. Our choice: some hundred bytes for a run of any length. */
+/**
+ * Every which step's gradient is remembered at first, and how many of them at most. Our choice: some hundred bytes for a run of
+ * any length.
+ */
 const STRIDE_STEPS = 10;
 const MAX_GRADIENTS = 64;
 
@@ -60,7 +63,6 @@ export const deadRouting: Detector<RoutingState> = {
     if (dead.length === 0) return null;
     const [worst] = dead;
     return finding(header, report, 'fire', {
-      rule: 'dead-routing',
       severity: 'warning',
       measure: 'routingEntropy',
       value: measureOf(header, report, 'routingEntropy', worst),

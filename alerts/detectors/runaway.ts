@@ -12,8 +12,9 @@ import { LAYER, PAIRED, RUN, type RuleEntry } from '../rules/entry.ts';
 import { watchedConnections } from '../shared.ts';
 
 /**
- * Growth of the logarithm beyond the median connection's, and in robust deviations of the peers; and the value below which nothing is amiss.
- * Our choice: a gain that is up by a quarter (e^0.25), or logits by half, and six deviations, as there are many connections and steps.
+ * Growth of the logarithm beyond the median connection's, and in robust deviations of the peers; and the value below which nothing
+ * is amiss. Our choice: a gain that is up by a quarter (e^0.25), or logits by half, and six deviations, as there are many
+ * connections and steps.
  */
 const GROWTH = {
   gain: { least: 0.25, deviations: 6, floor: 0 },
@@ -38,7 +39,6 @@ export const runawayConnection: Detector<null> = {
       const growth = Math.exp(shared[what].growth[positions[0]]);
       const isForward = measureOf(header, report, 'forwardGain', worst) >= measureOf(header, report, 'backwardGain', worst);
       return finding(header, report, 'fire', {
-        rule: 'runaway-connection',
         severity: 'warning',
         measure: what === 'logitRange' ? what : isForward ? 'forwardGain' : 'backwardGain',
         value: growth,

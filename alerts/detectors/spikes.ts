@@ -7,7 +7,10 @@ import { finding } from '../finding.ts';
 import { digits, scalarPhrase, type WordsOf } from '../phrases.ts';
 import { RUN, type RuleEntry } from '../rules/entry.ts';
 
-/** Standard deviations of ln(value) above its mean, and the least factor over the mean. Our choice: once in a run by chance, and plain to see. */
+/**
+ * Standard deviations of ln(value) above its mean, and the least factor over the mean. Our choice: beyond what the tail of
+ * a healthy loss does, and plain to see.
+ */
 const MIN_SIGMAS = 8;
 const MIN_FACTOR = 3;
 /** Reports before the first verdict. Our choice: as many as a new value's weight is of. */
@@ -32,6 +35,7 @@ const spikesOf = (rule: RuleName, measure: 'loss' | 'gradientNorm'): Detector<Sp
     isMeasured(value) && seen > MIN_REPORTS && Math.log(value) > limit;
   return {
     rule,
+    // Our choice: a spike is over in a step, and its echoes soon.
     patience: { confirm: 1, clear: 20 },
     create: () => ({ seen: 0, mean: 0, variance: 0, usual: 0, limit: 0 }),
     update(state, { report }) {
@@ -49,7 +53,6 @@ const spikesOf = (rule: RuleName, measure: 'loss' | 'gradientNorm'): Detector<Sp
       if (!isSpike(state, report)) return null;
       const usual = Math.exp(state.usual);
       return finding(header, report, 'fire', {
-        rule,
         severity: 'info',
         measure,
         value: report[measure] ?? Number.NaN,

@@ -1,4 +1,4 @@
-/** A run that makes no step any more. The only detector that is told the time: it finds nothing at a report, but by the clock. */
+/** A run that makes no step any more. The only detector that needs a clock: it finds nothing at a report. */
 
 import type { RunHeader } from '../../src/telemetry/sample.ts';
 import type { Detector } from '../detector.ts';
@@ -9,13 +9,17 @@ import { digits, type WordsOf } from '../phrases.ts';
 import type { RuleEntry } from '../rules/entry.ts';
 
 /**
- * Seconds without a report, times the usual distance between reports, and times the longest one that the run came back from (an evaluation, a
- * checkpoint): all must be passed. Our choice: nobody is called within a minute, nor for a pause that the run has made before.
+ * Seconds without a report, times the usual distance between reports, and times the longest one that the run came back from (an
+ * evaluation, a checkpoint): all must be passed. Our choice: nobody is called within a minute, nor for a pause that the run has
+ * made before.
  */
 const MIN_SECONDS = 60;
 const MIN_USUAL = 20;
 const MIN_LONGEST = 2;
-/** Weight of a new distance in the usual one, and the most that it counts for, times that. Our choice: one pause does not make pauses usual. */
+/**
+ * Weight of a new distance in the usual one, and the most that it counts for, times that. Our choice: one pause does not make
+ * pauses usual.
+ */
 const WEIGHT = 0.1;
 const MAX_USUAL = 3;
 
@@ -31,6 +35,7 @@ export interface StallState {
 
 export const stalled: Detector<StallState> = {
   rule: 'stalled',
+  // The clock is asked often, and the next step ends it.
   patience: { confirm: 1, clear: 1 },
   create: () => ({ time: 0, step: 0, usual: 0, longest: 0 }),
   update(state, { report: { step, time } }) {
@@ -54,7 +59,7 @@ export function judgeClock(state: StallState, header: RunHeader, now: number): F
   if (value <= threshold) return null;
   const cause = { kind: 'stall', figures: { lastStep: state.step, usualSeconds: state.usual / 1000 } } as const;
   const at = { step: state.step, time: now };
-  return finding(header, at, 'fire', { rule: 'stalled', severity: 'warning', measure: 'time', value, threshold, cause });
+  return finding(header, at, 'fire', { severity: 'warning', measure: 'time', value, threshold, cause });
 }
 
 export const stallWords: WordsOf<'stall'> = {

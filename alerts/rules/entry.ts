@@ -1,4 +1,4 @@
-/** What Prometheus and the runbook are told of a rule. Types, and the words that many alerts share. */
+/** The alerts and the runbook entry of a rule: types, and the words that many alerts share. */
 import type { Severity } from '../../src/telemetry/warning.ts';
 
 /** What the runbook says. */

@@ -153,6 +153,7 @@ function panels() {
   });
 }
 
+/** The dashboard, as JSON to import. */
 export function grafanaDashboard(): string {
   const dashboard = {
     title: 'gainwatch',

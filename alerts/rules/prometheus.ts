@@ -6,6 +6,7 @@ const quoted = (text: string) => JSON.stringify(text);
 /** A literal block where there is more than one line. */
 const expression = (expr: string) => (expr.includes('\n') ? `|\n${expr.replace(/^/gm, '          ')}` : quoted(expr));
 
+/** The rules file, as YAML. */
 export function prometheusRules(): string {
   const alerts = ALERTS.map((rule) => {
     const lines = [`      - alert: ${rule.alert}`, `        expr: ${expression(rule.expr)}`];

@@ -11,6 +11,7 @@ function body({ means, look, act }: Entry): string {
   return `${means}\n\nLook at:\n\n${list(look, () => '-')}\n\nDo:\n\n${list(act, (i) => `${i + 1}.`)}\n`;
 }
 
+/** The runbook, as Markdown. */
 export function runbook(): string {
   const detectors = RULES.map((rule) => {
     const alerts = [...new Set(ALERTS.filter((alert) => alert.rule === rule).map(({ alert }) => alert))];

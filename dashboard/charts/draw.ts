@@ -1,6 +1,5 @@
 /** Puts lines, thresholds and a forecast into a Chart.js chart and draws it. Keeps its objects; asks no store. */
 import type { ChartDataset } from 'chart.js';
-import { currentTheme, type Theme } from '../theme.ts';
 import {
   type Cone,
   cut,
@@ -13,10 +12,11 @@ import {
   radiusOf,
   type Threshold,
   type XKind,
-} from './lines.ts';
+} from '../model/lines.ts';
+import { axisFor, extentOf } from '../model/ticks.ts';
+import { currentTheme, type Theme } from '../state/theme.ts';
 import { setOverlay } from './overlay.ts';
 import { idOf, isHeld, type LineChart, xAxis, yAxis } from './setup.ts';
-import { axisFor, extentOf } from './ticks.ts';
 
 export interface Drawing {
   lines: readonly Line[];
@@ -74,7 +74,7 @@ function lineDataset(line: Line, { x, log }: Drawing, axis: Extent, before: Data
 /** What of the options depends on more than the values; set again only where it changed: Chart.js resolves them anew. */
 const looks = new WeakMap<LineChart, string>();
 
-function dress(chart: LineChart, { x, log, title, right }: Drawing, theme: Theme): void {
+function applyLook(chart: LineChart, { x, log, title, right }: Drawing, theme: Theme): void {
   const look = JSON.stringify([x, log, title, right, theme]);
   if (looks.get(chart) === look) return;
   looks.set(chart, look);
@@ -92,10 +92,11 @@ function roomFor({ thresholds, cone, log }: Drawing, highest: number): number[] 
   return cone === null ? wanted : [...wanted, cone.threshold];
 }
 
+/** At once, over what was drawn before. */
 export function draw(chart: LineChart, drawing: Drawing): void {
   const { x, log, right } = drawing;
   const theme = currentTheme();
-  dress(chart, drawing, theme);
+  applyLook(chart, drawing, theme);
   const range = isHeld(chart) ? { min: chart.scales['x'].min, max: chart.scales['x'].max } : drawing.range;
   const { lines } = drawing;
   const seen = lines.map((line) => cut(line, x, range));

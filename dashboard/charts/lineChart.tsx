@@ -1,28 +1,23 @@
 /** A line chart with all that belongs to it: zoom, cursor, values, data table, exports. What the lines are is the panel's matter. */
-
 import { useSignalEffect } from '@preact/signals';
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
-import { redraw } from '../redraw.ts';
-import { dataOf } from '../store.ts';
-import { onThemeChange } from '../theme.ts';
-import { shownRange, view } from '../viewState.ts';
-import { clearCursor, cursor, offerSteps, withdrawSteps } from './cursor.ts';
+import { csvOf, jsonOf } from '../model/exports.ts';
+import { clearCursor, cursor, offerSteps, withdrawSteps } from '../state/cursor.ts';
+import { dataOf } from '../state/store.ts';
+import { shownRange, view } from '../state/viewState.ts';
+import { ChartTools } from './chartTools.tsx';
 import { draw } from './draw.ts';
-import { csvOf, fileName, jsonOf, summaryOf } from './exports.ts';
-import { TableButton } from './tableButton.tsx';
 import './lineChart.css';
-import { type Cone, cut, type Extent, type Line, nearest, type Threshold, xOf } from './lines.ts';
-import { drawNever, drawSoon } from './queue.ts';
-import { pictureOf, save, saveText } from './save.ts';
+import { type Cone, cut, type Extent, type Line, nearest, type Threshold, xOf } from '../model/lines.ts';
+import { resetZoom, type Track, zoomTo } from '../state/zoom.ts';
+import { DataTable } from './dataTable.tsx';
+import { drawNever, drawSoon } from './drawQueue.ts';
+import { chartPicture } from './picture.ts';
 import { createChart, type LineChart as Handle } from './setup.ts';
-import { DataTable } from './table.tsx';
 import { Values } from './values.tsx';
-import { resetZoom, type Track, zoomTo } from './zoom.ts';
-
-onThemeChange(redraw);
 
 interface Props {
-  /** Test ids: chart-ID, lines-ID, table-ID … */
+  /** In the names of files, and of its table. */
   id: string;
   title: string;
   /** The most important first. */
@@ -43,12 +38,14 @@ interface Props {
 }
 
 const NONE: ReadonlySet<string> = new Set();
-/** Part of the shown width that a forecast may add. */
-const AHEAD = 0.25;
+/** Part of the shown width that a forecast may add. Our choice: the past stays the larger part. */
+const MAX_AHEAD = 0.25;
+/** Points that the time of a step is taken over. */
+const PACE_POINTS = 50;
 
 /** Of the last points, in the unit of the axis. */
 function perStepOf({ steps, times }: Track): number {
-  const from = Math.max(0, steps.length - 50);
+  const from = Math.max(0, steps.length - PACE_POINTS);
   const ways = (steps.at(-1) ?? 0) - steps[from];
   return ways > 0 ? ((times.at(-1) ?? 0) - times[from]) / ways : 0;
 }
@@ -67,7 +64,7 @@ function endsOf({ lines, track, cone }: Props, perStep: number): Extent {
   if (max <= min) return { min: min - 1, max: min + 1 };
   if (to !== null || cone == null) return { min, max };
   const ahead = Math.min(cone.high, 2 * cone.low + 10) * perStep;
-  return { min, max: max + Math.min(ahead, AHEAD * (max - min)) };
+  return { min, max: max + Math.min(ahead, MAX_AHEAD * (max - min)) };
 }
 
 export function LineChart(props: Props) {
@@ -97,10 +94,10 @@ export function LineChart(props: Props) {
 
   useLayoutEffect(() => {
     const made = createChart(canvas.current!, {
-      zoomed: (min, max) => {
+      onZoom: (min, max) => {
         if (now.current.track !== null) zoomTo(now.current.track, view.peek().x, min, max);
       },
-      picked: (line) => {
+      onPick: (line) => {
         if (now.current.pickable?.has(line)) now.current.onPick?.(line);
       },
     });
@@ -129,40 +126,33 @@ export function LineChart(props: Props) {
     const at = nearest(xOf(track, x), chart.current.scales['x'].getValueForPixel(left) ?? Number.NaN);
     if (at >= 0) cursor.value = track.steps[at];
   };
-  const named = (ending: string) => fileName(run ?? '', id, ending);
-  const savePicture = async () => {
-    const picture = await pictureOf(canvas.current!, `${run}: ${title}`, seen);
-    if (picture !== null) save(named('png'), picture);
-  };
-  const tool = (label: string, what: string, act: () => void) => (
-    <button type="button" data-testid={`${label.toLowerCase()}-${id}`} aria-label={`${title}: ${what}`} onClick={act}>
-      {label}
-    </button>
-  );
+  const labels = lines.map(({ label }) => label).join(', ') || 'nothing';
   return (
-    <div class="line-chart" data-testid={`lines-${id}`} data-lines={summaryOf(seen)}>
+    <div class="line-chart">
       <div class="chart-plot">
         <canvas
           ref={canvas}
           role="img"
-          aria-label={`${title}: chart of ${lines.map(({ label }) => label).join(', ') || 'nothing'}. The table behind it has the values.`}
-          data-testid={`chart-${id}`}
+          aria-label={`${title}: chart of ${labels}, ${seen[0]?.steps.length ?? 0} points. The table behind it has the values.`}
           onPointerMove={hover}
           onPointerDown={hover}
           onPointerLeave={clearCursor}
           onDblClick={resetZoom}
         />
-        <div ref={hair} class="chart-hair" hidden data-testid={`cursor-${id}`} />
+        <div ref={hair} class="chart-hair" hidden />
         {lines.length === 0 && empty !== undefined ? <p class="chart-empty">{empty}</p> : null}
       </div>
       <Values lines={seen} pickable={pickable} picked={picked} onPick={(line) => onPick?.(line)} />
-      <div class="chart-tools">
-        {note === undefined ? null : <span class="chart-note">{note}</span>}
-        <TableButton id={id} title={title} shown={table} onToggle={() => setTable(!table)} />
-        {tool('PNG', 'save as PNG', () => void savePicture())}
-        {tool('CSV', 'save as CSV', () => saveText(named('csv'), 'text/csv', csvOf(seen)))}
-        {tool('JSON', 'save as JSON', () => saveText(named('json'), 'application/json', jsonOf(run ?? '', id, seen)))}
-      </div>
+      <ChartTools
+        id={id}
+        title={title}
+        note={note}
+        table={table}
+        onTable={() => setTable(!table)}
+        png={() => chartPicture(canvas.current!, `${run}: ${title}`, seen)}
+        csv={() => csvOf(seen)}
+        json={() => jsonOf(run ?? '', id, seen)}
+      />
       {table ? <DataTable id={id} title={title} lines={seen} /> : null}
     </div>
   );

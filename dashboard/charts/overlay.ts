@@ -3,7 +3,7 @@
  * Chart.js. (chartjs-plugin-annotation took a quarter of a redraw for two thresholds.)
  */
 import type { Chart, Plugin } from 'chart.js';
-import { type Cone, firstFrom, gapBehind, type Line, type Threshold, type XKind, xOf } from './lines.ts';
+import { type Cone, firstFrom, gapBehind, type Line, type Threshold, type XKind, xOf } from '../model/lines.ts';
 
 export interface Overlay {
   lines: readonly Line[];
@@ -20,6 +20,7 @@ export interface Overlay {
 
 const overlays = new WeakMap<Chart, Overlay>();
 
+/** For the next time that the chart is drawn. */
 export const setOverlay = (chart: Chart, overlay: Overlay): void => {
   overlays.set(chart, overlay);
 };
@@ -133,6 +134,7 @@ function drawCone(chart: Chart, { cone, ink, perStep, kind }: Overlay): void {
   ctx.globalAlpha = 1;
 }
 
+/** To be registered with Chart.js. */
 export const overlayPlugin: Plugin<'line'> = {
   id: 'overlay',
   beforeDatasetsDraw: (chart) => {

@@ -11,9 +11,9 @@ import {
   Tooltip,
 } from 'chart.js';
 import zoom from 'chartjs-plugin-zoom';
-import { type Point, saying } from './lines.ts';
+import { type Point, tooltipText } from '../model/lines.ts';
+import { logTicks, stepTicks, tickLabel, timeTicks } from '../model/ticks.ts';
 import { overlayPlugin } from './overlay.ts';
-import { logTicks, stepTicks, tickLabel, timeTicks } from './ticks.ts';
 
 Chart.register(LinearScale, LogarithmicScale, LineController, LineElement, PointElement, Tooltip, zoom, overlayPlugin);
 Chart.defaults.font.size = 11;
@@ -22,25 +22,27 @@ export type LineChart = Chart<'line', Point[]>;
 
 interface Handlers {
   /** Ends of the x axis after zooming or panning. */
-  zoomed(min: number, max: number): void;
+  onZoom(min: number, max: number): void;
   /** The line that was clicked, by its id. */
-  picked(id: string): void;
+  onPick(id: string): void;
 }
 
 /** Charts whose x axis is held by a wheel or a pinch that goes on. */
 const held = new WeakSet<Chart>();
+/** Is its x axis moved by hand just now? */
 export const isHeld = (chart: LineChart): boolean => held.has(chart) || chart.isZoomingOrPanning();
 
-/** How near to a point a click must be, px. */
-const NEAR = 24;
+/** From a click to the point it is meant for, px. Our choice: the width of a fingertip. */
+const MAX_CLICK_DISTANCE = 24;
 
 /** The ids of the datasets are kept here: a label need not be unique. */
 export const idOf = new WeakMap<object, string>();
 
-export function createChart(canvas: HTMLCanvasElement, { zoomed, picked }: Handlers): LineChart {
+/** Empty. The caller destroys it. */
+export function createChart(canvas: HTMLCanvasElement, { onZoom, onPick }: Handlers): LineChart {
   const commit = ({ chart }: { chart: Chart }) => {
     held.delete(chart);
-    zoomed(chart.scales['x'].min, chart.scales['x'].max);
+    onZoom(chart.scales['x'].min, chart.scales['x'].max);
   };
   const configuration: ChartConfiguration<'line', Point[]> = {
     type: 'line',
@@ -59,7 +61,7 @@ export function createChart(canvas: HTMLCanvasElement, { zoomed, picked }: Handl
           displayColors: false,
           callbacks: {
             title: () => '',
-            label: ({ raw, dataset }) => saying(raw as Point, dataset.label ?? ''),
+            label: ({ raw, dataset }) => tooltipText(raw as Point, dataset.label ?? ''),
           },
         },
         zoom: {
@@ -83,7 +85,7 @@ export function createChart(canvas: HTMLCanvasElement, { zoomed, picked }: Handl
         if (found === undefined) return;
         const { x, y } = found.element.getProps(['x', 'y'], true);
         const id = idOf.get(chart.data.datasets[found.datasetIndex]);
-        if (id !== undefined && Math.hypot(x - (event.x ?? 0), y - (event.y ?? 0)) < NEAR) picked(id);
+        if (id !== undefined && Math.hypot(x - (event.x ?? 0), y - (event.y ?? 0)) < MAX_CLICK_DISTANCE) onPick(id);
       },
     },
   };
@@ -120,6 +122,7 @@ export function xAxis(kind: 'step' | 'time', { ink, line }: AxisLook) {
   };
 }
 
+/** Of values; `right`: the second one. */
 export function yAxis(log: boolean, right: boolean, { ink, line, title }: AxisLook) {
   const common = {
     position: right ? ('right' as const) : ('left' as const),

@@ -1,8 +1,8 @@
 /** The row of values below a chart: of each line at the cursor, else the newest. Also its legend. */
-import { shown } from '../format.ts';
-import { cursor } from './cursor.ts';
-import { type Line, pointAt } from './lines.ts';
-import { timeLabel } from './ticks.ts';
+import { shown } from '../model/format.ts';
+import { type Line, pointAt } from '../model/lines.ts';
+import { timeLabel } from '../model/ticks.ts';
+import { cursor } from '../state/cursor.ts';
 
 interface Props {
   lines: readonly Line[];

@@ -1,39 +1,39 @@
-/** Says new warnings to those who listen to the page: each once, none that was there when its run was loaded. Shows nothing. */
+/** New warnings for readers of the screen: each once, none that was there when its run was loaded. Shows nothing. */
 import { useEffect, useState } from 'preact/hooks';
 import type { WarningAnswer } from '../../src/telemetry/api.ts';
-import { tick } from '../redraw.ts';
-import { dataOf } from '../store.ts';
-import { view } from '../viewState.ts';
+import { runsShown } from '../model/view.ts';
+import { tick } from '../state/redraw.ts';
+import { dataOf } from '../state/store.ts';
+import { view } from '../state/viewState.ts';
 import './announcer.css';
 
-/** Kept in the page, so that one is not gone before it is read out. */
-const KEPT = 3;
+/** Kept in the page, so that one is not gone before it is read out. Our choice. */
+const MIN_KEPT = 3;
 
-/** By run: ids that were there, or are said. */
-const heard = new Map<string, Set<number>>();
+/** By run: ids of the warnings that are no news any more. */
+const knownIds = new Map<string, Set<number>>();
 
 /** Context (info) is no news by itself. */
-function news(): WarningAnswer[] {
-  const { run, compare } = view.peek();
-  return [...new Set([run, ...compare])].flatMap((name) => {
-    const known = dataOf(name);
-    if (name === null || known === null) return [];
-    const before = heard.get(name);
+function newWarnings(): WarningAnswer[] {
+  return runsShown(view.peek()).flatMap((run) => {
+    const known = dataOf(run);
+    if (known === null) return [];
+    const before = knownIds.get(run);
     const fresh = before === undefined ? [] : known.warnings.filter(({ id }) => !before.has(id));
-    heard.set(name, new Set([...(before ?? []), ...known.warnings.map(({ id }) => id)]));
+    knownIds.set(run, new Set([...(before ?? []), ...known.warnings.map(({ id }) => id)]));
     return fresh.filter(({ severity }) => severity !== 'info');
   });
 }
 
 export function Announcer() {
-  const [said, setSaid] = useState<readonly WarningAnswer[]>([]);
+  const [announced, setAnnounced] = useState<readonly WarningAnswer[]>([]);
   const round = tick.value;
   useEffect(() => {
-    const fresh = news();
-    if (fresh.length > 0) setSaid((before) => [...before, ...fresh].slice(-Math.max(KEPT, fresh.length)));
+    const fresh = newWarnings();
+    if (fresh.length > 0) setAnnounced((before) => [...before, ...fresh].slice(-Math.max(MIN_KEPT, fresh.length)));
   }, [round]);
   const texts = (critical: boolean) =>
-    said
+    announced
       .filter(({ severity }) => (severity === 'critical') === critical)
       .map(({ run, id, message }) => (
         <p key={`${run} ${id}`}>
@@ -42,10 +42,10 @@ export function Announcer() {
       ));
   return (
     <>
-      <div class="announcer" aria-live="polite" data-testid="announcer">
+      <div class="announcer" aria-live="polite">
         {texts(false)}
       </div>
-      <div class="announcer" aria-live="assertive" data-testid="announcer-critical">
+      <div class="announcer" aria-live="assertive">
         {texts(true)}
       </div>
     </>

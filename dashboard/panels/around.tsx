@@ -1,19 +1,17 @@
 /** What the measures did some steps before and after a warning was raised: a small chart for each. The paths are spark.ts. */
-import { useEffect, useState } from 'preact/hooks';
-import type { SeriesAnswer, WarningAnswer } from '../../src/telemetry/api.ts';
-import { askSeries } from '../api.ts';
-import { now } from '../clock.ts';
-import { MEASURES_SHOWN } from '../connection.ts';
-import { shown } from '../format.ts';
-import { sparkOf } from '../spark.ts';
-import type { RunData } from '../store.ts';
-import { AROUND } from '../view.ts';
-import { change, view } from '../viewState.ts';
+import type { WarningAnswer } from '../../src/telemetry/api.ts';
+import { MEASURES_SHOWN } from '../model/connection.ts';
+import { shown } from '../model/format.ts';
+import { sparkOf } from '../model/spark.ts';
+import { stepPixel } from '../model/ticks.ts';
+import { AROUND } from '../model/view.ts';
+import { tick } from '../state/redraw.ts';
+import { loadedOf } from '../state/seriesCache.ts';
+import type { RunData } from '../state/store.ts';
+import { change, view } from '../state/viewState.ts';
+import { Choices, Toggle } from './toggle.tsx';
 
 const SIZE = { width: 240, height: 56 };
-const POINTS = 160;
-/** While steps still come after the warning, it is asked again as often, ms. */
-const AGAIN_EVERY = 5000;
 
 interface Asked {
   measure: string;
@@ -35,39 +33,31 @@ function askedFor({ measure, connection }: WarningAnswer, { detail }: RunData): 
   return [...SCALARS, { measure: own, label: `${label} of ${connection}`, connection }];
 }
 
-function Small({ asked, warning, from, to, known }: { asked: Asked; warning: WarningAnswer; from: number; to: number; known: RunData }) {
-  const [answer, setAnswer] = useState<SeriesAnswer | null>(null);
-  const [failed, setFailed] = useState<string | null>(null);
-  const { run, step } = warning;
-  const { measure, connection, label } = asked;
-  const growing = (known.detail.lastStep ?? 0) < to && known.detail.live;
-  const round = growing ? Math.floor(now.value / AGAIN_EVERY) : 0;
-  useEffect(() => {
-    let wanted = true;
-    askSeries(run, measure, POINTS, { from, to }, connection === null ? [] : [connection]).then(
-      (given) => {
-        if (wanted) [setAnswer(given), setFailed(null)];
-      },
-      (error: Error) => {
-        if (wanted) setFailed(error.message);
-      },
-    );
-    return () => {
-      wanted = false;
-    };
-  }, [run, measure, connection, from, to, round]);
-  const spark = answer === null ? null : sparkOf(answer, step, from, to, SIZE);
-  const x = ((step - from) / Math.max(1, to - from)) * SIZE.width;
-  const value = spark?.at == null ? 'not known' : shown(spark.at.value);
+interface SmallProps {
+  asked: Asked;
+  /** At which the warning was raised. */
+  step: number;
+  from: number;
+  to: number;
+  known: RunData;
+}
+
+function Small({ asked: { measure, connection, label }, step, from, to, known }: SmallProps) {
+  // Its own: where no property is another one it would not be drawn again.
+  void tick.value;
+  const { bands, failed } = loadedOf(known, { kind: 'around', measure, connection, range: { from, to } });
+  const spark = bands === null ? null : sparkOf(bands, step, from, to, SIZE);
+  const x = stepPixel({ from, to, width: SIZE.width }, step);
+  const value = spark?.at == null ? 'not known' : shown(spark.at);
   const ends = spark === null || spark.low > spark.high ? '' : `from ${shown(spark.low, 3)} to ${shown(spark.high, 3)}`;
   const broken = spark === null || spark.broken.length === 0 ? '' : `, NaN or infinite at ${spark.broken.length} points`;
   return (
-    <figure data-measure={measure}>
+    <figure>
       <figcaption>
         {label} <b>{value}</b>
       </figcaption>
       {failed !== null || spark === null ? (
-        <p class="spark-none">{failed ?? (answer === null ? 'Loading …' : 'Nothing is recorded here.')}</p>
+        <p class="spark-none">{failed ?? (bands === null ? 'Loading …' : 'Nothing is recorded here.')}</p>
       ) : (
         <svg
           viewBox={`0 0 ${SIZE.width} ${SIZE.height}`}
@@ -93,29 +83,29 @@ function Small({ asked, warning, from, to, known }: { asked: Asked; warning: War
 }
 
 export function Around({ warning, known }: { warning: WarningAnswer; known: RunData }) {
-  const { step, id } = warning;
+  const { step } = warning;
   const { around } = view.value;
   const [from, to] = [Math.max(0, step - around), step + around];
   return (
-    <div class="around" data-testid={`around-charts-${id}`}>
+    <div class="around">
       <div class="acts">
-        <fieldset class="choices" aria-label="Steps around the warning">
+        <Choices label="Steps around the warning">
           {AROUND.map((steps) => (
-            <button key={steps} type="button" aria-pressed={steps === around} onClick={() => change({ around: steps })}>
+            <Toggle key={steps} pressed={steps === around} onPress={() => change({ around: steps })}>
               ± {steps}
-            </button>
+            </Toggle>
           ))}
-        </fieldset>
+        </Choices>
         <span>
           steps {from} to {to}; the line is step {step}
         </span>
-        <button type="button" data-testid={`zoom-${id}`} onClick={() => change({ from, to, follow: false })}>
+        <button type="button" onClick={() => change({ from, to, follow: false })}>
           Show in charts
         </button>
       </div>
       <div class="sparks">
         {askedFor(warning, known).map((asked) => (
-          <Small key={asked.label} asked={asked} warning={warning} from={from} to={to} known={known} />
+          <Small key={asked.label} asked={asked} step={step} from={from} to={to} known={known} />
         ))}
       </div>
     </div>

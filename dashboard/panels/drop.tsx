@@ -1,34 +1,34 @@
 /** Recordings that are dropped on the page or opened by a button: sent to the server, then shown. Reads no file itself. */
 import { signal } from '@preact/signals';
 import { useEffect, useRef, useState } from 'preact/hooks';
-import { upload } from '../api.ts';
-import { bytes } from '../format.ts';
-import { showRun } from '../live.ts';
+import { bytes } from '../model/format.ts';
+import { showRun } from '../state/liveStream.ts';
+import { upload } from '../state/requests.ts';
 import './drop.css';
 
 /** What became of the last upload. */
-const said = signal<{ text: string; failed: boolean; busy: boolean } | null>(null);
+const status = signal<{ text: string; failed: boolean; busy: boolean } | null>(null);
 
-const say = (text: string, state: 'busy' | 'done' | 'failed') => {
-  said.value = { text, failed: state === 'failed', busy: state === 'busy' };
+const showStatus = (text: string, state: 'busy' | 'done' | 'failed') => {
+  status.value = { text, failed: state === 'failed', busy: state === 'busy' };
 };
 
-let queue: Promise<void> = Promise.resolve();
+let uploads: Promise<void> = Promise.resolve();
 
-/** One after the other; the last that is taken is shown. */
-function take(files: FileList | null): void {
-  for (const file of files ?? []) queue = queue.then(() => send(file));
+/** One after the other; the last that the server accepts is shown. */
+function queueUploads(files: FileList | null): void {
+  for (const file of files ?? []) uploads = uploads.then(() => send(file));
 }
 
 async function send(file: File): Promise<void> {
-  say(`Sending ${file.name} (${bytes(file.size)}) to the server, which checks it …`, 'busy');
+  showStatus(`Sending ${file.name} (${bytes(file.size)}) to the server, which checks it …`, 'busy');
   try {
     const { run } = await upload(file);
-    say(`${file.name} is checked; opening ${run} …`, 'busy');
+    showStatus(`${file.name} is checked; opening ${run} …`, 'busy');
     await showRun(run);
-    say(`${file.name} is open as ${run}, read-only.`, 'done');
+    showStatus(`${file.name} is open as ${run}, read-only.`, 'done');
   } catch (error) {
-    say(`${file.name} was not taken: ${(error as Error).message}`, 'failed');
+    showStatus(`${file.name} was not taken: ${(error as Error).message}`, 'failed');
   }
 }
 
@@ -36,7 +36,7 @@ export function OpenRecording() {
   const input = useRef<HTMLInputElement>(null);
   return (
     <>
-      <button type="button" data-testid="open-recording" onClick={() => input.current?.click()}>
+      <button type="button" onClick={() => input.current?.click()}>
         Open a recording…
       </button>
       <input
@@ -46,9 +46,8 @@ export function OpenRecording() {
         multiple
         accept=".sqlite"
         aria-label="Recording"
-        data-testid="open-recording-file"
         onChange={({ currentTarget }) => {
-          take(currentTarget.files);
+          queueUploads(currentTarget.files);
           currentTarget.value = '';
         }}
       />
@@ -74,33 +73,28 @@ export function DropZone() {
       setOver(false);
       if (!holdsFile(event)) return;
       event.preventDefault();
-      take(event.dataTransfer!.files);
+      queueUploads(event.dataTransfer!.files);
     };
-    window.addEventListener('dragenter', drag);
-    window.addEventListener('dragover', drag);
-    window.addEventListener('dragleave', leave);
-    window.addEventListener('drop', drop);
-    return () => {
-      window.removeEventListener('dragenter', drag);
-      window.removeEventListener('dragover', drag);
-      window.removeEventListener('dragleave', leave);
-      window.removeEventListener('drop', drop);
-    };
+    const mounted = new AbortController();
+    const options = { signal: mounted.signal };
+    window.addEventListener('dragenter', drag, options);
+    window.addEventListener('dragover', drag, options);
+    window.addEventListener('dragleave', leave, options);
+    window.addEventListener('drop', drop, options);
+    return () => mounted.abort();
   }, []);
-  const state = said.value;
+  const state = status.value;
   return (
     <>
       {over ? (
-        <div class="drop-here" data-testid="drop-here" aria-hidden="true">
+        <div class="drop-here" aria-hidden="true">
           <p>Drop a recording (RUN.sqlite): it is sent to this server and opened read-only.</p>
         </div>
       ) : null}
-      <section class={`drop-said${state?.failed ? ' failed' : ''}`} aria-label="Upload">
-        <span role="status" data-testid="upload-status">
-          {state === null ? '' : state.text}
-        </span>
+      <section class={`drop-status${state?.failed ? ' failed' : ''}`} aria-label="Upload">
+        <span role="status">{state === null ? '' : state.text}</span>
         {state === null || state.busy ? null : (
-          <button type="button" aria-label="Dismiss" onClick={() => (said.value = null)}>
+          <button type="button" aria-label="Dismiss" onClick={() => (status.value = null)}>
             ×
           </button>
         )}

@@ -1,18 +1,18 @@
 /** The canvas of the heatmap: its size, pointer, keys and row labels. Which rows there are is decided outside. */
 import { effect, useSignal } from '@preact/signals';
+import type { RefObject } from 'preact';
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
-import { cursor } from '../charts/cursor.ts';
-import { shown } from '../format.ts';
-import { type Columns, columnAt, columnOfStep, labelEvery } from '../heat.ts';
-import { redraw } from '../redraw.ts';
-import type { Band } from '../series.ts';
-import { currentTheme } from '../theme.ts';
-import { type Drawing, paint, prepare } from './heatPaint.ts';
+import { type Drawing, paint, prepare } from '../charts/heatPaint.ts';
+import type { Band } from '../model/bands.ts';
+import { shown } from '../model/format.ts';
+import { type Columns, columnAt, columnOfStep, labelEvery } from '../model/heat.ts';
+import { cursor } from '../state/cursor.ts';
+import { currentTheme } from '../state/theme.ts';
 
-/** Height of a row where there are few, in pixels of the page. */
-const HIGHEST_ROW = 40;
-/** Of the whole map, where nothing beside it is higher. */
-const LOWEST = 300;
+/** Height of a row where there are few, px. */
+const MAX_ROW_HEIGHT = 40;
+/** Of the whole map, where nothing beside it is higher, px. */
+const MIN_HEIGHT = 300;
 
 interface Props {
   rows: Band[];
@@ -20,31 +20,26 @@ interface Props {
   range: number;
   /** The connection that is open. */
   open: string | null;
-  /** What the colours say, for people. */
+  /** What the colours stand for, in words. */
   meaning: string;
   onOpen(connection: string): void;
+  canvas: RefObject<HTMLCanvasElement | null>;
 }
 
-export function HeatCanvas({ rows, columns, range, open, meaning, onOpen }: Props) {
+export function HeatCanvas({ rows, columns, range, open, meaning, onOpen, canvas }: Props) {
   const frame = useRef<HTMLDivElement>(null);
-  const canvas = useRef<HTMLCanvasElement>(null);
   const drawing = useRef<Drawing | null>(null);
   const [frameSize, setFrameSize] = useState({ width: 0, height: 0 });
   const selected = useSignal<string | null>(null);
-  const said = useSignal('');
+  const readout = useSignal('');
   const ratio = window.devicePixelRatio;
-  const height = Math.max(rows.length, Math.floor(Math.min(rows.length * HIGHEST_ROW, frameSize.height) * ratio));
+  const height = Math.max(rows.length, Math.floor(Math.min(rows.length * MAX_ROW_HEIGHT, frameSize.height) * ratio));
   const width = Math.floor(frameSize.width * ratio);
 
   useEffect(() => {
     const observer = new ResizeObserver(([entry]) => setFrameSize(entry.contentRect));
     observer.observe(frame.current!);
-    const scheme = matchMedia('(prefers-color-scheme: dark)');
-    scheme.addEventListener('change', redraw);
-    return () => {
-      observer.disconnect();
-      scheme.removeEventListener('change', redraw);
-    };
+    return () => observer.disconnect();
   }, []);
 
   const repaint = () => {
@@ -69,8 +64,8 @@ export function HeatCanvas({ rows, columns, range, open, meaning, onOpen }: Prop
     [],
   );
 
-  const say = (row: Band | undefined, column: number) => {
-    said.value = row === undefined || column < 0 ? '' : `${row.connection}, step ${columns.from[column]}: ${shown(row.max[column])}`;
+  const showReadout = (row: Band | undefined, column: number) => {
+    readout.value = row === undefined || column < 0 ? '' : `${row.connection}, step ${columns.from[column]}: ${shown(row.max[column])}`;
   };
   const cellAt = ({ clientX, clientY }: MouseEvent) => {
     const box = canvas.current!.getBoundingClientRect();
@@ -80,11 +75,11 @@ export function HeatCanvas({ rows, columns, range, open, meaning, onOpen }: Prop
   const point = (event: MouseEvent) => {
     const { row, column } = cellAt(event);
     cursor.value = column < 0 ? null : columns.from[column];
-    say(row, column);
+    showReadout(row, column);
   };
   const leave = () => {
     cursor.value = null;
-    said.value = '';
+    readout.value = '';
   };
   const last = columns.from.length - 1;
   const press = (event: KeyboardEvent) => {
@@ -102,7 +97,7 @@ export function HeatCanvas({ rows, columns, range, open, meaning, onOpen }: Prop
     if (event.key === 'Enter') return;
     if (event.key.endsWith('Left') || event.key.endsWith('Right')) cursor.value = columns.from[step] ?? null;
     selected.value = rows[row]?.connection ?? null;
-    say(rows[Math.max(0, row)], step);
+    showReadout(rows[Math.max(0, row)], step);
   };
 
   const size = { width: `${width / ratio}px`, height: `${height / ratio}px` };
@@ -110,7 +105,7 @@ export function HeatCanvas({ rows, columns, range, open, meaning, onOpen }: Prop
   const every = labelEvery(rowHeight);
   const longest = Math.max(...rows.map(({ connection }) => connection.length));
   return (
-    <div class="hm-map" data-rows={JSON.stringify(rows.map(({ connection }) => connection))} data-columns={columns.from.length}>
+    <div class="hm-map">
       <div class="hm-labels" style={{ width: `${longest}ch`, height: size.height }} aria-hidden="true">
         {rows.map(({ connection }, r) =>
           r % every > 0 ? null : (
@@ -120,11 +115,10 @@ export function HeatCanvas({ rows, columns, range, open, meaning, onOpen }: Prop
           ),
         )}
       </div>
-      <div class="hm-frame" ref={frame} style={{ minHeight: `${Math.max(LOWEST, rows.length / ratio)}px` }}>
+      <div class="hm-frame" ref={frame} style={{ minHeight: `${Math.max(MIN_HEIGHT, rows.length / ratio)}px` }}>
         {/* biome-ignore lint/a11y/noInteractiveElementToNoninteractiveRole: readers of the screen must leave the arrow keys to it */}
         <canvas
           ref={canvas}
-          data-testid="heatmap"
           role="application"
           aria-label={`Heatmap of the ${meaning}: ${rows.length} connections over ${columns.from.length} columns. Arrows up and down choose a connection, left and right a step, Enter opens it. The table button shows the numbers.`}
           tabIndex={0}
@@ -148,9 +142,7 @@ export function HeatCanvas({ rows, columns, range, open, meaning, onOpen }: Prop
         <span>step</span>
         <span>{columns.from[last]}</span>
       </div>
-      <output class="hm-value" data-testid="heat-value">
-        {said.value}
-      </output>
+      <output class="hm-value">{readout.value}</output>
     </div>
   );
 }

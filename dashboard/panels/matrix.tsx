@@ -1,6 +1,7 @@
 /** H_res of one connection as a table, with the sums of its rows and columns. Knows no store. */
-import { aroundOne, signed, sumsOf } from '../connection.ts';
-import { currentTheme, gainColour } from '../theme.ts';
+import { css, gainColour } from '../model/colours.ts';
+import { aroundOne, signed, sumsOf } from '../model/connection.ts';
+import { currentTheme } from '../state/theme.ts';
 
 interface Props {
   connection: string;
@@ -10,11 +11,14 @@ interface Props {
 
 /** Of one cell by its value: 0 is neutral, below it the colours of loss, above it those of gain. */
 function cellStyle(value: number, dark: boolean) {
-  const [r, g, b] = gainColour(Number.isFinite(value) ? 0.6 * Math.min(1, Math.max(-1, value)) : 1, dark);
-  return { backgroundColor: `rgb(${r} ${g} ${b})`, color: luminance(r, g, b) > 0.18 ? '#000000' : '#ffffff' };
+  const colour = gainColour(Number.isFinite(value) ? 0.6 * Math.min(1, Math.max(-1, value)) : 1, dark);
+  return { backgroundColor: css(colour), color: luminance(...colour) > MIN_LUMINANCE_FOR_BLACK ? '#000000' : '#ffffff' };
 }
 
-/** As of WCAG: from 0.18 on, black has more contrast than white. */
+/** From here on black has more contrast than white (WCAG 2: √(1.05 · 0.05) − 0.05). */
+const MIN_LUMINANCE_FOR_BLACK = 0.18;
+
+/** As of WCAG 2. */
 function luminance(...channels: number[]): number {
   const [r, g, b] = channels.map((channel) => ((channel / 255 + 0.055) / 1.055) ** 2.4);
   return 0.2126 * r + 0.7152 * g + 0.0722 * b;
@@ -27,7 +31,7 @@ export function Matrix({ connection, values }: Props) {
   const { dark } = currentTheme();
   return (
     <div class="cn-matrix">
-      <table data-testid="matrix" class={n > 4 ? 'cn-many' : ''}>
+      <table class={n > 4 ? 'cn-many' : ''}>
         <caption>
           H<sub>res</sub> of {connection}: the row receives from the column; mean over the sampled tokens
         </caption>

@@ -3,7 +3,6 @@ import type { ComponentChildren } from 'preact';
 import { useEffect, useErrorBoundary, useRef, useState } from 'preact/hooks';
 
 interface Props {
-  /** Also the test id, with "panel-" in front. */
   id: string;
   title: string;
   /** Buttons beside the title. */
@@ -19,7 +18,7 @@ export function Safe({ children }: { children: ComponentChildren }) {
   const [error, retry] = useErrorBoundary();
   if (error === undefined) return <>{children}</>;
   return (
-    <p role="alert" data-testid="failed">
+    <p role="alert">
       This cannot be shown: {error instanceof Error ? error.message : String(error)}{' '}
       <button type="button" onClick={retry}>
         Try again
@@ -49,7 +48,7 @@ export function Panel({ id, title, tools, wide = false, height, children }: Prop
     return () => observer.disconnect();
   }, []);
   return (
-    <section ref={section} class={wide ? 'panel wide' : 'panel'} aria-labelledby={`t-${id}`} data-testid={`panel-${id}`}>
+    <section ref={section} class={wide ? 'panel wide' : 'panel'} aria-labelledby={`t-${id}`}>
       <div class="title">
         <h2 id={`t-${id}`}>{title}</h2>
         {tools}

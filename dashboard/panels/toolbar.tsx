@@ -1,10 +1,10 @@
 /** The controls of all charts. Changes the view; draws no chart. */
 import type { ComponentChildren } from 'preact';
 import { useState } from 'preact/hooks';
-import { resetZoom, toggleFollow } from '../charts/zoom.ts';
-import { filterOf } from '../series.ts';
-import type { View } from '../view.ts';
-import { change, view, writeAddress } from '../viewState.ts';
+import { filterOf, type View } from '../model/view.ts';
+import { change, view, writeAddress } from '../state/viewState.ts';
+import { resetZoom, toggleFollow } from '../state/zoom.ts';
+import { Toggle } from './toggle.tsx';
 import './toolbar.css';
 
 function Group({ label, children }: { label: string; children: ComponentChildren }) {
@@ -16,30 +16,16 @@ function Group({ label, children }: { label: string; children: ComponentChildren
   );
 }
 
-interface ToggleProps {
-  id: string;
-  pressed: boolean;
-  title?: string;
-  act: () => void;
-  children: ComponentChildren;
-}
-
-function Toggle({ id, pressed, title, act, children }: ToggleProps) {
-  return (
-    <button type="button" data-testid={id} aria-pressed={pressed} title={title} onClick={act}>
-      {children}
-    </button>
-  );
-}
-
 /** One of some values of a field of the view, a button for each. */
-function choice<K extends 'gain' | 'direction' | 'x'>(key: K, values: [View[K], string][]) {
-  return values.map(([value, label]) => (
-    <Toggle key={value} id={`${key}-${value}`} pressed={view.value[key] === value} act={() => change({ [key]: value })}>
-      {label}
-    </Toggle>
-  ));
-}
+const choice = <K extends 'gain' | 'direction' | 'x'>(label: string, key: K, names: Record<View[K], string>) => (
+  <Group label={label}>
+    {(Object.entries(names) as [View[K], string][]).map(([value, name]) => (
+      <Toggle key={value} pressed={view.value[key] === value} onPress={() => change({ [key]: value })}>
+        {name}
+      </Toggle>
+    ))}
+  </Group>
+);
 
 function Smooth() {
   const { smooth } = view.value;
@@ -48,7 +34,6 @@ function Smooth() {
       Smoothing
       <input
         type="range"
-        data-testid="smooth"
         min="0"
         max="0.99"
         step="0.01"
@@ -70,7 +55,6 @@ function Filter() {
       <input
         id="filter"
         type="search"
-        data-testid="filter"
         value={filter}
         placeholder="connections, e.g. attn|mlp"
         spellcheck={false}
@@ -86,7 +70,7 @@ function Filter() {
   );
 }
 
-/** Also where the clipboard is not given: plain http on another host. @returns did it work? */
+/** Did it work? Also tried where the clipboard is not given: plain http on another host. */
 async function copyText(text: string): Promise<boolean> {
   try {
     await navigator.clipboard.writeText(text);
@@ -105,20 +89,23 @@ async function copyText(text: string): Promise<boolean> {
   }
 }
 
+/** Long enough to be read. */
+const COPY_OUTCOME_MS = 4000;
+
 function Copy() {
-  const [said, setSaid] = useState('');
+  const [outcome, setOutcome] = useState('');
   const copy = async () => {
     const done = await copyText(writeAddress());
-    setSaid(done ? 'copied' : 'not allowed here: it is in the address line');
-    setTimeout(() => setSaid(''), 4000);
+    setOutcome(done ? 'copied' : 'not allowed here: it is in the address line');
+    setTimeout(() => setOutcome(''), COPY_OUTCOME_MS);
   };
   return (
     <>
-      <button type="button" data-testid="copy" onClick={() => void copy()}>
+      <button type="button" onClick={() => void copy()}>
         Copy link
       </button>
-      <span class="toolbar-said" role="status">
-        {said}
+      <span class="toolbar-outcome" role="status">
+        {outcome}
       </span>
     </>
   );
@@ -128,39 +115,24 @@ export function Toolbar() {
   const { log, follow, from } = view.value;
   return (
     <div class="toolbar" role="toolbar" aria-label="View">
-      <Group label="Gain">
-        {choice('gain', [
-          ['composite', 'composite'],
-          ['layer', 'layer'],
-        ])}
-      </Group>
-      <Group label="Direction">
-        {choice('direction', [
-          ['forward', 'forward'],
-          ['backward', 'backward'],
-        ])}
-      </Group>
-      <Group label="Over">
-        {choice('x', [
-          ['step', 'steps'],
-          ['time', 'wall clock'],
-        ])}
-      </Group>
+      {choice('Gain', 'gain', { composite: 'composite', layer: 'layer' })}
+      {choice('Direction', 'direction', { forward: 'forward', backward: 'backward' })}
+      {choice('Over', 'x', { step: 'steps', time: 'wall clock' })}
       <Group label="Scale">
-        <Toggle id="scale-log" pressed={log} act={() => change({ log: true })}>
+        <Toggle pressed={log} onPress={() => change({ log: true })}>
           log
         </Toggle>
-        <Toggle id="scale-linear" pressed={!log} act={() => change({ log: false })}>
+        <Toggle pressed={!log} onPress={() => change({ log: false })}>
           linear
         </Toggle>
       </Group>
       <Smooth />
       <Filter />
       <Group label="Steps">
-        <Toggle id="follow" pressed={follow} title="Move with the newest step" act={toggleFollow}>
+        <Toggle pressed={follow} title="Move with the newest step" onPress={toggleFollow}>
           follow newest
         </Toggle>
-        <button type="button" data-testid="reset" disabled={from === null && follow} onClick={resetZoom}>
+        <button type="button" disabled={from === null && follow} onClick={resetZoom}>
           all steps
         </button>
       </Group>

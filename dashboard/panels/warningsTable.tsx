@@ -1,21 +1,22 @@
 /** The list of warnings, newest first: what, where, since when, how long; known, runbook, and what the measures did around it. */
 import { useState } from 'preact/hooks';
 import type { WarningAnswer } from '../../src/telemetry/api.ts';
-import { acknowledge } from '../api.ts';
-import { now } from '../clock.ts';
-import { redraw } from '../redraw.ts';
-import { signOf } from '../signs.ts';
-import { type RunData, takeWarning } from '../store.ts';
-import { endOfWarning } from '../timeline.ts';
-import { change } from '../viewState.ts';
-import { about, clockTime, count, long, range } from '../words.ts';
+import { ScrollArea } from '../charts/scrollTable.tsx';
+import { about, clockTime, count, duration, range } from '../model/format.ts';
+import { signOf } from '../model/signs.ts';
+import { endOfWarning } from '../model/timeline.ts';
+import { now } from '../state/clock.ts';
+import { redraw } from '../state/redraw.ts';
+import { acknowledge } from '../state/requests.ts';
+import { type RunData, updateWarning } from '../state/store.ts';
+import { change } from '../state/viewState.ts';
 import { Around } from './around.tsx';
-import { openRunbook } from './runbook.tsx';
+import { openRunbook } from './runbookDialog.tsx';
 import { Sign } from './sign.tsx';
 
-/** Rows, until all are asked for. */
+/** Rows, until all are asked for. Our choice: more take long to draw and are seldom read. */
 const FIRST_ROWS = 50;
-const COLUMNS = 6;
+const COLUMNS = ['warning', 'connection', 'raised at', 'lasted', 'steps left then', 'message'];
 
 interface RowProps {
   warning: WarningAnswer;
@@ -28,7 +29,7 @@ function lastedWords({ step, time, active, clearedStep, clearedTime }: WarningAn
   const lastStep = detail.lastStep ?? step;
   const steps = count(endOfWarning({ step, clearedStep }, lastStep) - step, 'step');
   const end = clearedTime ?? detail.lastTime;
-  const seconds = end === null ? '' : `, ${long(Math.max(0, end - time) / 1000)}`;
+  const seconds = end === null ? '' : `, ${duration(Math.max(0, end - time) / 1000)}`;
   if (!active) return steps + seconds;
   return detail.outcome === null ? `holds, ${steps} so far` : `${steps}, to the end`;
 }
@@ -41,7 +42,7 @@ function Acknowledge({ warning, known }: { warning: WarningAnswer; known: RunDat
   const press = async () => {
     setState({ busy: true, failed: null });
     try {
-      takeWarning(await acknowledge(run, id));
+      updateWarning(await acknowledge(run, id));
       redraw();
       setState({ busy: false, failed: null });
     } catch (error) {
@@ -50,13 +51,7 @@ function Acknowledge({ warning, known }: { warning: WarningAnswer; known: RunDat
   };
   return (
     <>
-      <button
-        type="button"
-        data-testid={`ack-${id}`}
-        disabled={state.busy}
-        title="Tells all who watch that it is known"
-        onClick={() => void press()}
-      >
+      <button type="button" disabled={state.busy} title="Tells all who watch that it is known" onClick={() => void press()}>
         Acknowledge
       </button>
       <span role="status">{state.failed === null ? '' : `Not acknowledged: ${state.failed}`}</span>
@@ -65,10 +60,10 @@ function Acknowledge({ warning, known }: { warning: WarningAnswer; known: RunDat
 }
 
 function Row({ warning, known, open, onSelect }: RowProps) {
-  const { id, severity, rule, connection, step, time, message, stepsLeft, interval, active } = warning;
+  const { severity, rule, connection, step, time, message, stepsLeft, interval, active } = warning;
   return (
     <>
-      <tr data-testid={`warning-${id}`} class={`${active ? 'active' : ''}${open ? ' chosen' : ''}`} data-active={active}>
+      <tr class={`${active ? 'active' : ''}${open ? ' chosen' : ''}`}>
         <th scope="row">
           <Sign kind={signOf(severity)} /> {severity} <span>{rule}</span>
         </th>
@@ -89,10 +84,10 @@ function Row({ warning, known, open, onSelect }: RowProps) {
         <td class="message">
           {message}
           <div class="acts">
-            <button type="button" data-testid={`around-${id}`} aria-expanded={open} onClick={onSelect}>
+            <button type="button" aria-expanded={open} onClick={onSelect}>
               Around it
             </button>
-            <button type="button" data-testid={`runbook-${id}`} aria-haspopup="dialog" onClick={() => openRunbook(rule)}>
+            <button type="button" aria-haspopup="dialog" onClick={() => openRunbook(rule)}>
               Runbook
             </button>
             <Acknowledge warning={warning} known={known} />
@@ -101,7 +96,7 @@ function Row({ warning, known, open, onSelect }: RowProps) {
       </tr>
       {open ? (
         <tr class="around-row">
-          <td colSpan={COLUMNS}>
+          <td colSpan={COLUMNS.length}>
             <Around warning={warning} known={known} />
           </td>
         </tr>
@@ -122,17 +117,15 @@ export function WarningsTable({ known, warnings, selected, onSelect }: Props) {
   const newest = [...warnings].reverse();
   const rows = newest.filter(({ id }, i) => all || i < FIRST_ROWS || id === selected);
   return (
-    // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by the keyboard
-    <section class="warnings-list" aria-label="List of warnings" tabIndex={0}>
+    <ScrollArea class="warnings-list" label="List of warnings">
       <table>
         <thead>
           <tr>
-            <th scope="col">warning</th>
-            <th scope="col">connection</th>
-            <th scope="col">raised at</th>
-            <th scope="col">lasted</th>
-            <th scope="col">steps left then</th>
-            <th scope="col">message</th>
+            {COLUMNS.map((column) => (
+              <th scope="col" key={column}>
+                {column}
+              </th>
+            ))}
           </tr>
         </thead>
         <tbody>
@@ -142,10 +135,10 @@ export function WarningsTable({ known, warnings, selected, onSelect }: Props) {
         </tbody>
       </table>
       {rows.length === newest.length ? null : (
-        <button type="button" data-testid="warnings-all" onClick={() => setAll(true)}>
+        <button type="button" onClick={() => setAll(true)}>
           Show all {newest.length}
         </button>
       )}
-    </section>
+    </ScrollArea>
   );
 }

@@ -1,17 +1,20 @@
 /** The timeline: a bar for each warning from its step to its end, in lanes by rule. The list below holds the same in words. */
 import { useEffect, useRef, useState } from 'preact/hooks';
 import type { WarningAnswer } from '../../src/telemetry/api.ts';
-import { cursor } from '../charts/cursor.ts';
-import { SHAPES, signOf } from '../signs.ts';
-import { type Bar, barsOf, placeOf, ticksOf } from '../timeline.ts';
-import { count } from '../words.ts';
+import { count } from '../model/format.ts';
+import { signOf } from '../model/signs.ts';
+import { type StepAxis, stepPixel, stepTicks } from '../model/ticks.ts';
+import { type Bar, barsOf } from '../model/timeline.ts';
+import { cursor } from '../state/cursor.ts';
+import { SignShape } from './sign.tsx';
 
+/** Heights of a lane, of the axis below and of a sign, px. */
 const LANE = 18;
 const AXIS = 18;
 const SIGN = 14;
-/** Of the names of the rules, where there is room for them beside. */
+/** Width of the names of the rules, beside the bars where the whole is at least as wide, px. */
 const NAMES = 130;
-const NARROW = 520;
+const MIN_WIDTH_FOR_NAMES = 520;
 
 interface Props {
   warnings: readonly WarningAnswer[];
@@ -22,38 +25,34 @@ interface Props {
   onSelect: (id: number) => void;
 }
 
-function Mark({
-  bar: { warning, x, width, lane },
-  chosen,
-  top,
-  onSelect,
-}: {
+interface MarkProps {
   bar: Bar;
   chosen: boolean;
   top: number;
   onSelect: Props['onSelect'];
-}) {
+}
+
+function Mark({ bar: { warning, x, width, lane }, chosen, top, onSelect }: MarkProps) {
   const kind = signOf(warning.severity);
   const y = top + lane * LANE;
   const known = warning.acknowledgedTime == null ? '' : ' known';
   return (
     // biome-ignore lint/a11y/noStaticElementInteractions: the list has the same as buttons
-    <g class={`bar sign-${kind}${chosen ? ' chosen' : ''}${known}`} data-warning={warning.id} onClick={() => onSelect(warning.id)}>
+    <g class={`bar sign-${kind}${chosen ? ' chosen' : ''}${known}`} onClick={() => onSelect(warning.id)}>
       <title>{`${warning.severity}, step ${warning.step}: ${warning.message}`}</title>
       <rect x={x} y={y + 2} width={width} height={LANE - 4} rx="3" />
       <g transform={`translate(${x} ${y + 2}) scale(${SIGN / 16})`}>
-        <path d={SHAPES[kind].outline} />
-        <path class="sign-mark" d={SHAPES[kind].mark} />
+        <SignShape kind={kind} />
       </g>
     </g>
   );
 }
 
 /** Follows the cursor of the charts without drawing the bars again. */
-function Hair({ axis, left, height }: { axis: { from: number; to: number; width: number }; left: number; height: number }) {
+function Hair({ axis, left, height }: { axis: StepAxis; left: number; height: number }) {
   const step = cursor.value;
   if (step === null || step < axis.from || step > axis.to) return null;
-  const x = left + placeOf(axis, step);
+  const x = left + stepPixel(axis, step);
   return <line class="hair" x1={x} x2={x} y1={0} y2={height} />;
 }
 
@@ -65,7 +64,7 @@ export function Timeline({ warnings, from, to, lastStep, selected, onSelect }: P
     observer.observe(box.current!);
     return () => observer.disconnect();
   }, []);
-  const narrow = full < NARROW;
+  const narrow = full < MIN_WIDTH_FOR_NAMES;
   const left = narrow ? 0 : NAMES;
   const axis = { from, to, width: Math.max(1, full - left) };
   const { rows, bars, lanes } = barsOf(warnings, axis, lastStep);
@@ -75,11 +74,11 @@ export function Timeline({ warnings, from, to, lastStep, selected, onSelect }: P
   const rowOf = (bar: Bar) => rows.findIndex(({ firstLane, lanes: own }) => bar.lane >= firstLane && bar.lane < firstLane + own);
   const label = `Timeline of ${count(bars.length, 'warning')} from step ${from} to ${to}, by rule: ${rows.map(({ rule }) => rule).join(', ')}. The list below has them.`;
   return (
-    <div class="timeline" ref={box} data-testid="warnings-timeline">
+    <div class="timeline" ref={box}>
       {full === 0 ? null : (
         <svg width={full} height={bottom + AXIS} role="img" aria-label={label}>
-          {ticksOf(axis, Math.max(2, axis.width / 110)).map((tick) => {
-            const x = left + placeOf(axis, tick);
+          {stepTicks({ min: from, max: to }, Math.max(2, axis.width / 110)).map((tick) => {
+            const x = left + stepPixel(axis, tick);
             const anchor = x > full - 24 ? 'end' : x < left + 24 ? 'start' : 'middle';
             return (
               <g key={tick} class="tick">

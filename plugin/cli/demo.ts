@@ -7,11 +7,12 @@ import type { RecomputeMode } from '../../src/connections/recompute.ts';
 import type { Storage } from '../../src/kernels/accelerate.ts';
 import { type Batch, createBatches } from '../../src/model/batches.ts';
 import type { ConnectionName } from '../../src/model/transformer.ts';
+import { MAX_LINGER_SECONDS } from '../monitor/close.ts';
+import { resultTable } from './demoTable.ts';
 import { type DemoText, loadText } from './demoText.ts';
 import { addresses, print } from './options.ts';
 import { createProgress } from './progress.ts';
 import { firstWarning, type RunResult, readResults } from './results.ts';
-import { resultTable } from './resultTable.ts';
 import { createTrainee, type Trainee } from './trainee.ts';
 
 export interface DemoOptions {
@@ -40,10 +41,8 @@ const TRAINED: readonly ConnectionName[] = ['hc', 'mhc', 'residual'];
 /** Windows of the text in a batch, and bytes in a window: our choice, a step of the three models takes a tenth of a second on two cores. */
 const BATCH = 8;
 const CONTEXT = 32;
-/** Of the learning rate: our choice, as with it HC does not blow up before the detectors have seen enough. */
+/** Of the learning rate: our choice. The figures in the READMEs depend on it, as on all of the demo's defaults. */
 const WARMUP_STEPS = 10;
-/** The metrics stay as long as the command goes on: 23 days, the longest timer. */
-const LINGER_SECONDS = 2e6;
 
 /** @returns false where the demo's promise did not hold (a gain was not reached). @throws Error naming an option that cannot be */
 export async function demo(options: DemoOptions): Promise<boolean> {
@@ -54,7 +53,7 @@ export async function demo(options: DemoOptions): Promise<boolean> {
   const reached = await train(options, trainees, createBatches(text.bytes, BATCH, CONTEXT, seed));
   const results: RunResult[] = [];
   for (const trainee of trainees) results.push(await readResults(url, server.token, trainee));
-  const closing = trainees.map((t) => t.monitor.close({ lingerSeconds: options.exit ? 0 : LINGER_SECONDS }));
+  const closing = trainees.map((t) => t.monitor.close({ lingerSeconds: options.exit ? 0 : MAX_LINGER_SECONDS }));
   process.stdout.write(options.json ? `${JSON.stringify(results, null, 2)}\n` : `\n${resultTable(results)}\n`);
   if (!reached) print(`The composite gain of HC did not pass ${untilGain} in ${steps} steps.`);
   if (!options.exit) print(`\nStill serving ${url} – Ctrl-C ends it. The recordings stay in ${runs}.`);

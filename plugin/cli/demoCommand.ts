@@ -14,7 +14,7 @@ const STORAGE = ['float32', 'float16'] as const satisfies readonly Storage[];
 
 /** Our choice: half a minute on two cores, in which the composite gain of HC passes the first limit. */
 const SHORT = { steps: 240, depth: 12, width: 32, untilGain: null };
-/** Our choice: deeper, so that the gain goes on; narrower, so that a step takes no longer. */
+/** Our choice: deeper, so that the gain grows further, and narrower. */
 const LONG = { steps: 3000, depth: 16, width: 16, untilGain: MAX_GAIN_CRITICAL };
 
 interface DemoFlags extends ServerFlags, Partial<Record<'steps' | 'depth' | 'width', number>> {

@@ -1,5 +1,5 @@
 /**
- * The text that the demo trains on: the one that comes with gainwatch (text/README.md says what it is), or a file or folder of the
+ * The text that the demo trains on: the one that comes with gainwatch (see text/README.md), or a file or folder of the
  * user's. Reads files; makes no batches of it (src/model/batches.ts does).
  */
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';

@@ -2,7 +2,7 @@
 import * as tf from '@tensorflow/tfjs';
 import { AdamW } from '../../src/model/adamw.ts';
 import type { Batch } from '../../src/model/batches.ts';
-import { crossEntropy } from '../../src/model/loss.ts';
+import { crossEntropy } from '../../src/model/nextByteLoss.ts';
 import { createTransformer, type TransformerConfig } from '../../src/model/transformer.ts';
 import { defaultEvery } from '../probe/probe.ts';
 import { type Monitor, type WatchOptions, watch } from '../watch.ts';
@@ -25,6 +25,7 @@ export interface Recipe {
   warmup: number;
 }
 
+/** A model with its optimizer, watched. @throws as watch() does */
 export async function createTrainee(name: string, recipe: Recipe, options: WatchOptions): Promise<Trainee> {
   const { model: config, batch, learningRate, warmup } = recipe;
   const model = createTransformer(config);

@@ -26,6 +26,15 @@ export interface MetricDefinition {
   readonly collect: (context: ScrapeContext, set: SetValue) => void;
 }
 
+/** A metric by what fills it. */
+export const define = (
+  type: MetricType,
+  name: string,
+  help: string,
+  labels: readonly string[],
+  collect: MetricDefinition['collect'],
+): MetricDefinition => ({ type, name, help, labels, collect });
+
 /** A metric that every run fills which goes on or lingers. */
 export const ofRuns = (
   type: MetricType,
@@ -33,15 +42,10 @@ export const ofRuns = (
   help: string,
   labels: readonly string[],
   collect: (metrics: RunMetrics, set: SetValue) => void,
-): MetricDefinition => ({
-  type,
-  name,
-  help,
-  labels,
-  collect: ({ state }, set) => {
+): MetricDefinition =>
+  define(type, name, help, labels, ({ state }, set) => {
     for (const metrics of state.values()) if (!metrics.gone) collect(metrics, set);
-  },
-});
+  });
 
 type Value = number | null | undefined;
 

@@ -1,16 +1,12 @@
 /** Every metric, in the order of the exposition: what is scraped, and what README.md lists. */
 import { CONNECTION_DEFINITIONS } from './connectionDefinitions.ts';
-import type { MetricDefinition } from './definition.ts';
+import { define, type MetricDefinition } from './definition.ts';
 import { INGEST_DEFINITIONS, RANK_DEFINITIONS } from './ingestDefinitions.ts';
 import { RUN_DEFINITIONS } from './runDefinitions.ts';
 
-const BUILD_INFO: MetricDefinition = {
-  type: 'gauge',
-  name: 'mhc_build_info',
-  help: 'The version of gainwatch; always 1.',
-  labels: ['version'],
-  collect: ({ version }, set) => set({ version }, 1),
-};
+const BUILD_INFO = define('gauge', 'mhc_build_info', 'The version of gainwatch; always 1.', ['version'], ({ version }, set) =>
+  set({ version }, 1),
+);
 
 /** The only one that is filled step by step and not at the scrape. */
 export const STEP_SECONDS = {

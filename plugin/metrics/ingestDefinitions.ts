@@ -2,7 +2,7 @@
 import { MEASURE_INDEX, MEASURES, type MeasureKey } from '../../src/telemetry/catalogue.ts';
 import type { RankReport } from '../../src/telemetry/report.ts';
 import type { IngestCounts, IngestRun } from '../ingest/ingestRun.ts';
-import { type MetricDefinition, type MetricType, ofLayer, ofRuns, type SetValue } from './definition.ts';
+import { define, type MetricDefinition, type MetricType, ofLayer, ofRuns, type SetValue } from './definition.ts';
 
 /** Filled from every run that was sent, not from what the metrics know of runs. */
 const ofSent = (
@@ -11,15 +11,10 @@ const ofSent = (
   help: string,
   labels: readonly string[],
   collect: (run: IngestRun, set: SetValue) => void,
-): MetricDefinition => ({
-  type,
-  name,
-  help,
-  labels,
-  collect: ({ ingest }, set) => {
+): MetricDefinition =>
+  define(type, name, help, labels, ({ ingest }, set) => {
     for (const run of ingest?.runs.values() ?? []) collect(run, set);
-  },
-});
+  });
 
 const count = (name: string, help: string, of: (counts: IngestCounts) => number): MetricDefinition =>
   ofSent('counter', name, help, ['run'], (run, set) => set({ run: run.name }, of(run.counts)));
@@ -55,24 +50,18 @@ export const INGEST_DEFINITIONS: readonly MetricDefinition[] = [
   ofSent('gauge', 'mhc_ingest_ranks', 'Ranks that send.', ['run'], ({ name, ranks }, set) => {
     set({ run: name }, [...ranks.values()].filter(({ ended }) => ended === null).length);
   }),
-  {
-    type: 'gauge',
-    name: 'mhc_ingest_waiting_bytes',
-    help: 'Held for steps that wait for other ranks.',
-    labels: [],
-    collect: ({ ingest }, set) => {
-      if (ingest !== null) set({}, ingest.waitingBytes);
-    },
-  },
-  {
-    type: 'counter',
-    name: 'mhc_ingest_refused_total',
-    help: 'Requests of senders that were refused, by the status of the answer.',
-    labels: ['status'],
-    collect: ({ ingest }, set) => {
+  define('gauge', 'mhc_ingest_waiting_bytes', 'Held for steps that wait for other ranks.', [], ({ ingest }, set) => {
+    if (ingest !== null) set({}, ingest.waitingBytes);
+  }),
+  define(
+    'counter',
+    'mhc_ingest_refused_total',
+    'Requests of senders that were refused, by the status of the answer.',
+    ['status'],
+    ({ ingest }, set) => {
       for (const [status, requests] of ingest?.refused ?? []) set({ status: String(status) }, requests);
     },
-  },
+  ),
   ...OVER_RANKS.flatMap(largest),
 ];
 

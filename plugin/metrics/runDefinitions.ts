@@ -1,5 +1,5 @@
 /** The metrics of each run as a whole: its training, its warnings, and what gainwatch itself cost and lost. */
-import { type MetricDefinition, ofRun, ofRuns } from './definition.ts';
+import { define, type MetricDefinition, ofRun, ofRuns } from './definition.ts';
 
 const TRAINING: readonly MetricDefinition[] = [
   ofRun(
@@ -33,16 +33,16 @@ const TRAINING: readonly MetricDefinition[] = [
       set({ run: header.run, attempt: String(attempt), streams: String(header.streams), tokens: String(header.tokens) }, 1);
     },
   ),
-  {
-    type: 'gauge',
-    name: 'mhc_run_outcome',
-    help: 'How a run ended (completed, interrupted, failed, unknown); always 1. Absent while it goes on.',
-    labels: ['run', 'outcome'],
+  define(
+    'gauge',
+    'mhc_run_outcome',
+    'How a run ended (completed, interrupted, failed, unknown); always 1. Absent while it goes on.',
+    ['run', 'outcome'],
     // Of runs that are gone too: only this stays of them.
-    collect: ({ state }, set) => {
+    ({ state }, set) => {
       for (const { run } of state.values()) if (run.outcome !== null) set({ run: run.header.run, outcome: run.outcome }, 1);
     },
-  },
+  ),
 ];
 
 const WARNING: readonly MetricDefinition[] = [

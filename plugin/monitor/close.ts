@@ -1,4 +1,4 @@
-/** The end of a watched run: hooks off, what is on its way delivered, the worker told. */
+/** The end of a watched run: hooks off, what is on its way delivered, the run closed in the worker. */
 import type { Outcome } from '../../src/telemetry/report.ts';
 import { detachProbe } from '../probe/probe.ts';
 import { post, release } from '../worker/client.ts';
@@ -14,7 +14,7 @@ export interface CloseOptions {
 /** How long the worker may take to commit the rest and end, seconds. Our choice: longer than a commit waits for a lock (5 s). */
 const MAX_CLOSE_SECONDS = 10;
 /** 23 days: a timer takes no more than 2^31 ms. */
-const MAX_LINGER_SECONDS = 2e6;
+export const MAX_LINGER_SECONDS = 2e6;
 
 /** Monitor.close: the first call counts, every call resolves when all is done. Never rejects. */
 export function closeOnce(state: MonitorState, options: CloseOptions = {}): Promise<void> {

@@ -1,4 +1,7 @@
-/** What a watched run holds on the training thread between its steps. Plain data: what changes it is beside this file, what it looks at is the probe's. */
+/**
+ * What a watched run holds on the training thread between its steps. Plain data: what changes it is beside this file, what it looks
+ * at is the probe's.
+ */
 import type { Warning, WarningRecord } from '../../src/telemetry/warning.ts';
 import type { ProbeState } from '../probe/probeState.ts';
 import type { Signals } from '../signals.ts';

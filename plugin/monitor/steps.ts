@@ -2,9 +2,9 @@
 import * as tf from '@tensorflow/tfjs';
 import { abandonStep, beginStep, endStep } from '../probe/probe.ts';
 import { poll } from '../worker/client.ts';
-import { emitWarnings } from './emitWarnings.ts';
 import { isPromise } from './isPromise.ts';
 import type { MonitorState } from './monitorState.ts';
+import { emitWarnings } from './workerExchange.ts';
 
 /** Monitor.step: what it returns and throws is the function's. After close() it only runs it. */
 export function runStep<T>(state: MonitorState, run: () => T): T {

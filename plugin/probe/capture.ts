@@ -1,4 +1,4 @@
-/** The watched step that goes on: its sampler, and what was seen so far. The hooks hand it what they see; it reads no tensor. */
+/** A watched step in progress: its sampler, and what was seen so far. Reads no tensor. */
 import * as tf from '@tensorflow/tfjs';
 import { seededRandom } from '../../src/model/random.ts';
 import { createComposedSampler } from './composedSampler.ts';

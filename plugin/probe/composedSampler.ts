@@ -18,6 +18,7 @@ import {
   valuesIn,
 } from './sampleValues.ts';
 
+/** To be used on any backend whose reads wait for the device. */
 export function createComposedSampler(shape: SampleShape): Sampler {
   const { layers, uniform } = shape;
   let arrays: SampleArrays | null = null;

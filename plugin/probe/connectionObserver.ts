@@ -4,8 +4,8 @@ import type { ConnectionObserver } from '../../src/connections/observer.ts';
 import { isRerunning, isTapeOn } from '../../src/kernels/tape.ts';
 import type { ConnectionInfo } from '../../src/telemetry/sample.ts';
 import { captureConnection } from './capture.ts';
-import { countActivations, firstBytes, markTape } from './memory.ts';
 import { guard, type ProbeState } from './probeState.ts';
+import { countActivations, firstBytes, markTape } from './tapeMemory.ts';
 
 /**
  * Under recompute of whole blocks a connection runs twice. The first time is looked at; the tape, and with it the gradient, is there

@@ -10,7 +10,7 @@ import { guard, type ProbeState } from './probeState.ts';
 
 /**
  * Looks at what the layer of a connection of the user's own gives; without a layer `observeOwn` is called instead.
- * @returns takes the hook off
+ * @returns removes the hook
  */
 export function hookOwn(probe: ProbeState, l: number, own: OwnConnection): () => void {
   const { layer } = own;

@@ -1,6 +1,8 @@
-/** The sampler of cpu and wasm: straight from the tensors' memory, without an operation but the one for the gradients' norm. Nothing is left to be read. */
+/**
+ * The sampler of cpu and wasm: straight from the tensors' memory, without an operation but the one for the gradients' norm.
+ * Nothing is left to be read.
+ */
 import * as tf from '@tensorflow/tfjs';
-import type { HostArray } from '../../src/kernels/cpu/cpuKernel.ts';
 import { dotOf } from '../../src/kernels/dot.ts';
 import { hostValues } from '../../src/kernels/host.ts';
 import { squaredNorm } from '../../src/kernels/operations/squaredNorm.ts';
@@ -30,7 +32,7 @@ export function createHostSampler(shape: SampleShape): Sampler {
       fillSample(tensors, n, uniform, arrays.parts[l]);
     },
     captureStreamGradient: (l, side, gradient, row) => {
-      captured.set(`stream gradient ${2 * l + side}`, [sumSquares(valuesOf(gradient), row, uniform)]);
+      captured.set(`stream gradient ${2 * l + side}`, [sumSquares(gradient, row, uniform)]);
     },
     captureGradients: (gradients) => {
       const norm = offTape(() => squaredNorm(gradients));
@@ -50,7 +52,7 @@ export function createHostSampler(shape: SampleShape): Sampler {
 }
 
 /** To be read at once: an allocation may move wasm's heap. */
-const valuesOf = (tensor: tf.Tensor): HostArray => hostValues(tensor)!;
+const valuesOf = (tensor: tf.Tensor) => hostValues(tensor)!;
 
 /** @param uniform [S], each in [0, 1) */
 function fillSample({ mapping, logits, input, output }: ConnectionTensors, n: number, uniform: Float64Array, out: ConnectionSample): void {
@@ -95,11 +97,11 @@ function fillIdentity(out: Float32Array, n: number): void {
 }
 
 /** Σ over the sampled tokens of the squares of a row of values. */
-function sumSquares(values: HostArray, row: number, uniform: Float64Array): number {
-  const dot = dotOf(values);
+function sumSquares(tensor: tf.Tensor, row: number, uniform: Float64Array): number {
+  const dot = dotOf(valuesOf(tensor));
   let sum = 0;
   for (const u of uniform) {
-    const at = tokenPosition(u, values.length / row) * row;
+    const at = tokenPosition(u, tensor.size / row) * row;
     sum += dot(at, at, row);
   }
   return sum;

@@ -4,21 +4,21 @@ import { overrideMethod } from './override.ts';
 
 export type Gradients = Parameters<tf.Optimizer['applyGradients']>[0];
 
-/** Calls `see` with the gradients before the update, which is the optimizer's own. @returns takes the hook off */
-export function hookOptimizer(optimizer: tf.Optimizer, see: (gradients: Gradients) => void): () => void {
+/** Calls `onGradients` before each update, which stays the optimizer's own. @returns removes the hook */
+export function hookOptimizer(optimizer: tf.Optimizer, onGradients: (gradients: Gradients) => void): () => void {
   return overrideMethod(optimizer, 'applyGradients', (original) => (gradients) => {
-    see(gradients);
+    onGradients(gradients);
     original.call(optimizer, gradients);
   });
 }
 
-/** By the name of the variable. */
+/** The gradients that there are, by the name of the variable. */
 export function gradientsByName(gradients: Gradients): Map<string, tf.Tensor> {
   const list = Array.isArray(gradients) ? gradients.map((g) => [g.name, g.tensor] as const) : Object.entries(gradients);
   return new Map(list.filter(([, tensor]) => tensor != null));
 }
 
-/** Of the next update; null where the optimizer does not say. */
+/** The learning rate of the next update; null where the optimizer has none. */
 export function learningRateOf(optimizer: tf.Optimizer): number | null {
   const { learningRate } = optimizer as unknown as { learningRate?: unknown };
   return typeof learningRate === 'number' ? learningRate : null;

@@ -7,16 +7,16 @@ import { unobserved } from '../../src/connections/observer.ts';
 import { type Capture, createCapture } from './capture.ts';
 import { createObserver } from './connectionObserver.ts';
 import { handleGradients, hookOwn } from './hooks.ts';
-import { sampleMemory, variableBuffers } from './memory.ts';
 import { hookOptimizer } from './optimizer.ts';
 import { dropCapture, guard, handleFault, type ProbeOptions, type ProbeState } from './probeState.ts';
+import { sampleMemory, variableBuffers } from './tapeMemory.ts';
 
-/** Reads on the way at the same time. Our choice: one that is read while the next is written; more would only hide that the device is late. */
+/** Reads on the way at the same time. Our choice: one is read while the next is written; more would only hide that the device is late. */
 const MAX_READS = 2;
-/** Our choice: a read on tensorflow waits for the device; with one in ten the wait is small beside the steps. */
+/** Our choice: a read on tensorflow waits for the device, so not every step has one. */
 const TENSORFLOW_EVERY_STEPS = 10;
 
-/** Every how many steps one is watched on the current backend, unless told otherwise. */
+/** Every how many steps one is watched on the current backend, unless `every` is given. */
 export const defaultEvery = (): number => (tf.getBackend() === 'tensorflow' ? TENSORFLOW_EVERY_STEPS : 1);
 
 /** A probe without its hooks, which `attachProbe` puts on. */
@@ -97,7 +97,7 @@ export function abandonStep(probe: ProbeState): void {
 
 /**
  * Reads what was captured, once, and delivers it: at once on cpu, wasm and tensorflow, later and not awaited on webgpu.
- * @param loss what the step said its loss is; a scalar tensor is looked at, not disposed
+ * @param loss what the step returned as its loss; a scalar tensor is looked at, not disposed
  */
 export function endStep(probe: ProbeState, loss: tf.Tensor | number | null): void {
   if (probe.capture === null) return;

@@ -29,7 +29,7 @@ export interface ProbeState {
   readonly counters: MonitorCounters;
   /** Number of the step begun last. */
   step: number;
-  /** The watched step that goes on. */
+  /** The watched step in progress. */
   capture: Capture | null;
   /** Reads that are not back yet (webgpu). */
   readonly reads: Set<Promise<void>>;

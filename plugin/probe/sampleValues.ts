@@ -84,7 +84,10 @@ export function splitSample(values: Float32Array, out: ConnectionSample): void {
   }
 }
 
-/** @param valuesOf what was captured in a slot: values whose sum is meant, or for a logit gradient the last n² of which count; undefined: nothing */
+/**
+ * The values of a StepSample.
+ * @param valuesOf what was captured in a slot: values whose sum is meant, of a logit gradient the last n²; undefined: nothing
+ */
 export function stepValues(arrays: SampleArrays, valuesOf: (slot: Slot) => ArrayLike<number> | undefined): StepValues {
   const { n, mappings, logits, grams, inputSquares, parts } = arrays;
   const total = (slot: Slot): number | null => {
@@ -116,15 +119,14 @@ export function stepValues(arrays: SampleArrays, valuesOf: (slot: Slot) => Array
 const floats = (values: readonly (number | null)[]): Float32Array | null =>
   values.every((value) => value === null) ? null : Float32Array.from(values, (value) => value ?? Number.NaN);
 
-function sum(values: ArrayLike<number>): number {
-  let total = 0;
-  for (let k = 0; k < values.length; k++) total += values[k];
-  return total;
-}
+const sum = (values: ArrayLike<number>): number => Array.from(values).reduce((total, value) => total + value, 0);
 
 /** ‖the last `size` values‖ */
-function normOfLast(values: ArrayLike<number>, size: number): number {
-  let squares = 0;
-  for (let k = values.length - size; k < values.length; k++) squares += values[k] ** 2;
-  return Math.sqrt(squares);
-}
+const normOfLast = (values: ArrayLike<number>, size: number): number =>
+  Math.sqrt(
+    sum(
+      Array.from(values)
+        .slice(-size)
+        .map((value) => value ** 2),
+    ),
+  );

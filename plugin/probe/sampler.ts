@@ -1,5 +1,5 @@
 /**
- * What the probe takes of a watched step: one interface, with an implementation for each way to reach a tensor's values
+ * What the probe captures of a watched step: one interface, with an implementation for each way to reach a tensor's values
  * (hostSampler.ts: in memory; composedSampler.ts: by operations; webgpuSampler.ts: by shaders). Nothing here is differentiated.
  *
  * Axes: L connections, S sampled tokens, n streams, C channels.
@@ -17,7 +17,7 @@ export interface ConnectionTensors {
   output: tf.Tensor | null;
 }
 
-/** Takes the place of what it captured of the same thing before. Tensors that are given are looked at, never disposed. */
+/** What is captured replaces what was captured of the same thing before. The tensors are looked at, never disposed. */
 export interface Sampler {
   /** @param l the connection's number. @param n the same for all */
   captureConnection(l: number, tensors: ConnectionTensors, n: number): void;
@@ -32,7 +32,7 @@ export interface Sampler {
   captureLogitGradients(gradients: ReadonlyMap<number, tf.Tensor>): void;
   /** @param loss a scalar */
   captureLoss(loss: tf.Tensor): void;
-  /** Reads from the device, once, what was captured there; null: there is nothing to be read. A promise is not to be awaited within the step. */
+  /** Reads once what was captured on the device; null: there is nothing to be read. A promise is not awaited within the step. */
   read(): Float32Array | null | Promise<Float32Array>;
   /** @param values what `read` gave */
   finish(values: Float32Array | null): StepValues;

@@ -4,7 +4,6 @@
  */
 import * as tf from '@tensorflow/tfjs';
 import { offTape } from '../../src/kernels/tape.ts';
-import type { WebGPUBackend } from '../../src/kernels/webgpu/program.ts';
 import { currentWebGPU, untracked } from '../../src/kernels/webgpu/untracked.ts';
 import type { Sampler } from './sampler.ts';
 import {
@@ -18,9 +17,9 @@ import {
   tokenPositions,
   valuesIn,
 } from './sampleValues.ts';
-import { copyInto, sampleInto, squaredNormOf, squaresInto } from './webgpuShaders.ts';
+import { copyInto, type SampleTarget, sampleInto, squaredNormAt, squaresInto } from './webgpuShaders.ts';
 
-/** Where everything stands: the samples of all connections; loss; Σ of the gradients' squares; S for both gradients of each; n² for each. */
+/** Where everything stands: the samples of all connections; loss; the gradients' norm; S for both gradients of each; n² for each. */
 function layoutOf({ layers, uniform: { length: tokens } }: SampleShape, n: number) {
   const scalars = layers * sampleSize(tokens, n);
   const gradients = scalars + 2;
@@ -35,78 +34,91 @@ function layoutOf({ layers, uniform: { length: tokens } }: SampleShape, n: numbe
   };
 }
 
-interface StepBuffer {
-  readonly tensor: tf.Tensor1D;
+interface StepBuffer extends SampleTarget {
+  readonly result: tf.Tensor1D;
   readonly layout: ReturnType<typeof layoutOf>;
   readonly n: number;
 }
 
-function createStepBuffer(backend: WebGPUBackend, shape: SampleShape, n: number): StepBuffer {
-  const layout = layoutOf(shape, n);
-  const info = backend.makeTensorInfo([layout.size], 'float32');
-  return { tensor: tf.keep(tf.engine().makeTensorFromTensorInfo(info, backend)) as tf.Tensor1D, layout, n };
-}
-
 /**
- * To be used while the backend is webgpu. What comes before the first connection, which says how large the buffer is, is not captured.
+ * To be used while the backend is webgpu. What comes before the first connection, which says how large the buffer is, is not
+ * captured.
  * @returns null: the backend is another
  */
 export function createWebgpuSampler(shape: SampleShape): Sampler | null {
   const backend = currentWebGPU();
   if (backend === null) return null;
-  const { uniform } = shape;
-  const tokens = uniform.length;
   let buffer: StepBuffer | null = null;
   const captured = new Map<Slot, BufferRange>();
   /** By the number of tokens, [S] each. */
   const positions = new Map<number, tf.Tensor1D>();
-  const positionsOf = (count: number) => {
+  const positionsIn = (count: number) => {
     let tensor = positions.get(count);
     if (tensor === undefined) {
-      tensor = offTape(() => tf.keep(tf.tensor1d(tokenPositions(uniform, count), 'int32')));
+      tensor = offTape(() => tf.keep(tf.tensor1d(tokenPositions(shape.uniform, count), 'int32')));
       positions.set(count, tensor);
     }
     return tensor;
   };
+  const createBuffer = (n: number): StepBuffer => {
+    const layout = layoutOf(shape, n);
+    const info = backend.makeTensorInfo([layout.size], 'float32');
+    const result = tf.keep(tf.engine().makeTensorFromTensorInfo(info, backend)) as tf.Tensor1D;
+    return { backend, result, tokens: shape.uniform.length, positions: positionsIn, layout, n };
+  };
+  /** Has a range of the buffer written. */
+  const capture = (slot: Slot, rangeIn: (buffer: StepBuffer) => BufferRange, write: (buffer: StepBuffer, at: number) => void) => {
+    if (buffer === null) return;
+    const to = buffer;
+    const range = rangeIn(to);
+    untracked(backend, () => write(to, range.at));
+    captured.set(slot, range);
+  };
   return {
     captureConnection: (l, tensors, n) => {
-      buffer ??= createStepBuffer(backend, shape, n);
-      const { tensor, layout } = buffer;
-      untracked(backend, () => sampleInto(backend, tensors, n, tokens, positionsOf, tensor, layout.connection(l).at));
+      buffer ??= createBuffer(n);
+      const to = buffer;
+      untracked(backend, () => sampleInto(to, tensors, n, to.layout.connection(l).at));
     },
     captureStreamGradient: (l, side, gradient, row) => {
-      if (buffer === null) return;
-      const { tensor, layout } = buffer;
       const k = 2 * l + side;
-      untracked(backend, () => squaresInto(backend, gradient, row, tokens, positionsOf, tensor, layout.streamGradient(k).at));
-      captured.set(`stream gradient ${k}`, layout.streamGradient(k));
+      capture(
+        `stream gradient ${k}`,
+        ({ layout }) => layout.streamGradient(k),
+        (to, at) => squaresInto(to, gradient, row, at),
+      );
     },
     captureGradients: (gradients) => {
-      if (buffer === null) return;
-      const { tensor, layout } = buffer;
       // Of no gradient the sum is that of an empty range, 0.
-      if (gradients.length > 0) untracked(backend, () => squaredNormOf(backend, gradients, tensor, layout.gradients.at));
-      captured.set('gradients', gradients.length > 0 ? layout.gradients : { at: 0, count: 0 });
+      const count = Math.min(1, gradients.length);
+      capture(
+        'gradients',
+        ({ layout }) => ({ ...layout.gradients, count }),
+        (to, at) => {
+          if (count > 0) squaredNormAt(to, gradients, at);
+        },
+      );
     },
     captureLogitGradients: (gradients) => {
       if (buffer === null) return;
-      const { tensor, layout, n } = buffer;
-      const count = n * n;
-      const ranges = [...gradients].map(([l, g]) => ({ tensor: g, from: g.size - count, count, to: layout.logitGradient(l).at }));
-      untracked(backend, () => copyInto(backend, ranges, tensor));
-      for (const l of gradients.keys()) captured.set(`logit gradient ${l}`, layout.logitGradient(l));
+      const { layout, n } = buffer;
+      const to = buffer;
+      const copies = [...gradients].map(([l, tensor]) => {
+        const { at, count } = layout.logitGradient(l);
+        captured.set(`logit gradient ${l}`, { at, count });
+        return { tensor, from: tensor.size - n * n, count, to: at };
+      });
+      untracked(backend, () => copyInto(to, copies));
     },
     captureLoss: (loss) => {
-      if (buffer === null) return;
-      const { tensor, layout } = buffer;
-      untracked(backend, () => {
-        const value = offTape(() => tf.keep(tf.cast(loss, 'float32')));
-        copyInto(backend, [{ tensor: value, from: 0, count: 1, to: layout.loss.at }], tensor);
-        value.dispose();
-      });
-      captured.set('loss', layout.loss);
+      const write = (to: StepBuffer, at: number) => {
+        const tensor = offTape(() => tf.keep(tf.cast(loss, 'float32')));
+        copyInto(to, [{ tensor, from: 0, count: 1, to: at }]);
+        tensor.dispose();
+      };
+      capture('loss', ({ layout }) => layout.loss, write);
     },
-    read: () => buffer!.tensor.data<'float32'>(),
+    read: () => buffer!.result.data<'float32'>(),
     finish: (values) => {
       const { layout, n } = buffer!;
       const arrays = createSampleArrays(shape, n);
@@ -119,7 +131,7 @@ export function createWebgpuSampler(shape: SampleShape): Sampler | null {
       });
     },
     dispose: () => {
-      tf.dispose([...(buffer === null ? [] : [buffer.tensor]), ...positions.values()]);
+      tf.dispose([...(buffer === null ? [] : [buffer.result]), ...positions.values()]);
       positions.clear();
     },
   };

@@ -3,17 +3,28 @@
  * parts are those of sampler.ts. Nothing here is differentiated or awaited.
  */
 import type * as tf from '@tensorflow/tfjs';
-import { type Binding, elementOf, innerCode, PACK, stored } from '../../src/kernels/webgpu/elements.ts';
+import { type Binding, bindings, elementOf, innerCode, PACK, stored } from '../../src/kernels/webgpu/elements.ts';
 import { isReadable } from '../../src/kernels/webgpu/packed.ts';
 import { hasSubgroups, runShader, type Shader, sizeOf, type WebGPUBackend } from '../../src/kernels/webgpu/program.ts';
-import { lanesFor, reduceCode } from '../../src/kernels/webgpu/reduce.ts';
 import { squaredNormInto } from '../../src/kernels/webgpu/squaredNorm.ts';
 import { onDevice } from '../../src/kernels/webgpu/untracked.ts';
+import { lanesFor, reduceCode } from '../../src/kernels/webgpu/workgroupSum.ts';
 import type { ConnectionTensors } from './sampler.ts';
 
-/** squaredNorm of tensors of the training, to `result[to]`. */
-export function squaredNormOf(backend: WebGPUBackend, tensors: readonly tf.TensorInfo[], result: tf.TensorInfo, to: number): void {
-  onDevice(backend, tensors, (there) => squaredNormInto(backend, there, result, to));
+/** Where parts of a step are written. */
+export interface SampleTarget {
+  readonly backend: WebGPUBackend;
+  /** Float32. */
+  readonly result: tf.TensorInfo;
+  /** S. */
+  readonly tokens: number;
+  /** Positions of the sampled tokens in a tensor of `count` tokens, as int32 [S]. */
+  readonly positions: (count: number) => tf.TensorInfo;
+}
+
+/** Writes the sum of all squares to `result[at]`. @param tensors of the training, at least one */
+export function squaredNormAt({ backend, result }: SampleTarget, tensors: readonly tf.TensorInfo[], at: number): void {
+  onDevice(backend, tensors, (there) => squaredNormInto(backend, there, result, at));
 }
 
 function sampleShader(
@@ -67,10 +78,7 @@ function sampleShader(
     key: `sample ${n} ${channels} ${Object.values(has)} ${Object.values(packed)}`,
     inputs,
     outputs: [['result', 'f32']],
-    uniforms: [
-      ['at', 'u32'],
-      ['tokens', 'u32'],
-    ],
+    uniforms: bindings('u32', 'at', 'tokens'),
     lanes,
     code: () => `
 ${wide ? PACK : ''}
@@ -87,19 +95,9 @@ fn run(s: u32, lane: u32) {
   };
 }
 
-/** Token positions in a tensor of `count` tokens, as int32 [S]. */
-export type Positions = (count: number) => tf.TensorInfo;
-
-/** Writes the sampleSize(tokens, n) values of one connection to `result[at]` on. @param tokens S */
-export function sampleInto(
-  backend: WebGPUBackend,
-  { mapping, logits, input, output }: ConnectionTensors,
-  n: number,
-  tokens: number,
-  positions: Positions,
-  result: tf.TensorInfo,
-  at: number,
-): void {
+/** Writes the sampleSize(tokens, n) values of one connection to `result[at]` on. */
+export function sampleInto(target: SampleTarget, { mapping, logits, input, output }: ConnectionTensors, n: number, at: number): void {
+  const { backend, tokens, positions, result } = target;
   const inputs: tf.TensorInfo[] = [];
   if (mapping !== null) inputs.push(mapping, positions(mapping.size / (n * n)));
   if (logits !== null) inputs.push(logits);
@@ -119,15 +117,9 @@ function squaresShader(row: number, subgroups: boolean): Shader {
   const lanes = lanesFor(count, 1, subgroups);
   return {
     key: `sample squares ${row}`,
-    inputs: [
-      ['streams', element],
-      ['positions', 'i32'],
-    ],
+    inputs: [...bindings(element, 'streams'), ...bindings('i32', 'positions')],
     outputs: [['result', 'f32']],
-    uniforms: [
-      ['at', 'u32'],
-      ['tokens', 'u32'],
-    ],
+    uniforms: bindings('u32', 'at', 'tokens'),
     lanes,
     code: () => `
 ${innerCode(element)}
@@ -143,39 +135,31 @@ fn run(s: u32, lane: u32) {
   };
 }
 
-/** Writes the sum of squares of each sampled row, S values, to `result[at]` on. */
-export function squaresInto(
-  backend: WebGPUBackend,
-  streams: tf.TensorInfo,
-  row: number,
-  tokens: number,
-  positions: Positions,
-  result: tf.TensorInfo,
-  at: number,
-): void {
+/** Writes the sum of squares of each sampled row, S values, to `result[at]` on. @param row values of one */
+export function squaresInto({ backend, tokens, positions, result }: SampleTarget, streams: tf.TensorInfo, row: number, at: number): void {
   const inputs = [streams, positions(sizeOf(streams.shape) / row)];
   const shader = squaresShader(row, hasSubgroups(backend));
   onDevice(backend, inputs, (there) => runShader(backend, shader, there, [result], [at, tokens], tokens));
 }
 
-/** Some values of a tensor, and where they go. */
-export interface Range {
+/** `count` values of a float32 tensor from `from` on, and where they go. */
+export interface Copy {
   tensor: tf.TensorInfo;
   from: number;
   count: number;
   to: number;
 }
 
-/** Every device binds eight tensors; one is the result. */
-const AT_ONCE = 7;
+/** Every device binds eight tensors (WebGPU's least maxStorageBuffersPerShaderStage); one is the result. */
+const MAX_COPIES = 7;
 
 function copyShader(count: number): Shader {
   const ranges = Array.from({ length: count }, (_, i) => i);
   return {
     key: `sample copy ${count}`,
-    inputs: ranges.map((i) => [`x${i}`, 'f32']),
+    inputs: bindings('f32', ...ranges.map((i) => `x${i}`)),
     outputs: [['result', 'f32']],
-    uniforms: ranges.flatMap((i) => [`from${i}`, `count${i}`, `to${i}`].map((name) => [name, 'u32'] as const)),
+    uniforms: bindings('u32', ...ranges.flatMap((i) => [`from${i}`, `count${i}`, `to${i}`])),
     lanes: 32,
     code: () => `
 fn run(group: u32, lane: u32) {
@@ -189,10 +173,10 @@ fn run(group: u32, lane: u32) {
   };
 }
 
-/** @param ranges of different float32 tensors */
-export function copyInto(backend: WebGPUBackend, ranges: readonly Range[], result: tf.TensorInfo): void {
-  for (let at = 0; at < ranges.length; at += AT_ONCE) {
-    const some = ranges.slice(at, at + AT_ONCE);
+/** Copies values to `result`. @param copies of different tensors */
+export function copyInto({ backend, result }: SampleTarget, copies: readonly Copy[]): void {
+  for (let at = 0; at < copies.length; at += MAX_COPIES) {
+    const some = copies.slice(at, at + MAX_COPIES);
     const numbers = some.flatMap(({ from, count, to }) => [from, count, to]);
     const tensors = some.map(({ tensor }) => tensor);
     onDevice(backend, tensors, (there) => runShader(backend, copyShader(some.length), there, [result], numbers, some.length));

@@ -14,7 +14,7 @@ import { runValidation } from './runValidation.ts';
 
 /** Our choice: 512 MiB are some 20,000 steps of 122 connections, at 23 kB each. */
 const LIMITS: UploadLimits = { one: 512 * 2 ** 20, all: 10 * 2 ** 30 };
-/** Age from which a part is what a killed process has left: an upload and its validation end sooner. Our choice. */
+/** Since its last byte, from which on a part is what a killed process has left: an upload may pause a minute, its validation take two. */
 const MAX_PART_AGE_MS = 600_000;
 const PART = /\.part(-journal|-wal|-shm)?$/;
 

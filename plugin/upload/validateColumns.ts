@@ -5,6 +5,7 @@
 import { OUTCOMES } from '../../src/telemetry/report.ts';
 import { FieldError } from '../fieldError.ts';
 import type { Db } from '../recorder/database.ts';
+import { MAX_TIME_MS } from './checks.ts';
 
 interface Kind {
   /** In words, after "as NAME in TABLE". */
@@ -20,8 +21,7 @@ const whole = (most: number): Kind => ({
 const orNull = ({ rule, holds }: Kind): Kind => ({ rule: `${rule} or NULL`, holds: (column) => `${column} IS NULL OR (${holds(column)})` });
 
 const COUNT = whole(Number.MAX_SAFE_INTEGER);
-/** The last millisecond that a Date can be. */
-const TIME = whole(8.64e15);
+const TIME = whole(MAX_TIME_MS);
 const NUMBER: Kind = { rule: 'a finite number', holds: (column) => `typeof(${column}) IN ('integer', 'real') AND abs(${column}) < 1e300` };
 const SCALAR: Kind = {
   rule: "a number, 'NaN' or NULL",

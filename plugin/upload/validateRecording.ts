@@ -14,6 +14,7 @@ import { type AttemptRow, attemptRows, closeReader, headerOf, measuresOf, openRe
 import { readDetail } from '../recorder/recordedRun.ts';
 import { readSeries } from '../recorder/recordedSeries.ts';
 import { readDetectorState, readWarningRows } from '../recorder/recordedWarnings.ts';
+import { isText, isWhole } from './checks.ts';
 import { columnsOf, validateColumns } from './validateColumns.ts';
 import { validateWarnings } from './validateWarnings.ts';
 
@@ -99,17 +100,15 @@ function checkTexts(db: Db, table: string, texts: readonly string[]): void {
 }
 
 const KINDS: readonly unknown[] = ['residual', 'hc', 'mhc', 'own'] satisfies ConnectionInfo['kind'][];
-const isWhole = (value: unknown, low: number, high: number) => Number.isInteger(value) && Number(value) >= low && Number(value) <= high;
-const isText = (value: unknown) => typeof value === 'string' && value.length <= 200;
 
 /** The header, and that every array has the length that it says. */
 function checkAttempt(db: Db, row: AttemptRow): void {
   const { streams, tokens, connections } = headerOf(row);
   const isHeader =
-    isWhole(streams, 1, 8) &&
-    isWhole(tokens, 1, 1e9) &&
+    isWhole(1, 8)(streams) &&
+    isWhole(1, 1e9)(tokens) &&
     Array.isArray(connections) &&
-    isWhole(connections.length, 1, MAX_CONNECTIONS) &&
+    isWhole(1, MAX_CONNECTIONS)(connections.length) &&
     connections.every((info) => isText(info?.name) && KINDS.includes(info.kind) && (info.convention === null || isText(info.convention)));
   const measures = measuresOf(row);
   if (!isHeader || !isTexts(measures)) refuse('must tell its connections and measures', `attempt ${row.attempt}`);

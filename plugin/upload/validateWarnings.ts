@@ -2,24 +2,10 @@
 import { CAUSES, type CauseKind, RULES, SEVERITIES } from '../../src/telemetry/warning.ts';
 import { FieldError } from '../fieldError.ts';
 import { type Db, hasWarnings } from '../recorder/database.ts';
+import { type Check, isObject, isOneOf, isText, isWhole, MAX_TIME_MS, orNull } from './checks.ts';
 
-type Check = (value: unknown) => boolean;
-
-const isText: Check = (value) => typeof value === 'string' && value.length <= 200;
 /** JSON has 1e999. */
 const isNumber: Check = Number.isFinite;
-const isWhole =
-  (most: number): Check =>
-  (value) =>
-    Number.isInteger(value) && Number(value) >= 0 && Number(value) <= most;
-const orNull =
-  (check: Check): Check =>
-  (value) =>
-    value === null || check(value);
-const isOneOf =
-  (known: readonly unknown[]): Check =>
-  (value) =>
-    known.includes(value);
 
 /** By field: its rule in words, after "as FIELD of a warning", and as a check. */
 type Fields = Record<string, [rule: string, check: Check]>;
@@ -27,8 +13,8 @@ type Fields = Record<string, [rule: string, check: Check]>;
 const WARNING: Fields = {
   rule: [`one of ${RULES.join(', ')}`, isOneOf(RULES)],
   severity: [`one of ${SEVERITIES.join(', ')}`, isOneOf(SEVERITIES)],
-  step: ['a whole number from 0', isWhole(Number.MAX_SAFE_INTEGER)],
-  time: ['a whole number of milliseconds since 1970', isWhole(8.64e15)],
+  step: ['a whole number from 0', isWhole(0, Number.MAX_SAFE_INTEGER)],
+  time: ['a whole number of milliseconds since 1970', isWhole(0, MAX_TIME_MS)],
   connection: ['null or a text of at most 200 characters', orNull(isText)],
   suspects: ['an array of texts', (value) => Array.isArray(value) && value.length <= 100 && value.every(isText)],
   measure: ['a text of at most 200 characters', isText],
@@ -48,22 +34,16 @@ const KINDS = Object.keys(CAUSES) as CauseKind[];
 /** A cause has all figures of its kind, and no others. */
 function causeOf(kind: CauseKind): Fields {
   const names: readonly string[] = CAUSES[kind];
+  const areFigures: Check = (value) =>
+    isObject(value) &&
+    Object.keys(value).length === names.length &&
+    Object.entries(value).every(([name, figure]) => names.includes(name) && isNumber(figure));
   return {
     kind: [`one of ${KINDS.join(', ')}`, isOneOf(KINDS)],
     connection: WARNING['connection'],
-    figures: [`an object of finite numbers (${names.join(', ') || 'none'})`, hasFigures(names)],
+    figures: [`an object of finite numbers (${names.join(', ') || 'none'})`, areFigures],
   };
 }
-
-const hasFigures =
-  (names: readonly string[]): Check =>
-  (value) => {
-    if (!isObject(value)) return false;
-    const entries = Object.entries(value);
-    return entries.length === names.length && entries.every(([name, figure]) => names.includes(name) && isNumber(figure));
-  };
-
-const isObject = (value: unknown): value is object => typeof value === 'object' && value !== null && !Array.isArray(value);
 
 /** Checks every warning and its cause. @throws FieldError with the rule and the value that breaks it */
 export function validateWarnings(db: Db): void {

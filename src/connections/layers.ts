@@ -43,29 +43,26 @@ export interface HyperConnectionConfig extends ConnectionConfig {
 export class HyperConnection extends ConnectionLayer {
   static className = 'GainwatchHyperConnection';
   readonly kind = 'hc';
-  private readonly index: number;
-  private readonly dynamic: boolean;
-  private readonly normEps: number;
+  private readonly settings: Required<Omit<HyperConnectionConfig, keyof ConnectionConfig>>;
   private theta: LayerVariable | null = null;
   private alpha: LayerVariable | null = null;
   private b!: LayerVariable;
 
   constructor(config: HyperConnectionConfig) {
     super(config);
-    this.index = checkIndex(this.name, config.index);
-    this.dynamic = config.dynamic ?? true;
-    this.normEps = config.normEps ?? DEFAULT_NORM_EPS;
+    const { index, dynamic = true, normEps = DEFAULT_NORM_EPS } = config;
+    this.settings = { index: checkIndex(this.name, index), dynamic, normEps };
   }
 
   override build(inputShape: tf.Shape | tf.Shape[]): void {
     const shape = oneShape(inputShape);
     const n = this.streamsOf(shape);
-    if (this.dynamic) {
+    if (this.settings.dynamic) {
       this.theta = this.addWeight('connection_theta', [shape.at(-1) as number, n + 2], 'float32', tf.initializers.zeros());
       this.alpha = this.addWeight('connection_alpha', [3], 'float32', startAlpha());
     }
     this.b = this.addWeight('connection_b', [n + 2, n], 'float32', tf.initializers.zeros());
-    const own = this.index % n;
+    const own = this.settings.index % n;
     const rows: number[][] = [
       Array.from({ length: n }, (_, j) => (j === own ? 1 : 0)),
       Array.from({ length: n }, () => 1),
@@ -83,13 +80,13 @@ export class HyperConnection extends ConnectionLayer {
         oneTensor(inputs),
         this.runBranch(kwargs),
         { theta: this.theta?.read() ?? null, alpha: this.alpha?.read() ?? null, b: this.b.read() },
-        { normEps: this.normEps, observer: this.observer, block: this.block },
+        { normEps: this.settings.normEps, observer: this.observer, block: this.block },
       ),
     );
   }
 
   override getConfig(): tf.serialization.ConfigDict {
-    return { ...super.getConfig(), index: this.index, dynamic: this.dynamic, normEps: this.normEps };
+    return { ...super.getConfig(), ...this.settings };
   }
 }
 
@@ -112,31 +109,25 @@ export class ManifoldConnection extends ConnectionLayer {
   static className = 'GainwatchManifoldConnection';
   readonly kind = 'mhc';
   override readonly convention: Convention;
-  private readonly index: number;
-  private readonly iterations: number;
-  private readonly epsilon: number;
-  private readonly normEps: number;
-  private readonly offDiagonal: number;
-  private readonly seed: number | undefined;
+  private readonly settings: Required<Omit<ManifoldConnectionConfig, keyof ConnectionConfig | 'seed'>> & { seed?: number };
   private phi!: LayerVariable;
   private alpha!: LayerVariable;
   private b!: LayerVariable;
 
   constructor(config: ManifoldConnectionConfig) {
     super(config);
-    this.index = checkIndex(this.name, config.index);
-    this.convention = config.convention ?? 'paper';
-    if (this.convention !== 'paper' && this.convention !== 'deepseek') {
-      throw new Error(`${this.name}: convention must be 'paper' or 'deepseek', got ${String(this.convention)}`);
+    const { convention = 'paper', iterations = DEFAULT_ITERATIONS, normEps = DEFAULT_NORM_EPS, offDiagonal = START_OFF_DIAGONAL } = config;
+    const { epsilon = defaultEpsilon(convention), seed } = config;
+    const index = checkIndex(this.name, config.index);
+    if (convention !== 'paper' && convention !== 'deepseek') {
+      throw new Error(`${this.name}: convention must be 'paper' or 'deepseek', got ${String(convention)}`);
     }
-    this.iterations = config.iterations ?? DEFAULT_ITERATIONS;
-    if (!Number.isInteger(this.iterations) || this.iterations < 1) {
-      throw new Error(`${this.name}: iterations must be a whole number from 1, got ${this.iterations}`);
+    if (!Number.isInteger(iterations) || iterations < 1) {
+      throw new Error(`${this.name}: iterations must be a whole number from 1, got ${iterations}`);
     }
-    this.epsilon = config.epsilon ?? defaultEpsilon(this.convention);
-    this.normEps = config.normEps ?? DEFAULT_NORM_EPS;
-    this.offDiagonal = config.offDiagonal ?? START_OFF_DIAGONAL;
-    this.seed = config.seed;
+    this.convention = convention;
+    this.settings = { index, convention, iterations, epsilon, normEps, offDiagonal };
+    if (seed !== undefined) this.settings.seed = seed;
   }
 
   override build(inputShape: tf.Shape | tf.Shape[]): void {
@@ -144,17 +135,14 @@ export class ManifoldConnection extends ConnectionLayer {
     const n = this.streamsOf(shape);
     const channels = shape.at(-1) as number;
     const width = n * n + 2 * n;
-    const normal = tf.initializers.randomNormal({
-      mean: 0,
-      stddev: START_PHI_STD,
-      ...(this.seed === undefined ? {} : { seed: this.seed }),
-    });
+    const { index, offDiagonal, seed } = this.settings;
+    const normal = tf.initializers.randomNormal({ mean: 0, stddev: START_PHI_STD, ...(seed === undefined ? {} : { seed }) });
     this.phi = this.addWeight('connection_phi', [n * channels, width], 'float32', normal);
     this.alpha = this.addWeight('connection_alpha', [3], 'float32', startAlpha());
     this.b = this.addWeight('connection_b', [width], 'float32', tf.initializers.zeros());
-    const own = this.index % n;
+    const own = index % n;
     const pre = Array.from({ length: n }, (_, j) => (j === own ? 1 : -1));
-    const res = Array.from({ length: n * n }, (_, k) => (k % (n + 1) === 0 ? 0 : this.offDiagonal));
+    const res = Array.from({ length: n * n }, (_, k) => (k % (n + 1) === 0 ? 0 : offDiagonal));
     tf.tidy(() => {
       this.b.write(tf.tensor1d([...pre, ...new Array<number>(n).fill(0), ...res]));
     });
@@ -166,34 +154,19 @@ export class ManifoldConnection extends ConnectionLayer {
   }
 
   override call(inputs: tf.Tensor | tf.Tensor[], kwargs: Call): tf.Tensor {
+    const { convention, iterations, epsilon, normEps } = this.settings;
     return tf.tidy(() =>
       manifoldConnection(
         oneTensor(inputs),
         this.runBranch(kwargs),
         { phi: this.phi.read(), alpha: this.alpha.read(), b: this.b.read() },
-        {
-          convention: this.convention,
-          iterations: this.iterations,
-          epsilon: this.epsilon,
-          normEps: this.normEps,
-          observer: this.observer,
-          block: this.block,
-        },
+        { convention, iterations, epsilon, normEps, observer: this.observer, block: this.block },
       ),
     );
   }
 
   override getConfig(): tf.serialization.ConfigDict {
-    return {
-      ...super.getConfig(),
-      index: this.index,
-      convention: this.convention,
-      iterations: this.iterations,
-      epsilon: this.epsilon,
-      normEps: this.normEps,
-      offDiagonal: this.offDiagonal,
-      ...(this.seed === undefined ? {} : { seed: this.seed }),
-    };
+    return { ...super.getConfig(), ...this.settings };
   }
 }
 

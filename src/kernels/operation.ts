@@ -75,10 +75,45 @@ export function withGradient(
   return whole(...inputs);
 }
 
-/** The outputs that a kernel computed, and the input that goes through as one more reference to its values. */
-export function withThrough({ through }: Operation, inputs: tf.TensorInfo[], outputs: tf.TensorInfo[], backend: unknown): tf.TensorInfo[] {
-  if (through === undefined) return outputs;
-  const { dataId, shape, dtype } = inputs[through];
+/** What a kernel is called with. */
+export interface KernelCall<Backend> {
+  backend: Backend;
+  inputs: tf.TensorInfo[];
+  /** Those that are computed: what they hold is unspecified. */
+  outputs: tf.TensorInfo[];
+  /** Of the inputs. */
+  shapes: number[][];
+  attributes: Attributes;
+}
+
+/**
+ * An operation's kernel on one backend. Registers nothing: accelerate.ts does.
+ * @param make makes the outputs, from their shapes and the inputs
+ * @param run fills them
+ */
+export function kernelFor<Backend>(
+  operation: Operation,
+  backendName: string,
+  make: (backend: Backend, shapes: number[][], inputs: tf.TensorInfo[]) => tf.TensorInfo[],
+  run: (call: KernelCall<Backend>) => void,
+): tf.KernelConfig {
+  return {
+    kernelName: operation.name,
+    backendName,
+    kernelFunc: (params) => {
+      const backend = params.backend as Backend;
+      const inputs = Object.values(params.inputs) as tf.TensorInfo[];
+      const attributes = params.attrs as unknown as Attributes;
+      const shapes = inputs.map((t) => t.shape);
+      const outputs = make(backend, operation.shapes(shapes, attributes), inputs);
+      run({ backend, inputs, outputs, shapes, attributes });
+      return operation.through === undefined ? outputs : [...outputs, shared(backend, inputs[operation.through])];
+    },
+  };
+}
+
+/** One more reference to a tensor's values. */
+function shared(backend: unknown, { dataId, shape, dtype }: tf.TensorInfo): tf.TensorInfo {
   (backend as tf.KernelBackend).incRef(dataId);
-  return [...outputs, { dataId, shape, dtype }];
+  return { dataId, shape, dtype };
 }

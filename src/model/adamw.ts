@@ -21,6 +21,11 @@ interface Slot {
   variable: tf.Variable;
 }
 
+/** Those of GPT-3 (arXiv 2005.14165), but for a decay of a tenth: our choice for runs of some thousand steps. */
+const DEFAULTS = { warmup: 0, beta1: 0.9, beta2: 0.95, epsilon: 1e-8, weightDecay: 0.01, clipNorm: null };
+/** So that the norm of a gradient of zeros divides. */
+const MIN_NORM = 1e-12;
+
 export class AdamW extends tf.Optimizer {
   static className = 'GainwatchAdamW';
   /** Slots, in the form that TF.js's own optimizers keep theirs. */
@@ -30,7 +35,7 @@ export class AdamW extends tf.Optimizer {
 
   constructor(config: AdamWConfig) {
     super();
-    this.config = { warmup: 0, beta1: 0.9, beta2: 0.95, epsilon: 1e-8, weightDecay: 0.01, clipNorm: null, ...config };
+    this.config = { ...DEFAULTS, ...config };
     const { learningRate, warmup, clipNorm } = this.config;
     if (!(learningRate > 0)) throw new Error(`AdamW: learningRate must be above 0, got ${learningRate}`);
     if (!Number.isInteger(warmup) || warmup < 0) throw new Error(`AdamW: warmup must be a whole number from 0, got ${warmup}`);
@@ -75,7 +80,7 @@ export class AdamW extends tf.Optimizer {
   private clipScale(gradients: tf.Tensor[]): tf.Scalar {
     const { clipNorm } = this.config;
     if (clipNorm === null) return tf.scalar(1);
-    return tf.minimum(tf.div(clipNorm, tf.add(tf.sqrt(squaredNorm(gradients)), 1e-12)), 1) as tf.Scalar;
+    return tf.minimum(tf.div(clipNorm, tf.add(tf.sqrt(squaredNorm(gradients)), MIN_NORM)), 1) as tf.Scalar;
   }
 
   override dispose(): void {

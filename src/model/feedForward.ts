@@ -6,7 +6,7 @@ import { relu } from '../kernels/operations/relu.ts';
 import { type BranchConfig, BranchLayer } from './branch.ts';
 
 export interface FeedForwardConfig extends BranchConfig {
-  /** Hidden width over C; 4 unless given. */
+  /** Hidden width over C; 4 unless given (arXiv 1706.03762). */
   expansion?: number;
 }
 

@@ -4,7 +4,7 @@ import { MEASURES } from './catalogue.ts';
 import type { StepReport } from './report.ts';
 import { MEMORY_KINDS, type MemoryKind, type RunHeader } from './sample.ts';
 import type { WarningRecord } from './warning.ts';
-import { toWire, toWireOrNull, type WireNumber } from './wire.ts';
+import { toWire, type WireNumber } from './wire.ts';
 
 /** As the detectors have it: Infinity where no threshold is near. */
 export interface StepForecast {
@@ -13,8 +13,9 @@ export interface StepForecast {
   interval: [low: number, high: number];
 }
 
+const orNull = (value: number | null) => (value === null ? null : toWire(value));
+
 /**
- * A report as the JSON of a step.
  * @param forecast none unless given: only of the newest step is it known
  * @param wire of the arrays
  */
@@ -39,10 +40,10 @@ export function toStepAnswer(
     step: report.step,
     time: report.time,
     stepSeconds: report.stepSeconds,
-    loss: toWireOrNull(report.loss),
-    gradientNorm: toWireOrNull(report.gradientNorm),
-    learningRate: toWireOrNull(report.learningRate),
-    compositeGain: toWireOrNull(report.compositeGain),
+    loss: orNull(report.loss),
+    gradientNorm: orNull(report.gradientNorm),
+    learningRate: orNull(report.learningRate),
+    compositeGain: orNull(report.compositeGain),
     measures: keyed(
       MEASURES.map((m) => m.key),
       report.measures,
@@ -62,7 +63,7 @@ export function toStepAnswer(
   };
 }
 
-/** A warning and what became of it as JSON. */
+/** A warning and what became of it, as JSON can hold it. */
 export function toWarningAnswer({ id, warning, clearedStep, clearedTime, acknowledgedTime }: WarningRecord): WarningAnswer {
   return { id, ...warning, value: toWire(warning.value), active: clearedTime === null, clearedStep, clearedTime, acknowledgedTime };
 }

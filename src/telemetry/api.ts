@@ -126,9 +126,9 @@ export interface WarningAnswer extends Omit<Warning, 'value'> {
   active: boolean;
   clearedStep: number | null;
   clearedTime: number | null;
-  /** Its place among all of the run, from 0. */
+  /** Its number among all of the run, from 0. */
   id: number;
-  /** When somebody said that it is known, milliseconds since 1970; null: nobody has. `POST …/warnings/{id}/acknowledge` */
+  /** When somebody acknowledged it, milliseconds since 1970; null: nobody has. `POST …/warnings/{id}/acknowledge` */
   acknowledgedTime: number | null;
 }
 

@@ -1,6 +1,6 @@
 /**
- * What is known of a step by name. The one table of measures per connection (their order in every array, their metric and what they mean), and
- * the scalars of the run. Nothing computes here (analyse.ts does).
+ * What is known of a step by name. The one table of measures per connection (their order in every array, their metric and what
+ * they mean), and the scalars of the run. Nothing computes here (analyse.ts does).
  */
 
 /** Scalars of the run that can be asked for as a series, beside the measures. Recordings hold them in this order. */

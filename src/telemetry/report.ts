@@ -12,7 +12,10 @@ export interface StepReport {
   loss: number | null;
   gradientNorm: number | null;
   learningRate: number | null;
-  /** G: max over connections of max(forward of the prefix, backward of the suffix), each a mean over the sampled tokens; null: not known, as a stage is missing. */
+  /**
+   * G: max over connections of max(forward of the prefix, backward of the suffix), each a mean over the sampled tokens; null: not
+   * known, as a stage is missing.
+   */
   compositeGain: number | null;
   /** [MEASURES.length, L], in the order of the catalogue; NaN where undefined. */
   measures: Float32Array;

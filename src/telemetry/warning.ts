@@ -22,9 +22,9 @@ export type RuleName = keyof typeof RULE_SEVERITIES;
 export const RULES = Object.keys(RULE_SEVERITIES) as RuleName[];
 
 /**
- * Why a warning is raised, as data: each kind of cause, and the figures that it has beside the warning's own value, threshold and forecast. All
- * figures are finite. `passedBy`: how far the smoothed value is beyond the threshold, in the logarithm that is forecast; below 0 it has not
- * reached it. `growth`: × its recent mean; `usualGrowth`: that of the median connection.
+ * Why a warning is raised, as data: each kind of cause, and the figures that it has beside the warning's own value, threshold and
+ * forecast. All figures are finite. `passedBy`: how far the smoothed value is beyond the threshold, in the logarithm that is
+ * forecast; below 0 it has not reached it. `growth`: × its recent mean; `usualGrowth`: that of the median connection.
  */
 export const CAUSES = {
   /** The composite gain grows. The connection is the one that grows most; null: none grows more than the others. */
@@ -79,7 +79,10 @@ export interface Warning {
   threshold: number;
   /** Steps until the threshold is reached; null where nothing is forecast. */
   stepsLeft: number | null;
-  /** Meant to hold the true number of steps nine times in ten (test/eval/RESULTS.md says how often it does); null as the upper end: maybe never. */
+  /**
+   * Meant to hold the true number of steps nine times in ten (test/eval/RESULTS.md says how often it does); null as the upper end:
+   * maybe never.
+   */
   interval: [low: number, high: number | null] | null;
   /** Why, as data; null: recorded by a version that kept the sentence alone. */
   cause: Cause | null;
@@ -91,14 +94,14 @@ export interface Warning {
 
 /** A warning and what became of it. */
 export interface WarningRecord {
-  /** Its place among all of the run, from 0. */
+  /** Its number among all of the run, from 0. */
   id: number;
   warning: Warning;
   /** Step at which it ended; null: it holds, or ended without a step. */
   clearedStep: number | null;
   /** Milliseconds since 1970; null: it holds. */
   clearedTime: number | null;
-  /** When somebody said that it is known, milliseconds since 1970; null: nobody has. */
+  /** When somebody acknowledged it, milliseconds since 1970; null: nobody has. */
   acknowledgedTime: number | null;
 }
 

@@ -34,7 +34,7 @@ describe('the list', () => {
 });
 
 describe('stall', () => {
-  it('is told the time, fires once, and ends with the next step', () => {
+  it('fires once by the clock, and ends with the next step', () => {
     const { state } = follow(hc, 50, () => ({}));
     const last = reportOf(hc, 50).time;
     expect(detectStall(hc, state, last + 30_000).raised).toEqual([]);

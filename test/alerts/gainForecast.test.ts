@@ -83,7 +83,7 @@ describe('gain forecast', () => {
     }
   });
 
-  it('blames no learning rate that it was not told', () => {
+  it('blames no learning rate where none is reported', () => {
     const { raised } = follow(hc, 40, (step) => ({ learningRate: null, compositeGain: 5000 * Math.exp(-0.01 * step) }));
     expect(raised.map(({ threshold, severity }) => `${threshold} ${severity}`)).toEqual(['100 warning', '1000 warning', '1000 critical']);
     for (const warning of raised) {

@@ -134,7 +134,7 @@ describe('latch', () => {
     return [...letters]
       .map((letter, i) => {
         const finding: Finding = letter === '.' ? null : { level: letter === 'f' ? 'fire' : 'hold', warning };
-        const { raised, cleared } = updateLatch(state, finding, i * every + 1, { confirm, clear }, () => '');
+        const { raised, cleared } = updateLatch(state, finding, i * every + 1, { confirm, clear }, () => warning);
         return raised !== null ? 'R' : cleared !== null ? 'C' : '-';
       })
       .join('');

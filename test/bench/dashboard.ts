@@ -9,8 +9,8 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { SingleBar } from 'cli-progress';
 import type { CDPSession, Page } from 'playwright-core';
-import { launch, openUseful, serve } from './browser.ts';
 import { makeLargeRecording, type Size } from './largeRecording.ts';
+import { launch, openUseful, serve } from './usefulPage.ts';
 
 const { values } = parseArgs({
   options: {

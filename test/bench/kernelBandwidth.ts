@@ -11,7 +11,7 @@ import { PROJECT_GRADIENT, project } from '../../src/kernels/operations/project.
 import { READ_STREAMS_GRADIENT, readStreams } from '../../src/kernels/operations/readStreams.ts';
 import { SINKHORN_GRADIENT, sinkhorn, sinkhornAttributes } from '../../src/kernels/operations/sinkhorn.ts';
 import { WRITE_STREAMS_GRADIENT, writeStreams } from '../../src/kernels/operations/writeStreams.ts';
-import { median, type Result } from './resultTable.ts';
+import { median, type Result } from './benchTable.ts';
 
 interface KernelCase {
   name: string;

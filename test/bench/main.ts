@@ -8,9 +8,9 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import * as tf from '@tensorflow/tfjs';
 import { type BackendName, startBackend } from '../../plugin/cli/backend.ts';
+import { machine, markdown, type Result } from './benchTable.ts';
 import { kernelBandwidth } from './kernelBandwidth.ts';
 import { recomputeMemory } from './recomputeMemory.ts';
-import { machine, markdown, type Result } from './resultTable.ts';
 import { composedSteps, connectionSteps, demoSteps, type StepsOptions, watchedSteps } from './trainingSteps.ts';
 
 const SECTIONS = ['steps', 'stock', 'kernels', 'watch', 'recompute', 'demo'] as const;

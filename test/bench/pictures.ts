@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { GAINWATCH, launch, openUseful, serve } from './browser.ts';
+import { GAINWATCH, launch, openUseful, serve } from './usefulPage.ts';
 
 const { values } = parseArgs({
   options: {

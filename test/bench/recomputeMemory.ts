@@ -6,7 +6,7 @@ import * as tf from '@tensorflow/tfjs';
 import { RECOMPUTE_MODES, type RecomputeMode, recomputeBlock } from 'gainwatch/connections';
 import { accelerate } from 'gainwatch/kernels';
 import { type Allocated, countAllocated } from './allocated.ts';
-import { milliseconds, type Result, ratio } from './resultTable.ts';
+import { milliseconds, type Result, ratio } from './benchTable.ts';
 import { createTrainee, STREAMS, type Turn, takeTurns } from './runner.ts';
 import type { StepsOptions } from './trainingSteps.ts';
 

@@ -1,7 +1,7 @@
 /** Whole training steps: connections beside each other, kernels against stock operations, watched against unwatched. */
 import * as tf from '@tensorflow/tfjs';
 import type { ConnectionName } from 'gainwatch/model';
-import { milliseconds, type Result, ratio } from './resultTable.ts';
+import { milliseconds, type Result, ratio } from './benchTable.ts';
 import { createRunner, type OnRound, type Setting, STREAMS, takeTurns } from './runner.ts';
 
 export interface StepsOptions {

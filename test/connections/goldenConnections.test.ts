@@ -4,7 +4,7 @@ import { hyperConnection } from '../../src/connections/hyper.ts';
 import { manifoldConnection } from '../../src/connections/manifold.ts';
 import type { ConnectionObserver } from '../../src/connections/observer.ts';
 import { onEveryBackend } from '../support/backends.ts';
-import { flat, hyperCases, manifoldCases, type Nested, transpose, worst } from '../support/golden.ts';
+import { flat, type HyperCase, hyperCases, type ManifoldCase, manifoldCases, type Nested, transpose, worst } from '../support/golden.ts';
 
 // Coefficients: the bound of the issue. Elsewhere: sums of up to nC = 24 terms of size ~4 in float32, three in a row
 // (24 · 6e-8 · 4 · 3 = 2e-5), on top of the golden gradients' own 1e-7.
@@ -44,13 +44,22 @@ async function run(
   const gradients = await Promise.all(tf.grads(loss)(inputs).map(valuesOf));
   const values: Record<string, number[]> = {};
   for (const [name, t] of Object.entries(seen)) values[name] = await valuesOf(t);
-  return { gradients, seen: (name: string) => values[name] };
+  return { gradients, values };
+}
+
+function expectGolden({ gradients, values }: Awaited<ReturnType<typeof run>>, golden: ManifoldCase | HyperCase, expected: Nested[]): void {
+  for (const name of ['hRes', 'u', 'out'] as const) {
+    expect(worst(values[name], flat(golden[name])), name).toBeLessThan(name === 'hRes' ? COEFFICIENTS : ELSEWHERE);
+  }
+  expected.forEach((gradient, i) => {
+    expect(worst(gradients[i], flat(gradient)), `gradient ${i}`).toBeLessThan(ELSEWHERE);
+  });
 }
 
 onEveryBackend('golden connections', (backend) => {
   it.each(manifoldCases.map((c) => [`${c.convention}, n = ${c.streams}`, c] as const))('mHC %s', async (_, c) => {
     const inputs = [c.x, c.phi, c.alpha, c.b, c.W].map(tensor);
-    const { gradients, seen } = await run(inputs, tensor(c.gradOut), ([x, phi, alpha, b], branch, observer) =>
+    const result = await run(inputs, tensor(c.gradOut), ([x, phi, alpha, b], branch, observer) =>
       manifoldConnection(
         x,
         branch,
@@ -58,27 +67,17 @@ onEveryBackend('golden connections', (backend) => {
         { convention: c.convention, iterations: c.iterations, normEps: c.normEps, epsilon: c.eps, observer },
       ),
     );
-    expect(worst(seen('hRes'), flat(c.hRes))).toBeLessThan(COEFFICIENTS);
-    expect(worst(seen('u'), flat(c.u))).toBeLessThan(ELSEWHERE);
-    expect(worst(seen('out'), flat(c.out))).toBeLessThan(ELSEWHERE);
-    [c.grads.x, c.grads.phi, c.grads.alpha, c.grads.b, c.grads.W].forEach((expected, i) => {
-      expect(worst(gradients[i], flat(expected)), `gradient ${i}`).toBeLessThan(ELSEWHERE);
-    });
+    expectGolden(result, c, [c.grads.x, c.grads.phi, c.grads.alpha, c.grads.b, c.grads.W]);
   });
 
   it.each(hyperCases.map((c) => [c.streams, c] as const))('HC n = %i', async (_, c) => {
     const columns = (t: { pre: Nested; post: Nested; res: Nested }) => transpose([t.pre, t.post, ...(t.res as Nested[])] as number[][]);
     const rows = (t: { pre: Nested; post: Nested; res: Nested }) => [t.pre, t.post, ...(t.res as Nested[])];
     const inputs = [c.x, columns(c.theta), c.alpha, rows(c.b), c.W].map((v) => tensor(v as Nested));
-    const { gradients, seen } = await run(inputs, tensor(c.gradOut), ([x, theta, alpha, b], branch, observer) =>
+    const result = await run(inputs, tensor(c.gradOut), ([x, theta, alpha, b], branch, observer) =>
       hyperConnection(x, branch, { theta, alpha, b }, { normEps: c.normEps, observer }),
     );
-    expect(worst(seen('hRes'), flat(c.hRes))).toBeLessThan(COEFFICIENTS);
-    expect(worst(seen('u'), flat(c.u))).toBeLessThan(ELSEWHERE);
-    expect(worst(seen('out'), flat(c.out))).toBeLessThan(ELSEWHERE);
-    [c.grads.x, columns(c.grads.theta), c.grads.alpha, rows(c.grads.b), c.grads.W].forEach((expected, i) => {
-      expect(worst(gradients[i], flat(expected as Nested)), `gradient ${i}`).toBeLessThan(ELSEWHERE);
-    });
+    expectGolden(result, c, [c.grads.x, columns(c.grads.theta), c.grads.alpha, rows(c.grads.b), c.grads.W]);
   });
 
   it('static HC is dynamic HC with θ = 0, and differentiates', async () => {

@@ -3,7 +3,7 @@ import { expect, it } from 'vitest';
 import { ExpandStreams, ReduceStreams } from '../../src/connections/expandStreams.ts';
 import { HyperConnection, ManifoldConnection, ResidualConnection } from '../../src/connections/layers.ts';
 import { onEveryBackend } from '../support/backends.ts';
-import { saveAndLoad } from '../support/layers.ts';
+import { saveAndLoad } from '../support/testLayers.ts';
 
 const branch = () => tf.layers.dense({ units: 6, activation: 'tanh', kernelInitializer: tf.initializers.glorotUniform({ seed: 3 }) });
 

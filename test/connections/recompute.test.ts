@@ -10,7 +10,7 @@ import { isRerunning } from '../../src/kernels/tape.ts';
 import { countAllocated } from '../bench/allocated.ts';
 import { normal } from '../support/accelerated.ts';
 import { onHosts } from '../support/backends.ts';
-import { FunctionBranch } from '../support/layers.ts';
+import { FunctionBranch } from '../support/testLayers.ts';
 
 test('the length of a block takes least memory', () => {
   expect(recomputeBlock(4, 60)).toBe(6);

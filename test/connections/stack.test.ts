@@ -7,7 +7,7 @@ import { type RecomputeMode, recompute } from '../../src/connections/recompute.t
 import { ConnectionStack } from '../../src/connections/stack.ts';
 import { normal } from '../support/accelerated.ts';
 import { onHosts } from '../support/backends.ts';
-import { denseBranch, FunctionBranch, gradientsOf, manifold, saveAndLoad } from '../support/layers.ts';
+import { denseBranch, FunctionBranch, gradientsOf, manifold, saveAndLoad } from '../support/testLayers.ts';
 
 onHosts('a stack', () => {
   describe('nested', () => {

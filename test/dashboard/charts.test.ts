@@ -1,13 +1,24 @@
 /** Axes, gaps and the cursor of the charts, and what is kept of a series that grows. */
 import fc from 'fast-check';
 import { afterEach, describe, expect, it } from 'vitest';
-import { bandLine } from '../../dashboard/charts/bandLine.ts';
-import { clearCursor, cursor, moveCursor, offerSteps, withdrawSteps } from '../../dashboard/charts/cursor.ts';
-import { csvOf } from '../../dashboard/charts/exports.ts';
-import { grownEnvelope, grownWorst, worstBand } from '../../dashboard/charts/grown.ts';
-import { cut, fill, gapBehind, type Line, marksOf, nearest, type Point, pointAt, radiusOf, saying } from '../../dashboard/charts/lines.ts';
-import { axisFor, extentOf, logTicks, stepTicks, tickLabel, timeTicks } from '../../dashboard/charts/ticks.ts';
-import { appendStep, type Bands, bandsOf, envelopeOf, pointWidth } from '../../dashboard/series.ts';
+import { bandLine } from '../../dashboard/model/bandLine.ts';
+import { appendStep, type Bands, bandsOf, envelopeOf, pointWidth } from '../../dashboard/model/bands.ts';
+import { csvOf } from '../../dashboard/model/exports.ts';
+import { grownEnvelope, grownWorst, worstBand } from '../../dashboard/model/grown.ts';
+import {
+  cut,
+  fill,
+  gapBehind,
+  type Line,
+  marksOf,
+  nearest,
+  type Point,
+  pointAt,
+  radiusOf,
+  tooltipText,
+} from '../../dashboard/model/lines.ts';
+import { axisFor, extentOf, logTicks, stepTicks, tickLabel, timeTicks } from '../../dashboard/model/ticks.ts';
+import { clearCursor, cursor, moveCursor, offerSteps, withdrawSteps } from '../../dashboard/state/cursor.ts';
 
 const lineOf = (steps: number[], y: (number | null)[]): Line => ({ id: 'a', label: 'a', colour: 'red', steps, times: steps, y });
 
@@ -109,14 +120,14 @@ describe('points', () => {
 
   it('below a log axis lie at its end, but say their value', () => {
     const [point] = filled(lineOf([4], [-2]), true);
-    expect([point.y, saying(point, 'loss')]).toEqual([0.5, 'loss: -2 · step 4']);
+    expect([point.y, tooltipText(point, 'loss')]).toEqual([0.5, 'loss: -2 · step 4']);
   });
 
   it('that are no number are marked once for each step, also within a bucket', () => {
     const line = { ...lineOf([8, 16], [2, Number.NaN]), low: [1, 1], high: [2, Number.NaN] };
     const [mark, ...others] = marksOf([line, { ...line, label: 'b' }], 'step', { min: 0, max: 9 });
     expect(others).toEqual([]);
-    expect([mark.step, mark.nan, saying(mark, '')]).toEqual([16, true, 'b, a: NaN · step 16']);
+    expect([mark.step, mark.nan, tooltipText(mark, '')]).toEqual([16, true, 'b, a: NaN · step 16']);
   });
 });
 

@@ -3,7 +3,7 @@ import { expect, it, vi } from 'vitest';
 
 it('the colour of a run stays whatever is shown beside it, and the first twelve differ', async () => {
   vi.stubGlobal('matchMedia', () => ({ matches: false, addEventListener: () => {} }));
-  const { colourOfRun } = await import('../../dashboard/theme.ts');
+  const { colourOfRun } = await import('../../dashboard/state/theme.ts');
   const hc = colourOfRun('hc', ['hc']);
   const mhc = colourOfRun('mhc', ['hc', 'mhc']);
   expect(colourOfRun('a', ['hc', 'a', 'mhc'])).not.toBe(hc);

@@ -1,18 +1,7 @@
+/** Which connection is open, and its numbers as text. */
 import { describe, expect, test } from 'vitest';
-import { memoryCsv, memoryJson } from '../../dashboard/charts/exports.ts';
-import { aroundOne, hasMatrix, measureText, neighbour, openOf, signed, sumsOf } from '../../dashboard/connection.ts';
-import { barPaths, byteTicks, highestOf, memoryOf } from '../../dashboard/memory.ts';
-import type { Bands } from '../../dashboard/series.ts';
-import { sparkPath } from '../../dashboard/spark.ts';
-import { toggled } from '../../dashboard/view.ts';
-
-const size = { width: 40, height: 10 };
-const bandsOf = (steps: number[], rows: Record<string, (number | null)[]>, bucket = 1): Bands => ({
-  steps,
-  times: steps.map((step) => 1000 * step),
-  bucket,
-  bands: Object.entries(rows).map(([connection, max]) => ({ connection, min: [...max], max })),
-});
+import { aroundOne, hasMatrix, measureText, neighbour, openOf, signed, sumsOf } from '../../dashboard/model/connection.ts';
+import { toggled } from '../../dashboard/model/view.ts';
 
 describe('the open connection', () => {
   const known = { open: null, names: ['a', 'b', 'c'], warnings: [], gains: [1, 5, 2], before: null };
@@ -59,51 +48,4 @@ describe('the open connection', () => {
     expect([measureText(Number.NaN, 0), measureText(Number.NaN, 2), measureText(0.5, 0)]).toEqual(['–', 'NaN', '0.5']);
     expect(sumsOf([1, 2, 3, -4], 2)).toEqual({ rows: [3, -1], columns: [4, -2] });
   });
-
-  test('its lines break at what is not finite and where steps are missing, and are flat where nothing happens', () => {
-    expect(sparkPath(bandsOf([0, 1, 2, 3, 4], { a: [0, 1, Number.NaN, 1, 2] }), size)).toBe('M0 10L10 5M30 5L40 0');
-    expect(sparkPath(bandsOf([0, 1, 3, 4], { a: [0, 1, 1, 2] }), size)).toBe('M0 10L10 5M30 5L40 0');
-    expect(sparkPath(bandsOf([0, 1, 2, 3, 4], { a: [0, null, 1, null, 2] }), size)).toBe('M0 10L20 5L40 0');
-    expect(sparkPath(bandsOf([0, 1, 2], { a: [1, 10, 100] }), size)).toBe('M0 10L20 5L40 0');
-    expect(sparkPath(bandsOf([0, 1], { a: [3, 3] }), size)).toBe('M0 5L40 5');
-    expect(sparkPath(bandsOf([0, 1], { a: [3, Number.NaN] }), size)).toBe('');
-    expect(sparkPath(bandsOf([], {}), size)).toBe('');
-  });
-});
-
-test('memory: bars on one another, sums, and what is not known', () => {
-  const connections = {
-    parameters: [100, 200],
-    activations: [300, 'NaN' as const],
-    branch_activations: ['NaN' as const, 'NaN' as const],
-    gradients: [0, 0],
-    optimizer: [0, 0],
-  };
-  const memory = memoryOf({ connections, totals: { parameters: 1000, allocated: 5000 } }, [
-    'parameters',
-    'activations',
-    'branch_activations',
-  ]);
-  expect(memory.stacks.map(({ total }) => total)).toEqual([1000, 300, null]);
-  expect([memory.accounted, memory.allocated, highestOf(memory.stacks)]).toEqual([1300, 5000, 400]);
-  expect(barPaths(memory.stacks, 100)).toEqual([
-    'M0.05 100.00V75.00h0.9V100.00zM1.05 100.00V50.00h0.9V100.00z',
-    'M0.05 75.00V0.00h0.9V75.00z',
-    '',
-  ]);
-  expect(memoryCsv(memory, ['a', 'b'])).toBe(
-    'connection,parameters (bytes),activations (bytes),branch_activations (bytes)\r\na,100,300,\r\nb,200,,\r\n',
-  );
-  expect(JSON.parse(memoryJson('hc', 7, memory, ['a', 'b']))).toEqual({
-    run: 'hc',
-    step: 7,
-    chart: 'memory',
-    connections: [
-      { connection: 'a', parameters: 100, activations: 300, branch_activations: null },
-      { connection: 'b', parameters: 200, activations: null, branch_activations: null },
-    ],
-    totals: { parameters: 1000, activations: 300, branch_activations: null, allocated: 5000 },
-  });
-  expect(memoryOf({ connections, totals: {} }, ['parameters']).allocated).toBeNull();
-  expect(byteTicks(400)).toEqual([128, 256, 384]);
 });

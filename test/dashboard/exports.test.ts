@@ -1,7 +1,7 @@
-/** What a chart gives away: CSV, JSON, table and summary of its lines. */
+/** What a chart gives away: CSV, JSON and table of its lines. */
 import { describe, expect, it } from 'vitest';
-import { csvOf, fileName, jsonOf, MOST_ROWS, summaryOf, tableOf } from '../../dashboard/charts/exports.ts';
-import type { Line } from '../../dashboard/charts/lines.ts';
+import { csvOf, fileName, jsonOf, MAX_ROWS, tableOf } from '../../dashboard/model/exports.ts';
+import type { Line } from '../../dashboard/model/lines.ts';
 
 const line = (id: string, steps: number[], y: (number | null)[], more: Partial<Line> = {}): Line => ({
   id,
@@ -69,19 +69,10 @@ describe('the table', () => {
   });
 
   it('has no more rows than a person reads', () => {
-    const steps = Array.from({ length: 3 * MOST_ROWS }, (_, i) => i);
+    const steps = Array.from({ length: 3 * MAX_ROWS }, (_, i) => i);
     const { rows, total } = tableOf([line('a', steps, steps)]);
-    expect([rows.length, total, rows[0].step]).toEqual([MOST_ROWS, 3 * MOST_ROWS, 3 * MOST_ROWS - 1]);
+    expect([rows.length, total, rows[0].step]).toEqual([MAX_ROWS, 3 * MAX_ROWS, 3 * MAX_ROWS - 1]);
   });
-});
-
-it('the summary has the newest value of each line', () => {
-  expect(JSON.parse(summaryOf([...lines, line('none', [], [])]))).toEqual([
-    { id: 'hc', label: 'hc', points: 3, last: '+Inf' },
-    { id: 'a, "b"', label: 'a, "b"', points: 2, last: '-Inf' },
-    { id: 'all', label: 'all', points: 2, last: 'NaN' },
-    { id: 'none', label: 'none', points: 0, last: null },
-  ]);
 });
 
 it('file names hold nothing that a file system refuses', () => {

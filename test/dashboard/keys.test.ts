@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { actionOf, type Focused, type Pressed, toClose } from '../../dashboard/keys.ts';
+import { actionOf, type Focused, type Pressed, toClose } from '../../dashboard/model/keys.ts';
 
 const press = (key: string, change: Partial<Pressed> = {}): Pressed => ({
   key,

@@ -10,7 +10,7 @@ const view = { value: { run: 'hc', compare: [], from: null as number | null, to:
 let recorded = 0;
 let warnings: WarningAnswer[] = [];
 const api = {
-  AskError: class extends Error {},
+  RequestError: class extends Error {},
   askRun: vi.fn(async () => ({ run: 'hc', attempt: 1, lastStep: recorded, connections: header.connections, live: true, outcome: null })),
   askLatest: vi.fn(async () => stepOf(recorded)),
   askWarnings: vi.fn(async () => warnings),
@@ -24,9 +24,9 @@ const api = {
     return { run: 'hc', measure, bucket, steps: kept, times: [...kept], series };
   }),
 };
-vi.mock('../../dashboard/api.ts', () => api);
-vi.mock('../../dashboard/redraw.ts', () => ({ redraw: () => {} }));
-vi.mock('../../dashboard/viewState.ts', () => ({
+vi.mock('../../dashboard/state/requests.ts', () => api);
+vi.mock('../../dashboard/state/redraw.ts', () => ({ redraw: () => {} }));
+vi.mock('../../dashboard/state/viewState.ts', () => ({
   view,
   shownRange: ({ from, to }: { from: number | null; to: number | null }) => ({ from, to }),
 }));
@@ -36,7 +36,7 @@ const fresh = async (steps: number) => {
   recorded = steps;
   warnings = [];
   Object.assign(view.value, { from: null, to: null });
-  const store = await import('../../dashboard/store.ts');
+  const store = await import('../../dashboard/state/store.ts');
   store.dataOf('hc');
   await vi.waitFor(() => expect(store.dataOf('hc')).not.toBeNull());
   const train = (to: number) => {
@@ -58,7 +58,9 @@ it('adds steps to what is open, and holds no more of them than are drawn, howeve
   train(150);
   expect(await points()).toHaveLength(150);
   train(20_000);
-  expect(data.get('hc')!.loaded.get('loss')!.bands!.steps.length).toBeLessThanOrEqual(600);
+  expect([...data.get('hc')!.series.values()].find(({ wanted }) => wanted.measure === 'loss')!.bands!.steps.length).toBeLessThanOrEqual(
+    600,
+  );
   const steps = await points();
   expect(steps[0]).toBe(1);
   expect(steps.at(-1)).toBeGreaterThan(20_000 - 51);
@@ -89,13 +91,13 @@ it('takes what comes while it asks, and does not go back to a step that was ther
   await vi.waitFor(() => expect(bandsFor('hc', 'loss')?.steps.at(-1)).toBe(12));
 });
 
-it('keeps a warning that is told while older ones are asked for', async () => {
+it('keeps a warning that comes while older ones are asked for', async () => {
   const warning = (id: number, active: boolean) => ({ run: 'hc', id, active }) as WarningAnswer;
-  const { takeWarning, reloadAll, dataOf } = await fresh(10);
+  const { updateWarning, reloadAll, dataOf } = await fresh(10);
   warnings = [warning(0, true)];
   reloadAll();
-  takeWarning(warning(0, false));
-  takeWarning(warning(1, true));
+  updateWarning(warning(0, false));
+  updateWarning(warning(1, true));
   await vi.waitFor(() =>
     expect(dataOf('hc')!.warnings.map(({ id, active }) => [id, active])).toEqual([
       [0, false],

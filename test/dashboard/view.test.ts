@@ -1,7 +1,7 @@
 /** The whole view in the address, and back. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { AROUND, DEFAULT_VIEW, readView, type View, writeView } from '../../dashboard/view.ts';
+import { AROUND, DEFAULT_VIEW, filterOf, matcherOf, readView, type View, writeView } from '../../dashboard/model/view.ts';
 
 const name = fc.string({ minLength: 1, maxLength: 12 });
 const views: fc.Arbitrary<View> = fc.record({
@@ -49,4 +49,10 @@ describe('a view', () => {
     });
     fc.assert(fc.property(fc.string(), (hash) => void readView(hash)));
   });
+});
+
+it('a filter is a regular expression, or none', () => {
+  expect(filterOf('block1\\.')?.test('BLOCK1.mlp')).toBe(true);
+  expect(filterOf('(')).toBeNull();
+  expect([matcherOf({ filter: '(' })('a'), matcherOf({ filter: 'b' })('a')]).toEqual([true, false]);
 });

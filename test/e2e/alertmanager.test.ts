@@ -1,6 +1,6 @@
 /**
  * From the training to the pager: a real HC training, the real Prometheus with the shipped rules, the real Alertmanager,
- * and a webhook that must hear of the blow-up before it comes, with the connection in it.
+ * and a webhook that must get word of the blow-up before it comes, with the connection in it.
  */
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
@@ -49,7 +49,7 @@ async function startReceiver(): Promise<{ url: string; alerts: (Alert & { at: nu
 }
 
 test.skipIf(prometheus === null || alertmanager === null)(
-  'the webhook hears of the forecast before the gain reaches 1000, with the connection that the detector named',
+  'the webhook gets the forecast before the gain reaches 1000, with the connection that the detector named',
   async () => {
     const folder = temporaryFolder();
     const receiver = await startReceiver();
@@ -98,9 +98,12 @@ test.skipIf(prometheus === null || alertmanager === null)(
     expect(demo.stdout()).toMatch(/first warning\s*│\s*step \d+: gain-forecast/);
     const { groups } = await server.ask<{ groups: { rules: { name: string; health: string }[] }[] }>('rules');
     for (const { name, health } of groups.flatMap(({ rules }) => rules)) expect(health, name).toBe('ok');
-    // Beside it the residual model raises no alarm, and mHC none of a blow-up: at most that its gain, here 1.5, may reach 2.
+    // Beside it the residual model raises no alarm, and mHC none of a blow-up: at most that its gain, here 1.5, may reach 2, and that its
+    // streams, whose separation falls to 0.23 on the demo's text, may become one.
     expect(receiver.alerts.filter((alert) => alert.labels['run'] === 'residual')).toEqual([]);
-    expect(receiver.alerts.filter(({ labels: { run, rule } }) => run === 'mhc' && rule !== 'gain-forecast')).toEqual([]);
+    expect(receiver.alerts.filter(({ labels: { run, rule } }) => run === 'mhc' && !['gain-forecast', 'collapse'].includes(rule))).toEqual(
+      [],
+    );
     const ofMhc = (await (await fetch(`${demo.url}api/v1/runs/mhc/warnings`)).json()) as WarningAnswer[];
     expect(ofMhc.filter(({ threshold }) => (threshold ?? 0) > 2)).toEqual([]);
   },

@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { seededRandom } from '../../src/model/random.ts';
 import { headerOf } from '../support/reports.ts';
+import { specOf } from '../support/specs.ts';
 import { BASELINES } from './baselines/all.ts';
 import { lightning, megatron, olmo, wandb, zclip } from './baselines/spikes.ts';
 import { holt, leastSquares, theilSen } from './baselines/trends.ts';
@@ -209,18 +210,7 @@ describe('a trend', () => {
 
 describe('the table of baselines', () => {
   const series: Series = {
-    spec: {
-      name: 'a-run',
-      split: 'tuning',
-      connection: 'hc',
-      depth: 4,
-      width: 16,
-      seed: 1,
-      steps: 300,
-      learningRate: 1e-3,
-      warmup: 0,
-      clipNorm: null,
-    },
+    spec: specOf({ connection: 'hc', steps: 300 }),
     header: headerOf('hc'),
     steps: 300,
     gain: noisy(6).map((value, i) => (i < 290 ? value : Number.POSITIVE_INFINITY)),

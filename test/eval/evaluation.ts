@@ -38,6 +38,7 @@ export interface Evaluation {
   curve: { sensitivity: number; early: Score; certain: Score }[];
 }
 
+/** All parts of the evaluation: every baseline, and gainwatch at each sensitivity. */
 export function planJobs(): Job[] {
   const gainwatch = SENSITIVITIES.map((sensitivity): Job => ({ kind: 'gainwatch', sensitivity }));
   return [...BASELINES.map(({ name }): Job => ({ kind: 'baseline', name })), ...gainwatch];

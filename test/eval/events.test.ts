@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import type { ConnectionName } from '../../src/model/transformer.ts';
 import { headerOf } from '../support/reports.ts';
+import { specOf } from '../support/specs.ts';
 import { EVENTS, eventOf, firstLasting } from './events.ts';
 import type { Series } from './series.ts';
 
@@ -38,18 +39,7 @@ describe('an event', () => {
   function series(connection: ConnectionName, given: Given): Series {
     const list = (values: number[] | undefined, rest: number) => Float64Array.from({ length: 10 }, (_, i) => values?.[i] ?? rest);
     return {
-      spec: {
-        name: 'a-run',
-        split: 'tuning',
-        connection,
-        depth: 4,
-        width: 16,
-        seed: 1,
-        steps: 10,
-        learningRate: 1e-3,
-        warmup: 0,
-        clipNorm: null,
-      },
+      spec: specOf({ connection, steps: 10 }),
       header: headerOf(connection.startsWith('hc') ? 'hc' : 'mhc'),
       steps: 10,
       gain: list(given.gain, 1),

@@ -8,6 +8,7 @@ import { sinkhorn as sinkhorn64 } from '../../src/measures/sinkhornKnopp.ts';
 import { seededRandom } from '../../src/model/random.ts';
 import { MEASURE_INDEX } from '../../src/telemetry/catalogue.ts';
 import type { StepReport } from '../../src/telemetry/report.ts';
+import { specOf } from '../support/specs.ts';
 import { halfSinkhorn, roundToHalf, useHalfSinkhorn } from './halfSinkhorn.ts';
 import type { RunSpec } from './spec.ts';
 import { trainRun } from './training.ts';
@@ -125,19 +126,7 @@ describe('Sinkhorn in float16', () => {
 
 // The last of the file: there is no way back within a process.
 describe('in place of the kernel', () => {
-  const SPEC: RunSpec = {
-    name: 'a-run',
-    split: 'tuning',
-    connection: 'mhc',
-    depth: 2,
-    width: 16,
-    seed: 3,
-    steps: 5,
-    learningRate: 1e-3,
-    warmup: 0,
-    clipNorm: null,
-    logitStd: 1,
-  };
+  const SPEC = specOf({ logitStd: 1 });
 
   const random = seededRandom(4);
   const text = Uint8Array.from({ length: 4096 }, () => 256 * random());

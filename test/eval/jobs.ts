@@ -130,6 +130,7 @@ function remembered({ label, score }: Variant): Variant {
   };
 }
 
+/** @throws Error where there is no baseline of that name */
 export function runJob(all: readonly Series[], job: Job): GainwatchResult | BaselineResult {
   return job.kind === 'gainwatch' ? runGainwatch(all, job.sensitivity) : runBaseline(all, job.name);
 }

@@ -126,6 +126,7 @@ export function shortTable({ comparisons }: Evaluation): string {
   );
 }
 
+/** The whole text of RESULTS.md. */
 export function resultsOf(evaluation: Evaluation): string {
   const { corpus, comparisons, others, named, forecasts, curve } = evaluation;
   const { early, events } = corpus[1];

@@ -36,7 +36,7 @@ async function recordOne(name: string): Promise<void> {
     spec,
     text,
     (header, report) => {
-      reducer.take(header, report);
+      reducer.addReport(header, report);
       if (report.step % TOLD_EVERY === 0) process.send?.(TOLD_EVERY);
     },
     performance.now.bind(performance),
@@ -62,15 +62,15 @@ async function recordAll(only: RegExp, processes: number): Promise<void> {
     for (let spec = queue.shift(); spec !== undefined; spec = queue.shift()) {
       const { name, steps } = spec;
       const child = fork(import.meta.filename, ['--run', name]);
-      let told = 0;
+      let counted = 0;
       child.on('message', (count: number) => {
-        told += count;
+        counted += count;
         bar.increment(count);
       });
       const code = await new Promise<number | null>((resolve) => child.once('close', resolve));
       if (code !== 0) failed.push(name);
       // A run that ended early has no steps left.
-      bar.increment(steps - told, { runs: queue.length });
+      bar.increment(steps - counted, { runs: queue.length });
     }
   };
   await Promise.all(Array.from({ length: processes }, worker));

@@ -6,20 +6,15 @@ import { MEASURE_INDEX, MEASURES, type MeasureKey } from '../../src/telemetry/ca
 import type { StepReport } from '../../src/telemetry/report.ts';
 import type { RunHeader } from '../../src/telemetry/sample.ts';
 import { headerOf, reportOf } from '../support/reports.ts';
+import { specOf } from '../support/specs.ts';
 import { createReducer, decodeReduced, encodeReduced, reportAt } from './reduced.ts';
-import type { RunSpec } from './spec.ts';
 
-const SPEC: RunSpec = {
-  name: 'a-run',
+const SPEC = specOf({
   split: 'held-out',
-  connection: 'mhc',
   depth: 4,
-  width: 16,
   seed: 7,
   steps: 100,
-  learningRate: 1e-3,
   warmup: 10,
-  clipNorm: null,
   schedule: [
     [10, 1],
     [20, 5],
@@ -29,11 +24,11 @@ const SPEC: RunSpec = {
   logitStd: 4,
   poison: { step: 5, count: 3 },
   disturbance: { kind: 'b_res', connection: 3, step: 20, size: 1.5 },
-};
+});
 
 function encoded(header: RunHeader, reports: readonly StepReport[]): Buffer {
   const reducer = createReducer(SPEC, 'a hash');
-  for (const report of reports) reducer.take(header, report);
+  for (const report of reports) reducer.addReport(header, report);
   return encodeReduced(reducer.done());
 }
 

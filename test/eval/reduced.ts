@@ -84,7 +84,7 @@ export function createReducer(spec: RunSpec, text: string) {
   };
   let steps = 0;
   return {
-    take(from: RunHeader, report: StepReport): void {
+    addReport(from: RunHeader, report: StepReport): void {
       header ??= from;
       steps++;
       const layers = header.connections.length;

@@ -20,6 +20,7 @@ export interface Series {
   reportAt(i: number): StepReport;
 }
 
+/** @param file a recording of the corpus, compressed. @throws Error where it is damaged */
 export function seriesOf(file: Uint8Array): Series {
   const reduced = decodeReduced(file);
   const { spec, header, steps, planes } = reduced;

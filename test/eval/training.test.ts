@@ -7,6 +7,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { accelerate } from '../../src/kernels/accelerate.ts';
 import { MEASURE_INDEX } from '../../src/telemetry/catalogue.ts';
 import type { StepReport } from '../../src/telemetry/report.ts';
+import { specOf } from '../support/specs.ts';
 import { createReducer, decodeReduced, encodeReduced } from './reduced.ts';
 import { RUNS } from './runs.ts';
 import type { Disturbance, RunSpec } from './spec.ts';
@@ -39,18 +40,7 @@ describe('the factor on the learning rate', () => {
 
 describe('a run with', () => {
   const LAYERS = 4;
-  const SPEC: RunSpec = {
-    name: 'a-run',
-    split: 'tuning',
-    connection: 'mhc',
-    depth: LAYERS / 2,
-    width: 16,
-    seed: 3,
-    steps: 6,
-    learningRate: 1e-2,
-    warmup: 0,
-    clipNorm: null,
-  };
+  const SPEC = specOf({ depth: LAYERS / 2, steps: 6, learningRate: 1e-2 });
 
   function reportsOf(more: Partial<RunSpec>): StepReport[] {
     const reports: StepReport[] = [];
@@ -128,7 +118,7 @@ describe('the first steps of a committed recording', () => {
     const spec = RUNS.find((run) => run.name === name)!;
     const committed = decodeReduced(readFileSync(new URL(`./recordings/${name}.br`, import.meta.url)));
     const reducer = createReducer(spec, createHash('sha256').update(TEXT).digest('hex').slice(0, 16));
-    trainRun({ ...spec, steps: STEPS }, TEXT, reducer.take, now);
+    trainRun({ ...spec, steps: STEPS }, TEXT, reducer.addReport, now);
     const again = decodeReduced(encodeReduced(reducer.done()));
     expect({ ...again, planes: Object.keys(again.planes) }).toEqual({
       ...committed,

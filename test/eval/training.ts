@@ -5,7 +5,7 @@ import { attachProbe, beginStep, createProbe, detachProbe, endStep } from '../..
 import { ManifoldConnection } from '../../src/connections/layers.ts';
 import { AdamW, type AdamWConfig } from '../../src/model/adamw.ts';
 import { createBatches } from '../../src/model/batches.ts';
-import { crossEntropy } from '../../src/model/loss.ts';
+import { crossEntropy } from '../../src/model/nextByteLoss.ts';
 import { seededRandom } from '../../src/model/random.ts';
 import { createTransformer } from '../../src/model/transformer.ts';
 import { analyse } from '../../src/telemetry/analyse.ts';

@@ -59,6 +59,7 @@ function thresholdsOf(scores: readonly Float64Array[]): number[] {
   return [...new Set(all)];
 }
 
+/** By recall, then lead over late events, then share; a tie is not better. */
 export function isBetter(score: Score, than: Score | undefined): boolean {
   if (than === undefined) return true;
   const order = (s: Score) => [s.recall, s.lateMedianLead || 0, s.medianShare];

@@ -4,7 +4,7 @@ import '@tensorflow/tfjs-backend-wasm';
 import { afterEach, beforeAll, expect, test, vi } from 'vitest';
 import { accelerate } from '../../src/kernels/accelerate.ts';
 import { AdamW } from '../../src/model/adamw.ts';
-import { crossEntropy } from '../../src/model/loss.ts';
+import { crossEntropy } from '../../src/model/nextByteLoss.ts';
 import { createTransformer } from '../../src/model/transformer.ts';
 
 const kernels = () => new Map(['cpu', 'wasm'].flatMap((b) => tf.getKernelsForBackend(b).map((k) => [`${b} ${k.kernelName}`, k] as const)));

@@ -2,7 +2,7 @@
 import * as tf from '@tensorflow/tfjs';
 import { afterAll, beforeAll, describe, test } from 'vitest';
 import { accelerate } from '../../src/kernels/accelerate.ts';
-import { has, leastDevice, onComposed, onEveryBackend } from '../support/backends.ts';
+import { has, leastDevice, onComposed, onEveryBackend, WEBGPU_TIMEOUT_MS } from '../support/backends.ts';
 import { compare, OPERATIONS } from '../support/compare.ts';
 import type { ReferenceName, Sizes } from '../support/reference.ts';
 
@@ -38,17 +38,21 @@ onEveryBackend(
   ['webgpu'], // below, where few are many
 );
 
-describe.skipIf(!has('webgpu'))('operations of the connections, webgpu on a device with the least that the standard asks for', () => {
-  let undo = () => {};
-  afterAll(() => undo());
-  beforeAll(async () => {
-    await tf.setBackend('webgpu');
-    const restoreDevice = leastDevice();
-    const restore = accelerate(tf);
-    undo = () => {
-      restore();
-      restoreDevice();
-    };
-  });
-  test.each(Object.keys(OPERATIONS) as ReferenceName[])('%s', (name) => compare(name, { tokens: 70, n: 3, channels: 12 }));
-});
+describe.skipIf(!has('webgpu'))(
+  'operations of the connections, webgpu on a device with the least that the standard asks for',
+  { timeout: WEBGPU_TIMEOUT_MS },
+  () => {
+    let undo = () => {};
+    afterAll(() => undo());
+    beforeAll(async () => {
+      await tf.setBackend('webgpu');
+      const restoreDevice = leastDevice();
+      const restore = accelerate(tf);
+      undo = () => {
+        restore();
+        restoreDevice();
+      };
+    });
+    test.each(Object.keys(OPERATIONS) as ReferenceName[])('%s', (name) => compare(name, { tokens: 70, n: 3, channels: 12 }));
+  },
+);

@@ -2,7 +2,7 @@ import * as tf from '@tensorflow/tfjs';
 import { describe, expect, test } from 'vitest';
 import { AdamW } from '../../src/model/adamw.ts';
 import { createBatches } from '../../src/model/batches.ts';
-import { crossEntropy } from '../../src/model/loss.ts';
+import { crossEntropy } from '../../src/model/nextByteLoss.ts';
 import { seededRandom } from '../../src/model/random.ts';
 import { CONNECTIONS, createTransformer } from '../../src/model/transformer.ts';
 import { onEveryBackend } from '../support/backends.ts';

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { RecomputeMode } from '../../src/connections/recompute.ts';
 import { accelerate } from '../../src/kernels/accelerate.ts';
 import { AdamW } from '../../src/model/adamw.ts';
-import { crossEntropy } from '../../src/model/loss.ts';
+import { crossEntropy } from '../../src/model/nextByteLoss.ts';
 import { CONNECTIONS, type ConnectionName, createTransformer } from '../../src/model/transformer.ts';
 import { countAllocated } from '../bench/allocated.ts';
 import { HOST_BACKENDS, onHosts } from '../support/backends.ts';

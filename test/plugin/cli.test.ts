@@ -21,7 +21,7 @@ test.each([
   [['export', '/no/such'], /\/no\/such cannot be opened/],
   [['notify', 'ftp://example.org'], /must be an http or https address/],
   [['dmeo'], /unknown command 'dmeo'/],
-])('%j is refused with a word', async (args, message) => {
+])('%j is refused with a reason', async (args, message) => {
   const { code, stderr } = await runCommand(args);
   expect(code).not.toBe(0);
   expect(stderr).toMatch(message);
@@ -35,7 +35,7 @@ test('a port that is taken is named, with the option', async () => {
   expect(stderr).toMatch(new RegExp(`port ${port} on 127.0.0.1 is taken.*--port`));
 });
 
-test('notify tries again, tells what came of each address, and fails where one failed', async () => {
+test('notify tries again, prints what came of each address, and fails where one failed', async () => {
   const asked: string[] = [];
   const port = await listenLocally((request, response) => {
     asked.push(request.url!);

@@ -2,7 +2,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
-import { runDemo, small, startCommand } from '../support/commandLine.ts';
+import { expectGoodDemo, runDemo, small, startCommand } from '../support/commandLine.ts';
 import { temporaryFolder } from '../support/folders.ts';
 import { recorded } from '../support/watched.ts';
 
@@ -13,19 +13,12 @@ const lossesOf = (flags: string[][]) =>
 test.each(['wasm', 'cpu'])('trains three models on %s, records them and prints what it measured', async (backend) => {
   const { results, stderr, runs } = await runDemo([...small(12), '--backend', backend]);
   expect(stderr).toMatch(/^Dashboard {2}http:\/\/127\.0\.0\.1:\d+\/\n/m);
-  expect(results.map((r) => r.run)).toEqual(['hc', 'mhc', 'residual']);
-  for (const result of results) {
-    expect(result).toMatchObject({ steps: 12, samplesDropped: 0, errors: 0 });
-    const { steps } = recorded(runs, result.run);
+  expectGoodDemo(results, 12);
+  for (const { run, lastLoss } of results) {
+    const { steps } = recorded(runs, run);
     expect(steps).toHaveLength(12);
-    const last = steps.slice(-10).reduce((sum, s) => sum + (s.report.loss as number), 0) / 10;
-    expect(result.lastLoss).toBeCloseTo(last, 5);
+    expect(lastLoss).toBeCloseTo(steps.slice(-10).reduce((sum, s) => sum + (s.report.loss as number), 0) / 10, 5);
   }
-  const [, mhc, residual] = results;
-  expect(Math.abs(mhc.maxCompositeForwardGain - 1)).toBeLessThan(1e-5);
-  expect(mhc.maxCompositeBackwardGain).toBeLessThan(2);
-  expect(mhc.offDiagonalMass).toBeGreaterThan(0);
-  expect(residual).toMatchObject({ maxCompositeForwardGain: 1, maxCompositeBackwardGain: 1, offDiagonalMass: 0 });
 });
 
 test('the same seed gives the same losses, another seed others', async () => {
@@ -65,7 +58,7 @@ test('keeps serving until Ctrl-C, and then ends well', async () => {
   expect(demo.child.signalCode ?? demo.child.exitCode).toBe('SIGINT');
 });
 
-test('Ctrl-C in mid-training keeps what was recorded and says how it ended', async () => {
+test('Ctrl-C in mid-training keeps what was recorded, and how it ended', async () => {
   const runs = temporaryFolder();
   const demo = await startCommand(['demo', ...small(100_000), '--port', '0', '--runs', runs]);
   await expect

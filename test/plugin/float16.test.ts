@@ -1,4 +1,7 @@
-/** watch() and the demo on WebGPU with streams in half precision. Skipped, loudly, where the optional packages or an adapter are missing. */
+/**
+ * watch() and the demo on WebGPU with streams in half precision. Skipped, loudly, where the optional packages or an adapter are
+ * missing.
+ */
 import type { RecomputeMode } from 'gainwatch/connections';
 import { describe, expect, test } from 'vitest';
 import { loadBackend } from '../../dist/plugin/cli/backend.js';

@@ -109,7 +109,7 @@ describe('formats', () => {
     const started = start();
     fill(started);
     const { body } = await started.metrics.scrape(undefined);
-    const said = execFileSync(promtool!, ['check', 'metrics'], { input: body, encoding: 'utf8', stdio: ['pipe', 'pipe', 'pipe'] });
-    expect(said).toBe('');
+    const output = execFileSync(promtool!, ['check', 'metrics'], { input: body, encoding: 'utf8', stdio: ['pipe', 'pipe', 'pipe'] });
+    expect(output).toBe('');
   });
 });

@@ -1,10 +1,11 @@
 /** Warnings on the training thread: onWarning and warnings(), and that neither harms the loop. */
 import * as tf from '@tensorflow/tfjs';
-import { type Monitor, type WatchOptions, watch } from 'gainwatch';
-import { expect, onTestFinished, test } from 'vitest';
+import type { Monitor, WatchOptions } from 'gainwatch';
+import { expect, test } from 'vitest';
 import type { SeriesAnswer, WarningAnswer } from '../../src/telemetry/api.ts';
 import type { Warning } from '../../src/telemetry/warning.ts';
 import { temporaryFolder } from '../support/folders.ts';
+import { startWatching } from '../support/watched.ts';
 
 /** Does the step run at the moment? */
 let inStep = false;
@@ -12,15 +13,7 @@ const NAP = new Int32Array(new SharedArrayBuffer(4));
 
 async function start(options: WatchOptions) {
   await tf.setBackend('cpu');
-  const lines: string[] = [];
-  const monitor = await watch([{ name: 'own', mapping: (given) => given }], {
-    run: 'test',
-    port: 0,
-    log: (line) => lines.push(line),
-    ...options,
-  });
-  onTestFinished(() => monitor.close());
-  return { monitor, lines };
+  return startWatching([{ name: 'own', mapping: (given) => given }], options);
 }
 
 /** A first loss, then others, in a loop that never yields, until `done` or for 20 s. */
@@ -49,23 +42,23 @@ test.each<[string, () => void | Promise<void>, string | null]>([
   ['throws', fail(new Error('it is broken')), 'it is broken'],
   ['throws what is no error', fail(null), 'null'],
   ['is async and fails', async () => fail(new Error('it is broken'))(), 'it is broken'],
-])('an onWarning that %s is called between two steps of a loop that never yields, once', async (_what, act, said) => {
-  const told: Warning[] = [];
+])('an onWarning that %s is called between two steps of a loop that never yields, once', async (_what, act, failure) => {
+  const warned: Warning[] = [];
   const onWarning = (warning: Warning) => {
     expect(inStep).toBe(false);
-    told.push(warning);
+    warned.push(warning);
     return act();
   };
-  const { monitor, lines } = await start({ runs: temporaryFolder(), onWarning });
+  const { monitor, lines } = await start({ onWarning });
   train(monitor, Number.NaN, () => monitor.warnings().some(({ clearedStep }) => clearedStep !== null));
-  expect(told).toMatchObject([{ rule: 'nonfinite', step: 1, measure: 'loss', run: 'test' }]);
-  expect(monitor.warnings()).toMatchObject([{ warning: told[0], clearedStep: expect.any(Number) }]);
+  expect(warned).toMatchObject([{ rule: 'nonfinite', step: 1, measure: 'loss', run: 'test' }]);
+  expect(monitor.warnings()).toMatchObject([{ warning: warned[0], clearedStep: expect.any(Number) }]);
   await new Promise(setImmediate); // an unhandled rejection would fail the test
-  const expected = said === null ? [] : [`run test: onWarning failed at nonfinite: ${said}`];
+  const expected = failure === null ? [] : [`run test: onWarning failed at nonfinite: ${failure}`];
   expect(lines.filter((line) => line.includes('onWarning'))).toEqual(expected);
 });
 
-test('warnings() tells nothing of an earlier process, whose warnings end where the run begins anew', async () => {
+test('warnings() has none of an earlier process, whose warnings end where the run begins anew', async () => {
   const runs = temporaryFolder();
   const first = await start({ runs });
   train(first.monitor, Number.NaN, () => first.monitor.warnings().length > 0);
@@ -77,17 +70,17 @@ test('warnings() tells nothing of an earlier process, whose warnings end where t
   expect(recorded).toMatchObject([{ rule: 'nonfinite', step: 1, active: false }]);
 });
 
-test('a run that goes on from a checkpoint keeps its numbers, and what it was warned of is not said again', async () => {
+test('a run that goes on from a checkpoint keeps its numbers, and what it was warned of is not raised again', async () => {
   const runs = temporaryFolder();
   const first = await start({ runs });
-  // NaN to the end: on a busy machine the warning would else have cleared before it is heard of.
+  // NaN to the end: on a busy machine the warning would else have cleared before it comes back.
   train(first.monitor, Number.NaN, () => first.monitor.warnings().length > 0, Number.NaN);
   await first.monitor.close();
   const ask = async <T>(monitor: Monitor, path: string) => (await (await fetch(`${monitor.url}api/v1/runs/test${path}`)).json()) as T;
-  const told: Warning[] = [];
-  const { monitor } = await start({ runs, firstStep: 10_000, onWarning: (warning) => void told.push(warning) });
+  const warned: Warning[] = [];
+  const { monitor } = await start({ runs, firstStep: 10_000, onWarning: (warning) => void warned.push(warning) });
   train(monitor, Number.NaN, () => monitor.compositeGain !== null);
-  expect(told).toEqual([]);
+  expect(warned).toEqual([]);
   const steps = async () => (await ask<SeriesAnswer>(monitor, '/series?measure=loss')).steps;
   await expect.poll(steps).toContain(10_000);
   expect((await steps())[0]).toBe(1);
@@ -98,8 +91,8 @@ test('refuses a first step that is none', async () => {
   await expect(start({ firstStep: 0 })).rejects.toThrow(/firstStep must be .*, got 0/);
 });
 
-test('a notice that does not arrive before the end is said, though it is the last that is said', async () => {
-  const { monitor, lines } = await start({ runs: temporaryFolder(), notify: 'http://127.0.0.1:1/hook' });
+test('a notice that does not arrive before the end is reported, though it is the last line', async () => {
+  const { monitor, lines } = await start({ notify: 'http://127.0.0.1:1/hook' });
   train(monitor, Number.NaN, () => monitor.warnings().length > 0);
   await monitor.close();
   expect(lines).toContainEqual(expect.stringMatching(/^notify http:\/\/127\.0\.0\.1:1: .*; trying again$/));

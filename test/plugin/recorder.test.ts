@@ -10,12 +10,12 @@ import { closeReader, openReader, readLatest, readSteps } from '../../plugin/rec
 import { readDetail, readSummary } from '../../plugin/recorder/recordedRun.ts';
 import { readSeries } from '../../plugin/recorder/recordedSeries.ts';
 import { closeRecording, commitReports, openRecording } from '../../plugin/recorder/write.ts';
-import type { Severity, WarningRecord } from '../../src/telemetry/warning.ts';
+import type { Severity } from '../../src/telemetry/warning.ts';
 import { fromWire } from '../../src/telemetry/wire.ts';
 import { temporaryFolder } from '../support/folders.ts';
 import { findSqlite } from '../support/programs.ts';
 import { brokenMappings, recorded, reports } from '../support/recorded.ts';
-import { testHeader, testReport } from '../support/samples.ts';
+import { testHeader, testReport, testWarning } from '../support/samples.ts';
 import { asVersion } from '../support/uploads.ts';
 
 const header = testHeader('hc');
@@ -80,21 +80,7 @@ test('the largest composite gain is the largest number, whatever was no number b
 test('the summary counts warnings that hold and are more than information', () => {
   const folder = temporaryFolder();
   const recording = openRecording(folder, header, 1000);
-  const record = (id: number, severity: Severity, clearedTime: number | null = null): WarningRecord => {
-    const about = { run: 'hc', rule: 'nonfinite', severity, step: 1, time: 5, connection: null, suspects: [], measure: 'loss' } as const;
-    const warning = {
-      ...about,
-      suspects: [],
-      value: 1,
-      threshold: 0,
-      cause: null,
-      stepsLeft: null,
-      interval: null,
-      message: '',
-      runbook: '',
-    };
-    return { id, warning, clearedStep: null, clearedTime, acknowledgedTime: null };
-  };
+  const record = (id: number, severity: Severity, clearedTime: number | null = null) => testWarning({ severity }, { id, clearedTime });
   const changed = [record(0, 'info'), record(1, 'warning'), record(2, 'critical'), record(3, 'critical', 7)];
   commitReports(recording, reports(1, 2), { changed, state: null });
   closeRecording(recording, 'completed', 2000);
@@ -129,7 +115,7 @@ test('a refused write leaves the recording as it was, and can be repeated', () =
   closeReader(reader);
 });
 
-test('after kill -9 all that was acknowledged is there, and the run is known to have vanished', async () => {
+test('after kill -9 all that was committed is there, and the run is known to have vanished', async () => {
   const folder = temporaryFolder();
   const script = `
     const { openRecording, commitReports } = await import('${new URL('../../dist/plugin/recorder/write.js', import.meta.url)}');
@@ -148,16 +134,16 @@ test('after kill -9 all that was acknowledged is there, and the run is known to 
     folder,
     JSON.stringify(header),
   ]);
-  let acknowledged = 0;
+  let committed = 0;
   child.stdout.on('data', (data: Buffer) => {
-    acknowledged = Math.max(acknowledged, ...String(data).trim().split('\n').map(Number));
-    if (acknowledged >= 50) child.kill('SIGKILL');
+    committed = Math.max(committed, ...String(data).trim().split('\n').map(Number));
+    if (committed >= 50) child.kill('SIGKILL');
   });
   await once(child, 'close');
-  expect(acknowledged).toBeGreaterThanOrEqual(50);
+  expect(committed).toBeGreaterThanOrEqual(50);
   const reader = openReader(recordingPath(folder, 'hc'));
   const found = [...readSteps(reader)].map((r) => r.report.step);
-  expect(found.length).toBeGreaterThanOrEqual(acknowledged);
+  expect(found.length).toBeGreaterThanOrEqual(committed);
   expect(found).toEqual(found.map((_, i) => i + 1));
   expect(readDetail(reader)?.outcome).toBe('unknown');
   closeReader(reader);

@@ -191,7 +191,7 @@ test('a second one at the same time is refused; when the first is done, or has g
   expect((await upload(service, body)).status).toBe(201);
 });
 
-test('one that does not fit into the folder beside the others is refused, said or not, and what is there stays', async () => {
+test('one that does not fit into the folder beside the others is refused, with its length or without, and what is there stays', async () => {
   const body = recording();
   const { port, folder } = await small(1e9, 1.5 * body.length);
   expect((await upload({ port }, body)).status).toBe(200);

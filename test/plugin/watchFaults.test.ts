@@ -1,8 +1,8 @@
-/** Faults of gainwatch leave the training as it is: they are counted, reported once, and the losses are those of a run that nobody watches. */
+/**
+ * Faults of gainwatch leave the training as it is: they are counted, reported once, and the losses are those of a run that nobody
+ * watches.
+ */
 import { execFile } from 'node:child_process';
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import type { Worker } from 'node:worker_threads';
 import * as tf from '@tensorflow/tfjs';
@@ -11,12 +11,11 @@ import { accelerate } from 'gainwatch/kernels';
 import { expect, onTestFinished, test } from 'vitest';
 import { recordingPath } from '../../plugin/recorder/directory.ts';
 import { temporaryFolder } from '../support/folders.ts';
+import { writeProgram } from '../support/scratch.ts';
 import { createTraining, lossesOf } from '../support/smallTraining.ts';
 import { recorded, startWatching } from '../support/watched.ts';
 
-const SCRATCH = fileURLToPath(new URL('../artefacts/', import.meta.url)); // inside the package: it finds itself by name
-
-/** A training of 60 steps; prints its losses, and the errors that /metrics has once it has all steps, and one error where that is asked for. */
+/** A training of 60 steps; prints its losses, and the errors that /metrics has once it has all steps, and as many errors as asked for. */
 const FULL_DISK = `
 import * as tf from '@tensorflow/tfjs';
 import '@tensorflow/tfjs-backend-wasm';
@@ -56,7 +55,7 @@ const expected = async () => {
   return losses;
 };
 
-test('a probe that throws: counted, said once, the rest goes on', async () => {
+test('a probe that throws: counted, reported once, the losses stay', async () => {
   const losses = await expected();
   const training = createTraining('hc', 1);
   const { monitor, lines, runs } = await startWatching([
@@ -79,7 +78,7 @@ test('a probe that throws: counted, said once, the rest goes on', async () => {
   training.dispose();
 });
 
-test('a worker that dies: samples are dropped and counted, said', async () => {
+test('a worker that dies: samples are dropped, counted and reported', async () => {
   const losses = await expected();
   const training = createTraining('hc', 1);
   const started = new Promise<Worker>((resolve) => process.once('worker', resolve));
@@ -118,11 +117,8 @@ test('a worker that stops answering: the queue is bounded, nothing waits, close(
   plain.dispose();
 });
 
-test('a disk that fills up in mid-run: said once, counted, losses as ever, /metrics goes on', async () => {
-  mkdirSync(SCRATCH, { recursive: true });
-  const file = join(SCRATCH, 'fullDisk.mjs');
-  writeFileSync(file, FULL_DISK);
-  onTestFinished(() => rmSync(file));
+test('a disk that fills up in mid-run: reported once, counted, losses as ever, /metrics goes on', async () => {
+  const file = writeProgram('fullDisk', FULL_DISK);
   // A limit on the size of files is a full disk to SQLite, and needs no root.
   const train = async (limit: string, errors: number) => {
     const command = ['-c', `trap '' XFSZ; ${limit} exec "$0" "$@"`, process.execPath, file, String(errors)];
@@ -137,9 +133,9 @@ test('a disk that fills up in mid-run: said once, counted, losses as ever, /metr
   expect(full.errors).toBeGreaterThan(0);
   expect(full.stderr.match(/could not be written, trying again/g)).toHaveLength(1);
   expect(full.stderr).toMatch(/\d+ steps of full could not be recorded/);
-});
+}, 240_000); // two processes, however busy the machine is
 
-test('a recording that cannot be made: said, /metrics goes on and counts the error', async () => {
+test('a recording that cannot be made: reported, /metrics goes on and counts the error', async () => {
   const losses = await expected();
   const training = createTraining('hc', 1);
   const { monitor, lines } = await startWatching(training.model, { optimizer: training.optimizer, runs: '/dev/null/none' });

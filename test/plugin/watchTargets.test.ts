@@ -9,7 +9,7 @@ import { recorded, startWatching } from '../support/watched.ts';
 
 beforeEach(async () => void (await tf.setBackend('cpu')));
 
-test("connections of one's own, by a layer and by observe(); without an optimizer, said once", async () => {
+test("connections of one's own, by a layer and by observe(); without an optimizer, reported once", async () => {
   const layer = tf.layers.dense({ units: 4 });
   layer.build([null, 4]);
   const h = tf.tensor2d([1, 0.5, 0, 0.5], [2, 2]);

@@ -1,17 +1,15 @@
 /** watch() and the demo on WebGPU, where reads are not awaited. Skipped, loudly, where the optional packages or an adapter are missing. */
 import { execFile } from 'node:child_process';
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import * as tf from '@tensorflow/tfjs';
 import type { WatchOptions } from 'gainwatch';
 import type { ConnectionName } from 'gainwatch/model';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { loadBackend } from '../../dist/plugin/cli/backend.js';
-import { runDemo, small } from '../support/commandLine.ts';
+import { expectGoodDemo, runDemo, small } from '../support/commandLine.ts';
 import { readmeBlocks } from '../support/readme.ts';
+import { writeProgram } from '../support/scratch.ts';
 import { createTraining } from '../support/smallTraining.ts';
 import { type Recorded, recorded, startWatching } from '../support/watched.ts';
 
@@ -23,7 +21,6 @@ const ready = await loadBackend('webgpu').then(
   },
 );
 const STEPS = 10;
-const SCRATCH = fileURLToPath(new URL('../artefacts/', import.meta.url)); // inside the package: it finds itself by name
 
 /** How often the process handed work to the device and asked for a result. */
 const calls = { submit: 0, mapAsync: 0 };
@@ -108,24 +105,14 @@ describe.skipIf(!ready)('watch() on webgpu', () => {
 
 test.skipIf(!ready)("the README's lines: the backend loads and computes", async () => {
   const block = readmeBlocks('js').find((code) => code.includes('tfjs-backend-webgpu'))!;
-  mkdirSync(SCRATCH, { recursive: true });
-  const file = join(SCRATCH, 'webgpu.mjs');
-  onTestFinished(() => rmSync(file));
-  writeFileSync(
-    file,
-    `${block}\nconsole.log(tf.getBackend(), (await tf.topk(tf.tensor1d([3, 9, 4]), 1).values.data())[0]);\nprocess.exit();`,
-  );
-  const { stdout } = await promisify(execFile)(process.execPath, [file]);
+  const result = 'console.log(tf.getBackend(), (await tf.topk(tf.tensor1d([3, 9, 4]), 1).values.data())[0]);\nprocess.exit();';
+  const { stdout } = await promisify(execFile)(process.execPath, [writeProgram('webgpu', `${block}\n${result}`)]);
   expect(stdout.trim()).toBe('webgpu 9');
 });
 
 describe.skipIf(!ready)('gainwatch demo --backend webgpu', () => {
   test('trains three models and drops none of the watched steps', async () => {
     const { results } = await runDemo([...small(6), '--backend', 'webgpu']);
-    expect(results.map((r) => r.run)).toEqual(['hc', 'mhc', 'residual']);
-    for (const result of results) expect(result).toMatchObject({ steps: 6, samplesDropped: 0, errors: 0 });
-    const [, mhc, residual] = results;
-    expect(Math.abs(mhc.maxCompositeForwardGain - 1)).toBeLessThan(1e-5);
-    expect(residual).toMatchObject({ maxCompositeForwardGain: 1, maxCompositeBackwardGain: 1, offDiagonalMass: 0 });
+    expectGoodDemo(results, 6);
   }, 120_000);
 });

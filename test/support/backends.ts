@@ -15,6 +15,9 @@ const OPTIONAL = ['webgpu', 'tensorflow'] as const satisfies BackendName[];
 export const HOST_BACKENDS = ['cpu', 'wasm'] as const satisfies BackendName[];
 const BACKENDS: readonly BackendName[] = [...HOST_BACKENDS, ...OPTIONAL];
 
+/** Without a card, compiling its shaders takes WebGPU most of a test's time, and many times that beside other work. */
+export const WEBGPU_TIMEOUT_MS = 300_000;
+
 /** Those that do not load here. */
 const missing = new Set<BackendName>();
 for (const backend of OPTIONAL) if (!(await isHere(backend))) missing.add(backend);
@@ -51,7 +54,8 @@ export const onHosts = (name: string, body: (backend: string) => void) => onEach
 
 function onEach(backends: readonly BackendName[], name: string, body: (backend: string) => void): void {
   for (const backend of backends) {
-    describe.skipIf(!has(backend))(`${name} on ${backend}`, () => {
+    const options = backend === 'webgpu' ? { timeout: WEBGPU_TIMEOUT_MS } : {};
+    describe.skipIf(!has(backend))(`${name} on ${backend}`, options, () => {
       let undo = () => {};
       afterAll(() => undo());
       beforeAll(async () => {

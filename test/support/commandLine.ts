@@ -20,8 +20,8 @@ export interface Command {
 }
 
 /** Starts a command that serves, and waits for its address. @throws where it ends before */
-export async function startCommand(args: string[]): Promise<Command> {
-  const child = spawn(process.execPath, [GAINWATCH, ...args]);
+export async function startCommand(args: string[], { program = GAINWATCH, cwd = process.cwd() } = {}): Promise<Command> {
+  const child = spawn(process.execPath, [program, ...args], { cwd });
   let out = '';
   let err = '';
   const ended = once(child, 'close');
@@ -84,4 +84,15 @@ export async function listenLocally(answer?: RequestListener): Promise<number> {
   await new Promise((resolve) => server.once('listening', resolve));
   onTestFinished(() => void server.close());
   return (server.address() as { port: number }).port;
+}
+
+/** Were three models trained, nothing lost, and are the gains those of their kinds? */
+export function expectGoodDemo(results: readonly RunResult[], steps: number): void {
+  expect(results.map((r) => r.run)).toEqual(['hc', 'mhc', 'residual']);
+  for (const result of results) expect(result).toMatchObject({ steps, samplesDropped: 0, errors: 0 });
+  const [, mhc, residual] = results;
+  expect(Math.abs(mhc.maxCompositeForwardGain - 1)).toBeLessThan(1e-5);
+  expect(mhc.maxCompositeBackwardGain).toBeLessThan(2);
+  expect(mhc.offDiagonalMass).toBeGreaterThan(0);
+  expect(residual).toMatchObject({ maxCompositeForwardGain: 1, maxCompositeBackwardGain: 1, offDiagonalMass: 0 });
 }

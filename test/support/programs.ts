@@ -1,4 +1,4 @@
-/** Programs that a suite needs and a machine may lack. A missing one is said loudly and its suite is skipped, not failed. */
+/** Programs that a suite needs and a machine may lack. A missing one is reported loudly and its suite is skipped, not failed. */
 import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
 

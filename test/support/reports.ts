@@ -5,6 +5,7 @@ import type { StepReport } from '../../src/telemetry/report.ts';
 import type { ConnectionKind, RunHeader } from '../../src/telemetry/sample.ts';
 import { TEST_TIME, testHeader } from './samples.ts';
 
+/** A run of `layers` connections of one kind, two a block: block0.attention, block0.mlp … */
 export function headerOf(kind: ConnectionKind, layers = 8, streams = 4): RunHeader {
   const { connections, ...header } = testHeader('a-run', layers, streams);
   return { ...header, connections: connections.map((one) => ({ ...one, kind, convention: kind === 'mhc' ? 'paper' : null })) };
@@ -28,6 +29,7 @@ export type GivenReport = Partial<Omit<StepReport, 'measures'>> & {
   measures?: Partial<Record<MeasureKey, number | ((l: number) => number)>>;
 };
 
+/** A healthy step, but for what is given. */
 export function reportOf(header: RunHeader, step: number, { measures = {}, ...given }: GivenReport = {}): StepReport {
   const layers = header.connections.length;
   const values = new Float32Array(MEASURES.length * layers).fill(Number.NaN);

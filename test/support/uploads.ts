@@ -5,9 +5,8 @@ import Database from 'libsql';
 import type { Service } from '../../dist/plugin/service.js';
 import { SCHEMA_VERSION } from '../../plugin/recorder/migrations.ts';
 import { closeRecording, commitReports, openRecording } from '../../plugin/recorder/write.ts';
-import type { Warning } from '../../src/telemetry/warning.ts';
 import { temporaryFolder } from './folders.ts';
-import { testHeader, testReport } from './samples.ts';
+import { testHeader, testReport, testWarning } from './samples.ts';
 import { ask } from './service.ts';
 
 const header = testHeader('hc');
@@ -29,24 +28,9 @@ export function recording({ run = 'hc', steps = 20, sql = '' } = {}): Buffer {
   const named = { ...header, run: 'made' };
   const opened = openRecording(temporaryFolder(), named, 1000);
   const reports = Array.from({ length: steps }, (_, i) => testReport(named, i + 1, i === 10 ? { loss: Number.NaN } : {}));
-  const warning: Warning = {
-    run: 'made',
-    rule: 'nonfinite',
-    severity: 'critical',
-    step: 11,
-    time: 5,
-    connection: null,
-    suspects: [],
-    measure: 'loss',
-    value: Number.NaN,
-    threshold: 0,
-    stepsLeft: null,
-    interval: null,
-    cause: { kind: 'nonfinite-scalar', connection: null, figures: {} },
-    message: 'The loss is NaN.',
-    runbook: 'runbook.md#nonfinite',
-  };
-  const record = { id: 0, warning, clearedStep: null, clearedTime: null, acknowledgedTime: null };
+  const scalar = { connection: null, suspects: [], measure: 'loss', value: Number.NaN, threshold: 0, stepsLeft: null, interval: null };
+  const cause = { kind: 'nonfinite-scalar', connection: null, figures: {} } as const;
+  const record = testWarning({ ...scalar, run: 'made', rule: 'nonfinite', step: 11, cause, runbook: 'runbook.md#nonfinite' });
   commitReports(opened, reports, { changed: [record], state: null });
   closeRecording(opened, 'completed', 2000);
   const db = new Database(opened.path);

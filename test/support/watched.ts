@@ -4,7 +4,9 @@ import { onTestFinished } from 'vitest';
 import { recordingPath } from '../../plugin/recorder/directory.ts';
 import { closeReader, openReader, type RecordedStep, readSteps } from '../../plugin/recorder/read.ts';
 import { readDetail } from '../../plugin/recorder/recordedRun.ts';
+import { readWarningRows } from '../../plugin/recorder/recordedWarnings.ts';
 import type { RunDetail } from '../../src/telemetry/api.ts';
+import type { Warning } from '../../src/telemetry/warning.ts';
 import { temporaryFolder } from './folders.ts';
 
 export interface Watched {
@@ -27,13 +29,19 @@ export async function startWatching(target: Parameters<typeof watch>[0], options
 export interface Recorded {
   steps: RecordedStep[];
   detail: RunDetail | null;
+  /** In the order in which they were raised. */
+  warnings: Warning[];
 }
 
 /** What was recorded of a run. @throws where nothing was */
 export function recorded(runs: string, run = 'test'): Recorded {
   const reader = openReader(recordingPath(runs, run));
   try {
-    return { steps: [...readSteps(reader)], detail: readDetail(reader) };
+    return {
+      steps: [...readSteps(reader)],
+      detail: readDetail(reader),
+      warnings: [...readWarningRows(reader.db).keys()].map(({ warning }) => warning),
+    };
   } finally {
     closeReader(reader);
   }

@@ -1,9 +1,9 @@
 /**
- * One plain-TypeScript computation as a TF.js kernel on cpu, straight on the tensors' typed arrays: the reference for the fast ones.
- * Registers nothing (accelerate.ts does) and says nothing about gradients: the file of each operation does.
+ * One plain-TypeScript computation as a TF.js kernel on cpu, straight on the tensors' typed arrays. What an operation means, and what
+ * its gradient is, is in its file in operations/.
  */
 import * as tf from '@tensorflow/tfjs';
-import { type Attributes, type Operation, withThrough } from '../operation.ts';
+import { type Attributes, kernelFor, type Operation } from '../operation.ts';
 
 export type HostArray = Float32Array | Int32Array;
 
@@ -25,23 +25,16 @@ interface CpuBackend {
 export const cpuValues = (backend: unknown, { dataId }: tf.TensorInfo): HostArray => (backend as CpuBackend).data.get(dataId).values;
 
 /** @param compute gets the inputs in the order in which `runKernel` got them */
-export function cpuKernel(operation: Operation, compute: Compute): tf.KernelConfig {
-  return {
-    kernelName: operation.name,
-    backendName: 'cpu',
-    kernelFunc: ({ inputs, attrs, backend }) => {
-      const list = Object.values(inputs) as tf.TensorInfo[];
-      const shapes = list.map((t) => t.shape);
-      const attributes = attrs as Attributes;
-      const outputs = operation
-        .shapes(shapes, attributes)
-        .map((shape) => (backend as CpuBackend).makeTensorInfo(shape, 'float32', new Float32Array(tf.util.sizeFromShape(shape))));
+export const cpuKernel = (operation: Operation, compute: Compute): tf.KernelConfig =>
+  kernelFor<CpuBackend>(
+    operation,
+    'cpu',
+    (backend, shapes) => shapes.map((shape) => backend.makeTensorInfo(shape, 'float32', new Float32Array(tf.util.sizeFromShape(shape)))),
+    ({ backend, inputs, outputs, shapes, attributes }) => {
       const valuesOf = (tensor: tf.TensorInfo) => cpuValues(backend, tensor);
-      compute(list.map(valuesOf), outputs.map(valuesOf) as Float32Array[], shapes, attributes);
-      return withThrough(operation, list, outputs, backend);
+      compute(inputs.map(valuesOf), outputs.map(valuesOf) as Float32Array[], shapes, attributes);
     },
-  };
-}
+  );
 
 /** Σ_i a[fromA + i] · b[fromB + i], i from 0 to length − 1, in float64. */
 export function dotProduct(a: ArrayLike<number>, fromA: number, b: ArrayLike<number>, fromB: number, length: number): number {

@@ -3,40 +3,35 @@
  * where they lead; here they broadcast as everywhere else.
  */
 import * as tf from '@tensorflow/tfjs';
+import { productOf } from '../product.ts';
 import type { Replacement } from '../replace.ts';
 import { makeOutput, pointer, scratch, wasmFunctions } from './module.ts';
 
 export const matMul: Replacement = {
   kernelName: 'BatchMatMul',
   kernelFunc: (params, stock) => {
-    const { inputs, attrs, backend } = params;
-    const { a, b } = inputs as { a: tf.TensorInfo; b: tf.TensorInfo };
-    const { transposeA, transposeB } = attrs as unknown as { transposeA: boolean; transposeB: boolean };
-    const batchA = a.shape.slice(0, -2);
-    const batchB = b.shape.slice(0, -2);
-    const [rowsA, columnsA] = a.shape.slice(-2);
-    const [rowsB, columnsB] = b.shape.slice(-2);
-    const [m, k] = transposeA ? [columnsA, rowsA] : [rowsA, columnsA];
-    const n = transposeB ? rowsB : columnsB;
+    const { backend } = params;
+    const { a, b, transposeA, transposeB, m, k, n, kB, batches } = productOf(params);
     // What it does not take it refuses in its own words.
-    if (a.dtype !== 'float32' || b.dtype !== 'float32' || (transposeB ? columnsB : rowsB) !== k) return stock(params);
+    if (a.dtype !== 'float32' || b.dtype !== 'float32' || kB !== k) return stock(params);
 
-    const batch = tf.broadcast_util.assertAndGetBroadcastShape(batchA, batchB);
+    const batch = tf.broadcast_util.assertAndGetBroadcastShape(...batches);
     const out = makeOutput(backend, [...batch, m, n]);
     const { matMul: run, matMulScratch } = wasmFunctions(backend);
     const work = scratch(backend, matMulScratch());
     const [pa, pb, pc] = [a, b, out].map((t) => pointer(backend, t));
     const count = tf.util.sizeFromShape(batch);
-    if (!transposeA && tf.util.sizeFromShape(batchB) === 1) {
+    const [lda, ldb] = [transposeA ? m : k, transposeB ? k : n];
+    if (!transposeA && tf.util.sizeFromShape(batches[1]) === 1) {
       // One B for all: its rows follow one another, so they are one matrix.
-      run(pa, k, false, pb, columnsB, transposeB, pc, n, false, count * m, n, k, work);
+      run(pa, k, false, pb, ldb, transposeB, pc, n, false, count * m, n, k, work);
       return out;
     }
-    const offsetsA = broadcastOffsets(batchA, batch, 4 * m * k);
-    const offsetsB = broadcastOffsets(batchB, batch, 4 * k * n);
+    const offsetsA = broadcastOffsets(batches[0], batch, 4 * m * k);
+    const offsetsB = broadcastOffsets(batches[1], batch, 4 * k * n);
     for (let i = 0; i < count; i++) {
       const c = pc + 4 * m * n * i;
-      run(pa + offsetsA[i], columnsA, transposeA, pb + offsetsB[i], columnsB, transposeB, c, n, false, m, n, k, work);
+      run(pa + offsetsA[i], lda, transposeA, pb + offsetsB[i], ldb, transposeB, c, n, false, m, n, k, work);
     }
     return out;
   },

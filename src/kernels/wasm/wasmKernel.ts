@@ -1,6 +1,6 @@
-/** A custom operation on wasm: outputs made first, then one call with addresses. Registers nothing: accelerate does. */
+/** An operation's kernel on wasm: outputs made first, then one call with addresses. */
 import * as tf from '@tensorflow/tfjs';
-import { type Attributes, type Operation, withThrough } from '../operation.ts';
+import { type Attributes, kernelFor, type Operation } from '../operation.ts';
 import type { Functions } from './functions.ts';
 import { makeOutput, pointer, scratch, wasmFunctions } from './module.ts';
 
@@ -17,28 +17,23 @@ export interface Call {
 }
 
 /** @param run fills the outputs */
-export function wasmKernel(operation: Operation, run: (call: Call) => void): tf.KernelConfig {
-  return {
-    kernelName: operation.name,
-    backendName: 'wasm',
-    kernelFunc: ({ inputs, attrs, backend }) => {
-      const list = Object.values(inputs) as tf.TensorInfo[];
-      const shapes = list.map((t) => t.shape);
-      const attributes = attrs as Attributes;
-      const outputs = operation.shapes(shapes, attributes).map((shape) => makeOutput(backend, shape));
+export const wasmKernel = (operation: Operation, run: (call: Call) => void): tf.KernelConfig =>
+  kernelFor(
+    operation,
+    'wasm',
+    (backend, shapes) => shapes.map((shape) => makeOutput(backend, shape)),
+    ({ backend, inputs, outputs, shapes, attributes }) => {
       const address = (tensor: tf.TensorInfo) => pointer(backend, tensor);
       run({
         functions: wasmFunctions(backend),
-        inputs: list.map(address),
+        inputs: inputs.map(address),
         outputs: outputs.map(address),
         shapes,
         attributes,
         scratch: (bytes) => scratch(backend, bytes),
       });
-      return withThrough(operation, list, outputs, backend);
     },
-  };
-}
+  );
 
 /** How many values a tensor of this shape has. */
 export const sizeOf = (shape: readonly number[]): number => tf.util.sizeFromShape([...shape]);

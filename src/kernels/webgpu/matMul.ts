@@ -4,6 +4,7 @@
  * added up in order; other long products take small tiles.
  */
 import * as tf from '@tensorflow/tfjs';
+import { type Product, productOf } from '../product.ts';
 import type { Replacement } from '../replace.ts';
 import { makeOutput, sizeOf, type WebGPUBackend } from './program.ts';
 import { sumInto } from './sum.ts';
@@ -19,31 +20,9 @@ const [MIN_SPLIT_TERMS, TILE, MAX_SPLIT_TILES, MIN_SPLIT_SIZE] = [2000, 32, 32, 
 /** Terms of a part of ours, and parts: our choice. */
 const [MIN_PART_TERMS, MAX_PARTS] = [128, 64];
 
-interface Product {
-  a: tf.TensorInfo;
-  b: tf.TensorInfo;
-  transposeA: boolean;
-  transposeB: boolean;
-  /** [m, k] × [k, n] */
-  m: number;
-  k: number;
-  n: number;
-}
-
-function productOf({ inputs, attrs }: Parameters<tf.KernelFunc>[0]): Product {
-  const { a, b } = inputs as { a: tf.TensorInfo; b: tf.TensorInfo };
-  const { transposeA, transposeB } = attrs as unknown as { transposeA: boolean; transposeB: boolean };
-  const [rowsA, columnsA] = a.shape.slice(-2);
-  const [rowsB, columnsB] = b.shape.slice(-2);
-  const [m, k] = transposeA ? [columnsA, rowsA] : [rowsA, columnsA];
-  return { a, b, transposeA, transposeB, m, k, n: transposeB ? rowsB : columnsB };
-}
-
-const batchesOf = ({ a, b }: Product) => [a, b].map(({ shape }) => shape.slice(0, -2));
-
 function mayBeSplit(product: Product): boolean {
-  const { m, k, n } = product;
-  if (batchesOf(product).some((batch) => sizeOf(batch) !== 1)) return false;
+  const { m, k, n, batches } = product;
+  if (batches.some((batch) => sizeOf(batch) !== 1)) return false;
   return k >= MIN_SPLIT_TERMS && m * n > MIN_SPLIT_SIZE && Math.ceil(m / TILE) * Math.ceil(n / TILE) <= MAX_SPLIT_TILES;
 }
 
@@ -70,14 +49,13 @@ export const matMul: Replacement = {
   kernelFunc: (params, stock) => {
     const product = productOf(params);
     if (!isStocksChoice() || !mayBeSplit(product)) return stock(params);
-    const { a, b, transposeA, transposeB, m, k, n } = product;
+    const { a, b, transposeA, transposeB, m, k, n, batches } = product;
     const parts = transposeA && !transposeB && a.dtype === 'float32' && b.dtype === 'float32' ? partsOf(k) : 1;
     if (parts === 1) return inSmallTiles(params, stock);
     const backend = params.backend as WebGPUBackend;
     const inParts = (tensor: tf.TensorInfo, width: number) => ({ ...tensor, shape: [parts, k / parts, width] });
     const products = stock({ ...params, inputs: { a: inParts(a, m), b: inParts(b, n) } }) as tf.TensorInfo;
-    const [batchA, batchB] = batchesOf(product);
-    const result = makeOutput(backend, [...tf.broadcast_util.assertAndGetBroadcastShape(batchA, batchB), m, n]);
+    const result = makeOutput(backend, [...tf.broadcast_util.assertAndGetBroadcastShape(...batches), m, n]);
     sumInto(backend, products, result);
     return result;
   },

@@ -4,7 +4,7 @@
  * runWebGPUProgram binds, records and submits. Knows no operation.
  */
 import type * as tf from '@tensorflow/tfjs';
-import { type Attributes, type Operation, withThrough } from '../operation.ts';
+import { type KernelCall, kernelFor, type Operation } from '../operation.ts';
 import type { Device } from './device.ts';
 import { type Binding, PACKED } from './elements.ts';
 
@@ -164,37 +164,17 @@ export function makeOutput(backend: WebGPUBackend, shape: readonly number[]): tf
 
 const makeOutputs = (backend: WebGPUBackend, shapes: readonly number[][]) => shapes.map((shape) => makeOutput(backend, shape));
 
-export interface Call {
-  backend: WebGPUBackend;
-  inputs: tf.TensorInfo[];
-  /** Those that are computed. */
-  outputs: tf.TensorInfo[];
-  attributes: Attributes;
-}
+export type Call = KernelCall<WebGPUBackend>;
 
 /**
  * @param run fills the outputs
  * @param make makes them, from the shapes and the inputs; float32 unless given
  */
-export function webgpuKernel(
+export const webgpuKernel = (
   operation: Operation,
   run: (call: Call) => void,
   make: (backend: WebGPUBackend, shapes: readonly number[][], inputs: readonly tf.TensorInfo[]) => tf.TensorInfo[] = makeOutputs,
-): tf.KernelConfig {
-  return {
-    kernelName: operation.name,
-    backendName: 'webgpu',
-    kernelFunc: (params) => {
-      const backend = params.backend as WebGPUBackend;
-      const inputs = Object.values(params.inputs) as tf.TensorInfo[];
-      const attributes = params.attrs as unknown as Attributes;
-      const shapes = inputs.map((t) => t.shape);
-      const outputs = make(backend, operation.shapes(shapes, attributes), inputs);
-      run({ backend, inputs, outputs, attributes });
-      return withThrough(operation, inputs, outputs, backend);
-    },
-  };
-}
+): tf.KernelConfig => kernelFor(operation, 'webgpu', make, run);
 
 /** How many values a tensor of this shape has. */
 export const sizeOf = (shape: readonly number[]): number => shape.reduce((product, axis) => product * axis, 1);

@@ -6,7 +6,7 @@ import { READ_STREAMS, READ_STREAMS_GRADIENT } from '../operations/readStreams.t
 import { elementOf, innerCode, PACK, stored } from './elements.ts';
 import { isReadable } from './packed.ts';
 import { hasSubgroups, LANES, runShader, type Shader, sizesOf, webgpuKernel } from './program.ts';
-import { lanesFor, reduceCode } from './reduce.ts';
+import { lanesFor, reduceCode } from './workgroupSum.ts';
 
 /** @param packed is x in half precision? */
 function readShader(n: number, channels: number, packed: boolean): Shader {

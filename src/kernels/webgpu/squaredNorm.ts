@@ -3,7 +3,7 @@ import type * as tf from '@tensorflow/tfjs';
 import { SQUARED_NORM } from '../operations/squaredNorm.ts';
 import { bindings } from './elements.ts';
 import { hasSubgroups, makeOutput, runShader, type Shader, sizeOf, type WebGPUBackend, webgpuKernel } from './program.ts';
-import { reduceCode } from './reduce.ts';
+import { reduceCode } from './workgroupSum.ts';
 
 const LANES = 128;
 /** Every device binds eight tensors (WebGPU, "Limits"), of which one is the result. */

@@ -18,7 +18,7 @@ import {
   type WebGPUBackend,
   webgpuKernel,
 } from './program.ts';
-import { lanesFor, reduceCode } from './reduce.ts';
+import { lanesFor, reduceCode } from './workgroupSum.ts';
 
 /** Our choice: n² + n sums a thread leave registers for no more. */
 const MAX_GRADIENT_LANES = 128;

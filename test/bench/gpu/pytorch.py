@@ -58,10 +58,10 @@ def main() -> None:
 
     # Floats read and written that no cache holds, per token, as in ../kernels.ts.
     cases = {
-        "K1 project, mHC": (n * c + n * n + 2 * n + 1, project),
-        "K3 Sinkhorn": (2 * n * n, lambda: sinkhorn(logits)),
-        "K4 readStreams": ((n + 1) * c + n, lambda: read(pre)),
-        "K5 writeStreams": ((2 * n + 1) * c + n * n + n, lambda: write(res, post)),
+        "project, mHC": (n * c + n * n + 2 * n + 1, project),
+        "sinkhorn": (2 * n * n, lambda: sinkhorn(logits)),
+        "readStreams": ((n + 1) * c + n, lambda: read(pre)),
+        "writeStreams": ((2 * n + 1) * c + n * n + n, lambda: write(res, post)),
         "a whole connection": ((4 * n + 3) * c, connection),
     }
 

@@ -37,9 +37,9 @@ export function zclip(limit: number): Scorer {
       if (i < 25) return Number.NaN;
       const deviation = Math.sqrt(variance);
       const z = (value - mean) / (deviation + 1e-6);
-      const taken = z > limit ? mean + (limit * deviation) / (z / limit) : value;
-      mean = 0.97 * mean + 0.03 * taken;
-      variance = 0.97 * variance + 0.03 * (taken - mean) ** 2;
+      const clipped = z > limit ? mean + (limit * deviation) / (z / limit) : value;
+      mean = 0.97 * mean + 0.03 * clipped;
+      variance = 0.97 * variance + 0.03 * (clipped - mean) ** 2;
       return z;
     });
   };
@@ -51,16 +51,16 @@ export function zclip(limit: number): Scorer {
  */
 export function lightning(limit: number): Scorer {
   return (values) => {
-    const taken: number[] = [];
+    const kept: number[] = [];
     return values.map((value, i) => {
-      const last = taken.at(-1);
-      const mean = taken.reduce((sum, one) => sum + one, 0) / taken.length;
+      const last = kept.at(-1);
+      const mean = kept.reduce((sum, one) => sum + one, 0) / kept.length;
       let score = Number.NaN;
       if (!Number.isFinite(value)) score = Number.POSITIVE_INFINITY;
       else if (last !== undefined && value > last) score = Math.abs(value - mean) / Math.abs(mean);
       if (i < 1 || !(score >= limit)) {
-        if (Number.isFinite(value)) taken.push(value);
-        if (taken.length > 10) taken.shift();
+        if (Number.isFinite(value)) kept.push(value);
+        if (kept.length > 10) kept.shift();
       }
       return i < 1 ? Number.NaN : score;
     });

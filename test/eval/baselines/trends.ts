@@ -20,7 +20,7 @@ export function leastSquares(values: Float64Array, window: number, horizon: numb
 
 /** Median of the slopes between all pairs of `points` points spread over the window, through the median of the points. */
 export function theilSen(values: Float64Array, window: number, horizon: number, points = 20): Float64Array {
-  const places = Array.from({ length: points }, (_, k) => Math.round((k * (window - 1)) / (points - 1)));
+  const offsets = Array.from({ length: points }, (_, k) => Math.round((k * (window - 1)) / (points - 1)));
   const slopes = new Float64Array((points * (points - 1)) / 2);
   const intercepts = new Float64Array(points);
   return values.map((_, i) => {
@@ -28,10 +28,11 @@ export function theilSen(values: Float64Array, window: number, horizon: number, 
     const first = i + 1 - window;
     let s = 0;
     for (let a = 0; a < points; a++) {
-      for (let b = a + 1; b < points; b++) slopes[s++] = (values[first + places[b]] - values[first + places[a]]) / (places[b] - places[a]);
+      for (let b = a + 1; b < points; b++)
+        slopes[s++] = (values[first + offsets[b]] - values[first + offsets[a]]) / (offsets[b] - offsets[a]);
     }
     const slope = median(slopes);
-    for (let a = 0; a < points; a++) intercepts[a] = values[first + places[a]] - slope * places[a];
+    for (let a = 0; a < points; a++) intercepts[a] = values[first + offsets[a]] - slope * offsets[a];
     return median(intercepts) + slope * (window - 1 + horizon);
   });
 }

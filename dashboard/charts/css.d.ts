@@ -1,2 +1,0 @@
-/** Style sheets are imported for their effect; Vite takes them in. */
-declare module '*.css';

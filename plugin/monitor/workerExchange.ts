@@ -1,0 +1,72 @@
+/** What goes between a watched run and the worker: samples there; gains, warnings (on to the user's onWarning) and problems back. */
+import type { StepSample } from '../../src/telemetry/sample.ts';
+import { post, postSample } from '../worker/client.ts';
+import type { FromWorker } from '../worker/workerMessages.ts';
+import { isPromise } from './isPromise.ts';
+import type { MonitorState } from './monitorState.ts';
+
+/**
+ * Posts a step's sample, and opens the run with the first; one that cannot be posted is counted as dropped.
+ * @throws Error where the number of streams has changed
+ */
+export function deliverSample(state: MonitorState, sample: StepSample, streams: number): void {
+  const { client, id, settings, probe } = state;
+  const { run, tokens } = settings;
+  const { connections } = probe.options;
+  if (state.streams === null) {
+    state.streams = streams;
+    post(client, { type: 'open', id, header: { run, streams, tokens, connections: connections.map((c) => c.info) } });
+  } else if (state.streams !== streams) {
+    throw new Error(`the run began with ${state.streams} streams and has ${streams} now`);
+  }
+  if (postSample(client, { type: 'step', id, sample })) return;
+  probe.counters.samplesDropped++;
+  if (client.alive && !state.queueWasFull) probe.counters.errors++;
+  state.queueWasFull = true;
+  state.warnOnce('queue', `run ${run}: the monitor's thread does not keep up (or has died): samples are dropped and counted`);
+}
+
+/** May be called at any time; the user's onWarning is not called within a step. */
+export function handleMessage(state: MonitorState, message: FromWorker): void {
+  const { client, warnings } = state;
+  switch (message.type) {
+    case 'reported':
+      state.compositeGain = message.compositeGain;
+      break;
+    case 'warning': {
+      const { what, record } = message;
+      if (what === 'raised') state.pendingWarnings.push(record.warning);
+      else if (!warnings.has(record.id)) return; // of an earlier process: raised before watch()
+      warnings.set(record.id, record);
+      if (!state.inStep) emitWarnings(state);
+      break;
+    }
+    case 'closed':
+      state.closed.resolve();
+      break;
+    case 'problem':
+      if (!client.alive) {
+        state.probe.counters.errors++;
+        state.closed.resolve();
+      }
+      state.settings.log(message.message);
+  }
+}
+
+/** Gives what is pending to onWarning, oldest first. What it throws, or its promise rejects with, is reported once. */
+export function emitWarnings(state: MonitorState): void {
+  const { run, onWarning } = state.settings;
+  for (const warning of state.pendingWarnings.splice(0)) {
+    const onFailure = (error: unknown) =>
+      state.warnOnce(
+        'onWarning',
+        `run ${run}: onWarning failed at ${warning.rule}: ${error instanceof Error ? error.message : String(error)}`,
+      );
+    try {
+      const result: unknown = onWarning?.(warning);
+      if (isPromise(result)) result.then(undefined, onFailure); // an unhandled rejection would end the process
+    } catch (error) {
+      onFailure(error);
+    }
+  }
+}
