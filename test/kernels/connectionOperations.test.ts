@@ -2,7 +2,7 @@
 import * as tf from '@tensorflow/tfjs';
 import { afterAll, beforeAll, describe, test } from 'vitest';
 import { accelerate } from '../../src/kernels/accelerate.ts';
-import { has, leastDevice, onComposed, onEveryBackend, WEBGPU_TIMEOUT_MS } from '../support/backends.ts';
+import { has, leastDevice, onComposed, onEveryBackend, TIMEOUT_MS } from '../support/backends.ts';
 import { compare, OPERATIONS } from '../support/compare.ts';
 import type { ReferenceName, Sizes } from '../support/reference.ts';
 
@@ -40,7 +40,7 @@ onEveryBackend(
 
 describe.skipIf(!has('webgpu'))(
   'operations of the connections, webgpu on a device with the least that the standard asks for',
-  { timeout: WEBGPU_TIMEOUT_MS },
+  { timeout: TIMEOUT_MS },
   () => {
     let undo = () => {};
     afterAll(() => undo());

@@ -11,7 +11,7 @@ import { isPacked, storedBytes } from '../../src/kernels/webgpu/packed.ts';
 import type { WebGPUBackend } from '../../src/kernels/webgpu/program.ts';
 import { seededRandom } from '../../src/model/random.ts';
 import { normal } from '../support/accelerated.ts';
-import { has, leastDevice, WEBGPU_TIMEOUT_MS } from '../support/backends.ts';
+import { has, leastDevice, TIMEOUT_MS } from '../support/backends.ts';
 import { compare } from '../support/compare.ts';
 import type { ReferenceName, Sizes } from '../support/reference.ts';
 import { createTraining } from '../support/smallTraining.ts';
@@ -55,7 +55,7 @@ describe("storage 'float16' is refused", () => {
   });
 });
 
-describe.skipIf(!has('webgpu'))("storage 'float16'", { timeout: WEBGPU_TIMEOUT_MS }, () => {
+describe.skipIf(!has('webgpu'))("storage 'float16'", { timeout: TIMEOUT_MS }, () => {
   let undo = () => {};
   afterAll(() => undo());
   beforeAll(async () => {
