@@ -119,14 +119,15 @@ export function stepValues(arrays: SampleArrays, valuesOf: (slot: Slot) => Array
 const floats = (values: readonly (number | null)[]): Float32Array | null =>
   values.every((value) => value === null) ? null : Float32Array.from(values, (value) => value ?? Number.NaN);
 
-const sum = (values: ArrayLike<number>): number => Array.from(values).reduce((total, value) => total + value, 0);
+function sum(values: ArrayLike<number>): number {
+  let total = 0;
+  for (let k = 0; k < values.length; k++) total += values[k];
+  return total;
+}
 
 /** ‖the last `size` values‖ */
-const normOfLast = (values: ArrayLike<number>, size: number): number =>
-  Math.sqrt(
-    sum(
-      Array.from(values)
-        .slice(-size)
-        .map((value) => value ** 2),
-    ),
-  );
+function normOfLast(values: ArrayLike<number>, size: number): number {
+  let squares = 0;
+  for (let k = values.length - size; k < values.length; k++) squares += values[k] ** 2;
+  return Math.sqrt(squares);
+}

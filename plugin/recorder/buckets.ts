@@ -3,7 +3,7 @@
 import { RUN_SCALARS } from '../../src/telemetry/catalogue.ts';
 import type { StepReport } from '../../src/telemetry/report.ts';
 
-/** A bucket of level k covers the step numbers b · 8^k … (b + 1) · 8^k − 1. Our choice, part of the format: it costs a seventh more bytes. */
+/** A bucket of level k covers the step numbers b · 8^k … (b + 1) · 8^k − 1. Part of the format; our choice: a seventh more bytes. */
 export const FACTOR = 8;
 export const LEVELS = 5;
 

@@ -111,7 +111,7 @@ describe('watch(model, { url })', () => {
     const lines: string[] = [];
     const { monitor } = await train({ url: service.url, log: (line) => lines.push(line) });
     await monitor.close();
-    expect(lines.filter((line) => /401|did not reach/.test(line))).toEqual([]);
+    expect(lines.filter((line) => /answers 401|did not reach/.test(line))).toEqual([]);
     const headers = { Authorization: 'Bearer correct-horse' };
     expect(await (await fetch(`${service.url}api/v1/runs/sent`, { headers })).json()).toMatchObject({ lastStep: STEPS });
 
