@@ -93,6 +93,12 @@ test('every link and picture of a Markdown file leads somewhere', () => {
   expect(broken).toEqual([]);
 });
 
+test('every file that CONTRIBUTING names is there', () => {
+  const named = [...read('CONTRIBUTING.md').matchAll(/`((?:src|alerts|plugin|dashboard|test)\/[\w./]*)`/g)].map(([, path]) => path);
+  expect(named.length).toBeGreaterThan(20);
+  expect(named.filter((path) => !path.includes('/X.ts') && !existsSync(join(ROOT, path)))).toEqual([]);
+});
+
 function leadsSomewhere({ path, target }: { path: string; target: string }): boolean {
   if (/^https?:/.test(target)) return true;
   const [to, anchor] = target.split('#');
