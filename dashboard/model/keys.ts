@@ -23,16 +23,10 @@ const ACTIONS: Record<string, Action> = {
 };
 
 /** Of a KeyboardEvent. */
-export interface Pressed {
-  key: string;
-  ctrlKey: boolean;
-  altKey: boolean;
-  metaKey: boolean;
-  shiftKey: boolean;
-  repeat: boolean;
-  isComposing: boolean;
-  defaultPrevented: boolean;
-}
+export type Pressed = Pick<
+  KeyboardEvent,
+  'key' | 'ctrlKey' | 'altKey' | 'metaKey' | 'shiftKey' | 'repeat' | 'isComposing' | 'defaultPrevented'
+>;
 
 /** What has the focus. */
 export interface Focused {

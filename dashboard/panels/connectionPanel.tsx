@@ -13,26 +13,12 @@ import { courseOf, dataOf, type RunData } from '../state/store.ts';
 import { change, shownRange, view } from '../state/viewState.ts';
 import './connectionPanel.css';
 import { Matrix } from './matrix.tsx';
-import { Panel } from './panel.tsx';
 import { Toggle } from './toggle.tsx';
 
 /** In units of its picture, which is stretched. */
 const COURSE: Size = { width: 100, height: 18 };
 
-function Spark({ path }: { path: string }) {
-  return (
-    <svg class="cn-spark" viewBox="-1 -1 102 20" preserveAspectRatio="none" aria-hidden="true">
-      {path === '' ? null : <path d={path} vector-effect="non-scaling-stroke" />}
-    </svg>
-  );
-}
-
-interface PickerProps {
-  names: readonly string[];
-  name: string;
-}
-
-function Picker({ names, name }: PickerProps) {
+function Picker({ names, name }: { names: readonly string[]; name: string }) {
   const { open, picked } = view.value;
   const go = (by: number) => change({ open: neighbour(names, name, by) });
   return (
@@ -86,7 +72,13 @@ const Row = ({ label, help, explained = false, path = null, value }: RowProps) =
       {label}
       {explained ? <small>{help}</small> : null}
     </th>
-    <td class="cn-course">{path === null ? null : <Spark path={path} />}</td>
+    <td class="cn-course">
+      {path === null ? null : (
+        <svg class="cn-spark" viewBox="-1 -1 102 20" preserveAspectRatio="none" aria-hidden="true">
+          <path d={path} vector-effect="non-scaling-stroke" />
+        </svg>
+      )}
+    </td>
     <td>{value}</td>
   </tr>
 );
@@ -129,7 +121,8 @@ function Measures({ known, latest, l, explained }: MeasuresProps) {
   );
 }
 
-function Connection() {
+/** Its body. */
+export function Connection() {
   void restTick.value;
   const before = useRef<string | null>(null);
   const [explained, setExplained] = useState(false);
@@ -168,13 +161,5 @@ function Connection() {
         </div>
       )}
     </div>
-  );
-}
-
-export function ConnectionPanel() {
-  return (
-    <Panel id="connection" title="Connection" height="400px">
-      <Connection />
-    </Panel>
   );
 }

@@ -12,7 +12,6 @@ import { restTick } from '../state/redraw.ts';
 import { dataOf } from '../state/store.ts';
 import { change, view } from '../state/viewState.ts';
 import './memoryPanel.css';
-import { Panel } from './panel.tsx';
 
 /** Of the bars, in units of their picture, which is stretched. */
 const HEIGHT = 100;
@@ -115,7 +114,8 @@ function Table({ memory, names }: Props) {
   );
 }
 
-function MemoryBody() {
+/** Its body. */
+export function MemoryBars() {
   void restTick.value;
   const known = dataOf(view.value.run);
   if (known === null) return <p class="me-value">Loading …</p>;
@@ -152,12 +152,4 @@ function StepMemory({ run, memory: text }: StepMemoryProps) {
       </>
     );
   }, [text, table, run]);
-}
-
-export function MemoryPanel() {
-  return (
-    <Panel id="memory" title="Memory by connection and kind" height="var(--chart)">
-      <MemoryBody />
-    </Panel>
-  );
 }

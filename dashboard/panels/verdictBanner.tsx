@@ -58,25 +58,22 @@ function Facts({ verdict, known, time }: Judgement) {
   if (known?.latest == null) return null;
   const { step, loss, compositeGain, time: stepTime } = known.latest;
   const { ended, age, stepsLeft } = verdict;
+  const facts = [
+    ...(ended === null ? [] : [['the run', ended]]),
+    [ended === null ? 'steps left' : 'steps left at its end', leftWords(stepsLeft, ended !== null)],
+    ['loss', loss === null ? '–' : shown(fromWire(loss))],
+    ['G', shown(fromWire(compositeGain))],
+  ];
   return (
     <ul class="verdict-facts">
       <li>
         step <b>{step}</b>, <span title={clockTime(stepTime, time)}>{duration(age ?? 0)} ago</span>
       </li>
-      {ended === null ? null : (
-        <li>
-          the run <b>{ended}</b>
+      {facts.map(([name, value]) => (
+        <li key={name}>
+          {name} <b>{value}</b>
         </li>
-      )}
-      <li>
-        {ended === null ? 'steps left' : 'steps left at its end'} <b>{leftWords(stepsLeft, ended !== null)}</b>
-      </li>
-      <li>
-        loss <b>{loss === null ? '–' : shown(fromWire(loss))}</b>
-      </li>
-      <li>
-        G <b>{shown(fromWire(compositeGain))}</b>
-      </li>
+      ))}
     </ul>
   );
 }

@@ -1,11 +1,12 @@
 /** Axes, gaps and the cursor of the charts, and what is kept of a series that grows. */
 import fc from 'fast-check';
 import { afterEach, describe, expect, it } from 'vitest';
-import { bandLine } from '../../dashboard/model/bandLine.ts';
+
 import { appendStep, type Bands, bandsOf, envelopeOf, pointWidth } from '../../dashboard/model/bands.ts';
 import { csvOf } from '../../dashboard/model/exports.ts';
 import { grownEnvelope, grownWorst, worstBand } from '../../dashboard/model/grown.ts';
 import {
+  bandLine,
   cut,
   fill,
   gapBehind,
