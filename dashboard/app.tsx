@@ -30,9 +30,9 @@ export function App() {
       </header>
       <main>
         {isEmpty.value ? (
-          <section class="panel empty">
+          <section class="panel stack">
             <h2>No run yet</h2>
-            <p>
+            <p class="note">
               Wrap a training loop with <code>watch(model, {'{ run, optimizer }'})</code>, or type <code>npx gainwatch demo</code>. It shows
               here by itself. A recording (RUN.sqlite) can be dropped on this page.
             </p>

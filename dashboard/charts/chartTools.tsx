@@ -42,8 +42,8 @@ export function ChartTools({ id, title, note, table, onTable, png, csv, json }: 
     );
   };
   return (
-    <div class="chart-tools">
-      {note === undefined ? null : <span class="chart-note">{note}</span>}
+    <div class="row chart-tools">
+      {note === undefined ? null : <span class="chart-note soft">{note}</span>}
       <button type="button" aria-expanded={table} aria-controls={`table-${id}`} aria-label={`${title}: table`} onClick={onTable}>
         Table
       </button>

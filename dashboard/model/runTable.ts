@@ -21,19 +21,14 @@ export interface Order {
 
 type OfRun<Value> = (row: RunSummary) => Value;
 
+/** `text`: its value as it is, unless given. */
 const column = (
   key: string,
   label: string,
   title: string,
   value: Column['value'],
   text: OfRun<string> = (row) => String(value(row) ?? '–'),
-) => ({
-  key,
-  label,
-  title,
-  value,
-  text,
-});
+): Column => ({ key, label, title, value, text });
 
 /** Of a number as the server sends it. */
 function numberColumn(key: string, label: string, title: string, wire: OfRun<WireNumber | null>): Column {

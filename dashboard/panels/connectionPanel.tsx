@@ -22,7 +22,7 @@ function Picker({ names, name }: { names: readonly string[]; name: string }) {
   const { open, picked } = view.value;
   const go = (by: number) => change({ open: neighbour(names, name, by) });
   return (
-    <div class="cn-picker">
+    <div class="row cn-picker">
       <button type="button" aria-label="Previous connection" onClick={() => go(-1)}>
         ‹
       </button>
@@ -127,20 +127,20 @@ export function Connection() {
   const before = useRef<string | null>(null);
   const [explained, setExplained] = useState(false);
   const known = dataOf(view.value.run);
-  if (known === null) return <p class="cn-note">Loading …</p>;
+  if (known === null) return <p class="cn-note soft">Loading …</p>;
   const { detail, latest, warnings } = known;
   const names = detail.connections.map((connection) => connection.name);
   const gains = latest?.measures[gainMeasure(view.value)]?.map(fromWire) ?? [];
   const name = openOf({ open: view.value.open, names, warnings, gains, before: before.current });
-  if (name === null) return <p class="cn-note">This run has no connections.</p>;
+  if (name === null) return <p class="cn-note soft">This run has no connections.</p>;
   if (view.value.open === null) before.current = name;
   const l = names.indexOf(name);
   const { kind, convention } = detail.connections[l];
   const matrix = latest?.mapping[l]?.map(fromWire) ?? [];
   return (
-    <div class="cn">
+    <div class="stack cn">
       <Picker names={names} name={name} />
-      <p class="cn-note">
+      <p class="cn-note soft">
         {kind}
         {convention === null ? '' : `, convention ${convention}`}, {l + 1} of {names.length}
         {view.value.open === null ? ', chosen automatically' : ''}
@@ -149,13 +149,13 @@ export function Connection() {
         </Toggle>
       </p>
       {latest === null ? (
-        <p class="cn-note">No step yet.</p>
+        <p class="cn-note soft">No step yet.</p>
       ) : (
-        <div class="cn-parts">
+        <div class="stack cn-parts">
           {hasMatrix(matrix, latest.nonfinite[l] ?? 0) ? (
             <Matrix connection={name} values={matrix} />
           ) : (
-            <p class="cn-note">Its matrix is not known: this run sends measures only.</p>
+            <p class="cn-note soft">Its matrix is not known: this run sends measures only.</p>
           )}
           <Measures known={known} latest={latest} l={l} explained={explained} />
         </div>

@@ -115,7 +115,7 @@ function Chart({ title }: { title: string }) {
   tick.value;
   const { run, hidden, gain, log, filter } = view.value;
   const known = dataOf(run);
-  if (run === null || known === null) return <p class="chart-empty">Loading …</p>;
+  if (run === null || known === null) return <p class="note soft chart-empty">Loading …</p>;
   const together = runsShown(view.value);
   const bands = bandsFor(run, gainMeasure(view.value));
   const main = hidden.includes(run) || bands === null ? [] : connectionLines(bands, run);

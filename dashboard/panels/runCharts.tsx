@@ -83,7 +83,7 @@ export function Cost() {
   const share = (100_000 * overheadSeconds) / Math.max(1, known.latest.time - known.detail.startedAt);
   const lost = samplesDropped + errors > 0 ? `, ${samplesDropped} samples dropped, ${errors} errors` : '';
   return (
-    <span class="chart-at">
+    <span class="soft">
       monitor: {shown(overheadSeconds, 3)} s so far ({shown(share, 2)} %){lost}
     </span>
   );

@@ -49,7 +49,7 @@ function Row({ row, together }: { row: RunSummary; together: readonly string[] }
         />
       </td>
       <th scope="row">
-        <i class="run-swatch" style={{ background: together.includes(run) ? colourOfRun(run, together) : 'transparent' }} />
+        <i class="swatch run-swatch" style={{ background: together.includes(run) ? colourOfRun(run, together) : 'transparent' }} />
         <button type="button" aria-current={main} title="Shows this run" onClick={() => choose(run)}>
           {run}
         </button>

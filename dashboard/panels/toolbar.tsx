@@ -9,7 +9,7 @@ import './toolbar.css';
 
 function Group({ label, children }: { label: string; children: ComponentChildren }) {
   return (
-    <fieldset class="toolbar-group">
+    <fieldset class="row soft toolbar-group">
       <legend>{label}</legend>
       {children}
     </fieldset>
@@ -30,7 +30,7 @@ const choice = <K extends 'gain' | 'direction' | 'x' | 'log'>(label: string, key
 function Smooth() {
   const { smooth } = view.value;
   return (
-    <label class="toolbar-field">
+    <label class="row soft toolbar-field">
       Smoothing
       <input
         type="range"
@@ -50,7 +50,7 @@ function Filter() {
   const { filter } = view.value;
   const wrong = filterOf(filter) === null;
   return (
-    <label class="toolbar-field">
+    <label class="row soft toolbar-field">
       Filter
       <input
         id="filter"
@@ -104,9 +104,7 @@ function Copy() {
       <button type="button" onClick={() => void copy()}>
         Copy link
       </button>
-      <span class="toolbar-outcome" role="status">
-        {outcome}
-      </span>
+      <span role="status">{outcome}</span>
     </>
   );
 }
@@ -114,7 +112,7 @@ function Copy() {
 export function Toolbar() {
   const { follow, from } = view.value;
   return (
-    <div class="toolbar" role="toolbar" aria-label="View">
+    <div class="row toolbar" role="toolbar" aria-label="View">
       {choice('Gain', 'gain', ['composite', 'layer'])}
       {choice('Direction', 'direction', ['forward', 'backward'])}
       {choice('Over', 'x', ['step', 'time'], ['steps', 'wall clock'])}

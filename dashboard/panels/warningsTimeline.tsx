@@ -38,7 +38,7 @@ function Mark({ bar: { warning, x, width, lane }, chosen, top, onSelect }: MarkP
   const known = warning.acknowledgedTime == null ? '' : ' known';
   return (
     // biome-ignore lint/a11y/noStaticElementInteractions: the list has the same as buttons
-    <g class={`bar sign-${kind}${chosen ? ' chosen' : ''}${known}`} onClick={() => onSelect(warning.id)}>
+    <g class={`bar is-${kind}${chosen ? ' chosen' : ''}${known}`} onClick={() => onSelect(warning.id)}>
       <title>{`${warning.severity}, step ${warning.step}: ${warning.message}`}</title>
       <rect x={x} y={y + 2} width={width} height={LANE - 4} rx="3" />
       <g transform={`translate(${x} ${y + 2}) scale(${SIGN / 16})`}>
