@@ -17,7 +17,7 @@ const ROW = 18;
 /** Room for the title. */
 const TOP = 30;
 
-/** `size` in pixels of the page, and how many of its own there are for each. */
+/** Size in pixels of the page; `ratio`: how many of its own a picture has for each. */
 interface PictureSize {
   width: number;
   height: number;

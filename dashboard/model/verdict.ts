@@ -111,7 +111,7 @@ function brokenOf(run: RunDetail, latest: StepAnswer): Reason | null {
 
 const reasonOf = (warning: WarningAnswer, facts: Facts): Reason => ({
   level: warning.severity === 'critical' ? 'act' : 'watch',
-  why: clauseFor(warning, (named) => wordsOf(named, facts)),
+  why: whyOf(warning, facts),
 });
 
 /** As it is now, where that is known; else as it was when the warning was raised. */
@@ -119,7 +119,7 @@ function wordsOf(warning: WarningAnswer, facts: Facts): string {
   const { run, latest, now } = facts;
   if (warning.rule === 'stalled' && latest !== null && endOf(run) === null)
     return `the run has made no step for ${duration((now - latest.time) / 1000)}`;
-  return warning.rule === 'gain-forecast' ? gainWords(warning, facts) + growthWords(warning) : raisedWords(warning);
+  return warning.rule === 'gain-forecast' ? gainWords(warning, facts) + growthWords(warning) : (clauseOf(warning) ?? warning.message);
 }
 
 function gainWords({ threshold, severity, stepsLeft, interval, step }: WarningAnswer, { run, latest }: Facts): string {
@@ -161,22 +161,15 @@ const NAME = '\0';
 /** Words that name no connection. */
 const plainClause = (text: string): Clause => ({ before: text, connection: null, after: '' });
 
-/** A connection that the words do not name follows them. */
-function clauseAround(words: string, connection: string | null): Clause {
+/** A connection that the words do not name follows them; what was recorded without a cause is shown by its message, as it is. */
+function whyOf(warning: WarningAnswer, facts: Facts): Clause {
+  const { cause, connection, message } = warning;
+  if (cause == null) return { before: connection === null ? message : `${message} `, connection, after: '' };
+  const words = wordsOf({ ...warning, cause: { ...cause, connection: cause.connection === null ? null : NAME } }, facts);
   if (connection === null) return plainClause(words);
   const [before, ...after] = words.split(NAME);
   return after.length === 0 ? { before: `${before}; `, connection, after: '' } : { before, connection, after: after.join(connection) };
 }
-
-/** The words get the warning with `NAME` for its connection; what was recorded without a cause is shown by its message, as it is. */
-function clauseFor(warning: WarningAnswer, words: (warning: WarningAnswer) => string): Clause {
-  const { cause, connection, message } = warning;
-  if (cause == null) return { before: connection === null ? message : `${message} `, connection, after: '' };
-  return clauseAround(words({ ...warning, cause: { ...cause, connection: cause.connection === null ? null : NAME } }), connection);
-}
-
-/** The reason as it was when the warning was raised. */
-const raisedWords = (warning: WarningAnswer): string => clauseOf(warning) ?? warning.message;
 
 /** "; block0.mlp grows most"; "" where the cause is of another kind. */
 function growthWords({ cause }: WarningAnswer): string {

@@ -121,7 +121,7 @@ function Measures({ known, latest, l, explained }: MeasuresProps) {
   );
 }
 
-/** Its body. */
+/** The open connection, else the one that wants a look; panel and title are app.tsx's, as for all bodies of panels. */
 export function Connection() {
   void restTick.value;
   const before = useRef<string | null>(null);

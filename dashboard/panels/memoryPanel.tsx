@@ -114,7 +114,7 @@ function Table({ memory, names }: Props) {
   );
 }
 
-/** Its body. */
+/** Bars, sums and table of the newest step's memory, or why there are none. */
 export function MemoryBars() {
   void restTick.value;
   const known = dataOf(view.value.run);

@@ -1,4 +1,4 @@
-/** The charts of what a run has one of (loss, gradient norm, step time) and of the deviation of its connections; and what the monitor costs. */
+/** The charts of a run as a whole: loss and gradient norm, step time and what the monitor costs, deviation of all its connections. */
 import type { RunScalar } from '../../src/telemetry/api.ts';
 import { LineChart } from '../charts/lineChart.tsx';
 import type { Value } from '../model/bands.ts';

@@ -25,14 +25,8 @@ interface Props {
   onSelect: (id: number) => void;
 }
 
-interface MarkProps {
-  bar: Bar;
-  chosen: boolean;
-  top: number;
-  onSelect: Props['onSelect'];
-}
-
-function Mark({ bar: { warning, x, width, lane }, chosen, top, onSelect }: MarkProps) {
+function Mark({ bar, chosen, top, onSelect }: { bar: Bar; chosen: boolean; top: number; onSelect: Props['onSelect'] }) {
+  const { warning, x, width, lane } = bar;
   const kind = signOf(warning.severity);
   const y = top + lane * LANE;
   const known = warning.acknowledgedTime == null ? '' : ' known';
