@@ -1,17 +1,15 @@
 /** The page: which panels there are, and in which order. */
 import { computed } from '@preact/signals';
 import { Announcer } from './panels/announcer.tsx';
-import { ConnectionPanel } from './panels/connectionPanel.tsx';
-import { DeviationPanel } from './panels/deviationPanel.tsx';
+import { Connection } from './panels/connectionPanel.tsx';
 import { DropZone } from './panels/drop.tsx';
 import { GainPanel } from './panels/gainPanel.tsx';
 import { HeatmapPanel } from './panels/heatmapPanel.tsx';
 import { Help } from './panels/helpDialog.tsx';
-import { LossPanel } from './panels/lossPanel.tsx';
-import { MemoryPanel } from './panels/memoryPanel.tsx';
-import { Safe } from './panels/panel.tsx';
-import { RunsPanel } from './panels/runsPanel.tsx';
-import { StepTimePanel } from './panels/stepTimePanel.tsx';
+import { MemoryBars } from './panels/memoryPanel.tsx';
+import { Panel, Safe } from './panels/panel.tsx';
+import { Cost, DeviationChart, LossChart, StepTimeChart } from './panels/runCharts.tsx';
+import { Runs } from './panels/runsPanel.tsx';
 import { Toolbar } from './panels/toolbar.tsx';
 import { VerdictBanner } from './panels/verdictBanner.tsx';
 import { WarningsPanel } from './panels/warningsPanel.tsx';
@@ -32,9 +30,9 @@ export function App() {
       </header>
       <main>
         {isEmpty.value ? (
-          <section class="panel empty">
+          <section class="panel stack">
             <h2>No run yet</h2>
-            <p>
+            <p class="note">
               Wrap a training loop with <code>watch(model, {'{ run, optimizer }'})</code>, or type <code>npx gainwatch demo</code>. It shows
               here by itself. A recording (RUN.sqlite) can be dropped on this page.
             </p>
@@ -44,14 +42,26 @@ export function App() {
             <Toolbar />
             <div class="grid">
               <GainPanel />
-              <ConnectionPanel />
+              <Panel id="connection" title="Connection" height="400px">
+                <Connection />
+              </Panel>
               <HeatmapPanel />
-              <MemoryPanel />
+              <Panel id="memory" title="Memory by connection and kind" height="var(--chart)">
+                <MemoryBars />
+              </Panel>
               <WarningsPanel />
-              <RunsPanel />
-              <DeviationPanel />
-              <LossPanel />
-              <StepTimePanel />
+              <Panel id="runs" title="Runs" height="220px">
+                <Runs />
+              </Panel>
+              <Panel id="deviation" title="Deviation of row and column sums" height="var(--chart)">
+                <DeviationChart />
+              </Panel>
+              <Panel id="loss" title="Loss and gradient norm" height="var(--chart)">
+                <LossChart />
+              </Panel>
+              <Panel id="stepTime" title="Step time" height="var(--chart)" tools={<Cost />}>
+                <StepTimeChart />
+              </Panel>
             </div>
           </>
         )}

@@ -1,8 +1,9 @@
 /** Starts the page. */
+// First, so that the style sheets of the parts come behind it.
+import './style.css';
 import { render } from 'preact';
 import { App } from './app.tsx';
 import { start } from './state/liveStream.ts';
-import './style.css';
 
 render(<App />, document.getElementById('app')!);
 void start();

@@ -7,13 +7,7 @@ import { ChartTable } from './scrollTable.tsx';
 
 const REFRESH_MS = 1000;
 
-interface Props {
-  id: string;
-  title: string;
-  lines: readonly Line[];
-}
-
-export function DataTable({ id, title, lines }: Props) {
+export function DataTable({ id, title, lines }: { id: string; title: string; lines: readonly Line[] }) {
   const newest = useRef(lines);
   newest.current = lines;
   const [table, setTable] = useState(() => tableOf(lines));

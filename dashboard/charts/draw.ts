@@ -1,35 +1,10 @@
 /** Puts lines, thresholds and a forecast into a Chart.js chart and draws it. Keeps its objects; asks no store. */
 import type { ChartDataset } from 'chart.js';
-import {
-  type Cone,
-  cut,
-  type Extent,
-  fill,
-  type Line,
-  type Mark,
-  marksOf,
-  type Point,
-  radiusOf,
-  type Threshold,
-  type XKind,
-} from '../model/lines.ts';
+import { cut, type Extent, fill, type Line, type Mark, marksOf, type Point, radiusOf } from '../model/lines.ts';
 import { axisFor, extentOf } from '../model/ticks.ts';
 import { currentTheme, type Theme } from '../state/theme.ts';
-import { setOverlay } from './overlay.ts';
+import { type Drawing, setOverlay } from './overlay.ts';
 import { idOf, isHeld, type LineChart, xAxis, yAxis } from './setup.ts';
-
-export interface Drawing {
-  lines: readonly Line[];
-  x: XKind;
-  log: boolean;
-  title: string;
-  right?: string | undefined;
-  thresholds: readonly Threshold[];
-  cone: Cone | null;
-  /** Ends of the x axis. */
-  range: Extent;
-  perStep: number;
-}
 
 type Dataset = ChartDataset<'line', Point[]>;
 
@@ -78,11 +53,10 @@ function applyLook(chart: LineChart, { x, log, title, right }: Drawing, theme: T
   const look = JSON.stringify([x, log, title, right, theme]);
   if (looks.get(chart) === look) return;
   looks.set(chart, look);
-  const base = { ink: theme.soft, line: theme.line };
   chart.options.scales = {
-    x: xAxis(x, { ...base, title: '' }),
-    y: yAxis(log, false, { ...base, title }),
-    ...(right === undefined ? {} : { right: yAxis(false, true, { ...base, title: right }) }),
+    x: xAxis(x, theme),
+    y: yAxis(title, log, false, theme),
+    ...(right === undefined ? {} : { right: yAxis(right, false, true, theme) }),
   };
 }
 
@@ -94,25 +68,15 @@ function roomFor({ thresholds, cone, log }: Drawing, highest: number): number[] 
 
 /** At once, over what was drawn before. */
 export function draw(chart: LineChart, drawing: Drawing): void {
-  const { x, log, right } = drawing;
-  const theme = currentTheme();
-  applyLook(chart, drawing, theme);
+  const { lines, x, log, right } = drawing;
+  applyLook(chart, drawing, currentTheme());
   const range = isHeld(chart) ? { min: chart.scales['x'].min, max: chart.scales['x'].max } : drawing.range;
-  const { lines } = drawing;
   const seen = lines.map((line) => cut(line, x, range));
   const left = seen.filter((line) => !line.right);
   const alone = extentOf(left, log);
   const y = axisFor(alone === null ? null : extentOf(left, log, roomFor(drawing, alone.max)), log);
-  const rightAxis =
-    right === undefined
-      ? null
-      : axisFor(
-          extentOf(
-            seen.filter((line) => line.right),
-            false,
-          ),
-          false,
-        );
+  const atRight = seen.filter((line) => line.right);
+  const rightAxis = right === undefined ? null : axisFor(extentOf(atRight, false), false);
   Object.assign(chart.options.scales!['x']!, range);
   Object.assign(chart.options.scales!['y']!, y);
   if (rightAxis !== null) Object.assign(chart.options.scales!['right']!, rightAxis);
@@ -128,7 +92,6 @@ export function draw(chart: LineChart, drawing: Drawing): void {
   const marks = marksOf(lines, x, y);
   if (marks.length > 0) datasets.push(marksDataset(marks, before.get(MARKS)));
   chart.data.datasets = datasets;
-  const { cone, thresholds, perStep } = drawing;
-  setOverlay(chart, { lines, kind: x, cone, thresholds, ink: theme.ink, soft: theme.soft, perStep });
+  setOverlay(chart, drawing);
   chart.update('none');
 }

@@ -30,17 +30,14 @@ const palettes = new Map<boolean, Uint32Array>();
 
 /** Of every code, as little-endian RGBA; what is blank is transparent. */
 function paletteOf(dark: boolean): Uint32Array {
-  const known = palettes.get(dark) ?? makePalette(dark);
-  palettes.set(dark, known);
-  return known;
-}
-
-function makePalette(dark: boolean): Uint32Array {
-  return Uint32Array.from({ length: 256 }, (_, code) => {
+  const colourOf = (_: unknown, code: number) => {
     if (code === BLANK) return 0;
     const [r, g, b] = code === BROKEN ? brokenColour(dark) : gainColour(scaleShare(code), dark);
     return (255 << 24) | (b << 16) | (g << 8) | r;
-  });
+  };
+  const palette = palettes.get(dark) ?? Uint32Array.from({ length: 256 }, colourOf);
+  palettes.set(dark, palette);
+  return palette;
 }
 
 /** Everything but the lines over it. `before` was made for the same canvas: it is used again. */

@@ -2,17 +2,17 @@
 import { useSignalEffect } from '@preact/signals';
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { csvOf, jsonOf } from '../model/exports.ts';
+import { type Cone, cut, type Extent, type Line, nearest, type Threshold, xOf } from '../model/lines.ts';
 import { clearCursor, cursor, offerSteps, withdrawSteps } from '../state/cursor.ts';
 import { dataOf } from '../state/store.ts';
 import { shownRange, view } from '../state/viewState.ts';
 import { ChartTools } from './chartTools.tsx';
 import { draw } from './draw.ts';
 import './lineChart.css';
-import { type Cone, cut, type Extent, type Line, nearest, type Threshold, xOf } from '../model/lines.ts';
 import { resetZoom, type Track, zoomTo } from '../state/zoom.ts';
 import { DataTable } from './dataTable.tsx';
 import { drawNever, drawSoon } from './drawQueue.ts';
-import { chartPicture } from './picture.ts';
+import { chartPicture } from './pictures.ts';
 import { createChart, type LineChart as Handle } from './setup.ts';
 import { Values } from './values.tsx';
 
@@ -128,7 +128,7 @@ export function LineChart(props: Props) {
   };
   const labels = lines.map(({ label }) => label).join(', ') || 'nothing';
   return (
-    <div class="line-chart">
+    <div class="stack line-chart">
       <div class="chart-plot">
         <canvas
           ref={canvas}
@@ -140,7 +140,7 @@ export function LineChart(props: Props) {
           onDblClick={resetZoom}
         />
         <div ref={hair} class="chart-hair" hidden />
-        {lines.length === 0 && empty !== undefined ? <p class="chart-empty">{empty}</p> : null}
+        {lines.length === 0 ? <p class="note soft chart-empty">{empty ?? 'Nothing to show.'}</p> : null}
       </div>
       <Values lines={seen} pickable={pickable} picked={picked} onPick={(line) => onPick?.(line)} />
       <ChartTools

@@ -3,26 +3,29 @@
  * Chart.js. (chartjs-plugin-annotation took a quarter of a redraw for two thresholds.)
  */
 import type { Chart, Plugin } from 'chart.js';
-import { type Cone, firstFrom, gapBehind, type Line, type Threshold, type XKind, xOf } from '../model/lines.ts';
+import { type Cone, type Extent, firstFrom, gapBehind, type Line, type Threshold, type XKind, xOf } from '../model/lines.ts';
+import { currentTheme } from '../state/theme.ts';
 
-export interface Overlay {
+/** All that a chart shows; draw.ts puts the lines and axes into Chart.js. */
+export interface Drawing {
   lines: readonly Line[];
-  kind: XKind;
-  cone: Cone | null;
+  x: XKind;
+  log: boolean;
+  title: string;
+  right?: string | undefined;
   thresholds: readonly Threshold[];
-  /** Of the cone, and of what stands at the thresholds. */
-  ink: string;
-  /** Of the thresholds. */
-  soft: string;
+  cone: Cone | null;
+  /** Ends of the x axis. */
+  range: Extent;
   /** Of one step, in the unit of the x axis. */
   perStep: number;
 }
 
-const overlays = new WeakMap<Chart, Overlay>();
+const overlays = new WeakMap<Chart, Drawing>();
 
 /** For the next time that the chart is drawn. */
-export const setOverlay = (chart: Chart, overlay: Overlay): void => {
-  overlays.set(chart, overlay);
+export const setOverlay = (chart: Chart, drawing: Drawing): void => {
+  overlays.set(chart, drawing);
 };
 
 /** Points of each edge of the cone: exponential growth is no straight line on a linear axis. */
@@ -83,7 +86,8 @@ function drawBand(chart: Chart, line: Line, kind: XKind): void {
   ctx.globalAlpha = 1;
 }
 
-function drawThresholds({ ctx, chartArea: { left, right }, scales }: Chart, { thresholds, ink, soft }: Overlay): void {
+function drawThresholds({ ctx, chartArea: { left, right }, scales }: Chart, { thresholds }: Drawing): void {
+  const { ink, soft } = currentTheme();
   ctx.strokeStyle = soft;
   ctx.fillStyle = ink;
   ctx.lineWidth = 1;
@@ -102,8 +106,9 @@ function drawThresholds({ ctx, chartArea: { left, right }, scales }: Chart, { th
   ctx.setLineDash([]);
 }
 
-function drawCone(chart: Chart, { cone, ink, perStep, kind }: Overlay): void {
+function drawCone(chart: Chart, { cone, perStep, x: kind }: Drawing): void {
   if (cone === null) return;
+  const { ink } = currentTheme();
   const { ctx, scales } = chart;
   const x0 = kind === 'step' ? cone.step : cone.time;
   const way = Math.log((cone.threshold - cone.base) / (cone.value - cone.base));
@@ -138,16 +143,16 @@ function drawCone(chart: Chart, { cone, ink, perStep, kind }: Overlay): void {
 export const overlayPlugin: Plugin<'line'> = {
   id: 'overlay',
   beforeDatasetsDraw: (chart) => {
-    const overlay = overlays.get(chart);
-    if (overlay === undefined) return;
+    const drawing = overlays.get(chart);
+    if (drawing === undefined) return;
     const { ctx, chartArea } = chart;
     ctx.save();
     ctx.beginPath();
     ctx.rect(chartArea.left, chartArea.top, chartArea.width, chartArea.height);
     ctx.clip();
-    for (const line of overlay.lines) drawBand(chart, line, overlay.kind);
-    drawThresholds(chart, overlay);
-    drawCone(chart, overlay);
+    for (const line of drawing.lines) drawBand(chart, line, drawing.x);
+    drawThresholds(chart, drawing);
+    drawCone(chart, drawing);
     ctx.restore();
   },
 };

@@ -11,8 +11,9 @@ import {
   Tooltip,
 } from 'chart.js';
 import zoom from 'chartjs-plugin-zoom';
-import { type Point, tooltipText } from '../model/lines.ts';
+import { type Point, tooltipText, type XKind } from '../model/lines.ts';
 import { logTicks, stepTicks, tickLabel, timeTicks } from '../model/ticks.ts';
+import type { Theme } from '../state/theme.ts';
 import { overlayPlugin } from './overlay.ts';
 
 Chart.register(LinearScale, LogarithmicScale, LineController, LineElement, PointElement, Tooltip, zoom, overlayPlugin);
@@ -95,16 +96,10 @@ export function createChart(canvas: HTMLCanvasElement, { onZoom, onPick }: Handl
   return chart;
 }
 
-interface AxisLook {
-  ink: string;
-  line: string;
-  title: string;
-}
-
 const ticksFor = (axis: Scale) => timeTicks(axis, Math.max(2, Math.floor(axis.width / 90)));
 
 /** Whole steps, or times of day. */
-export function xAxis(kind: 'step' | 'time', { ink, line }: AxisLook) {
+export function xAxis(kind: XKind, { soft: ink, line }: Theme) {
   return {
     type: 'linear' as const,
     bounds: 'data' as const,
@@ -123,7 +118,7 @@ export function xAxis(kind: 'step' | 'time', { ink, line }: AxisLook) {
 }
 
 /** Of values; `right`: the second one. */
-export function yAxis(log: boolean, right: boolean, { ink, line, title }: AxisLook) {
+export function yAxis(title: string, log: boolean, right: boolean, { soft: ink, line }: Theme) {
   const common = {
     position: right ? ('right' as const) : ('left' as const),
     grid: { color: line, drawOnChartArea: !right },

@@ -28,7 +28,7 @@ export function Values({ lines, pickable, picked, onPick }: Props) {
   const at = longest === undefined ? -1 : step === null ? newest(longest) : pointAt(longest, step);
   return (
     <ul class="chart-values">
-      <li class="chart-at">
+      <li class="chart-at soft">
         <span>
           {step === null ? 'newest' : 'cursor'}: step {at < 0 ? (step ?? '–') : longest.steps[at]}
           {at < 0 ? '' : `, ${timeLabel(longest.times[at])}`}

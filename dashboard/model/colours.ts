@@ -22,23 +22,23 @@ const DEPTH: Rgb[] = [
 /** Of a connection by its depth, first to last. */
 export const depthColour = (index: number, count: number): string => css(ramp(DEPTH, count < 2 ? 1 : index / (count - 1)));
 
-const RUNS: Rgb[] = [
-  [224, 93, 68],
-  [43, 132, 196],
-  [120, 130, 142],
-  [46, 150, 96],
-  [160, 96, 200],
-  [196, 146, 20],
-  [214, 84, 150],
-  [30, 160, 165],
-  [128, 160, 40],
-  [92, 98, 214],
-  [150, 100, 60],
-  [235, 150, 110],
+const RUNS = [
+  '#e05d44',
+  '#2b84c4',
+  '#78828e',
+  '#2e9660',
+  '#a060c8',
+  '#c49214',
+  '#d65496',
+  '#1ea0a5',
+  '#80a028',
+  '#5c62d6',
+  '#96643c',
+  '#eb966e',
 ];
 
 /** Of the i-th run, in order of appearance. */
-export const runColour = (i: number): string => css(RUNS[i % RUNS.length]);
+export const runColour = (i: number): string => RUNS[i % RUNS.length];
 
 /** Below 1, 1, above 1: on a log scale from −1 to 1. */
 export function gainColour(at: number, dark: boolean): Rgb {

@@ -9,13 +9,8 @@ import type { Memory } from './memoryStacks.ts';
 /** Rows of the table behind a chart. Our choice: more are not read, and CSV has all. */
 export const MAX_ROWS = 500;
 
-type Values = readonly Value[];
-
-interface Column {
-  label: string;
-  steps: readonly number[];
-  times: readonly number[];
-  values: Values;
+interface Column extends Pick<Line, 'label' | 'steps' | 'times'> {
+  values: readonly Value[];
 }
 
 /** Of its values, which are not those that were measured where it is smoothed. */
@@ -24,7 +19,7 @@ const nameOf = ({ label, smooth = 0 }: Line): string => (smooth > 0 ? `${label} 
 function columnsOf(lines: readonly Line[]): Column[] {
   return lines.flatMap((line) => {
     const { label, steps, times, y, low, high, band } = line;
-    const column = (name: string, values: Values | undefined): Column[] =>
+    const column = (name: string, values: Column['values'] | undefined): Column[] =>
       values === undefined ? [] : [{ label: name, steps, times, values }];
     return [...column(nameOf(line), band ? undefined : y), ...column(`${label} min`, low), ...column(`${label} max`, high)];
   });
@@ -85,28 +80,14 @@ export function jsonOf(run: string, chart: string, lines: readonly Line[]): stri
   });
 }
 
-interface TableRow {
-  step: number;
-  time: number;
-  cells: string[];
-}
-
-export interface Table {
-  columns: string[];
-  /** Newest first, at most `MAX_ROWS`. */
-  rows: TableRow[];
-  /** Of all rows. */
-  total: number;
-}
-
-/** The newest rows as text. */
-export function tableOf(lines: readonly Line[], most = MAX_ROWS): Table {
+/** The newest rows as text, newest first, at most `MAX_ROWS`; `total` is of all. */
+export function tableOf(lines: readonly Line[]) {
   const columns = columnsOf(lines);
   const rows = rowsOf(columns);
   return {
     columns: columns.map(({ label }) => label),
     rows: rows
-      .slice(-most)
+      .slice(-MAX_ROWS)
       .reverse()
       .map(({ step, time, cells }) => ({ step, time, cells: cells.map((value) => (value === undefined ? '' : shown(value))) })),
     total: rows.length,

@@ -23,16 +23,10 @@ const ACTIONS: Record<string, Action> = {
 };
 
 /** Of a KeyboardEvent. */
-export interface Pressed {
-  key: string;
-  ctrlKey: boolean;
-  altKey: boolean;
-  metaKey: boolean;
-  shiftKey: boolean;
-  repeat: boolean;
-  isComposing: boolean;
-  defaultPrevented: boolean;
-}
+export type Pressed = Pick<
+  KeyboardEvent,
+  'key' | 'ctrlKey' | 'altKey' | 'metaKey' | 'shiftKey' | 'repeat' | 'isComposing' | 'defaultPrevented'
+>;
 
 /** What has the focus. */
 export interface Focused {
@@ -74,13 +68,7 @@ export function actionOf(pressed: Pressed, focused: Focused | null): Action | nu
   return action;
 }
 
-interface Closable {
-  dialog: boolean;
-  cursor: boolean;
-  connection: boolean;
-  zoom: boolean;
-}
+const CLOSABLE = ['dialog', 'cursor', 'connection', 'zoom'] as const;
 
 /** What Esc closes: the first there is. */
-export const toClose = (there: Closable): keyof Closable | null =>
-  (['dialog', 'cursor', 'connection', 'zoom'] as const).find((what) => there[what]) ?? null;
+export const toClose = (there: Record<(typeof CLOSABLE)[number], boolean>) => CLOSABLE.find((what) => there[what]) ?? null;

@@ -1,5 +1,5 @@
 /** What a line chart shows, as plain data, and what is computed from it. Knows no Chart.js and no document. */
-import { isGap, type Value } from './bands.ts';
+import { type Band, type Bands, isGap, pointWidth, smoothed, type Value } from './bands.ts';
 import { shown } from './format.ts';
 
 export interface Line {
@@ -96,6 +96,37 @@ export function cut(line: Line, kind: XKind, { min, max }: Extent): Line {
 /** Is a step missing behind the i-th point? */
 export const gapBehind = ({ steps, apart }: Pick<Line, 'steps' | 'apart'>, i: number): boolean =>
   apart !== undefined && i + 1 < steps.length && isGap(steps[i + 1] - steps[i], apart);
+
+// ── from a series of minima and maxima ──
+
+interface Look {
+  id: string;
+  label: string;
+  colour: string;
+  width?: number;
+  dashed?: boolean;
+  right?: boolean;
+  /** Of a bucket of steps: the largest value, or the middle of both. */
+  value: 'largest' | 'middle';
+  /** As of `smoothed`; 0: raw. */
+  smooth: number;
+  /** Is the mean taken in ln? */
+  log: boolean;
+}
+
+function middleOf(low: Value, high: Value, log: boolean): Value {
+  if (low === null || high === null) return null;
+  return log ? Math.sqrt(high * low) : (high + low) / 2;
+}
+
+/** Where buckets are reduced, or the line is smoothed, the minima and maxima stay as a band behind it. */
+export function bandLine({ steps, times, bucket }: Bands, { min, max }: Pick<Band, 'min' | 'max'>, look: Look): Line {
+  const { value, smooth, log, ...rest } = look;
+  const raw = value === 'largest' || bucket === 1 ? max : max.map((high, i) => middleOf(min[i], high, log));
+  const line: Line = { ...rest, steps, times, apart: pointWidth(steps, bucket), y: raw };
+  if (smooth > 0) Object.assign(line, { y: smoothed(raw, smooth, log), smooth });
+  return smooth > 0 || bucket > 1 ? { ...line, low: min, high: max } : line;
+}
 
 // ── what Chart.js draws ──
 

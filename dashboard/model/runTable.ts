@@ -10,8 +10,8 @@ export interface Column {
   /** In full where the label is short. */
   title: string;
   /** What it is sorted by; null and NaN stand last. */
-  value: (row: RunSummary) => number | string | null;
-  text: (row: RunSummary) => string;
+  value: OfRun<number | string | null>;
+  text: OfRun<string>;
 }
 
 export interface Order {
@@ -19,53 +19,43 @@ export interface Order {
   direction: 'ascending' | 'descending';
 }
 
-const wire = (value: WireNumber | null) => (value === null ? null : fromWire(value));
-const number = (value: WireNumber | null) => shown(wire(value), 3);
+type OfRun<Value> = (row: RunSummary) => Value;
+
+/** `text`: its value as it is, unless given. */
+const column = (
+  key: string,
+  label: string,
+  title: string,
+  value: Column['value'],
+  text: OfRun<string> = (row) => String(value(row) ?? '–'),
+): Column => ({ key, label, title, value, text });
+
+/** Of a number as the server sends it. */
+function numberColumn(key: string, label: string, title: string, wire: OfRun<WireNumber | null>): Column {
+  const value = (row: RunSummary) => (wire(row) === null ? null : fromWire(wire(row)));
+  return column(key, label, title, value, (row) => shown(value(row), 3));
+}
 
 /** What matters most first, as a narrow table is cut off at its end. */
 export const COLUMNS: readonly Column[] = [
-  { key: 'run', label: 'run', title: 'name', value: ({ run }) => run, text: ({ run }) => run },
-  {
-    key: 'active',
-    label: 'active',
-    title: 'warnings that hold, or did when it ended; without infos',
-    value: ({ activeWarnings }) => activeWarnings,
-    text: ({ activeWarnings }) => String(activeWarnings),
-  },
-  {
-    key: 'gain',
-    label: 'G now',
-    title: 'composite gain of the last step',
-    value: ({ lastCompositeGain }) => wire(lastCompositeGain),
-    text: ({ lastCompositeGain }) => number(lastCompositeGain),
-  },
-  {
-    key: 'max',
-    label: 'largest G',
-    title: 'largest composite gain so far',
-    value: ({ maxCompositeGain }) => wire(maxCompositeGain),
-    text: ({ maxCompositeGain }) => number(maxCompositeGain),
-  },
-  { key: 'loss', label: 'loss', title: 'last loss', value: ({ lastLoss }) => wire(lastLoss), text: ({ lastLoss }) => number(lastLoss) },
-  { key: 'step', label: 'step', title: 'last step', value: ({ lastStep }) => lastStep, text: ({ lastStep }) => String(lastStep ?? '–') },
-  { key: 'state', label: 'state', title: 'live, or how it ended', value: stateWords, text: stateWords },
-  {
-    key: 'kinds',
-    label: 'kind',
-    title: 'kinds of connections',
-    value: ({ kinds }) => kinds.join(),
-    text: ({ kinds }) => kinds.join(' + '),
-  },
+  column('run', 'run', 'name', ({ run }) => run),
+  column('active', 'active', 'warnings that hold, or did when it ended; without infos', ({ activeWarnings }) => activeWarnings),
+  numberColumn('gain', 'G now', 'composite gain of the last step', ({ lastCompositeGain }) => lastCompositeGain),
+  numberColumn('max', 'largest G', 'largest composite gain so far', ({ maxCompositeGain }) => maxCompositeGain),
+  numberColumn('loss', 'loss', 'last loss', ({ lastLoss }) => lastLoss),
+  column('step', 'step', 'last step', ({ lastStep }) => lastStep),
+  column('state', 'state', 'live, or how it ended', stateWords),
+  column('kinds', 'kind', 'kinds of connections', ({ kinds }) => kinds.join(' + ')),
 ];
 
 /** A new array; without an order as they came: the newest first. */
 export function sortRuns(rows: readonly RunSummary[], order: Order | null): RunSummary[] {
-  const column = COLUMNS.find(({ key }) => key === order?.key);
-  if (column === undefined || order === null) return [...rows];
+  const sorted = COLUMNS.find(({ key }) => key === order?.key);
+  if (sorted === undefined || order === null) return [...rows];
   const sign = order.direction === 'ascending' ? 1 : -1;
   const missing = (value: number | string | null) => value === null || Number.isNaN(value);
   return [...rows].sort((a, b) => {
-    const [x, y] = [column.value(a), column.value(b)];
+    const [x, y] = [sorted.value(a), sorted.value(b)];
     if (missing(x) || missing(y)) return Number(missing(x)) - Number(missing(y));
     if (typeof x === 'string' && typeof y === 'string') return sign * x.localeCompare(y, undefined, { numeric: true });
     return x === y ? 0 : sign * (Number(x) < Number(y) ? -1 : 1);
@@ -84,5 +74,5 @@ export const orderText = ({ key, direction }: Order): string => `${key}-${direct
 export function orderOf(text: string | null): Order | null {
   const [key, direction] = text?.split('-') ?? [];
   if (direction !== 'ascending' && direction !== 'descending') return null;
-  return COLUMNS.some((column) => column.key === key) ? { key, direction } : null;
+  return COLUMNS.some((each) => each.key === key) ? { key, direction } : null;
 }

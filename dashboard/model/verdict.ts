@@ -1,8 +1,8 @@
 /** The verdict on a run: is it healthy, why not, which connection, how long is left. Pure: asks nobody, draws nothing, has no clock. */
+import { clauseOf, growthClause } from '../../alerts/messages.ts';
 import type { RunDetail, StepAnswer, WarningAnswer } from '../../src/telemetry/api.ts';
 import type { RuleName } from '../../src/telemetry/warning.ts';
 import { fromWire } from '../../src/telemetry/wire.ts';
-import { type Clause, clauseFor, growthWords, plainClause, raisedWords } from './clause.ts';
 import { about, duration, range } from './format.ts';
 import { endOf, isElsewhere } from './outcome.ts';
 import { forecastOf, type StepsLeft, stepsLeftOf } from './stepsLeft.ts';
@@ -17,6 +17,13 @@ export interface Facts {
   link: { connected: boolean; since: number };
   /** Milliseconds since 1970. */
   now: number;
+}
+
+/** Words around the connection's name, which is a button on the page; without a full stop. */
+export interface Clause {
+  before: string;
+  connection: string | null;
+  after: string;
 }
 
 export interface Verdict {
@@ -104,7 +111,7 @@ function brokenOf(run: RunDetail, latest: StepAnswer): Reason | null {
 
 const reasonOf = (warning: WarningAnswer, facts: Facts): Reason => ({
   level: warning.severity === 'critical' ? 'act' : 'watch',
-  why: clauseFor(warning, (named) => wordsOf(named, facts)),
+  why: whyOf(warning, facts),
 });
 
 /** As it is now, where that is known; else as it was when the warning was raised. */
@@ -112,7 +119,7 @@ function wordsOf(warning: WarningAnswer, facts: Facts): string {
   const { run, latest, now } = facts;
   if (warning.rule === 'stalled' && latest !== null && endOf(run) === null)
     return `the run has made no step for ${duration((now - latest.time) / 1000)}`;
-  return warning.rule === 'gain-forecast' ? gainWords(warning, facts) + growthWords(warning) : raisedWords(warning);
+  return warning.rule === 'gain-forecast' ? gainWords(warning, facts) + growthWords(warning) : (clauseOf(warning) ?? warning.message);
 }
 
 function gainWords({ threshold, severity, stepsLeft, interval, step }: WarningAnswer, { run, latest }: Facts): string {
@@ -144,4 +151,28 @@ function quiet({ run, latest, link, now }: Facts): Reason {
   if (isElsewhere(run))
     return reason('unknown', 'another process writes this run, or it was never closed; no warning holds in what is recorded');
   return reason('healthy', 'no warning is active');
+}
+
+// ── the connection within the words ──
+
+/** Stands for the connection while the words around it are made. Names hold no such sign. */
+const NAME = '\0';
+
+/** Words that name no connection. */
+const plainClause = (text: string): Clause => ({ before: text, connection: null, after: '' });
+
+/** A connection that the words do not name follows them; what was recorded without a cause is shown by its message, as it is. */
+function whyOf(warning: WarningAnswer, facts: Facts): Clause {
+  const { cause, connection, message } = warning;
+  if (cause == null) return { before: connection === null ? message : `${message} `, connection, after: '' };
+  const words = wordsOf({ ...warning, cause: { ...cause, connection: cause.connection === null ? null : NAME } }, facts);
+  if (connection === null) return plainClause(words);
+  const [before, ...after] = words.split(NAME);
+  return after.length === 0 ? { before: `${before}; `, connection, after: '' } : { before, connection, after: after.join(connection) };
+}
+
+/** "; block0.mlp grows most"; "" where the cause is of another kind. */
+function growthWords({ cause }: WarningAnswer): string {
+  const growth = cause == null ? null : growthClause(cause);
+  return growth === null ? '' : `; ${growth}`;
 }

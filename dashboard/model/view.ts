@@ -1,60 +1,41 @@
 /** What the page shows, as plain data, and as the part of the address behind `#`. Knows no document. */
 
-export interface View {
+/** As it is where the address says nothing. */
+export const DEFAULT_VIEW = {
   /** The run that all panels are about; null: none chosen yet. */
-  run: string | null;
+  run: null as string | null,
   /** Further runs, overlaid. */
-  compare: string[];
+  compare: [] as string[],
   /** Of run and compare, those switched off in the legend. */
-  hidden: string[];
-  gain: 'composite' | 'layer';
-  direction: 'forward' | 'backward';
+  hidden: [] as string[],
+  gain: 'composite' as 'composite' | 'layer',
+  direction: 'forward' as 'forward' | 'backward',
   /** Connections drawn beside the worst. */
-  picked: string[];
+  picked: [] as string[],
   /** Regular expression that connections must match; '': all. */
-  filter: string;
-  x: 'step' | 'time';
-  log: boolean;
-  /** 0: raw; towards 1: a longer exponential mean. */
-  smooth: number;
-  /** Steps; null: all. */
-  from: number | null;
-  to: number | null;
-  /** Move with the newest step. */
-  follow: boolean;
-  sort: 'layer' | 'gain' | 'left';
-  /** The connection that is open beside the heatmap. */
-  open: string | null;
-  /** Of the warnings shown, joined by commas. */
-  severities: string;
-  /** Id of the warning whose surroundings are open, and how many steps of them. */
-  warning: number | null;
-  around: number;
-  /** Of the table of runs: KEY-ascending or KEY-descending; null: the newest first. */
-  order: string | null;
-}
-
-export const DEFAULT_VIEW: View = {
-  run: null,
-  compare: [],
-  hidden: [],
-  gain: 'composite',
-  direction: 'forward',
-  picked: [],
   filter: '',
-  x: 'step',
+  x: 'step' as 'step' | 'time',
   log: true,
+  /** 0: raw; towards 1: a longer exponential mean. */
   smooth: 0,
-  from: null,
-  to: null,
+  /** Steps; null: all. */
+  from: null as number | null,
+  to: null as number | null,
+  /** Move with the newest step. */
   follow: true,
-  sort: 'layer',
-  open: null,
+  sort: 'layer' as 'layer' | 'gain' | 'left',
+  /** The connection that is open beside the heatmap. */
+  open: null as string | null,
+  /** Of the warnings shown, joined by commas. */
   severities: 'critical,warning',
-  warning: null,
+  /** Id of the warning whose surroundings are open, and how many steps of them. */
+  warning: null as number | null,
   around: 200,
-  order: null,
+  /** Of the table of runs: KEY-ascending or KEY-descending; null: the newest first. */
+  order: null as string | null,
 };
+
+export type View = typeof DEFAULT_VIEW;
 
 /** Steps before and behind a warning. */
 export const AROUND: readonly number[] = [50, 200, 1000];

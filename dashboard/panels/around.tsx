@@ -57,7 +57,7 @@ function Small({ asked: { measure, connection, label }, step, from, to, known }:
         {label} <b>{value}</b>
       </figcaption>
       {failed !== null || spark === null ? (
-        <p class="spark-none">{failed ?? (bands === null ? 'Loading …' : 'Nothing is recorded here.')}</p>
+        <p class="spark-none soft">{failed ?? (bands === null ? 'Loading …' : 'Nothing is recorded here.')}</p>
       ) : (
         <svg
           viewBox={`0 0 ${SIZE.width} ${SIZE.height}`}
@@ -73,7 +73,7 @@ function Small({ asked: { measure, connection, label }, step, from, to, known }:
           ))}
         </svg>
       )}
-      <small>
+      <small class="soft">
         {ends}
         {spark?.log ? ' (log)' : ''}
         {broken}
@@ -88,7 +88,7 @@ export function Around({ warning, known }: { warning: WarningAnswer; known: RunD
   const [from, to] = [Math.max(0, step - around), step + around];
   return (
     <div class="around">
-      <div class="acts">
+      <div class="row acts">
         <Choices label="Steps around the warning">
           {AROUND.map((steps) => (
             <Toggle key={steps} pressed={steps === around} onPress={() => change({ around: steps })}>

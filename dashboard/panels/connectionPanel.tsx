@@ -13,30 +13,16 @@ import { courseOf, dataOf, type RunData } from '../state/store.ts';
 import { change, shownRange, view } from '../state/viewState.ts';
 import './connectionPanel.css';
 import { Matrix } from './matrix.tsx';
-import { Panel } from './panel.tsx';
 import { Toggle } from './toggle.tsx';
 
 /** In units of its picture, which is stretched. */
 const COURSE: Size = { width: 100, height: 18 };
 
-function Spark({ path }: { path: string }) {
-  return (
-    <svg class="cn-spark" viewBox="-1 -1 102 20" preserveAspectRatio="none" aria-hidden="true">
-      {path === '' ? null : <path d={path} vector-effect="non-scaling-stroke" />}
-    </svg>
-  );
-}
-
-interface PickerProps {
-  names: readonly string[];
-  name: string;
-}
-
-function Picker({ names, name }: PickerProps) {
+function Picker({ names, name }: { names: readonly string[]; name: string }) {
   const { open, picked } = view.value;
   const go = (by: number) => change({ open: neighbour(names, name, by) });
   return (
-    <div class="cn-picker">
+    <div class="row cn-picker">
       <button type="button" aria-label="Previous connection" onClick={() => go(-1)}>
         ‹
       </button>
@@ -86,7 +72,13 @@ const Row = ({ label, help, explained = false, path = null, value }: RowProps) =
       {label}
       {explained ? <small>{help}</small> : null}
     </th>
-    <td class="cn-course">{path === null ? null : <Spark path={path} />}</td>
+    <td class="cn-course">
+      {path === null ? null : (
+        <svg class="cn-spark" viewBox="-1 -1 102 20" preserveAspectRatio="none" aria-hidden="true">
+          <path d={path} vector-effect="non-scaling-stroke" />
+        </svg>
+      )}
+    </td>
     <td>{value}</td>
   </tr>
 );
@@ -129,25 +121,26 @@ function Measures({ known, latest, l, explained }: MeasuresProps) {
   );
 }
 
-function Connection() {
+/** The open connection, else the one that wants a look; panel and title are app.tsx's, as for all bodies of panels. */
+export function Connection() {
   void restTick.value;
   const before = useRef<string | null>(null);
   const [explained, setExplained] = useState(false);
   const known = dataOf(view.value.run);
-  if (known === null) return <p class="cn-note">Loading …</p>;
+  if (known === null) return <p class="cn-note soft">Loading …</p>;
   const { detail, latest, warnings } = known;
   const names = detail.connections.map((connection) => connection.name);
   const gains = latest?.measures[gainMeasure(view.value)]?.map(fromWire) ?? [];
   const name = openOf({ open: view.value.open, names, warnings, gains, before: before.current });
-  if (name === null) return <p class="cn-note">This run has no connections.</p>;
+  if (name === null) return <p class="cn-note soft">This run has no connections.</p>;
   if (view.value.open === null) before.current = name;
   const l = names.indexOf(name);
   const { kind, convention } = detail.connections[l];
   const matrix = latest?.mapping[l]?.map(fromWire) ?? [];
   return (
-    <div class="cn">
+    <div class="stack cn">
       <Picker names={names} name={name} />
-      <p class="cn-note">
+      <p class="cn-note soft">
         {kind}
         {convention === null ? '' : `, convention ${convention}`}, {l + 1} of {names.length}
         {view.value.open === null ? ', chosen automatically' : ''}
@@ -156,25 +149,17 @@ function Connection() {
         </Toggle>
       </p>
       {latest === null ? (
-        <p class="cn-note">No step yet.</p>
+        <p class="cn-note soft">No step yet.</p>
       ) : (
-        <div class="cn-parts">
+        <div class="stack cn-parts">
           {hasMatrix(matrix, latest.nonfinite[l] ?? 0) ? (
             <Matrix connection={name} values={matrix} />
           ) : (
-            <p class="cn-note">Its matrix is not known: this run sends measures only.</p>
+            <p class="cn-note soft">Its matrix is not known: this run sends measures only.</p>
           )}
           <Measures known={known} latest={latest} l={l} explained={explained} />
         </div>
       )}
     </div>
-  );
-}
-
-export function ConnectionPanel() {
-  return (
-    <Panel id="connection" title="Connection" height="400px">
-      <Connection />
-    </Panel>
   );
 }

@@ -7,11 +7,7 @@ import { upload } from '../state/requests.ts';
 import './drop.css';
 
 /** What became of the last upload. */
-const status = signal<{ text: string; failed: boolean; busy: boolean } | null>(null);
-
-const showStatus = (text: string, state: 'busy' | 'done' | 'failed') => {
-  status.value = { text, failed: state === 'failed', busy: state === 'busy' };
-};
+const status = signal<{ text: string; state: 'busy' | 'done' | 'failed' } | null>(null);
 
 let uploads: Promise<void> = Promise.resolve();
 
@@ -21,14 +17,14 @@ function queueUploads(files: FileList | null): void {
 }
 
 async function send(file: File): Promise<void> {
-  showStatus(`Sending ${file.name} (${bytes(file.size)}) to the server, which checks it …`, 'busy');
+  status.value = { text: `Sending ${file.name} (${bytes(file.size)}) to the server, which checks it …`, state: 'busy' };
   try {
     const { run } = await upload(file);
-    showStatus(`${file.name} is checked; opening ${run} …`, 'busy');
+    status.value = { text: `${file.name} is checked; opening ${run} …`, state: 'busy' };
     await showRun(run);
-    showStatus(`${file.name} is open as ${run}, read-only.`, 'done');
+    status.value = { text: `${file.name} is open as ${run}, read-only.`, state: 'done' };
   } catch (error) {
-    showStatus(`${file.name} was not taken: ${(error as Error).message}`, 'failed');
+    status.value = { text: `${file.name} was not taken: ${(error as Error).message}`, state: 'failed' };
   }
 }
 
@@ -77,13 +73,11 @@ export function DropZone() {
     };
     const mounted = new AbortController();
     const options = { signal: mounted.signal };
-    window.addEventListener('dragenter', drag, options);
-    window.addEventListener('dragover', drag, options);
-    window.addEventListener('dragleave', leave, options);
-    window.addEventListener('drop', drop, options);
+    const handlers = { dragenter: drag, dragover: drag, dragleave: leave, drop };
+    for (const [event, handle] of Object.entries(handlers)) window.addEventListener(event, handle as EventListener, options);
     return () => mounted.abort();
   }, []);
-  const state = status.value;
+  const shown = status.value;
   return (
     <>
       {over ? (
@@ -91,9 +85,9 @@ export function DropZone() {
           <p>Drop a recording (RUN.sqlite): it is sent to this server and opened read-only.</p>
         </div>
       ) : null}
-      <section class={`drop-status${state?.failed ? ' failed' : ''}`} aria-label="Upload">
-        <span role="status">{state === null ? '' : state.text}</span>
-        {state === null || state.busy ? null : (
+      <section class={`drop-status ${shown?.state ?? ''}`} aria-label="Upload">
+        <span role="status">{shown?.text ?? ''}</span>
+        {shown === null || shown.state === 'busy' ? null : (
           <button type="button" aria-label="Dismiss" onClick={() => (status.value = null)}>
             ×
           </button>

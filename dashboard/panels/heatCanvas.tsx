@@ -1,5 +1,5 @@
 /** The canvas of the heatmap: its size, pointer, keys and row labels. Which rows there are is decided outside. */
-import { effect, useSignal } from '@preact/signals';
+import { useSignal, useSignalEffect } from '@preact/signals';
 import type { RefObject } from 'preact';
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { type Drawing, paint, prepare } from '../charts/heatPaint.ts';
@@ -48,21 +48,14 @@ export function HeatCanvas({ rows, columns, range, open, meaning, onOpen, canvas
     const at = drawing.current.rows.findIndex(({ connection }) => connection === selected.value);
     paint(canvas.current, drawing.current, { step: cursor.value, selected: at, ink, line, ratio: window.devicePixelRatio });
   };
-  const newestRepaint = useRef(repaint);
-  newestRepaint.current = repaint;
   useLayoutEffect(() => {
     drawing.current = width > 0 ? prepare(rows, columns, range, { width, height }, currentTheme().dark, drawing.current) : null;
     repaint();
   });
-  useEffect(
-    () =>
-      effect(() => {
-        void cursor.value;
-        void selected.value;
-        newestRepaint.current();
-      }),
-    [],
-  );
+  useSignalEffect(() => {
+    void [cursor.value, selected.value];
+    repaint();
+  });
 
   const showReadout = (row: Band | undefined, column: number) => {
     readout.value = row === undefined || column < 0 ? '' : `${row.connection}, step ${columns.from[column]}: ${shown(row.max[column])}`;
@@ -106,7 +99,7 @@ export function HeatCanvas({ rows, columns, range, open, meaning, onOpen, canvas
   const longest = Math.max(...rows.map(({ connection }) => connection.length));
   return (
     <div class="hm-map">
-      <div class="hm-labels" style={{ width: `${longest}ch`, height: size.height }} aria-hidden="true">
+      <div class="hm-labels soft" style={{ width: `${longest}ch`, height: size.height }} aria-hidden="true">
         {rows.map(({ connection }, r) =>
           r % every > 0 ? null : (
             <span key={connection} class={connection === open ? 'hm-open' : ''} style={{ top: `${(r + 0.5) * rowHeight}px` }}>
@@ -137,7 +130,7 @@ export function HeatCanvas({ rows, columns, range, open, meaning, onOpen, canvas
           }}
         />
       </div>
-      <div class="hm-steps">
+      <div class="hm-steps soft">
         <span>{columns.from[0]}</span>
         <span>step</span>
         <span>{columns.from[last]}</span>

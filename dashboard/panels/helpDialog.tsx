@@ -93,7 +93,7 @@ export function Help() {
         ))}
       </dl>
       <p>They rest while you type, and where the arrows have another use.</p>
-      <label class="help-letters">
+      <label>
         <input
           type="checkbox"
           checked={letters.value}

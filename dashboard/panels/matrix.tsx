@@ -3,12 +3,6 @@ import { css, gainColour } from '../model/colours.ts';
 import { aroundOne, signed, sumsOf } from '../model/connection.ts';
 import { currentTheme } from '../state/theme.ts';
 
-interface Props {
-  connection: string;
-  /** n × n, row-major. */
-  values: readonly number[];
-}
-
 /** Of one cell by its value: 0 is neutral, below it the colours of loss, above it those of gain. */
 function cellStyle(value: number, dark: boolean) {
   const colour = gainColour(Number.isFinite(value) ? 0.6 * Math.min(1, Math.max(-1, value)) : 1, dark);
@@ -24,7 +18,8 @@ function luminance(...channels: number[]): number {
   return 0.2126 * r + 0.7152 * g + 0.0722 * b;
 }
 
-export function Matrix({ connection, values }: Props) {
+/** `values`: n × n, row-major. */
+export function Matrix({ connection, values }: { connection: string; values: readonly number[] }) {
   const n = Math.round(Math.sqrt(values.length));
   const streams = [...Array(n).keys()];
   const { rows, columns } = sumsOf(values, n);

@@ -2,7 +2,7 @@
 import { useMemo, useState } from 'preact/hooks';
 import type { RunDetail, StepAnswer } from '../../src/telemetry/api.ts';
 import { ChartTools } from '../charts/chartTools.tsx';
-import { memoryPicture } from '../charts/memoryPicture.ts';
+import { memoryPicture } from '../charts/pictures.ts';
 import { ChartTable } from '../charts/scrollTable.tsx';
 import { depthColour } from '../model/colours.ts';
 import { memoryCsv, memoryJson } from '../model/exports.ts';
@@ -12,7 +12,6 @@ import { restTick } from '../state/redraw.ts';
 import { dataOf } from '../state/store.ts';
 import { change, view } from '../state/viewState.ts';
 import './memoryPanel.css';
-import { Panel } from './panel.tsx';
 
 /** Of the bars, in units of their picture, which is stretched. */
 const HEIGHT = 100;
@@ -40,7 +39,7 @@ function Bars({ memory, names }: Props) {
     <>
       <div class="me-plot">
         {byteTicks(highest).map((tickAt) => (
-          <span class="me-tick" key={tickAt} style={{ bottom: `${(100 * tickAt) / highest}%` }}>
+          <span class="me-tick soft" key={tickAt} style={{ bottom: `${(100 * tickAt) / highest}%` }}>
             {bytes(tickAt)}
           </span>
         ))}
@@ -61,7 +60,7 @@ function Bars({ memory, names }: Props) {
           ))}
         </svg>
       </div>
-      <p class="me-value">
+      <p class="me-value soft">
         {at < 0 ? `${names.length} connections, from input to output` : `${names[at]}: ${bytes(totalOf(stacks, at))} (${parts.join(', ')})`}
       </p>
     </>
@@ -72,10 +71,10 @@ function Totals({ memory }: { memory: Memory }) {
   const { stacks, accounted, allocated } = memory;
   return (
     <>
-      <ul class="me-totals">
+      <ul class="row me-totals">
         {stacks.map(({ kind, total }, k) => (
           <li key={kind}>
-            <i class="me-swatch" style={{ backgroundColor: colourOf(memory, k) }} />
+            <i class="swatch" style={{ backgroundColor: colourOf(memory, k) }} />
             {nameOf(kind)} <b>{bytes(total)}</b>
           </li>
         ))}
@@ -115,12 +114,13 @@ function Table({ memory, names }: Props) {
   );
 }
 
-function MemoryBody() {
+/** Bars, sums and table of the newest step's memory, or why there are none. */
+export function MemoryBars() {
   void restTick.value;
   const known = dataOf(view.value.run);
-  if (known === null) return <p class="me-value">Loading …</p>;
-  if (known.latest === null) return <p class="me-value">No step yet.</p>;
-  if (known.latest.memory === null) return <p class="me-value">Not known: this run does not tell its memory.</p>;
+  if (known === null) return <p class="me-value soft">Loading …</p>;
+  if (known.latest === null) return <p class="me-value soft">No step yet.</p>;
+  if (known.latest.memory === null) return <p class="me-value soft">Not known: this run does not tell its memory.</p>;
   return <StepMemory key={known.detail.run} run={known.detail} memory={JSON.stringify(known.latest.memory)} />;
 }
 
@@ -152,12 +152,4 @@ function StepMemory({ run, memory: text }: StepMemoryProps) {
       </>
     );
   }, [text, table, run]);
-}
-
-export function MemoryPanel() {
-  return (
-    <Panel id="memory" title="Memory by connection and kind" height="var(--chart)">
-      <MemoryBody />
-    </Panel>
-  );
 }

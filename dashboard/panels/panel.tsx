@@ -48,12 +48,12 @@ export function Panel({ id, title, tools, wide = false, height, children }: Prop
     return () => observer.disconnect();
   }, []);
   return (
-    <section ref={section} class={wide ? 'panel wide' : 'panel'} aria-labelledby={`t-${id}`}>
-      <div class="title">
+    <section ref={section} class={`panel stack ${wide ? 'wide' : ''}`} aria-labelledby={`t-${id}`}>
+      <div class="row title">
         <h2 id={`t-${id}`}>{title}</h2>
         {tools}
       </div>
-      <div ref={body} class="body" style={{ minHeight: seen ? height : room }}>
+      <div ref={body} class="stack body" style={{ minHeight: seen ? height : room }}>
         {seen ? <Safe>{children}</Safe> : null}
       </div>
     </section>

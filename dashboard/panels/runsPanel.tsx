@@ -8,7 +8,6 @@ import { restTick } from '../state/redraw.ts';
 import { runs } from '../state/store.ts';
 import { colourOfRun } from '../state/theme.ts';
 import { change, choose, view } from '../state/viewState.ts';
-import { Panel } from './panel.tsx';
 import './runsPanel.css';
 
 /** null: the newest first. */
@@ -50,7 +49,7 @@ function Row({ row, together }: { row: RunSummary; together: readonly string[] }
         />
       </td>
       <th scope="row">
-        <i class="run-swatch" style={{ background: together.includes(run) ? colourOfRun(run, together) : 'transparent' }} />
+        <i class="swatch run-swatch" style={{ background: together.includes(run) ? colourOfRun(run, together) : 'transparent' }} />
         <button type="button" aria-current={main} title="Shows this run" onClick={() => choose(run)}>
           {run}
         </button>
@@ -65,7 +64,7 @@ function Row({ row, together }: { row: RunSummary; together: readonly string[] }
 }
 
 /** The runs change with each step of each: they are looked at with each redraw, and each second where no redraw comes. */
-function Runs() {
+export function Runs() {
   void [restTick.value, now.value];
   const together = runsShown(view.value);
   const rows = sortRuns(runs.peek(), orderNow());
@@ -82,13 +81,5 @@ function Runs() {
         </tbody>
       </table>
     </ScrollArea>
-  );
-}
-
-export function RunsPanel() {
-  return (
-    <Panel id="runs" title="Runs" height="220px">
-      <Runs />
-    </Panel>
   );
 }

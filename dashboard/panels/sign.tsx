@@ -11,7 +11,7 @@ export const SignShape = ({ kind }: { kind: SignKind }) => (
 );
 
 export const Sign = ({ kind }: { kind: SignKind }) => (
-  <svg class={`sign sign-${kind}`} viewBox="0 0 16 16" aria-hidden="true">
+  <svg class={`sign is-${kind}`} viewBox="0 0 16 16" aria-hidden="true">
     <SignShape kind={kind} />
   </svg>
 );

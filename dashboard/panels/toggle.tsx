@@ -22,7 +22,7 @@ interface ChoicesProps {
 }
 
 export const Choices = ({ label, class: name = '', children }: ChoicesProps) => (
-  <fieldset class={`choices ${name}`} aria-label={label}>
+  <fieldset class={`row choices ${name}`} aria-label={label}>
     {children}
   </fieldset>
 );

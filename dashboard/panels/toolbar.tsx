@@ -9,19 +9,19 @@ import './toolbar.css';
 
 function Group({ label, children }: { label: string; children: ComponentChildren }) {
   return (
-    <fieldset class="toolbar-group">
+    <fieldset class="row soft toolbar-group">
       <legend>{label}</legend>
       {children}
     </fieldset>
   );
 }
 
-/** One of some values of a field of the view, a button for each. */
-const choice = <K extends 'gain' | 'direction' | 'x'>(label: string, key: K, names: Record<View[K], string>) => (
+/** One of some values of a field of the view, a button for each; `names`: what stands on them. */
+const choice = <K extends 'gain' | 'direction' | 'x' | 'log'>(label: string, key: K, values: View[K][], names = values.map(String)) => (
   <Group label={label}>
-    {(Object.entries(names) as [View[K], string][]).map(([value, name]) => (
+    {values.map((value, i) => (
       <Toggle key={value} pressed={view.value[key] === value} onPress={() => change({ [key]: value })}>
-        {name}
+        {names[i]}
       </Toggle>
     ))}
   </Group>
@@ -30,7 +30,7 @@ const choice = <K extends 'gain' | 'direction' | 'x'>(label: string, key: K, nam
 function Smooth() {
   const { smooth } = view.value;
   return (
-    <label class="toolbar-field">
+    <label class="row soft toolbar-field">
       Smoothing
       <input
         type="range"
@@ -50,7 +50,7 @@ function Filter() {
   const { filter } = view.value;
   const wrong = filterOf(filter) === null;
   return (
-    <label class="toolbar-field">
+    <label class="row soft toolbar-field">
       Filter
       <input
         id="filter"
@@ -104,28 +104,19 @@ function Copy() {
       <button type="button" onClick={() => void copy()}>
         Copy link
       </button>
-      <span class="toolbar-outcome" role="status">
-        {outcome}
-      </span>
+      <span role="status">{outcome}</span>
     </>
   );
 }
 
 export function Toolbar() {
-  const { log, follow, from } = view.value;
+  const { follow, from } = view.value;
   return (
-    <div class="toolbar" role="toolbar" aria-label="View">
-      {choice('Gain', 'gain', { composite: 'composite', layer: 'layer' })}
-      {choice('Direction', 'direction', { forward: 'forward', backward: 'backward' })}
-      {choice('Over', 'x', { step: 'steps', time: 'wall clock' })}
-      <Group label="Scale">
-        <Toggle pressed={log} onPress={() => change({ log: true })}>
-          log
-        </Toggle>
-        <Toggle pressed={!log} onPress={() => change({ log: false })}>
-          linear
-        </Toggle>
-      </Group>
+    <div class="row toolbar" role="toolbar" aria-label="View">
+      {choice('Gain', 'gain', ['composite', 'layer'])}
+      {choice('Direction', 'direction', ['forward', 'backward'])}
+      {choice('Over', 'x', ['step', 'time'], ['steps', 'wall clock'])}
+      {choice('Scale', 'log', [true, false], ['log', 'linear'])}
       <Smooth />
       <Filter />
       <Group label="Steps">

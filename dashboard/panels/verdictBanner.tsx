@@ -1,10 +1,9 @@
 /** The verdict in one line, the newest step below it, what is wrong with the page itself; the tab's picture and title. */
 import { useEffect } from 'preact/hooks';
 import { fromWire } from '../../src/telemetry/wire.ts';
-import type { Clause } from '../model/clause.ts';
 import { about, ago, clockTime, count, duration, range, shown } from '../model/format.ts';
 import type { StepsLeft } from '../model/stepsLeft.ts';
-import type { Verdict } from '../model/verdict.ts';
+import type { Clause, Verdict } from '../model/verdict.ts';
 import { now } from '../state/clock.ts';
 import { fault } from '../state/fault.ts';
 import { type Judgement, judge, writeTab } from '../state/judgement.ts';
@@ -58,25 +57,22 @@ function Facts({ verdict, known, time }: Judgement) {
   if (known?.latest == null) return null;
   const { step, loss, compositeGain, time: stepTime } = known.latest;
   const { ended, age, stepsLeft } = verdict;
+  const facts = [
+    ...(ended === null ? [] : [['the run', ended]]),
+    [ended === null ? 'steps left' : 'steps left at its end', leftWords(stepsLeft, ended !== null)],
+    ['loss', loss === null ? '–' : shown(fromWire(loss))],
+    ['G', shown(fromWire(compositeGain))],
+  ];
   return (
-    <ul class="verdict-facts">
+    <ul class="row verdict-facts">
       <li>
         step <b>{step}</b>, <span title={clockTime(stepTime, time)}>{duration(age ?? 0)} ago</span>
       </li>
-      {ended === null ? null : (
-        <li>
-          the run <b>{ended}</b>
+      {facts.map(([name, value]) => (
+        <li key={name}>
+          {name} <b>{value}</b>
         </li>
-      )}
-      <li>
-        {ended === null ? 'steps left' : 'steps left at its end'} <b>{leftWords(stepsLeft, ended !== null)}</b>
-      </li>
-      <li>
-        loss <b>{loss === null ? '–' : shown(fromWire(loss))}</b>
-      </li>
-      <li>
-        G <b>{shown(fromWire(compositeGain))}</b>
-      </li>
+      ))}
     </ul>
   );
 }
@@ -106,7 +102,7 @@ export function VerdictBanner() {
   useEffect(() => writeTab(verdict));
   return (
     <>
-      <section class={`verdict verdict-${verdict.level}`} aria-label="Verdict">
+      <section class={`verdict is-${verdict.level}`} aria-label="Verdict">
         <p class="verdict-line">
           <Sign kind={verdict.level} /> <strong>{verdict.word}:</strong> <Why {...verdict.why} />
           {sinceWords(verdict, time)}

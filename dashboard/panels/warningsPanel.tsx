@@ -41,12 +41,12 @@ function Warnings() {
   void tick.value;
   const { run } = view.value;
   const known = dataOf(run);
-  if (run === null || known === null) return <p class="warnings-none">Loading …</p>;
+  if (run === null || known === null) return <p class="note soft">Loading …</p>;
   const { warnings, detail } = known;
   const shown = warnings.filter(({ severity }) => isShown(severity));
   if (shown.length === 0) {
     const hidden = warnings.length === 0 ? '' : ` ${warnings.length} of other severities are not shown.`;
-    return <p class="warnings-none">{`${warnings.length === 0 ? 'No warning was raised.' : 'No such warning.'}${hidden}`}</p>;
+    return <p class="note soft">{`${warnings.length === 0 ? 'No warning was raised.' : 'No such warning.'}${hidden}`}</p>;
   }
   const last = detail.lastStep ?? 0;
   const range = shownRange(view.value, detail.lastStep);
@@ -55,7 +55,7 @@ function Warnings() {
   const open = view.value.warning;
   const select = (id: number) => change({ warning: open === id ? null : id });
   return (
-    <div class="warnings">
+    <div class="stack warnings">
       <Timeline warnings={shown} from={axis.from} to={axis.to} lastStep={last} selected={open} onSelect={select} />
       <WarningsTable known={known} warnings={shown} selected={open} onSelect={select} />
     </div>

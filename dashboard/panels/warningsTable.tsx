@@ -37,7 +37,7 @@ function lastedWords({ step, time, active, clearedStep, clearedTime }: WarningAn
 function Acknowledge({ warning, known }: { warning: WarningAnswer; known: RunData }) {
   const [state, setState] = useState<{ busy: boolean; failed: string | null }>({ busy: false, failed: null });
   const { run, id, acknowledgedTime } = warning;
-  if (acknowledgedTime != null) return <span class="known-since">known since {clockTime(acknowledgedTime, Date.now())}</span>;
+  if (acknowledgedTime != null) return <span class="soft">known since {clockTime(acknowledgedTime, Date.now())}</span>;
   if (known.detail.uploaded) return null;
   const press = async () => {
     setState({ busy: true, failed: null });
@@ -83,7 +83,7 @@ function Row({ warning, known, open, onSelect }: RowProps) {
         <td data-label="steps left then">{stepsLeft === null ? '–' : `${about(stepsLeft)}${range(interval)}`}</td>
         <td class="message">
           {message}
-          <div class="acts">
+          <div class="row acts">
             <button type="button" aria-expanded={open} onClick={onSelect}>
               Around it
             </button>

@@ -25,20 +25,14 @@ interface Props {
   onSelect: (id: number) => void;
 }
 
-interface MarkProps {
-  bar: Bar;
-  chosen: boolean;
-  top: number;
-  onSelect: Props['onSelect'];
-}
-
-function Mark({ bar: { warning, x, width, lane }, chosen, top, onSelect }: MarkProps) {
+function Mark({ bar, chosen, top, onSelect }: { bar: Bar; chosen: boolean; top: number; onSelect: Props['onSelect'] }) {
+  const { warning, x, width, lane } = bar;
   const kind = signOf(warning.severity);
   const y = top + lane * LANE;
   const known = warning.acknowledgedTime == null ? '' : ' known';
   return (
     // biome-ignore lint/a11y/noStaticElementInteractions: the list has the same as buttons
-    <g class={`bar sign-${kind}${chosen ? ' chosen' : ''}${known}`} onClick={() => onSelect(warning.id)}>
+    <g class={`bar is-${kind}${chosen ? ' chosen' : ''}${known}`} onClick={() => onSelect(warning.id)}>
       <title>{`${warning.severity}, step ${warning.step}: ${warning.message}`}</title>
       <rect x={x} y={y + 2} width={width} height={LANE - 4} rx="3" />
       <g transform={`translate(${x} ${y + 2}) scale(${SIGN / 16})`}>

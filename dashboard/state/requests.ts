@@ -1,5 +1,6 @@
 /** Asks the server. Addresses are relative to the page. */
 import type { RunDetail, RunSummary, SeriesAnswer, StepAnswer, UploadAnswer, WarningAnswer } from '../../src/telemetry/api.ts';
+import type { View } from '../model/view.ts';
 
 /** The server refused; without any answer it is another error. */
 export class RequestError extends Error {
@@ -26,10 +27,7 @@ async function request<T>(path: string, init: RequestInit = {}): Promise<T> {
 const pathOf = (run: string) => `runs/${encodeURIComponent(run)}`;
 
 /** Steps; null: as far as there are any. */
-export interface Range {
-  from: number | null;
-  to: number | null;
-}
+export type Range = Pick<View, 'from' | 'to'>;
 
 /** All runs, newest first. */
 export const askRuns = () => request<RunSummary[]>('runs');

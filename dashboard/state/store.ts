@@ -102,8 +102,7 @@ export function updateWarning(warning: WarningAnswer): void {
 export function addStep(known: RunData, step: StepAnswer): void {
   if (step.step <= (known.latest?.step ?? -1)) return;
   known.latest = step;
-  known.detail.lastStep = step.step;
-  known.detail.lastTime = step.time;
+  Object.assign(known.detail, { lastStep: step.step, lastTime: step.time });
   addToSeries(known, step);
 }
 

@@ -1,13 +1,10 @@
 /** Changes which steps are shown: what zooming, panning, the follow switch and reset do to the view. Draws nothing. */
-import { nearest, type XKind } from '../model/lines.ts';
+import { type Line, nearest, type XKind } from '../model/lines.ts';
 import { dataOf } from './store.ts';
 import { change, shownRange, view } from './viewState.ts';
 
 /** The points that an axis goes by. */
-export interface Track {
-  steps: readonly number[];
-  times: readonly number[];
-}
+export type Track = Pick<Line, 'steps' | 'times'>;
 
 const lastStep = (): number | null => dataOf(view.value.run)?.detail.lastStep ?? null;
 

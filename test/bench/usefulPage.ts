@@ -33,7 +33,7 @@ const WATCH = `(() => {
     const lines = document.querySelectorAll('section[aria-labelledby="t-gain"] .chart-values li').length;
     const map = document.querySelector('.hm-frame canvas')?.getAttribute('aria-label') ?? '';
     const columns = Number(/over (\\d+) columns/.exec(map)?.[1] ?? 0);
-    const isKnown = document.querySelector('.verdict:not(.verdict-unknown)') !== null;
+    const isKnown = document.querySelector('.verdict:not(.is-unknown)') !== null;
     if (!isKnown || lines < 2 || columns < 50) return requestAnimationFrame(look);
     requestIdleCallback(() => { window.usefulAt = performance.now(); });
   };

@@ -1,11 +1,12 @@
 /** Axes, gaps and the cursor of the charts, and what is kept of a series that grows. */
 import fc from 'fast-check';
 import { afterEach, describe, expect, it } from 'vitest';
-import { bandLine } from '../../dashboard/model/bandLine.ts';
-import { appendStep, type Bands, bandsOf, envelopeOf, pointWidth } from '../../dashboard/model/bands.ts';
+
+import { appendStep, bandsOf, envelopeOf, pointWidth } from '../../dashboard/model/bands.ts';
 import { csvOf } from '../../dashboard/model/exports.ts';
 import { grownEnvelope, grownWorst, worstBand } from '../../dashboard/model/grown.ts';
 import {
+  bandLine,
   cut,
   fill,
   gapBehind,
@@ -19,8 +20,15 @@ import {
 } from '../../dashboard/model/lines.ts';
 import { axisFor, extentOf, logTicks, stepTicks, tickLabel, timeTicks } from '../../dashboard/model/ticks.ts';
 import { clearCursor, cursor, moveCursor, offerSteps, withdrawSteps } from '../../dashboard/state/cursor.ts';
+import { bandsOf as seriesOf } from '../support/bands.ts';
 
 const lineOf = (steps: number[], y: (number | null)[]): Line => ({ id: 'a', label: 'a', colour: 'red', steps, times: steps, y });
+
+const filled = (line: Line, log = false) => {
+  const points: Point[] = [];
+  fill(points, line, 'step', log, { min: 0.5, max: 9 });
+  return points;
+};
 
 describe('ticks', () => {
   it('are powers of ten, with 2 and 5 where these are few, also below 1', () => {
@@ -45,14 +53,8 @@ describe('ticks', () => {
     expect(stepTicks({ min: 1, max: 240 }, 5)).toEqual([50, 100, 150, 200]);
     expect(stepTicks({ min: 3, max: 5 }, 8)).toEqual([3, 4, 5]);
     const noon = new Date(2026, 0, 1, 12, 0, 7).getTime();
-    expect(timeTicks({ min: noon, max: noon + 60_000 }).map(({ label }) => label)).toEqual([
-      '12:00:10',
-      '12:00:20',
-      '12:00:30',
-      '12:00:40',
-      '12:00:50',
-      '12:01:00',
-    ]);
+    const labels = timeTicks({ min: noon, max: noon + 60_000 }).map(({ label }) => label);
+    expect(labels.join(' ')).toBe('12:00:10 12:00:20 12:00:30 12:00:40 12:00:50 12:01:00');
     expect([1e5, 1000, 0.01, 2e-4].map(tickLabel)).toEqual(['1e5', '1000', '0.01', '2e-4']);
   });
 });
@@ -97,23 +99,10 @@ describe('points', () => {
     expect(gapBehind({ steps: [1, 99] }, 0)).toBe(false);
   });
 
-  const filled = (line: Line, log = false) => {
-    const points: Point[] = [];
-    fill(points, line, 'step', log, { min: 0.5, max: 9 });
-    return points;
-  };
-
   it('that are not known are left out, so that the line goes on; NaN and missing steps break it', () => {
     const steps = [1, 2, 3, 4, 5, 8];
     const points = filled({ ...lineOf(steps, [7, null, 6, Number.NaN, 5, 4]), apart: 1 });
-    expect(points.map(({ x, y }) => [x, y])).toEqual([
-      [1, 7],
-      [3, 6],
-      [4, Number.NaN],
-      [5, 5],
-      [6.5, Number.NaN],
-      [8, 4],
-    ]);
+    expect(points.map(({ x, y }) => `${x} ${y}`)).toEqual(['1 7', '3 6', '4 NaN', '5 5', '6.5 NaN', '8 4']);
     expect(radiusOf(points, 3)).toEqual([0, 0, 0, 3, 0, 3]);
     expect(radiusOf(points.slice(0, 3), 3)).toBe(0);
   });
@@ -141,12 +130,11 @@ describe('the cursor', () => {
     moveCursor(1);
     expect(cursor.value).toBeNull();
     offerSteps('gain', [10, 20, 30]);
-    moveCursor(-1);
-    expect(cursor.value).toBe(30);
-    moveCursor(-1);
-    expect(cursor.value).toBe(20);
-    moveCursor(-9);
-    expect(cursor.value).toBe(10);
+    const steps = [-1, -1, -9].map((by) => {
+      moveCursor(by);
+      return cursor.value;
+    });
+    expect(steps).toEqual([30, 20, 10]);
     clearCursor();
     expect(cursor.value).toBeNull();
   });
@@ -154,15 +142,9 @@ describe('the cursor', () => {
 
 describe('lines of series', () => {
   const look = { id: 'a', label: 'a', colour: 'red', smooth: 0, log: true } as const;
-  const bands = (bucket: number): Bands => ({
-    steps: [1, 2],
-    times: [1, 2],
-    bucket,
-    bands: [{ connection: 'a', min: [1, 4], max: [4, 9] }],
-  });
-
   it('show minimum and maximum where steps were reduced, or are smoothed', () => {
-    const [band] = bands(1).bands;
+    const bands = (bucket: number) => ({ steps: [1, 2], times: [1, 2], bucket, bands: [] });
+    const band = { min: [1, 4], max: [4, 9] };
     expect(bandLine(bands(1), band, { ...look, value: 'largest' })).toEqual({ ...lineOf([1, 2], [4, 9]), apart: 1 });
     expect(bandLine(bands(2), band, { ...look, value: 'middle' })).toMatchObject({ y: [2, 6], low: [1, 4], high: [4, 9] });
     expect(bandLine(bands(1), band, { ...look, value: 'largest', smooth: 0.5 })).toMatchObject({ y: [4, 6], high: [4, 9], smooth: 0.5 });
@@ -175,15 +157,11 @@ describe('lines of series', () => {
     const loss = bandsOf(answer);
     const line = bandLine(loss, loss.bands[0], { ...look, value: 'middle', log: false });
     expect(marksOf([line], 'step', { min: 0, max: 40 })).toEqual([]);
-    const points: Point[] = [];
-    fill(points, line, 'step', false, { min: 0, max: 40 });
-    expect(points.map(({ y }) => y)).toEqual([0, 10, 20, 30, 40]);
-    expect(
-      csvOf([line])
-        .split('\r\n')
-        .slice(10, 12)
-        .map((row) => row.split(',')[2]),
-    ).toEqual(['', '10']);
+    expect(filled(line).map(({ y }) => y)).toEqual([0, 10, 20, 30, 40]);
+    const cells = csvOf([line])
+      .split('\r\n')
+      .map((row) => row.split(',')[2]);
+    expect(cells.slice(10, 12)).toEqual(['', '10']);
     const reduced = { ...loss, bucket: 8 };
     expect(bandLine(reduced, loss.bands[0], { ...look, value: 'middle' }).y.slice(9, 12)).toEqual([null, 10, null]);
   });
@@ -192,12 +170,7 @@ describe('lines of series', () => {
     const number = fc.oneof(fc.double({ noNaN: true }), fc.constant(Number.NaN));
     fc.assert(
       fc.property(fc.array(fc.tuple(number, number, number), { maxLength: 12 }), (rows) => {
-        const growing: Bands = {
-          steps: [],
-          times: [],
-          bucket: 1,
-          bands: ['a', 'b', 'c'].map((connection) => ({ connection, min: [], max: [] })),
-        };
+        const growing = seriesOf([], { a: [], b: [], c: [] });
         rows.forEach((row, i) => {
           appendStep(growing, i, i, row);
           expect(grownEnvelope(growing)).toEqual(envelopeOf(growing, i + 1));

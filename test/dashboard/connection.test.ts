@@ -37,14 +37,8 @@ describe('the open connection', () => {
 
   test('its numbers keep their sign and their distance from 1', () => {
     expect([0.25, -0.25, -0.00001, Number.NaN].map((value) => signed(value, 3))).toEqual(['0.250', '−0.250', '0.000', 'NaN']);
-    expect([1, 1.25, -0.5, 1 + 2 ** -20, 1 - 2 ** -20, Number.POSITIVE_INFINITY].map(aroundOne)).toEqual([
-      '1',
-      '1.250',
-      '−0.500',
-      '1 + 9.5e-7',
-      '1 − 9.5e-7',
-      '∞',
-    ]);
+    const sums = [1, 1.25, -0.5, 1 + 2 ** -20, 1 - 2 ** -20, Number.POSITIVE_INFINITY];
+    expect(sums.map(aroundOne)).toEqual(['1', '1.250', '−0.500', '1 + 9.5e-7', '1 − 9.5e-7', '∞']);
     expect([measureText(Number.NaN, 0), measureText(Number.NaN, 2), measureText(0.5, 0)]).toEqual(['–', 'NaN', '0.5']);
     expect(sumsOf([1, 2, 3, -4], 2)).toEqual({ rows: [3, -1], columns: [4, -2] });
   });

@@ -3,16 +3,8 @@ import { expect, test } from 'vitest';
 import { about, bytes, duration, range, shown } from '../../dashboard/model/format.ts';
 
 test('numbers for people', () => {
-  expect([
-    shown(265.6234),
-    shown(1.00000012),
-    shown(12345678),
-    shown(2.3e-8),
-    shown(0),
-    shown(Number.NaN),
-    shown(Number.POSITIVE_INFINITY),
-    shown(null),
-  ]).toEqual(['265.6', '1', '1.23e+7', '2.30e-8', '0', 'NaN', '∞', '–']);
+  const values = [265.6234, 1.00000012, 12345678, 2.3e-8, 0, Number.NaN, Number.POSITIVE_INFINITY, null];
+  expect(values.map((value) => shown(value))).toEqual(['265.6', '1', '1.23e+7', '2.30e-8', '0', 'NaN', '∞', '–']);
   expect([0, 876, 1246196, 3 * 2 ** 40, null, Number.NaN].map(bytes)).toEqual(['0 B', '876 B', '1.19 MiB', '3 TiB', '–', '–']);
   expect([14.4, 600, 7200, 3 * 86_400].map(duration)).toEqual(['14 s', '10 min', '2 h', '3 days']);
   expect([99.6, 1234, Number.POSITIVE_INFINITY].map(about)).toEqual(['100', '1200', '∞']);

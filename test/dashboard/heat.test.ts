@@ -66,11 +66,8 @@ describe('rows of the heatmap', () => {
 
   test('keep only the points of the range', () => {
     const part = clip(bands, { from: 2, to: 3 });
-    expect([part.steps, part.times, part.bands[2].max]).toEqual([
-      [2, 3],
-      [2000, 3000],
-      [2, 4],
-    ]);
+    expect(part).toMatchObject({ steps: [2, 3], times: [2000, 3000] });
+    expect(part.bands[2].max).toEqual([2, 4]);
     expect(clip(bands, { from: null, to: null })).toBe(bands);
     expect(clip(bands, { from: 9, to: null }).steps).toEqual([]);
     expect(clip(bands, { from: null, to: 0 }).steps).toEqual([]);

@@ -11,11 +11,8 @@ test('memory: bars on one another, sums, and what is not known', () => {
     gradients: [0, 0],
     optimizer: [0, 0],
   };
-  const memory = memoryOf({ connections, totals: { parameters: 1000, allocated: 5000 } }, [
-    'parameters',
-    'activations',
-    'branch_activations',
-  ]);
+  const totals = { parameters: 1000, allocated: 5000 };
+  const memory = memoryOf({ connections, totals }, ['parameters', 'activations', 'branch_activations']);
   expect(memory.stacks.map(({ total }) => total)).toEqual([1000, 300, null]);
   expect([memory.accounted, memory.allocated, highestOf(memory.stacks)]).toEqual([1300, 5000, 400]);
   expect(barPaths(memory.stacks, 100)).toEqual([

@@ -6,34 +6,15 @@ import { headerOf } from '../support/reports.ts';
 
 describe('the steps left', () => {
   const steps = Array.from({ length: 50 }, (_, i) => 10 * i);
+  const left = (values: (step: number) => number, at = steps) => stepsLeft(at, at.map(values), 1000);
+
   it('are exact for exponential growth', () => {
-    const values = steps.map((step) => 2 * Math.exp(0.01 * step));
-    expect(stepsLeft(steps, values, 1000)).toBeCloseTo(Math.log(500) / 0.01 - 490, 6);
+    expect(left((step) => 2 * Math.exp(0.01 * step))).toBeCloseTo(Math.log(500) / 0.01 - 490, 6);
   });
   it('are none where it is there, and endless where it does not rise or is not known', () => {
-    expect(
-      stepsLeft(
-        steps,
-        steps.map(() => 2000),
-        1000,
-      ),
-    ).toBe(0);
-    expect(
-      stepsLeft(
-        steps,
-        steps.map((s) => Math.exp(-s)),
-        1000,
-      ),
-    ).toBe(Number.POSITIVE_INFINITY);
-    expect(
-      stepsLeft(
-        steps,
-        steps.map(() => Number.NaN),
-        1000,
-      ),
-    ).toBe(Number.POSITIVE_INFINITY);
-    expect(stepsLeft([], [], 1000)).toBe(Number.POSITIVE_INFINITY);
-    expect(stepsLeft([3], [5], 1000)).toBe(Number.POSITIVE_INFINITY);
+    expect(left(() => 2000)).toBe(0);
+    const never = [left((step) => Math.exp(-step)), left(() => Number.NaN), left(() => 5, []), left(() => 5, [3])];
+    expect(never).toEqual(Array(4).fill(Number.POSITIVE_INFINITY));
   });
 });
 

@@ -1,4 +1,4 @@
-/** The verdict: its level, and what it is about. Its reasons are in clause.test.ts. */
+/** The verdict: its level, and what it is about. Its reasons are in reasons.test.ts. */
 import { describe, expect, test } from 'vitest';
 import type { RunDetail } from '../../src/telemetry/api.ts';
 import { judge, NOW, run, step, warning } from '../support/verdicts.ts';
@@ -37,10 +37,8 @@ describe('the level', () => {
 
   test('names the connection that holds NaN, and since when by the warning about it', () => {
     const latest = { ...step, nonfinite: [0, 7, 9] };
-    expect(judge({ latest })).toMatchObject({
-      level: 'act',
-      why: { before: '', connection: 'block0.mlp', after: ' holds 7 NaN or infinite values' },
-    });
+    const why = { before: '', connection: 'block0.mlp', after: ' holds 7 NaN or infinite values' };
+    expect(judge({ latest })).toMatchObject({ level: 'act', why });
     const warnings = [warning({ rule: 'nonfinite', step: 880 }), warning({ id: 1 })];
     expect(judge({ latest, warnings })).toMatchObject({ since: { step: 880 }, others: 1 });
   });

@@ -1,7 +1,5 @@
 /** The dashboard in a real Chromium, through a tunnel, while a run goes on. The tests are in the order of the run. */
-import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { shown } from '../../dashboard/model/format.ts';
@@ -11,11 +9,10 @@ import { type Command, startCommand } from '../support/commandLine.ts';
 import { temporaryFolder } from '../support/folders.ts';
 import { type PacedRun, startPacedRun } from '../support/pacedRun.ts';
 import { findChromium } from '../support/programs.ts';
+import { ARTEFACTS, DESK, SOON } from '../support/recordedPage.ts';
 import { openTunnel, type Tunnel } from '../support/tunnel.ts';
 
 const executablePath = findChromium();
-const ARTEFACTS = fileURLToPath(new URL('../artefacts/', import.meta.url));
-const SOON = { timeout: 30_000 };
 
 describe.skipIf(executablePath === null)('the dashboard over a run that goes on', () => {
   let browser: Browser;
@@ -27,7 +24,6 @@ describe.skipIf(executablePath === null)('the dashboard over a run that goes on'
   let problems: string[];
 
   beforeAll(async () => {
-    mkdirSync(ARTEFACTS, { recursive: true });
     browser = await launch(executablePath!);
     runs = temporaryFolder(afterAll);
     server = await startCommand(['serve', '--port', '0', '--runs', runs, '--base-path', '/watch']);
@@ -35,7 +31,7 @@ describe.skipIf(executablePath === null)('the dashboard over a run that goes on'
     tunnel = await openTunnel(Number(new URL(server.url).port));
     const address = new URL(`${server.url}#run=hc`);
     address.port = String(tunnel.port);
-    ({ page, problems } = await openPage(browser, address.href, { width: 1440, height: 900 }));
+    ({ page, problems } = await openPage(browser, address.href, DESK));
   }, 60_000);
 
   afterAll(async () => {
@@ -103,7 +99,7 @@ describe.skipIf(executablePath === null)('the dashboard over a run that goes on'
   test('a server beside it, which does not write the run, follows too', async () => {
     const beside = await startCommand(['serve', '--runs', runs, '--port', '0']);
     onTestFinished(async () => void (await beside.stop()));
-    const other = await openPage(browser, `${beside.url}#run=hc`, { width: 1440, height: 900 });
+    const other = await openPage(browser, `${beside.url}#run=hc`, DESK);
     onTestFinished(() => other.page.context().close());
     const step = async () => Number(await factOf(other.page, 'step'));
     await expect.poll(step, SOON).toBeGreaterThan(2);

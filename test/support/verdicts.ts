@@ -1,9 +1,9 @@
 /** A run with its newest step and a warning, and the verdict on them, for tests of the verdict. */
 import { runLimits } from '../../alerts/limits.ts';
 import { type Facts, type Verdict, verdictOf } from '../../dashboard/model/verdict.ts';
-import { toStepAnswer } from '../../src/telemetry/answer.ts';
+import { toStepAnswer, toWarningAnswer } from '../../src/telemetry/answer.ts';
 import type { RunDetail, StepAnswer, WarningAnswer } from '../../src/telemetry/api.ts';
-import { testHeader, testReport } from './samples.ts';
+import { testHeader, testReport, testWarning } from './samples.ts';
 
 const header = testHeader('hc');
 /** The newest. */
@@ -39,26 +39,8 @@ export const run = (change: Partial<RunDetail> = {}): RunDetail => ({
 
 /** Critical: the composite gain is forecast to reach the last limit. */
 export const warning = (change: Partial<WarningAnswer> = {}): WarningAnswer => ({
-  id: 0,
-  run: 'hc',
-  rule: 'gain-forecast',
-  severity: 'critical',
-  step: 842,
-  time: NOW - 120_000,
-  connection: 'block0.mlp',
-  suspects: ['block0.mlp'],
-  measure: 'compositeGain',
-  value: 20,
-  threshold: 1000,
-  stepsLeft: 150,
-  interval: [100, 300],
+  ...toWarningAnswer(testWarning({ run: 'hc', step: 842, time: NOW - 120_000, value: 20, stepsLeft: 150, interval: [100, 300] })),
   cause: { kind: 'gain-growth', connection: 'block0.mlp', figures: { passedBy: -1 } },
-  message: 'What was said when it was raised.',
-  runbook: 'runbook.md#gain-forecast',
-  active: true,
-  clearedStep: null,
-  clearedTime: null,
-  acknowledgedTime: null,
   ...change,
 });
 

@@ -53,31 +53,23 @@ describe('the connection within the reason', () => {
 
   test('is a part of its own, also where its name is a word of the sentence', () => {
     const connection = 'gain';
-    const { before, after } = partsOf({ connection, cause: { ...warning().cause!, connection } });
+    const cause = { ...warning().cause!, connection };
+    const { before, after } = partsOf({ connection, cause });
     expect(before).toContain('the composite gain has reached 1000');
-    expect(`${before}${connection}${after}`).toBe(
-      `the composite gain has reached 1000; ${growthClause({ ...warning().cause!, connection })}`,
-    );
+    expect(`${before}${connection}${after}`).toBe(`the composite gain has reached 1000; ${growthClause(cause)}`);
   });
 
   test('follows words that do not name it', () => {
     const cause: Cause = { kind: 'learning-rate', connection: 'block0.mlp', figures: { rateFactor: 2, passedBy: 0 } };
-    expect(partsOf({ cause })).toEqual({
-      before: `the composite gain has reached 1000; ${growthClause(cause)}; `,
-      connection: 'block0.mlp',
-      after: '',
-    });
+    const before = `the composite gain has reached 1000; ${growthClause(cause)}; `;
+    expect(partsOf({ cause })).toEqual({ before, connection: 'block0.mlp', after: '' });
   });
 });
 
 describe('the steps left', () => {
   test('are those of the newest forecast', () => {
-    expect(judge({ warnings: [warning()], latest: forecast(120) }).stepsLeft).toEqual({
-      measure: 'compositeGain',
-      threshold: 1000,
-      steps: 120,
-      interval: [90, 180],
-    });
+    const left = { measure: 'compositeGain', threshold: 1000, steps: 120, interval: [90, 180] };
+    expect(judge({ warnings: [warning()], latest: forecast(120) }).stepsLeft).toEqual(left);
   });
 
   test('without a forecast are those of the warning, less the steps since; none when they have passed', () => {
