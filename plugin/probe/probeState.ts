@@ -1,21 +1,15 @@
 /** What the probe holds between its hooks, and the guard that everything of ours in the training goes through. */
 import type * as tf from '@tensorflow/tfjs';
 import type { MonitorCounters, StepSample } from '../../src/telemetry/sample.ts';
+import type { WatchSettings } from '../watchOptions.ts';
 import type { Capture } from './capture.ts';
 import type { WatchedConnection } from './findConnections.ts';
 
-export interface ProbeOptions {
+export interface ProbeOptions extends Pick<WatchSettings, 'tokens' | 'firstStep' | 'every' | 'gradientGain'> {
   connections: WatchedConnection[];
   /** All weights of the model, for the totals; none for a list of connections. */
   weights: readonly { read(): tf.Tensor }[];
   optimizer: tf.Optimizer | null;
-  /** S. */
-  tokens: number;
-  /** Number of the first step. */
-  firstStep: number;
-  /** Watch every k-th step; null: each, and every tenth on the tensorflow backend, whose reads block. */
-  every: number | null;
-  gradientGain: boolean;
   /** Milliseconds since 1970. */
   now: () => number;
   /** @param n streams of the run, known from the first step on */

@@ -16,7 +16,7 @@ const emit = (message: FromWorker) => port.postMessage(message);
 const onProblem = (message: string) => emit({ type: 'problem', message });
 
 try {
-  const service = await startService({ ...options, directory: options.runs, now: Date.now, onProblem });
+  const service = await startService({ ...options, now: Date.now, onProblem });
   const { pipeline } = service;
   const runs = new Map<number, LiveRun>();
   const ids = new Map<LiveRun, number>();
