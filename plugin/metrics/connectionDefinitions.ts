@@ -23,28 +23,24 @@ export const CONNECTION_DEFINITIONS: readonly MetricDefinition[] = [
     'gauge',
     'mhc_layer_memory_bytes',
     'Memory of a connection; activations is what it keeps for the backward pass, branch_activations what its branch keeps.',
-    ['run', 'layer', 'kind'],
-    ({ run: { header }, last }, set) => {
-      const { memory } = last ?? {};
-      if (memory == null) return;
-      MEMORY_KINDS.forEach((kind, k) => {
-        header.connections.forEach(({ name: layer }, l) => {
-          const bytes = memory.connections[k * header.connections.length + l];
-          if (Number.isFinite(bytes)) set({ run: header.run, layer, kind }, bytes);
-        });
-      });
-    },
+    ['layer', 'kind'],
+    ({ run: { header }, last }) =>
+      MEMORY_KINDS.flatMap((kind, k) =>
+        header.connections.map(({ name: layer }, l) => {
+          const bytes = last?.memory?.connections[k * header.connections.length + l];
+          return [{ layer, kind }, Number.isFinite(bytes) ? bytes : null];
+        }),
+      ),
   ),
   ofRuns(
     'gauge',
     'mhc_layer_info',
     'What each connection is; always 1.',
-    ['run', 'layer', 'kind', 'streams', 'convention', 'index'],
-    ({ run: { header } }, set) => {
-      const { run, streams } = header;
-      header.connections.forEach(({ name: layer, kind, convention }, index) => {
-        set({ run, layer, kind, streams: String(streams), convention: convention ?? '', index: String(index) }, 1);
-      });
-    },
+    ['layer', 'kind', 'streams', 'convention', 'index'],
+    ({ run: { header } }) =>
+      header.connections.map(({ name: layer, kind, convention }, index) => [
+        { layer, kind, streams: String(header.streams), convention: convention ?? '', index: String(index) },
+        1,
+      ]),
   ),
 ];

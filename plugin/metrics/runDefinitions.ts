@@ -19,29 +19,20 @@ const TRAINING: readonly MetricDefinition[] = [
     'gauge',
     'mhc_training_memory_bytes',
     'Memory of the run; allocated is what the backend holds after the step.',
-    ['run', 'kind'],
-    ({ run, last }, set) => {
-      for (const [kind, bytes] of Object.entries(last?.memory?.totals ?? {})) set({ run: run.header.run, kind }, bytes);
-    },
+    ['kind'],
+    ({ last }) => Object.entries(last?.memory?.totals ?? {}).map(([kind, bytes]) => [{ kind }, bytes]),
   ),
-  ofRuns(
-    'gauge',
-    'mhc_run_info',
-    'What each run is; always 1.',
-    ['run', 'attempt', 'streams', 'tokens'],
-    ({ run: { header, attempt } }, set) => {
-      set({ run: header.run, attempt: String(attempt), streams: String(header.streams), tokens: String(header.tokens) }, 1);
-    },
-  ),
+  ofRuns('gauge', 'mhc_run_info', 'What each run is; always 1.', ['attempt', 'streams', 'tokens'], ({ run: { header, attempt } }) => [
+    [{ attempt: String(attempt), streams: String(header.streams), tokens: String(header.tokens) }, 1],
+  ]),
   define(
     'gauge',
     'mhc_run_outcome',
     'How a run ended (completed, interrupted, failed, unknown); always 1. Absent while it goes on.',
     ['run', 'outcome'],
     // Of runs that are gone too: only this stays of them.
-    ({ state }, set) => {
-      for (const { run } of state.values()) if (run.outcome !== null) set({ run: run.header.run, outcome: run.outcome }, 1);
-    },
+    ({ state }) =>
+      [...state.values()].flatMap(({ run }) => (run.outcome === null ? [] : [[{ run: run.header.run, outcome: run.outcome }, 1]])),
   ),
 ];
 
@@ -50,26 +41,22 @@ const WARNING: readonly MetricDefinition[] = [
     'gauge',
     'mhc_gain_forecast_steps',
     'Training steps until the composite gain reaches the threshold if it goes on as now; +Inf: it does not rise.',
-    ['run', 'threshold'],
-    ({ run: { header, detection } }, set) => {
-      for (const { threshold, steps } of detection.detectors.forecast) set({ run: header.run, threshold: String(threshold) }, steps);
-    },
+    ['threshold'],
+    ({ run }) => run.detection.detectors.forecast.map(({ threshold, steps }) => [{ threshold: String(threshold) }, steps]),
   ),
   ofRuns(
     'gauge',
     'mhc_warning_active',
     'A warning that holds; always 1. layer is empty where it concerns the run as a whole. Absent once the run has ended.',
-    ['run', 'rule', 'severity', 'layer'],
-    ({ run: { header, detection, outcome } }, set) => {
-      if (outcome !== null) return;
-      for (const { rule, severity, connection } of detection.detectors.active) {
-        set({ run: header.run, rule, severity, layer: connection ?? '' }, 1);
-      }
-    },
+    ['rule', 'severity', 'layer'],
+    ({ run: { detection, outcome } }) =>
+      outcome !== null
+        ? []
+        : detection.detectors.active.map(({ rule, severity, connection }) => [{ rule, severity, layer: connection ?? '' }, 1]),
   ),
-  ofRuns('counter', 'mhc_warnings_total', 'Warnings raised.', ['run', 'rule', 'severity'], ({ run, warningsTotal }, set) => {
-    for (const { rule, severity, count } of warningsTotal) set({ run: run.header.run, rule, severity }, count);
-  }),
+  ofRuns('counter', 'mhc_warnings_total', 'Warnings raised.', ['rule', 'severity'], ({ warningsTotal }) =>
+    warningsTotal.map(({ count, ...labels }) => [labels, count]),
+  ),
 ];
 
 const MONITOR: readonly MetricDefinition[] = [
