@@ -12,7 +12,7 @@ import { resultTable } from './demoTable.ts';
 import { type DemoText, loadText } from './demoText.ts';
 import { addresses, print } from './options.ts';
 import { createProgress } from './progress.ts';
-import { firstWarning, type RunResult, readResults } from './results.ts';
+import { type RunResult, readResults } from './results.ts';
 import { createTrainee, type Trainee } from './trainee.ts';
 
 export interface DemoOptions {
@@ -94,15 +94,8 @@ async function train({ steps, untilGain }: DemoOptions, trainees: readonly Train
       await trainee.step(batch);
       await turn(); // so that Ctrl-C comes through
     }
-    const shown = trainees.map(({ name, losses, milliseconds, monitor }) => ({
-      name,
-      loss: losses.at(-1)!,
-      ms: milliseconds.at(-1)!,
-      gain: monitor.compositeGain,
-      warned: firstWarning(monitor)?.step ?? null,
-    }));
-    progress.step(step, shown);
-    const [{ gain }] = shown;
+    progress.step(step, trainees);
+    const gain = trainees[0].monitor.compositeGain;
     reached ||= gain !== null && gain > untilGain!;
     if (untilGain !== null && reached) break;
   }

@@ -68,16 +68,16 @@ export interface IngestRun {
   live: LiveRun | null;
   stages: number;
   /** Connections by stage, of each that is known. */
-  readonly listings: Map<number, ConnectionInfo[]>;
+  listings: Map<number, ConnectionInfo[]>;
   /** n and S; 0: not known. */
   streams: number;
   tokens: number;
   worldSize: number;
-  readonly ranks: Map<number, RankState>;
+  ranks: Map<number, RankState>;
   /** By step. */
   readonly pendingSteps: Map<number, PendingStepState>;
   /** The last ones, by step. */
-  readonly assembledSteps: Map<number, AssembledStep>;
+  assembledSteps: Map<number, AssembledStep>;
   lastAssembled: number;
   /** When the attempt began and when something last came, ms. */
   startedAt: number;

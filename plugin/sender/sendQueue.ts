@@ -5,6 +5,7 @@
 import { gzip } from 'node:zlib';
 import type { StepsAnswer } from '../../src/telemetry/api.ts';
 import { backOff, type TriedRequest, tryRequest } from '../retry.ts';
+import { stopTimer } from '../timers.ts';
 import { encodeBatch } from '../wire/encode.ts';
 
 /** Our choice: what a training process can spare. */
@@ -85,11 +86,6 @@ export function flush(queue: SendQueue): Promise<void> {
       if (queue.waiting.length > 0 && !queue.closed) queue.timer ??= setTimeout(() => flush(queue), queue.delayMs);
     });
   return queue.sending;
-}
-
-function stopTimer(queue: SendQueue): void {
-  if (queue.timer !== null) clearTimeout(queue.timer);
-  queue.timer = null;
 }
 
 /** Tries a last time to send what waits, and stops. @returns how many steps did not reach the monitor */
