@@ -8,11 +8,10 @@ import type { Storage } from '../../src/kernels/accelerate.ts';
 import { type Batch, createBatches } from '../../src/model/batches.ts';
 import type { ConnectionName } from '../../src/model/transformer.ts';
 import { MAX_LINGER_SECONDS } from '../monitor/close.ts';
-import { resultTable } from './demoTable.ts';
 import { type DemoText, loadText } from './demoText.ts';
 import { addresses, print } from './options.ts';
 import { createProgress } from './progress.ts';
-import { type RunResult, readResults } from './results.ts';
+import { type RunResult, readResults, resultTable } from './results.ts';
 import { createTrainee, type Trainee } from './trainee.ts';
 
 export interface DemoOptions {

@@ -65,15 +65,12 @@ export const runsFlag = (): Option =>
 /** The options of a service of this process. @throws Error where the token cannot be read */
 export function serviceOptions(flags: ServerFlags, directory: string): ServiceOptions {
   return {
+    ...flags,
     directory,
-    host: flags.host,
     port: flags.port ?? DEFAULT_PORT,
     portGiven: flags.port !== undefined,
     token: tokenOf(flags),
-    allowHost: flags.allowHost,
-    basePath: flags.basePath,
     notify: flags.notify ?? [],
-    rankLabel: flags.rankLabel ?? false,
     now: Date.now,
     onProblem: (message) => process.stderr.write(`gainwatch: ${message}\n`),
   };

@@ -1,8 +1,52 @@
-/** Every metric, in the order of the exposition: what is scraped, and what README.md lists. */
-import { CONNECTION_DEFINITIONS } from './connectionDefinitions.ts';
-import { define, type MetricDefinition } from './definition.ts';
+/** Every metric, in the order of the exposition, those of the connections among them: what is scraped, and what README.md lists. */
+import { MEASURES } from '../../src/telemetry/catalogue.ts';
+import { MEMORY_KINDS } from '../../src/telemetry/sample.ts';
+import { define, type MetricDefinition, ofLayer, ofRuns } from './definition.ts';
 import { INGEST_DEFINITIONS, RANK_DEFINITIONS } from './ingestDefinitions.ts';
 import { RUN_DEFINITIONS } from './runDefinitions.ts';
+
+const ofMeasure = ({ metric, help }: { metric: string; help: string }, m: number): MetricDefinition =>
+  ofLayer('gauge', metric, help, ({ run, last }, l) => {
+    if (last === null) return null;
+    const value = last.measures[m * run.header.connections.length + l];
+    // Undefined here is absent; NaN is shown where the values themselves are not finite.
+    return Number.isNaN(value) && last.nonfinite[l] === 0 ? null : value;
+  });
+
+/** Of each connection: every measure of the catalogue, non-finite values, memory, and what it is. */
+const CONNECTION_DEFINITIONS: readonly MetricDefinition[] = [
+  ...MEASURES.map(ofMeasure),
+  ofLayer(
+    'counter',
+    'mhc_nonfinite_values_total',
+    'NaN and infinite values among the sampled ones.',
+    ({ nonfiniteTotal }, l) => nonfiniteTotal[l],
+  ),
+  ofRuns(
+    'gauge',
+    'mhc_layer_memory_bytes',
+    'Memory of a connection; activations is what it keeps for the backward pass, branch_activations what its branch keeps.',
+    ['layer', 'kind'],
+    ({ run: { header }, last }) =>
+      MEMORY_KINDS.flatMap((kind, k) =>
+        header.connections.map(({ name: layer }, l) => {
+          const bytes = last?.memory?.connections[k * header.connections.length + l];
+          return [{ layer, kind }, Number.isFinite(bytes) ? bytes : null];
+        }),
+      ),
+  ),
+  ofRuns(
+    'gauge',
+    'mhc_layer_info',
+    'What each connection is; always 1.',
+    ['layer', 'kind', 'streams', 'convention', 'index'],
+    ({ run: { header } }) =>
+      header.connections.map(({ name: layer, kind, convention }, index) => [
+        { layer, kind, streams: String(header.streams), convention: convention ?? '', index: String(index) },
+        1,
+      ]),
+  ),
+];
 
 const BUILD_INFO = define('gauge', 'mhc_build_info', 'The version of gainwatch; always 1.', ['version'], ({ version }) => [
   [{ version }, 1],

@@ -19,13 +19,8 @@ import type { RunHeader } from '../../src/telemetry/sample.ts';
 import type { Warning, WarningRecord } from '../../src/telemetry/warning.ts';
 
 /** What is asked of the detectors. */
-export interface Detectors {
-  create: (header: RunHeader) => DetectorState;
-  detect: typeof detect;
-  detectStall: typeof detectStall;
-}
-
-export const DETECTORS: Detectors = { create: (header) => createDetectors(header), detect, detectStall };
+export const DETECTORS = { create: (header: RunHeader) => createDetectors(header), detect, detectStall };
+export type Detectors = typeof DETECTORS;
 
 /** Longest time that the recorded state of the detectors is behind. Our choice: it has some 10 kB at 64 connections, as much as a step. */
 const SAVE_INTERVAL_MS = 5000;

@@ -2,9 +2,8 @@
 import * as tf from '@tensorflow/tfjs';
 import { MAX_STREAMS } from '../../src/connections/shapes.ts';
 import { isRerunning, offTape } from '../../src/kernels/tape.ts';
-import { captureConnection } from './capture.ts';
 import type { OwnConnection } from './findConnections.ts';
-import { guard, type ProbeState } from './probeState.ts';
+import { captureConnection, guard, type ProbeState } from './probeState.ts';
 
 /**
  * Puts a method of one object in place of its own.

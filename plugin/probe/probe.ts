@@ -4,10 +4,9 @@
  */
 import * as tf from '@tensorflow/tfjs';
 import { unobserved } from '../../src/connections/observer.ts';
-import { type Capture, createCapture } from './capture.ts';
 import { createObserver } from './connectionObserver.ts';
 import { hookOptimizer, hookOwn } from './hooks.ts';
-import { dropCapture, guard, handleFault, type ProbeOptions, type ProbeState } from './probeState.ts';
+import { type Capture, createCapture, dropCapture, guard, handleFault, type ProbeOptions, type ProbeState } from './probeState.ts';
 import { sampleMemory, variableBuffers } from './tapeMemory.ts';
 
 /** Reads on the way at the same time. Our choice: one is read while the next is written; more would only hide that the device is late. */

@@ -2,6 +2,7 @@
  * What waits to be sent to a monitor of another process, and the sending: in batches, packed, again and again while the monitor is
  * away, in order. Bounded: the oldest step is given up first, and counted. Blocks nobody.
  */
+import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
 import type { StepsAnswer } from '../../src/telemetry/api.ts';
 import { backOff, type TriedRequest, tryRequest } from '../retry.ts';
@@ -100,7 +101,7 @@ export async function closeSendQueue(queue: SendQueue): Promise<number> {
 async function sendAll(queue: SendQueue): Promise<void> {
   while (queue.waiting.length > 0 && !queue.closed) {
     const batch = firstBatch(queue.waiting);
-    const packed = await pack(encodeBatch(batch));
+    const packed = await pack(encodeBatch(batch), { level: 1 });
     const tried = await request(queue.monitor, 'POST', `api/v1/runs/${queue.run}/steps`, packed, 'application/vnd.gainwatch.batch');
     if (tried.isRetriable) {
       queue.delayMs = backOff(queue.delayMs, MAX_RETRY_DELAY_MS);
@@ -141,10 +142,7 @@ function firstBatch(waiting: readonly Buffer[]): Buffer[] {
   return waiting.slice(0, end < 0 ? undefined : end);
 }
 
-const pack = (body: Buffer): Promise<Buffer> =>
-  new Promise((resolve, reject) => {
-    gzip(body, { level: 1 }, (error, result) => (error === null ? resolve(result) : reject(error)));
-  });
+const pack = promisify(gzip);
 
 /** One request to a monitor. Never rejects. @param path below the monitor's address. @param body a Buffer is packed with gzip */
 export async function request(

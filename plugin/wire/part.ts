@@ -29,16 +29,13 @@ export interface Part extends RankPosition {
   step: number;
   /** Bytes it holds, about. */
   size: number;
-  content: Matrices | Measured;
+  content: Matrices | { report: StepReport };
 }
 /** `tokens` S sampled tokens; `positions`: which, null where not sent. */
 export interface Matrices {
   sample: StepSample;
   tokens: number;
   positions: readonly number[] | null;
-}
-export interface Measured {
-  report: StepReport;
 }
 
 /** null: not given. */
