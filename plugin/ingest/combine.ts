@@ -6,8 +6,7 @@ import { analyse } from '../../src/telemetry/analyse.ts';
 import { MEASURES, OVER_DEPTH } from '../../src/telemetry/catalogue.ts';
 import type { StepReport } from '../../src/telemetry/report.ts';
 import { type ConnectionInfo, MEMORY_KINDS, type MemorySample, type RunHeader, type StepSample } from '../../src/telemetry/sample.ts';
-import { mapObservations } from '../wire/observations.ts';
-import type { Matrices, Part, RankPosition } from '../wire/part.ts';
+import { type Matrices, mapObservations, type Part, type RankPosition } from '../wire/part.ts';
 import { combineScalars, reduce } from './reduce.ts';
 
 /** A step of one pipeline, or of all of them. */

@@ -22,10 +22,8 @@ export function createComposedSampler(shape: SampleShape): Sampler {
   const kept = new Map<Slot, tf.Tensor>();
   const keep = (slot: Slot, make: () => tf.Tensor) => {
     kept.get(slot)?.dispose();
-    kept.set(
-      slot,
-      offTape(() => tf.keep(make())),
-    );
+    const tensor = offTape(() => tf.keep(make()));
+    kept.set(slot, tensor);
   };
   return {
     captureConnection: (l, tensors, n) => {

@@ -34,11 +34,7 @@ export async function handleUpload(pipeline: Pipeline, request: Request, respons
     if (pipeline.recorder === null) throw new FieldError('recording', 'cannot be kept: recording is off (see the log)', null, 503);
     if (busy.has(pipeline)) throw new FieldError('recording', 'must come one at a time: wait until the other upload is done', null, 503);
     busy.add(pipeline);
-    try {
-      return await handleOne(pipeline, request, response, limits);
-    } finally {
-      busy.delete(pipeline);
-    }
+    return await handleOne(pipeline, request, response, limits).finally(() => busy.delete(pipeline));
   } catch (error) {
     // It reads the answer only when it does not hang; who goes on sending is cut off by service.ts.
     request.resume();

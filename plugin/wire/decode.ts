@@ -4,7 +4,7 @@ import type { StepReport } from '../../src/telemetry/report.ts';
 import { fromWire } from '../../src/telemetry/wire.ts';
 import { FieldError, shown } from '../fieldError.ts';
 import { decodeMatrices } from './decodeMatrices.ts';
-import { connectionsOf, memoryOf, optionalNumber, type Part, rankPositionOf, sentScalars } from './part.ts';
+import { memoryOf, optionalNumber, type Part, partOf, sentScalars } from './part.ts';
 import { MAX_STEPS, type Schemas, type StepJson } from './schema.ts';
 
 const STEP_TYPES = ['application/vnd.gainwatch.step', 'application/octet-stream'];
@@ -75,12 +75,5 @@ function decodeMeasures(step: StepJson, now: number): Part {
     mapping: new Float32Array(layers * n * n).fill(Number.NaN),
     nonfinite: new Float64Array(layers),
   };
-  return {
-    ...rankPositionOf(step),
-    connections: connectionsOf(step),
-    streams: n,
-    step: step.step,
-    size: measures.byteLength + layers * n * n * 4,
-    content: { report },
-  };
+  return partOf(step, n, measures.byteLength + layers * n * n * 4, { report });
 }
