@@ -15,8 +15,7 @@ export interface ScrapeContext {
 }
 
 export interface MetricDefinition {
-  readonly type: 'gauge' | 'counter';
-  /** With `_total` where it is a counter. */
+  /** With `_total`: a counter; all others are gauges. */
   readonly name: string;
   readonly help: string;
   readonly labels: readonly string[];
@@ -24,42 +23,31 @@ export interface MetricDefinition {
   readonly collect: (context: ScrapeContext) => Series[];
 }
 
-type MetricType = MetricDefinition['type'];
-
 /** A metric by what fills it. */
-export const define = (
-  type: MetricType,
-  name: string,
-  help: string,
-  labels: readonly string[],
-  collect: MetricDefinition['collect'],
-): MetricDefinition => ({ type, name, help, labels, collect });
+export const define = (name: string, help: string, labels: readonly string[], collect: MetricDefinition['collect']): MetricDefinition => ({
+  name,
+  help,
+  labels,
+  collect,
+});
 
 /** A metric that every run fills which goes on or lingers. @param labels besides `run` */
 export const ofRuns = (
-  type: MetricType,
   name: string,
   help: string,
   labels: readonly string[],
   collect: (metrics: RunMetrics) => Series[],
 ): MetricDefinition =>
-  define(type, name, help, ['run', ...labels], ({ state }) =>
+  define(name, help, ['run', ...labels], ({ state }) =>
     [...state.values()]
       .filter(({ gone }) => !gone)
       .flatMap((metrics) => collect(metrics).map(([more, value]): Series => [{ run: metrics.run.header.run, ...more }, value])),
   );
 
 /** One number of each run. */
-export const ofRun = (type: MetricType, name: string, help: string, value: (metrics: RunMetrics) => Series[1]): MetricDefinition =>
-  ofRuns(type, name, help, [], (metrics) => [[{}, value(metrics)]]);
+export const ofRun = (name: string, help: string, value: (metrics: RunMetrics) => Series[1]): MetricDefinition =>
+  ofRuns(name, help, [], (metrics) => [[{}, value(metrics)]]);
 
 /** One number of each connection of each run. @param value of connection l */
-export const ofLayer = (
-  type: MetricType,
-  name: string,
-  help: string,
-  value: (metrics: RunMetrics, l: number) => Series[1],
-): MetricDefinition =>
-  ofRuns(type, name, help, ['layer'], (metrics) =>
-    metrics.run.header.connections.map(({ name: layer }, l) => [{ layer }, value(metrics, l)]),
-  );
+export const ofLayer = (name: string, help: string, value: (metrics: RunMetrics, l: number) => Series[1]): MetricDefinition =>
+  ofRuns(name, help, ['layer'], (metrics) => metrics.run.header.connections.map(({ name: layer }, l) => [{ layer }, value(metrics, l)]));

@@ -6,7 +6,7 @@ import { INGEST_DEFINITIONS, RANK_DEFINITIONS } from './ingestDefinitions.ts';
 import { RUN_DEFINITIONS } from './runDefinitions.ts';
 
 const ofMeasure = ({ metric, help }: { metric: string; help: string }, m: number): MetricDefinition =>
-  ofLayer('gauge', metric, help, ({ run, last }, l) => {
+  ofLayer(metric, help, ({ run, last }, l) => {
     if (last === null) return null;
     const value = last.measures[m * run.header.connections.length + l];
     // Undefined here is absent; NaN is shown where the values themselves are not finite.
@@ -16,14 +16,8 @@ const ofMeasure = ({ metric, help }: { metric: string; help: string }, m: number
 /** Of each connection: every measure of the catalogue, non-finite values, memory, and what it is. */
 const CONNECTION_DEFINITIONS: readonly MetricDefinition[] = [
   ...MEASURES.map(ofMeasure),
-  ofLayer(
-    'counter',
-    'mhc_nonfinite_values_total',
-    'NaN and infinite values among the sampled ones.',
-    ({ nonfiniteTotal }, l) => nonfiniteTotal[l],
-  ),
+  ofLayer('mhc_nonfinite_values_total', 'NaN and infinite values among the sampled ones.', ({ nonfiniteTotal }, l) => nonfiniteTotal[l]),
   ofRuns(
-    'gauge',
     'mhc_layer_memory_bytes',
     'Memory of a connection; activations is what it keeps for the backward pass, branch_activations what its branch keeps.',
     ['layer', 'kind'],
@@ -36,7 +30,6 @@ const CONNECTION_DEFINITIONS: readonly MetricDefinition[] = [
       ),
   ),
   ofRuns(
-    'gauge',
     'mhc_layer_info',
     'What each connection is; always 1.',
     ['layer', 'kind', 'streams', 'convention', 'index'],
@@ -48,9 +41,7 @@ const CONNECTION_DEFINITIONS: readonly MetricDefinition[] = [
   ),
 ];
 
-const BUILD_INFO = define('gauge', 'mhc_build_info', 'The version of gainwatch; always 1.', ['version'], ({ version }) => [
-  [{ version }, 1],
-]);
+const BUILD_INFO = define('mhc_build_info', 'The version of gainwatch; always 1.', ['version'], ({ version }) => [[{ version }, 1]]);
 
 /** The only one that is filled step by step and not at the scrape. */
 export const STEP_SECONDS = {

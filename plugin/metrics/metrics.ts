@@ -69,10 +69,10 @@ function createRegistry(context: ScrapeContext, contentType: ContentType, rankLa
   const registry: Registry<ContentType> = new Registry();
   registry.setContentType(contentType);
   const registers = [registry];
-  for (const { type, name, help, labels: labelNames, collect } of definitions(rankLabel)) {
+  for (const { name, help, labels: labelNames, collect } of definitions(rankLabel)) {
     const options = { help, labelNames, registers };
     const known = () => collect(context).flatMap(([labels, value]) => (value == null ? [] : [{ labels, value }]));
-    if (type === 'gauge')
+    if (!name.endsWith('_total'))
       new Gauge({
         ...options,
         name,

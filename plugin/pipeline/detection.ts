@@ -43,23 +43,16 @@ export interface ChangedWarning {
   record: WarningRecord;
 }
 
-/** What a recording keeps of an earlier process. */
-export interface RecordedDetection {
-  warnings: WarningRecord[];
-  /** As `saveDetectors` wrote it; null: none. */
-  state: string | null;
-}
-
 /**
  * Goes on from what is recorded. Detectors whose state cannot be restored begin anew, and the warnings that held end.
- * @param recorded null: nothing
+ * @param recorded what a recording keeps of an earlier process, its state as `saveDetectors` wrote it; null: nothing
  * @param now ms since 1970
  * @param onRefusal gets why a recorded state cannot be resumed
  */
 export function createDetectionState(
   detectors: Detectors,
   header: RunHeader,
-  recorded: RecordedDetection | null,
+  recorded: (Pick<DetectionState, 'warnings'> & { state: string | null }) | null,
   now: number,
   onRefusal: (why: Refusal) => void,
 ): DetectionState {

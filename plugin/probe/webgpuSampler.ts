@@ -4,9 +4,10 @@
  */
 import * as tf from '@tensorflow/tfjs';
 import { offTape } from '../../src/kernels/tape.ts';
-import { currentWebGPU, untracked } from '../../src/kernels/webgpu/untracked.ts';
+import { squaredNormInto } from '../../src/kernels/webgpu/squaredNorm.ts';
+import { currentWebGPU, onDevice, untracked } from '../../src/kernels/webgpu/untracked.ts';
 import { type BufferRange, bufferedStepValues, type Sampler, type SampleShape, type Slot, sampleSize, tokenPositions } from './sampler.ts';
-import { copyInto, type SampleTarget, sampleInto, squaredNormAt, squaresInto } from './webgpuShaders.ts';
+import { copyInto, type SampleTarget, sampleInto, squaresInto } from './webgpuShaders.ts';
 
 /** Where everything stands: the samples of all connections; loss; the gradients' norm; S for both gradients of each; n² for each. */
 function layoutOf({ layers, uniform: { length: tokens } }: SampleShape, n: number) {
@@ -72,7 +73,8 @@ export function createWebgpuSampler(shape: SampleShape): Sampler | null {
     captureStreamGradient: (l, side, gradient, row) =>
       capture(`stream gradient ${2 * l + side}`, (to, at) => squaresInto(to, gradient, row, at)),
     captureGradients: (gradients) => {
-      if (gradients.length > 0) capture('gradients', (to, at) => squaredNormAt(to, gradients, at));
+      const write = (to: StepBuffer, at: number) => onDevice(backend, gradients, (there) => squaredNormInto(backend, there, to.result, at));
+      if (gradients.length > 0) capture('gradients', write);
       else if (buffer !== null) captured.set('gradients', { at: 0, count: 0 }); // the sum of an empty range, 0
     },
     captureLogitGradients: (gradients) => {

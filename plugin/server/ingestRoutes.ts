@@ -1,13 +1,13 @@
 /** The routes by which other processes send their runs: `PUT /runs/RUN` and `POST /runs/RUN/steps`, as openapi.yaml has them. */
 import express, { type ErrorRequestHandler, type Request, type RequestHandler, Router } from 'express';
 import { toWarningAnswer } from '../../src/telemetry/answer.ts';
-import type { StepsAnswer, WarningAnswer } from '../../src/telemetry/api.ts';
+import type { StepsAnswer } from '../../src/telemetry/api.ts';
 import { toWireOrNull } from '../../src/telemetry/wire.ts';
 import { FieldError } from '../fieldError.ts';
 import { handlePart, type PartResult } from '../ingest/handlePart.ts';
 import type { Ingest, IngestRun } from '../ingest/ingestRun.ts';
 import { closeRank, openRank } from '../ingest/lifecycle.ts';
-import type { Committed, LiveRun } from '../pipeline/liveRun.ts';
+import type { Committed } from '../pipeline/liveRun.ts';
 import { isRunName, RUN_NAME_RULE } from '../recorder/directory.ts';
 import { within } from '../timers.ts';
 import { decodeSteps, parseJson } from '../wire/decode.ts';
@@ -49,9 +49,10 @@ export function createIngestRoutes(ingest: Ingest): Router {
       return committed;
     });
     await allCommitted(run, committed);
-    const live = ingest.runs.get(run)?.live ?? null;
-    const composite_gain = toWireOrNull(live?.last?.compositeGain);
-    response.json({ ...counts, composite_gain, warnings: warningsOf(live) } satisfies StepsAnswer);
+    const { last, detection } = ingest.runs.get(run)?.live ?? {};
+    const active = (detection?.warnings ?? []).filter(({ clearedTime }) => clearedTime === null);
+    const composite_gain = toWireOrNull(last?.compositeGain);
+    response.json({ ...counts, composite_gain, warnings: active.map(toWarningAnswer) } satisfies StepsAnswer);
   });
   router.use(((error: unknown, _request, response, next) => {
     const refused = toFieldError(error);
@@ -106,10 +107,6 @@ async function allCommitted(run: string, committed: readonly Promise<Committed>[
     const rule = 'could not be committed yet (stages that nothing is heard of, a disk that refuses): send it again';
     throw new FieldError('body', rule, run, 503);
   }
-}
-
-function warningsOf(live: LiveRun | null): WarningAnswer[] {
-  return (live?.detection.warnings ?? []).filter(({ clearedTime }) => clearedTime === null).map(toWarningAnswer);
 }
 
 /** What express says of a body, in our own words; null: none of the client's. */

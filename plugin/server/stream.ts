@@ -87,7 +87,10 @@ export function createStream(pipeline: Pipeline): Stream {
       if (response.destroyed) return;
       clients.add(client);
       const runs = [...pipeline.live.values()].filter((run) => wants(client, run.header.run));
-      for (const run of runs) startFrom(client, run);
+      // The position before the first step that is sent: who goes before that comes back to it.
+      for (const { header, attempt, last } of runs) {
+        if (last !== null && !client.positions.has(header.run)) client.positions.set(header.run, { attempt, step: last.step });
+      }
       for (const run of runs) send(client, 'run', JSON.stringify(summaryOf(run)));
     },
     close: () => {
@@ -127,11 +130,6 @@ async function drained(response: Response): Promise<void> {
   const { signal } = done;
   await Promise.race(['drain', 'close'].map((event) => once(response, event, { signal }).catch(() => {})));
   done.abort();
-}
-
-/** The position before the first step that is sent: who goes before that comes back to it. */
-function startFrom({ positions }: Client, { header, attempt, last }: LiveRun): void {
-  if (last !== null && !positions.has(header.run)) positions.set(header.run, { attempt, step: last.step });
 }
 
 function* first<T>(items: Iterable<T>, count: number): Generator<T> {
