@@ -47,11 +47,11 @@ export interface AssembledStep {
   committed: Promise<Committed>;
 }
 
-export interface IngestCounts {
-  /** Parts that came, by what they were (see `PartResult`). */
-  accepted: number;
-  duplicates: number;
-  late: number;
+/** Duplicates were taken before; what is late is of a step that was assembled without it, or of an attempt that is over. */
+export type PartResult = 'accepted' | 'duplicates' | 'late';
+
+/** Parts that came, by what they were, and what was missing in the steps that were assembled of them. */
+export interface IngestCounts extends Record<PartResult, number> {
   /** Ranks that a step was assembled without. */
   stragglers: number;
   /** Steps whose stages sampled different tokens. */

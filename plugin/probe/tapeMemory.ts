@@ -11,12 +11,7 @@ export function markTape(): number {
 }
 
 /** Of one pass through a connection, of `markTape` each. */
-export interface TapeMarks {
-  begin: number;
-  branchBegin: number;
-  branchEnd: number;
-  end: number;
-}
+type TapeMarks = Record<'begin' | 'branchBegin' | 'branchEnd' | 'end', number>;
 
 /**
  * Counts what the tape keeps of a connection and of its branch, where this step counts; else notes when its shape has changed.
