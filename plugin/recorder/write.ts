@@ -78,8 +78,8 @@ function beginAttempt(db: Db, header: RunHeader, time: number, source: string | 
 }
 
 /**
- * Goes on with the newest attempt, as a sender does after this process was started anew; null where it is another one, has ended, is written by another process or has other
- * connections.
+ * Goes on with the newest attempt, as a sender does after this process was started anew; null where it is another one, has ended, is
+ * written by another process or has other connections.
  */
 function resumeAttempt(db: Db, header: RunHeader, source: string): AttemptState | null {
   const row = db.prepare('SELECT * FROM attempts ORDER BY attempt DESC LIMIT 1').get() as AttemptRow | undefined;
