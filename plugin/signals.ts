@@ -22,10 +22,7 @@ let immediate: NodeJS.Immediate | null = null;
 function install(on: boolean): void {
   if (on === installed) return;
   installed = on;
-  for (const signal of SIGNALS) {
-    if (on) process.on(signal, onSignal);
-    else process.off(signal, onSignal);
-  }
+  for (const signal of SIGNALS) process[on ? 'on' : 'off'](signal, onSignal);
 }
 
 /** Ends every run; afterwards the process goes the way it would have gone without us. A second signal does so at once. */

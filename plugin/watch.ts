@@ -51,19 +51,16 @@ export interface Monitor {
 export async function watch(target: tf.LayersModel | readonly Watchable[], options: WatchOptions = {}): Promise<Monitor> {
   const connections = findConnections(target);
   const settings = readWatchOptions(options);
-  const { run, tokens, firstStep, every, gradientGain, log } = settings;
+  const { run, log } = settings;
   const model = target instanceof tf.LayersModel ? target : null;
   const optimizer = options.optimizer ?? model?.optimizer ?? null;
 
   const client = await workerFor(settings.server);
   const probe: ProbeState = createProbe({
+    ...settings,
     connections,
     weights: model?.weights ?? [],
     optimizer,
-    tokens,
-    firstStep,
-    every,
-    gradientGain,
     now: Date.now,
     deliver: (sample, streams) => deliverSample(state, sample, streams),
     onFault: (reason) => state.warnOnce(reason, `run ${run}, step ${probe.step}: ${reason}`),

@@ -114,12 +114,12 @@ function readServerOptions(options: WatchOptions): ServerOptions {
   const notify = [options.notify ?? env['GAINWATCH_NOTIFY'] ?? []].flat();
   for (const target of notify) parseTarget(target);
   return {
-    runs: options.runs ?? join(process.cwd(), 'gainwatch-runs'),
+    directory: options.runs ?? join(process.cwd(), 'gainwatch-runs'),
     host: options.host ?? '127.0.0.1',
     port: wholeOption('port (GAINWATCH_PORT)', port ?? DEFAULT_PORT, 0, 65535),
     portGiven: port !== undefined,
     token: options.token ?? tokenOf({ token: env['GAINWATCH_TOKEN'], tokenFile: env['GAINWATCH_TOKEN_FILE'] }),
-    allowHost: [...(options.allowHost ?? [])],
+    allowHost: options.allowHost ?? [],
     basePath: options.basePath ?? '',
     notify,
     url: monitorUrl(options.url ?? env['GAINWATCH_URL'] ?? null),

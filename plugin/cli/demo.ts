@@ -8,11 +8,10 @@ import type { Storage } from '../../src/kernels/accelerate.ts';
 import { type Batch, createBatches } from '../../src/model/batches.ts';
 import type { ConnectionName } from '../../src/model/transformer.ts';
 import { MAX_LINGER_SECONDS } from '../monitor/close.ts';
-import { resultTable } from './demoTable.ts';
 import { type DemoText, loadText } from './demoText.ts';
 import { addresses, print } from './options.ts';
 import { createProgress } from './progress.ts';
-import { firstWarning, type RunResult, readResults } from './results.ts';
+import { type RunResult, readResults, resultTable } from './results.ts';
 import { createTrainee, type Trainee } from './trainee.ts';
 
 export interface DemoOptions {
@@ -94,15 +93,8 @@ async function train({ steps, untilGain }: DemoOptions, trainees: readonly Train
       await trainee.step(batch);
       await turn(); // so that Ctrl-C comes through
     }
-    const shown = trainees.map(({ name, losses, milliseconds, monitor }) => ({
-      name,
-      loss: losses.at(-1)!,
-      ms: milliseconds.at(-1)!,
-      gain: monitor.compositeGain,
-      warned: firstWarning(monitor)?.step ?? null,
-    }));
-    progress.step(step, shown);
-    const [{ gain }] = shown;
+    progress.step(step, trainees);
+    const gain = trainees[0].monitor.compositeGain;
     reached ||= gain !== null && gain > untilGain!;
     if (untilGain !== null && reached) break;
   }

@@ -6,7 +6,7 @@ import type { Storage } from '../../src/kernels/accelerate.ts';
 import { tokenOf } from '../token.ts';
 import { BACKENDS, type BackendName, loadBackend, startBackend } from './backend.ts';
 import type { DemoOptions } from './demo.ts';
-import { notifyFlag, parsePositive, parseWholeNumber, runsFlag, type ServerFlags, serverFlags } from './options.ts';
+import { notifyFlag, parsePositive, parseWholeNumber, runsFlag, type ServerFlags, withServerFlags } from './options.ts';
 
 /** Not those of src: that loads TF.js. */
 const RECOMPUTE = ['none', 'connections', 'blocks'] as const satisfies readonly RecomputeMode[];
@@ -17,19 +17,10 @@ const SHORT = { steps: 240, depth: 12, width: 32, untilGain: null };
 /** Our choice: deeper, so that the gain grows further, and narrower. */
 const LONG = { steps: 3000, depth: 16, width: 16, untilGain: MAX_GAIN_CRITICAL };
 
-interface DemoFlags extends ServerFlags, Partial<Record<'steps' | 'depth' | 'width', number>> {
+interface DemoFlags extends ServerFlags, Omit<DemoOptions, 'server' | keyof typeof SHORT>, Partial<Omit<typeof SHORT, 'untilGain'>> {
   backend: BackendName;
-  streams: number;
-  lr: number;
-  seed: number;
   kernels: 'fused' | 'composed';
-  recompute: RecomputeMode;
-  storage: Storage;
-  text?: string;
-  runs: string;
   long: boolean;
-  exit: boolean;
-  json: boolean;
 }
 
 /** Adds the command with its flags and its help. */
@@ -78,8 +69,7 @@ export function addDemoCommand(program: Command): void {
     .option('--json', 'print the results as JSON', false)
     .addOption(notifyFlag().env('GAINWATCH_NOTIFY'))
     .addOption(runsFlag());
-  for (const option of serverFlags()) command.addOption(option);
-  command.action(runDemo);
+  withServerFlags(command).action(runDemo);
 }
 
 async function runDemo(flags: DemoFlags): Promise<void> {
@@ -92,8 +82,6 @@ async function runDemo(flags: DemoFlags): Promise<void> {
   const { demo } = await import('./demo.ts');
   const { host, allowHost, basePath, notify = [], port } = flags;
   const token = tokenOf(flags);
-  const server: DemoOptions['server'] = { url: '', host, allowHost, basePath, notify };
-  if (token !== null) server.token = token;
-  if (port !== undefined) server.port = port;
+  const server = { url: '', host, allowHost, basePath, notify, ...(token !== null && { token }), ...(port !== undefined && { port }) };
   if (!(await demo({ ...(flags.long ? LONG : SHORT), ...flags, server }))) process.exitCode = 1;
 }

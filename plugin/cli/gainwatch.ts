@@ -5,7 +5,7 @@ import { packageVersion } from '../service.ts';
 import { addDemoCommand } from './demoCommand.ts';
 import { exportCsv } from './export.ts';
 import { notify } from './notify.ts';
-import { notifyFlag, parsePositive, runsFlag, type ServerFlags, serverFlags } from './options.ts';
+import { notifyFlag, parsePositive, runsFlag, type ServerFlags, withServerFlags } from './options.ts';
 import { type ReplayFlags, replay, serve } from './serve.ts';
 
 const program = new Command('gainwatch')
@@ -15,12 +15,7 @@ const program = new Command('gainwatch')
 
 addDemoCommand(program);
 
-const withServer = (command: Command): Command => {
-  for (const option of serverFlags()) command.addOption(option);
-  return command;
-};
-
-withServer(
+withServerFlags(
   program
     .command('serve')
     .description('Dashboard, /metrics and the HTTP interface over a folder of recordings and the runs that are sent to it.')
@@ -29,7 +24,7 @@ withServer(
     .addOption(runsFlag()),
 ).action((flags: ServerFlags & { runs: string }) => serve(flags));
 
-withServer(
+withServerFlags(
   program
     .command('replay')
     .description('Feed a recording through the pipeline again: dashboard, metrics and stream as if the run went on.')

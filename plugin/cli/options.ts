@@ -1,5 +1,5 @@
 /** Options that several commands share, and how their values are read. */
-import { InvalidArgumentError, Option } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import { DEFAULT_PORT } from '../server/listen.ts';
 import type { ServiceOptions } from '../service.ts';
 import { tokenOf } from '../token.ts';
@@ -36,8 +36,10 @@ export interface ServerFlags {
   rankLabel?: boolean;
 }
 
-/** Fresh objects for each command: commander keeps state in them. */
-export const serverFlags = (): Option[] => [
+/** Adds the flags of a server: fresh objects for each command, as commander keeps state in them. */
+export const withServerFlags = (command: Command): Command => serverFlags().reduce((flagged, option) => flagged.addOption(option), command);
+
+const serverFlags = (): Option[] => [
   new Option('--port <port>', `port of dashboard and /metrics (default: ${DEFAULT_PORT}, or the next free one)`)
     .env('GAINWATCH_PORT')
     .argParser(parseWholeNumber(0, 65535)),
@@ -63,15 +65,12 @@ export const runsFlag = (): Option =>
 /** The options of a service of this process. @throws Error where the token cannot be read */
 export function serviceOptions(flags: ServerFlags, directory: string): ServiceOptions {
   return {
+    ...flags,
     directory,
-    host: flags.host,
     port: flags.port ?? DEFAULT_PORT,
     portGiven: flags.port !== undefined,
     token: tokenOf(flags),
-    allowHost: flags.allowHost,
-    basePath: flags.basePath,
     notify: flags.notify ?? [],
-    rankLabel: flags.rankLabel ?? false,
     now: Date.now,
     onProblem: (message) => process.stderr.write(`gainwatch: ${message}\n`),
   };

@@ -1,25 +1,20 @@
 /** Progress of the demo: a bar on a terminal, a line now and then elsewhere. */
 import { SingleBar } from 'cli-progress';
-
-export interface TraineeProgress {
-  name: string;
-  loss: number;
-  ms: number;
-  /** Composite gain; null until the first came back. */
-  gain: number | null;
-  /** Step of the first warning; null: none. */
-  warned: number | null;
-}
+import { firstWarning } from './results.ts';
+import type { Trainee } from './trainee.ts';
 
 export interface Progress {
-  step(step: number, trainees: readonly TraineeProgress[]): void;
+  step(step: number, trainees: readonly Trainee[]): void;
   stop(): void;
 }
 
 const seconds = (ms: number) =>
   ms >= 60_000 ? `${Math.floor(ms / 60_000)} min ${Math.round((ms % 60_000) / 1000)} s` : `${Math.round(ms / 1000)} s`;
-const shown = ({ name, loss, ms, gain, warned }: TraineeProgress) =>
-  `${name} loss ${loss.toFixed(2)}, ${ms.toFixed(0)} ms${name === 'residual' ? '' : `, G ${gain === null ? '…' : gain.toPrecision(3)}`}${warned === null ? '' : `, warned at ${warned}`}`;
+function shown({ name, losses, milliseconds, monitor }: Trainee): string {
+  const warned = firstWarning(monitor)?.step;
+  const gain = name === 'residual' ? '' : `, G ${monitor.compositeGain?.toPrecision(3) ?? '…'}`;
+  return `${name} loss ${losses.at(-1)!.toFixed(2)}, ${milliseconds.at(-1)!.toFixed(0)} ms${gain}${warned === undefined ? '' : `, warned at ${warned}`}`;
+}
 
 /** @param mayEndEarly `total` is the most that may come */
 export function createProgress(total: number, mayEndEarly: boolean, stream: NodeJS.WriteStream): Progress {

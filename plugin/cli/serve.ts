@@ -1,4 +1,5 @@
 /** `gainwatch serve` and `gainwatch replay`: the service in this process, over recordings and runs that are sent. Loads no TF.js. */
+import { once } from 'node:events';
 import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -10,11 +11,7 @@ import { startService } from '../service.ts';
 import { addresses, print, type ServerFlags, serviceOptions } from './options.ts';
 
 /** Resolves on SIGINT or SIGTERM. */
-function stopped(): Promise<void> {
-  return new Promise((resolve) => {
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve());
-  });
-}
+const stopped = (): Promise<unknown> => Promise.race(['SIGINT', 'SIGTERM'].map((signal) => once(process, signal)));
 
 /** Serves until Ctrl-C. @throws Error where an option cannot be, the folder cannot be made or the port cannot be opened */
 export async function serve(flags: ServerFlags & { runs: string }): Promise<void> {

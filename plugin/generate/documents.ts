@@ -1,7 +1,7 @@
 /** The parts of documents that are made from the code (generate.mjs writes them, a test compares), by path and name of the part. */
 import { MEASURES } from '../../src/telemetry/catalogue.ts';
 import { CAUSES, SEVERITIES } from '../../src/telemetry/warning.ts';
-import { metricsTable, seriesCount } from '../metrics/metricsTable.ts';
+import { metricsTable, seriesCount } from '../metrics/definitions.ts';
 
 export const DOCUMENTS: Record<string, Record<string, () => string>> = {
   'plugin/metrics/README.md': { metrics: metricsTable, series: seriesCount },

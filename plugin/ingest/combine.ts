@@ -1,11 +1,20 @@
 /**
- * One step from its parts: the stages of a pipeline chained in their order (chain.ts), then data-parallel pipelines reduced (reduce.ts).
+ * One step from its parts: the stages of a pipeline chained in their order, then data-parallel pipelines reduced (reduce.ts).
  * Pure; which parts belong to a step, and how long they are waited for, is join.ts's.
  */
-import type { ConnectionInfo, RunHeader } from '../../src/telemetry/sample.ts';
-import type { Part, RankPosition } from '../wire/part.ts';
-import { type ChainedStep, chain } from './chain.ts';
-import { reduce } from './reduce.ts';
+import { analyse } from '../../src/telemetry/analyse.ts';
+import { MEASURES, OVER_DEPTH } from '../../src/telemetry/catalogue.ts';
+import type { StepReport } from '../../src/telemetry/report.ts';
+import { type ConnectionInfo, MEMORY_KINDS, type MemorySample, type RunHeader, type StepSample } from '../../src/telemetry/sample.ts';
+import { type Matrices, mapObservations, type Part, type RankPosition } from '../wire/part.ts';
+import { combineScalars, reduce } from './reduce.ts';
+
+/** A step of one pipeline, or of all of them. */
+export interface CombinedStep {
+  report: StepReport;
+  /** A pipeline's stages sampled different tokens: its products over the depth are not known. */
+  tokensDiffer: boolean;
+}
 
 type RankPlacement = Pick<RankPosition, 'stage' | 'replica'>;
 
@@ -19,7 +28,7 @@ export function combine(
   stages: readonly (readonly ConnectionInfo[])[],
   ranks: ReadonlyMap<number, RankPlacement>,
   parts: readonly Part[],
-): ChainedStep {
+): CombinedStep {
   const pipelines = pipelinesOf(ranks, parts);
   const chained = pipelines.map((pipeline) => chain(header, stageStarts(stages), pipeline));
   const firstRanks = pipelines.map(([first]) => first.rank);
@@ -54,4 +63,91 @@ function pipelinesOf(ranks: ReadonlyMap<number, RankPlacement>, parts: readonly 
     pipelines.set(replica, pipeline);
   }
   return [...pipelines].sort(([a], [b]) => a - b).map(([, pipeline]) => pipeline);
+}
+
+const matricesOf = ({ content }: Part): Matrices | null => ('sample' in content ? content : null);
+
+/**
+ * Analyses the stages as one model where their matrices are all there and of the same tokens, else each by itself.
+ * @param starts index of each stage's first connection in the header
+ * @param parts of one pipeline, by stage; one may be missing
+ * @throws RangeError where an array does not fit its connections
+ */
+function chain(header: RunHeader, starts: readonly number[], parts: readonly Part[]): CombinedStep {
+  const matrices = parts.map(matricesOf).filter((one) => one !== null);
+  const whole = parts.length === starts.length;
+  const known = whole && matrices.length === parts.length;
+  if (known) {
+    const [{ tokens, positions }] = matrices;
+    const same = matrices.every((one) => one.tokens === tokens && `${one.positions}` === `${positions}`);
+    if (same) return { report: analyse({ ...header, tokens }, chainSamples(matrices.map((one) => one.sample))), tokensDiffer: false };
+  }
+  const reports = parts.map((part) => {
+    const { content, connections } = part;
+    return 'report' in content ? content.report : analyse({ ...header, tokens: content.tokens, connections }, content.sample);
+  });
+  if (whole && parts.length === 1) return { report: reports[0], tokensDiffer: false };
+  const from = parts.map((part) => starts[part.stage]);
+  return { report: sideBySide(header, reports, from), tokensDiffer: known };
+}
+
+function chainSamples(samples: readonly StepSample[]): StepSample {
+  const [first] = samples;
+  if (samples.length === 1) return first;
+  return {
+    ...combineScalars(samples),
+    memory: chainMemory(samples.map((sample) => sample.memory)),
+    mappings: concat(samples.map((sample) => sample.mappings)),
+    ...mapObservations((key) => {
+      const arrays = samples.map((sample) => sample[key]);
+      return arrays.every((array) => array !== null) ? concat(arrays) : null;
+    }),
+  };
+}
+
+function concat(arrays: readonly Float32Array[]): Float32Array {
+  const joined = new Float32Array(arrays.reduce((sum, array) => sum + array.length, 0));
+  let at = 0;
+  for (const array of arrays) {
+    joined.set(array, at);
+    at += array.length;
+  }
+  return joined;
+}
+
+/** Stages whose products cannot be formed: each connection's own measures, NaN for what is over the depth or missing. */
+function sideBySide(header: RunHeader, reports: readonly StepReport[], starts: readonly number[]): StepReport {
+  const layers = header.connections.length;
+  const size = header.streams ** 2;
+  const measures = new Float32Array(MEASURES.length * layers).fill(Number.NaN);
+  const mapping = new Float32Array(layers * size).fill(Number.NaN);
+  const nonfinite = new Float64Array(layers);
+  reports.forEach((report, i) => {
+    const own = report.nonfinite.length;
+    MEASURES.forEach(({ key }, m) => {
+      if (!OVER_DEPTH.includes(key)) measures.set(report.measures.subarray(m * own, (m + 1) * own), m * layers + starts[i]);
+    });
+    mapping.set(report.mapping, starts[i] * size);
+    nonfinite.set(report.nonfinite, starts[i]);
+  });
+  const memory = reports.length === 1 ? null : chainMemory(reports.map((report) => report.memory));
+  const known = memory?.connections.length === MEMORY_KINDS.length * layers ? memory : null;
+  return { ...combineScalars(reports), memory: known, compositeGain: null, measures, mapping, nonfinite };
+}
+
+/** Stages lie on machines of their own: bytes add up. */
+function chainMemory(parts: readonly (MemorySample | null)[]): MemorySample | null {
+  if (!parts.every((part) => part !== null)) return null;
+  const layers = parts.map((part) => part.connections.length / MEMORY_KINDS.length);
+  const connections = new Float64Array(parts.reduce((sum, part) => sum + part.connections.length, 0));
+  const totals: Record<string, number> = {};
+  let at = 0;
+  for (let k = 0; k < MEMORY_KINDS.length; k++) {
+    parts.forEach((part, i) => {
+      connections.set(part.connections.subarray(k * layers[i], (k + 1) * layers[i]), at);
+      at += layers[i];
+    });
+  }
+  for (const part of parts) for (const [kind, bytes] of Object.entries(part.totals)) totals[kind] = (totals[kind] ?? 0) + bytes;
+  return { connections, totals };
 }

@@ -5,12 +5,9 @@
 import { FieldError } from '../fieldError.ts';
 import type { Committed } from '../pipeline/liveRun.ts';
 import type { Part } from '../wire/part.ts';
-import type { Ingest, IngestRun } from './ingestRun.ts';
+import type { Ingest, IngestRun, PartResult } from './ingestRun.ts';
 import { addPendingStep, assembleReadySteps } from './join.ts';
 import { admitRank, isOver, withRun } from './lifecycle.ts';
-
-/** Duplicates were taken before; what is late is of a step that was assembled without it, or of an attempt that is over. */
-export type PartResult = 'accepted' | 'duplicates' | 'late';
 
 export interface HandledPart {
   result: PartResult;

@@ -47,11 +47,11 @@ export interface AssembledStep {
   committed: Promise<Committed>;
 }
 
-export interface IngestCounts {
-  /** Parts that came, by what they were (see `PartResult`). */
-  accepted: number;
-  duplicates: number;
-  late: number;
+/** Duplicates were taken before; what is late is of a step that was assembled without it, or of an attempt that is over. */
+export type PartResult = 'accepted' | 'duplicates' | 'late';
+
+/** Parts that came, by what they were, and what was missing in the steps that were assembled of them. */
+export interface IngestCounts extends Record<PartResult, number> {
   /** Ranks that a step was assembled without. */
   stragglers: number;
   /** Steps whose stages sampled different tokens. */
@@ -68,16 +68,16 @@ export interface IngestRun {
   live: LiveRun | null;
   stages: number;
   /** Connections by stage, of each that is known. */
-  readonly listings: Map<number, ConnectionInfo[]>;
+  listings: Map<number, ConnectionInfo[]>;
   /** n and S; 0: not known. */
   streams: number;
   tokens: number;
   worldSize: number;
-  readonly ranks: Map<number, RankState>;
+  ranks: Map<number, RankState>;
   /** By step. */
   readonly pendingSteps: Map<number, PendingStepState>;
   /** The last ones, by step. */
-  readonly assembledSteps: Map<number, AssembledStep>;
+  assembledSteps: Map<number, AssembledStep>;
   lastAssembled: number;
   /** When the attempt began and when something last came, ms. */
   startedAt: number;

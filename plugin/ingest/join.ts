@@ -11,10 +11,11 @@
  */
 import type { Committed } from '../pipeline/liveRun.ts';
 import { handleReport } from '../pipeline/pipeline.ts';
+import { stopTimer } from '../timers.ts';
 import { combine } from './combine.ts';
 import { type Ingest, type IngestRun, type PendingStepState, stagesOf } from './ingestRun.ts';
 import { expectedRanks, noteStep } from './ranks.ts';
-import { sumCounters } from './scalars.ts';
+import { sumCounters } from './reduce.ts';
 
 /** How long a step waits for a rank. Our choice: above the half second between the requests of a sender, below its patience. */
 const MAX_WAIT_MS = 3000;
@@ -40,8 +41,8 @@ export function assembleReadySteps(ingest: Ingest, run: IngestRun): void {
     const last = lastReadyStep(run, ingest.pipeline.now());
     if (last !== null) assembleStepsUpTo(ingest, run, last);
   }
-  if (run.timer !== null) clearTimeout(run.timer);
-  run.timer = run.pendingSteps.size === 0 ? null : setTimeout(() => assembleReadySteps(ingest, run), MAX_WAIT_MS / 4).unref();
+  stopTimer(run);
+  if (run.pendingSteps.size > 0) run.timer = setTimeout(() => assembleReadySteps(ingest, run), MAX_WAIT_MS / 4).unref();
 }
 
 function lastReadyStep(run: IngestRun, now: number): number | null {
@@ -88,6 +89,5 @@ function takePending(ingest: Ingest, run: IngestRun, step: number): PendingStepS
 /** Steps that will not be assembled: their senders keep them. */
 export function dropPendingSteps(ingest: Ingest, run: IngestRun): void {
   for (const step of [...run.pendingSteps.keys()]) takePending(ingest, run, step).resolve('dropped');
-  if (run.timer !== null) clearTimeout(run.timer);
-  run.timer = null;
+  stopTimer(run);
 }

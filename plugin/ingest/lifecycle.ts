@@ -133,10 +133,7 @@ function addRun({ pipeline, limits, runs }: Ingest, name: string): IngestRun {
     name,
     ...emptyAttempt(null, now),
     pastAttempts: new Set(),
-    listings: new Map(),
-    ranks: new Map(),
     pendingSteps: new Map(),
-    assembledSteps: new Map(),
     stages: 1,
     lastHeardAt: now,
     timer: null,
@@ -149,6 +146,9 @@ function addRun({ pipeline, limits, runs }: Ingest, name: string): IngestRun {
 const emptyAttempt = (attempt: string | null, now: number) => ({
   attempt,
   live: null,
+  listings: new Map(),
+  ranks: new Map(),
+  assembledSteps: new Map(),
   streams: 0,
   tokens: 0,
   worldSize: 1,
@@ -163,8 +163,5 @@ function beginAttempt(ingest: Ingest, run: IngestRun, attempt: string | null): v
   else dropPendingSteps(ingest, run);
   if (run.attempt !== null && run.attempt !== attempt) run.pastAttempts.add(run.attempt);
   if (run.pastAttempts.size > MAX_PAST_ATTEMPTS) run.pastAttempts.delete(run.pastAttempts.values().next().value!);
-  run.listings.clear();
-  run.ranks.clear();
-  run.assembledSteps.clear();
   Object.assign(run, emptyAttempt(attempt, ingest.pipeline.now()));
 }

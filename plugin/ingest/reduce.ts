@@ -1,8 +1,8 @@
-/** The data-parallel ranks of one step, reduced to one report. */
+/** The data-parallel ranks of one step, reduced to one report; and one of each number that several ranks say of a step. */
 import { LARGEST_OVER_TOKENS, MEASURE_INDEX } from '../../src/telemetry/catalogue.ts';
 import type { RankReport, StepReport } from '../../src/telemetry/report.ts';
-import type { MemorySample, RunHeader } from '../../src/telemetry/sample.ts';
-import { combineScalars } from './scalars.ts';
+import { type MemorySample, type MonitorCounters, NO_COUNTERS, type RunHeader } from '../../src/telemetry/sample.ts';
+import type { Scalars } from '../wire/part.ts';
 
 const LARGEST = new Set(LARGEST_OVER_TOKENS.map((key) => MEASURE_INDEX[key]));
 
@@ -38,7 +38,7 @@ export function reduce(header: RunHeader, ranks: readonly number[], reports: rea
   const mapping = new Float32Array(layers * header.streams ** 2);
   for (let i = 0; i < mapping.length; i++) {
     const known = reports.map((report) => report.mapping[i]).filter((value) => !Number.isNaN(value));
-    mapping[i] = known.reduce((sum, value) => sum + value, 0) / known.length;
+    mapping[i] = meanOf(known);
   }
   return {
     ...combineScalars(reports),
@@ -61,7 +61,7 @@ export function reduce(header: RunHeader, ranks: readonly number[], reports: rea
 function largestComposite(measures: Float32Array, layers: number, reports: readonly StepReport[]): number | null {
   const own = reports.map((report) => report.compositeGain).filter((value) => value !== null);
   if (own.length === 0) return null;
-  const mean = own.reduce((sum, value) => sum + value, 0) / own.length;
+  const mean = meanOf(own);
   if (!Number.isFinite(mean)) return mean;
   const all = (['compositeForwardGain', 'compositeBackwardGain'] as const).flatMap((key) => {
     const m = MEASURE_INDEX[key];
@@ -74,3 +74,36 @@ function fullest(parts: readonly (MemorySample | null)[]): MemorySample | null {
   const of = (part: MemorySample) => part.totals['allocated'] ?? Object.values(part.totals).reduce((sum, bytes) => sum + bytes, 0);
   return parts.reduce((most, part) => (part !== null && (most === null || of(part) > of(most)) ? part : most), null);
 }
+
+/** The last time, the longest step, means of what is known; the counters of the first (`sumCounters` has those of all). */
+export function combineScalars(parts: readonly Scalars[]): Scalars {
+  const mean = (of: (part: Scalars) => number | null): number | null => {
+    const values = parts.map(of).filter((value) => value !== null);
+    return values.length === 0 ? null : meanOf(values);
+  };
+  const seconds = parts.map((part) => part.stepSeconds).filter((value) => !Number.isNaN(value));
+  return {
+    step: parts[0].step,
+    time: Math.max(...parts.map((part) => part.time)),
+    stepSeconds: seconds.length === 0 ? Number.NaN : Math.max(...seconds),
+    loss: mean((part) => part.loss),
+    gradientNorm: mean((part) => part.gradientNorm),
+    learningRate: mean((part) => part.learningRate),
+    monitor: parts[0].monitor,
+  };
+}
+
+/** Of all ranks together; zeros for none. */
+export function sumCounters(all: readonly MonitorCounters[]): MonitorCounters {
+  return all.reduce(
+    (sum, { overheadSeconds, samplesDropped, errors }) => ({
+      overheadSeconds: sum.overheadSeconds + overheadSeconds,
+      samplesDropped: sum.samplesDropped + samplesDropped,
+      errors: sum.errors + errors,
+    }),
+    NO_COUNTERS,
+  );
+}
+
+/** NaN for none. */
+const meanOf = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;

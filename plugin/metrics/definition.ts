@@ -1,9 +1,9 @@
-/** What a metric is: its name, help and labels, and its series at a scrape. Plain data; registry.ts makes prom-client objects of it. */
+/** What a metric is: its name, help and labels, and its series at a scrape. Plain data; metrics.ts makes prom-client objects of it. */
 import type { Ingest } from '../ingest/ingestRun.ts';
 import type { MetricsState, RunMetrics } from './runMetrics.ts';
 
-/** Sets one series of a metric at a scrape. */
-export type SetValue = (labels: Record<string, string>, value: number) => void;
+/** One series of a metric at a scrape; absent where its value is not known. */
+export type Series = readonly [labels: Record<string, string>, value: number | null | undefined];
 
 /** What the series are made of. */
 export interface ScrapeContext {
@@ -14,53 +14,40 @@ export interface ScrapeContext {
   readonly version: string;
 }
 
-export type MetricType = 'gauge' | 'counter';
-
 export interface MetricDefinition {
-  readonly type: MetricType;
-  /** With `_total` where it is a counter. */
+  /** With `_total`: a counter; all others are gauges. */
   readonly name: string;
   readonly help: string;
   readonly labels: readonly string[];
-  /** Sets every series, at each scrape anew, so that nothing of a run stays behind. */
-  readonly collect: (context: ScrapeContext, set: SetValue) => void;
+  /** Every series, at each scrape anew, so that nothing of a run stays behind. */
+  readonly collect: (context: ScrapeContext) => Series[];
 }
 
 /** A metric by what fills it. */
-export const define = (
-  type: MetricType,
-  name: string,
-  help: string,
-  labels: readonly string[],
-  collect: MetricDefinition['collect'],
-): MetricDefinition => ({ type, name, help, labels, collect });
+export const define = (name: string, help: string, labels: readonly string[], collect: MetricDefinition['collect']): MetricDefinition => ({
+  name,
+  help,
+  labels,
+  collect,
+});
 
-/** A metric that every run fills which goes on or lingers. */
+/** A metric that every run fills which goes on or lingers. @param labels besides `run` */
 export const ofRuns = (
-  type: MetricType,
   name: string,
   help: string,
   labels: readonly string[],
-  collect: (metrics: RunMetrics, set: SetValue) => void,
+  collect: (metrics: RunMetrics) => Series[],
 ): MetricDefinition =>
-  define(type, name, help, labels, ({ state }, set) => {
-    for (const metrics of state.values()) if (!metrics.gone) collect(metrics, set);
-  });
+  define(name, help, ['run', ...labels], ({ state }) =>
+    [...state.values()]
+      .filter(({ gone }) => !gone)
+      .flatMap((metrics) => collect(metrics).map(([more, value]): Series => [{ run: metrics.run.header.run, ...more }, value])),
+  );
 
-type Value = number | null | undefined;
+/** One number of each run. */
+export const ofRun = (name: string, help: string, value: (metrics: RunMetrics) => Series[1]): MetricDefinition =>
+  ofRuns(name, help, [], (metrics) => [[{}, value(metrics)]]);
 
-/** One number of each run; absent where it is not known. */
-export const ofRun = (type: MetricType, name: string, help: string, value: (metrics: RunMetrics) => Value): MetricDefinition =>
-  ofRuns(type, name, help, ['run'], (metrics, set) => {
-    const known = value(metrics);
-    if (known != null) set({ run: metrics.run.header.run }, known);
-  });
-
-/** One number of each connection of each run; absent where it is not known. @param value of connection l */
-export const ofLayer = (type: MetricType, name: string, help: string, value: (metrics: RunMetrics, l: number) => Value): MetricDefinition =>
-  ofRuns(type, name, help, ['run', 'layer'], (metrics, set) => {
-    metrics.run.header.connections.forEach(({ name: layer }, l) => {
-      const known = value(metrics, l);
-      if (known != null) set({ run: metrics.run.header.run, layer }, known);
-    });
-  });
+/** One number of each connection of each run. @param value of connection l */
+export const ofLayer = (name: string, help: string, value: (metrics: RunMetrics, l: number) => Series[1]): MetricDefinition =>
+  ofRuns(name, help, ['layer'], (metrics) => metrics.run.header.connections.map(({ name: layer }, l) => [{ layer }, value(metrics, l)]));

@@ -2,22 +2,14 @@
 import { MEASURE_INDEX, MEASURES, type MeasureKey } from '../../src/telemetry/catalogue.ts';
 import type { RankReport } from '../../src/telemetry/report.ts';
 import type { IngestCounts, IngestRun } from '../ingest/ingestRun.ts';
-import { define, type MetricDefinition, type MetricType, ofLayer, ofRuns, type SetValue } from './definition.ts';
+import { define, type MetricDefinition, ofLayer, ofRuns, type Series } from './definition.ts';
 
 /** Filled from every run that was sent, not from what the metrics know of runs. */
-const ofSent = (
-  type: MetricType,
-  name: string,
-  help: string,
-  labels: readonly string[],
-  collect: (run: IngestRun, set: SetValue) => void,
-): MetricDefinition =>
-  define(type, name, help, labels, ({ ingest }, set) => {
-    for (const run of ingest?.runs.values() ?? []) collect(run, set);
-  });
+const ofSent = (name: string, help: string, labels: readonly string[], collect: (run: IngestRun) => Series[]): MetricDefinition =>
+  define(name, help, labels, ({ ingest }) => [...(ingest?.runs.values() ?? [])].flatMap(collect));
 
 const count = (name: string, help: string, of: (counts: IngestCounts) => number): MetricDefinition =>
-  ofSent('counter', name, help, ['run'], (run, set) => set({ run: run.name }, of(run.counts)));
+  ofSent(name, help, ['run'], (run) => [[{ run: run.name }, of(run.counts)]]);
 
 /** The largest of these over the ranks is exported beside their mean. */
 const OVER_RANKS: readonly MeasureKey[] = ['forwardGain', 'backwardGain', 'compositeForwardGain', 'compositeBackwardGain'];
@@ -27,7 +19,7 @@ function largest(key: MeasureKey): MetricDefinition[] {
   const { metric } = MEASURES[m];
   const base = metric.replace(/_ratio$/, '');
   const each = (name: string, help: string, of: (ranks: RankReport, at: number) => number) =>
-    ofLayer('gauge', name, help, ({ run, last }, l) => {
+    ofLayer(name, help, ({ run, last }, l) => {
       const at = m * run.header.connections.length + l;
       return last?.ranks === undefined || last.ranks.largestRank[at] < 0 ? null : of(last.ranks, at);
     });
@@ -38,41 +30,27 @@ function largest(key: MeasureKey): MetricDefinition[] {
 }
 
 export const INGEST_DEFINITIONS: readonly MetricDefinition[] = [
-  ofSent('counter', 'mhc_ingest_records_total', 'Steps of ranks that came in over HTTP.', ['run', 'result'], ({ name, counts }, set) => {
-    for (const result of ['accepted', 'duplicates', 'late'] as const) set({ run: name, result }, counts[result]);
-  }),
+  ofSent('mhc_ingest_records_total', 'Steps of ranks that came in over HTTP.', ['run', 'result'], ({ name: run, counts }) =>
+    (['accepted', 'duplicates', 'late'] as const).map((result) => [{ run, result }, counts[result]]),
+  ),
   count('mhc_ingest_stragglers_total', 'Ranks that a step was put together without.', ({ stragglers }) => stragglers),
   count(
     'mhc_ingest_token_mismatches_total',
     'Steps whose pipeline stages sampled different tokens, so that no composite gain is known.',
     ({ tokensDiffer }) => tokensDiffer,
   ),
-  ofSent('gauge', 'mhc_ingest_ranks', 'Ranks that send.', ['run'], ({ name, ranks }, set) => {
-    set({ run: name }, [...ranks.values()].filter(({ ended }) => ended === null).length);
-  }),
-  define('gauge', 'mhc_ingest_waiting_bytes', 'Held for steps that wait for other ranks.', [], ({ ingest }, set) => {
-    if (ingest !== null) set({}, ingest.waitingBytes);
-  }),
-  define(
-    'counter',
-    'mhc_ingest_refused_total',
-    'Requests of senders that were refused, by the status of the answer.',
-    ['status'],
-    ({ ingest }, set) => {
-      for (const [status, requests] of ingest?.refused ?? []) set({ status: String(status) }, requests);
-    },
+  ofSent('mhc_ingest_ranks', 'Ranks that send.', ['run'], ({ name, ranks }) => [
+    [{ run: name }, [...ranks.values()].filter(({ ended }) => ended === null).length],
+  ]),
+  define('mhc_ingest_waiting_bytes', 'Held for steps that wait for other ranks.', [], ({ ingest }) => [[{}, ingest?.waitingBytes]]),
+  define('mhc_ingest_refused_total', 'Requests of senders that were refused, by the status of the answer.', ['status'], ({ ingest }) =>
+    [...(ingest?.refused ?? [])].map(([status, requests]) => [{ status: String(status) }, requests]),
   ),
   ...OVER_RANKS.flatMap(largest),
 ];
 
 const ofRank = (name: string, help: string, of: (ranks: RankReport) => Float64Array): MetricDefinition =>
-  ofRuns('gauge', name, help, ['run', 'rank'], ({ run, last }, set) => {
-    if (last?.ranks === undefined) return;
-    const values = of(last.ranks);
-    last.ranks.ranks.forEach((rank, r) => {
-      set({ run: run.header.run, rank: String(rank) }, values[r]);
-    });
-  });
+  ofRuns(name, help, ['rank'], ({ last }) => (last?.ranks?.ranks ?? []).map((rank, r) => [{ rank: String(rank) }, of(last!.ranks!)[r]]));
 
 /** Series of each rank; asked for by `--rank-label`. */
 export const RANK_DEFINITIONS: readonly MetricDefinition[] = [

@@ -1,9 +1,9 @@
 /** The metrics of every run of this process: a sink of the pipeline that counts, and what a scrape is answered with. */
-import { Registry } from 'prom-client';
+import { Counter, Gauge, Histogram, type OpenMetricsContentType, type PrometheusContentType, Registry } from 'prom-client';
 import type { Ingest } from '../ingest/ingestRun.ts';
 import type { Sink } from '../pipeline/sinks.ts';
 import type { ScrapeContext } from './definition.ts';
-import { createRegistry } from './registry.ts';
+import { definitions, STEP_SECONDS } from './definitions.ts';
 import { addStep, addWarning, createRunMetrics, type MetricsState } from './runMetrics.ts';
 
 export interface Metrics {
@@ -60,4 +60,37 @@ export function createMetrics(version: string, ingest: Ingest | null = null, ran
       return { contentType: registry.contentType, body: await registry.metrics() };
     },
   };
+}
+
+type ContentType = PrometheusContentType | OpenMetricsContentType;
+
+/** The definitions as objects of prom-client for one format, filled at each scrape; and the histogram that is observed as steps come. */
+function createRegistry(context: ScrapeContext, contentType: ContentType, rankLabel: boolean) {
+  const registry: Registry<ContentType> = new Registry();
+  registry.setContentType(contentType);
+  const registers = [registry];
+  for (const { name, help, labels: labelNames, collect } of definitions(rankLabel)) {
+    const options = { help, labelNames, registers };
+    const known = () => collect(context).flatMap(([labels, value]) => (value == null ? [] : [{ labels, value }]));
+    if (!name.endsWith('_total'))
+      new Gauge({
+        ...options,
+        name,
+        collect() {
+          this.reset();
+          for (const { labels, value } of known()) this.set(labels, value);
+        },
+      });
+    else
+      new Counter({
+        ...options,
+        name: contentType === Registry.OPENMETRICS_CONTENT_TYPE ? name.replace(/_total$/, '') : name,
+        collect() {
+          this.reset();
+          for (const { labels, value } of known()) this.inc(labels, value);
+        },
+      });
+  }
+  const { labels: labelNames, ...histogram } = STEP_SECONDS;
+  return { registry, stepSeconds: new Histogram({ ...histogram, labelNames, registers }) };
 }

@@ -1,6 +1,7 @@
 /** The end of a watched run: hooks off, what is on its way delivered, the run closed in the worker. */
 import type { Outcome } from '../../src/telemetry/report.ts';
 import { detachProbe } from '../probe/probe.ts';
+import { within } from '../timers.ts';
 import { post, release } from '../worker/client.ts';
 import type { MonitorState } from './monitorState.ts';
 
@@ -32,17 +33,7 @@ async function close(state: MonitorState, options: CloseOptions): Promise<void> 
   const linger = Math.min(lingerSeconds, MAX_LINGER_SECONDS);
   if (client.alive && state.streams !== null) {
     post(client, { type: 'close', id, outcome, lingerSeconds: linger, monitor: { ...probe.counters } });
-    await waitFor(state.closed.promise, linger + MAX_CLOSE_SECONDS);
+    await within(state.closed.promise, (linger + MAX_CLOSE_SECONDS) * 1000, undefined);
   }
   await release(client, id, MAX_CLOSE_SECONDS);
-}
-
-/** Resolves with the promise, or after so many seconds. */
-async function waitFor(promise: Promise<void>, seconds: number): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, seconds * 1000);
-  });
-  await Promise.race([promise, late]);
-  clearTimeout(timer);
 }

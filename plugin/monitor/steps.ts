@@ -2,9 +2,8 @@
 import * as tf from '@tensorflow/tfjs';
 import { abandonStep, beginStep, endStep } from '../probe/probe.ts';
 import { poll } from '../worker/client.ts';
-import { isPromise } from './isPromise.ts';
 import type { MonitorState } from './monitorState.ts';
-import { emitWarnings } from './workerExchange.ts';
+import { emitWarnings, isPromise } from './workerExchange.ts';
 
 /** Monitor.step: what it returns and throws is the function's. After close() it only runs it. */
 export function runStep<T>(state: MonitorState, run: () => T): T {

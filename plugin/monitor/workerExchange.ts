@@ -2,7 +2,6 @@
 import type { StepSample } from '../../src/telemetry/sample.ts';
 import { post, postSample } from '../worker/client.ts';
 import type { FromWorker } from '../worker/workerMessages.ts';
-import { isPromise } from './isPromise.ts';
 import type { MonitorState } from './monitorState.ts';
 
 /**
@@ -70,3 +69,6 @@ export function emitWarnings(state: MonitorState): void {
     }
   }
 }
+
+/** Can it be awaited? */
+export const isPromise = (value: unknown): value is Promise<unknown> => typeof (value as Promise<unknown> | null)?.then === 'function';

@@ -11,8 +11,9 @@ import type { StepReport } from '../../src/telemetry/report.ts';
 import { largest } from '../recorder/buckets.ts';
 import type { Recorder } from '../recorder/loadRecorder.ts';
 import { backOff } from '../retry.ts';
+import { stopTimer } from '../timers.ts';
 import { markSaved, stateToSave } from './detection.ts';
-import type { CommitQueueState, Committed, LiveRun, QueuedReport } from './liveRun.ts';
+import type { CommitQueueState, Committed, LiveRun } from './liveRun.ts';
 import { emit, type SinkContext } from './sinks.ts';
 
 /** From a report to its commit. Our choice: half of the 200 ms that the design allows for group commits. */
@@ -87,11 +88,6 @@ export function closeCommitQueue(context: CommitContext, run: LiveRun): number {
   return drop(run, run.queue.entries.length);
 }
 
-function stopTimer(queue: CommitQueueState): void {
-  if (queue.timer !== null) clearTimeout(queue.timer);
-  queue.timer = null;
-}
-
 function drop(run: LiveRun, count: number): number {
   run.dropped += count;
   for (const { resolve } of run.queue.entries.splice(0, count)) resolve('dropped');
@@ -99,11 +95,10 @@ function drop(run: LiveRun, count: number): number {
 }
 
 function showWaiting(context: CommitContext, run: LiveRun): void {
-  const show = (entry: QueuedReport) => {
+  for (const entry of run.queue.entries.filter(({ shown }) => !shown)) {
     entry.shown = true;
     showReport(context, run, run.attempt, entry.report);
-  };
-  for (const entry of run.queue.entries) if (!entry.shown) show(entry);
+  }
 }
 
 function showReport(context: SinkContext, run: LiveRun, attempt: number, report: StepReport): void {

@@ -19,13 +19,8 @@ import type { RunHeader } from '../../src/telemetry/sample.ts';
 import type { Warning, WarningRecord } from '../../src/telemetry/warning.ts';
 
 /** What is asked of the detectors. */
-export interface Detectors {
-  create: (header: RunHeader) => DetectorState;
-  detect: typeof detect;
-  detectStall: typeof detectStall;
-}
-
-export const DETECTORS: Detectors = { create: (header) => createDetectors(header), detect, detectStall };
+export const DETECTORS = { create: (header: RunHeader) => createDetectors(header), detect, detectStall };
+export type Detectors = typeof DETECTORS;
 
 /** Longest time that the recorded state of the detectors is behind. Our choice: it has some 10 kB at 64 connections, as much as a step. */
 const SAVE_INTERVAL_MS = 5000;
@@ -48,23 +43,16 @@ export interface ChangedWarning {
   record: WarningRecord;
 }
 
-/** What a recording keeps of an earlier process. */
-export interface RecordedDetection {
-  warnings: WarningRecord[];
-  /** As `saveDetectors` wrote it; null: none. */
-  state: string | null;
-}
-
 /**
  * Goes on from what is recorded. Detectors whose state cannot be restored begin anew, and the warnings that held end.
- * @param recorded null: nothing
+ * @param recorded what a recording keeps of an earlier process, its state as `saveDetectors` wrote it; null: nothing
  * @param now ms since 1970
  * @param onRefusal gets why a recorded state cannot be resumed
  */
 export function createDetectionState(
   detectors: Detectors,
   header: RunHeader,
-  recorded: RecordedDetection | null,
+  recorded: (Pick<DetectionState, 'warnings'> & { state: string | null }) | null,
   now: number,
   onRefusal: (why: Refusal) => void,
 ): DetectionState {

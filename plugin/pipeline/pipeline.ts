@@ -58,10 +58,7 @@ export function openRun(pipeline: Pipeline, header: RunHeader, source: string | 
     errors++;
     pipeline.warnOnce(`open ${header.run}`, `run ${header.run} is not recorded: ${(error as Error).message}`);
   }
-  const recorded =
-    recorder === null || recording === null
-      ? null
-      : { warnings: [...recording.warnings.keys()], state: recorder.readDetectorState(recording.db) };
+  const recorded = recorder && recording && { warnings: [...recording.warnings.keys()], state: recorder.readDetectorState(recording.db) };
   const run: LiveRun = {
     header,
     startedAt,
@@ -128,17 +125,15 @@ function runDetectors(pipeline: Pipeline, run: LiveRun, ask: (detectors: Detecto
 /** Ends a run, once: commits what waits and records the outcome. What still cannot be written is lost, and warned of. */
 export function closeRun(pipeline: Pipeline, run: LiveRun, outcome: Outcome): void {
   if (run.outcome !== null) return;
+  const name = run.header.run;
   const lost = closeCommitQueue(pipeline, run);
-  if (lost > 0) pipeline.onProblem(`${lost} steps of ${run.header.run} could not be recorded`);
+  if (lost > 0) pipeline.onProblem(`${lost} steps of ${name} could not be recorded`);
   run.outcome = outcome;
   try {
     if (run.recording !== null) pipeline.recorder?.closeRecording(run.recording, outcome, pipeline.now());
   } catch (error) {
     run.errors++;
-    pipeline.warnOnce(
-      `close ${run.header.run}`,
-      `${run.header.run}: the end of the run could not be recorded: ${(error as Error).message}`,
-    );
+    pipeline.warnOnce(`close ${name}`, `${name}: the end of the run could not be recorded: ${(error as Error).message}`);
   }
   run.recording = null;
   emit(pipeline, run, (sink) => sink.onClose?.(run));

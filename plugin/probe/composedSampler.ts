@@ -5,34 +5,29 @@
 import * as tf from '@tensorflow/tfjs';
 import { squaredNorm } from '../../src/kernels/operations/squaredNorm.ts';
 import { offTape } from '../../src/kernels/tape.ts';
-import type { ConnectionTensors, Sampler } from './sampler.ts';
 import {
   type BufferRange,
-  createSampleArrays,
-  type SampleArrays,
+  bufferedStepValues,
+  type ConnectionTensors,
+  type Sampler,
   type SampleShape,
   type Slot,
-  splitSample,
-  stepValues,
   tokenPositions,
-  valuesIn,
-} from './sampleValues.ts';
+} from './sampler.ts';
 
 /** To be used on any backend whose reads wait for the device. */
 export function createComposedSampler(shape: SampleShape): Sampler {
-  const { layers, uniform } = shape;
-  let arrays: SampleArrays | null = null;
-  const kept = new Map<Slot | `connection ${number}`, tf.Tensor>();
-  const keep = (slot: Slot | `connection ${number}`, make: () => tf.Tensor) => {
+  const { uniform } = shape;
+  let streams = 0;
+  const kept = new Map<Slot, tf.Tensor>();
+  const keep = (slot: Slot, make: () => tf.Tensor) => {
     kept.get(slot)?.dispose();
-    kept.set(
-      slot,
-      offTape(() => tf.keep(make())),
-    );
+    const tensor = offTape(() => tf.keep(make()));
+    kept.set(slot, tensor);
   };
   return {
     captureConnection: (l, tensors, n) => {
-      arrays ??= createSampleArrays(shape, n);
+      streams = n;
       keep(`connection ${l}`, () => sampleTensor(tensors, n, uniform));
     },
     captureStreamGradient: (l, side, gradient, row) => {
@@ -50,18 +45,13 @@ export function createComposedSampler(shape: SampleShape): Sampler {
       return values;
     },
     finish: (values) => {
-      const ranges = new Map<string, BufferRange>();
+      const ranges = new Map<Slot, BufferRange>();
       let at = 0;
       for (const [slot, { size }] of kept) {
         ranges.set(slot, { at, count: size });
         at += size;
       }
-      const read = (slot: string) => {
-        const range = ranges.get(slot);
-        return range && valuesIn(values!, range);
-      };
-      for (let l = 0; l < layers; l++) splitSample(read(`connection ${l}`)!, arrays!.parts[l]);
-      return stepValues(arrays!, read);
+      return bufferedStepValues(shape, streams, values!, ranges);
     },
     dispose: () => {
       tf.dispose([...kept.values()]);

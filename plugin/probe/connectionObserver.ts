@@ -3,8 +3,7 @@ import * as tf from '@tensorflow/tfjs';
 import type { ConnectionObserver } from '../../src/connections/observer.ts';
 import { isRerunning, isTapeOn } from '../../src/kernels/tape.ts';
 import type { ConnectionInfo } from '../../src/telemetry/sample.ts';
-import { captureConnection } from './capture.ts';
-import { guard, type ProbeState } from './probeState.ts';
+import { captureConnection, guard, type ProbeState } from './probeState.ts';
 import { countActivations, firstBytes, markTape } from './tapeMemory.ts';
 
 /**

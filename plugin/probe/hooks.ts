@@ -1,12 +1,29 @@
-/** The hooks on what is not gainwatch's: the connections of the user's own, and the gradients on their way to the optimizer. */
+/** The hooks on what is not gainwatch's: the connections of the user's own, and the gradients on their way to the optimizer's update. */
 import * as tf from '@tensorflow/tfjs';
 import { MAX_STREAMS } from '../../src/connections/shapes.ts';
 import { isRerunning, offTape } from '../../src/kernels/tape.ts';
-import { captureConnection } from './capture.ts';
 import type { OwnConnection } from './findConnections.ts';
-import { type Gradients, gradientsByName, learningRateOf } from './optimizer.ts';
-import { overrideMethod } from './override.ts';
-import { guard, type ProbeState } from './probeState.ts';
+import { captureConnection, guard, type ProbeState } from './probeState.ts';
+
+/**
+ * Puts a method of one object in place of its own.
+ * @param wrap makes the new method from the one that was there
+ * @returns puts the old one back, unless someone has put another in place since: theirs is left alone
+ */
+function overrideMethod<K extends string, T extends { [key in K]: (...args: never[]) => unknown }>(
+  target: T,
+  name: K,
+  wrap: (original: T[K]) => T[K],
+): () => void {
+  const described = Object.getOwnPropertyDescriptor(target, name);
+  const replacement = wrap(target[name]);
+  target[name] = replacement;
+  return () => {
+    if (target[name] !== replacement) return;
+    if (described === undefined) Reflect.deleteProperty(target, name);
+    else Object.defineProperty(target, name, described);
+  };
+}
 
 /**
  * Looks at what the layer of a connection of the user's own gives; without a layer `observeOwn` is called instead.
@@ -44,11 +61,27 @@ export function observeOwn(probe: ProbeState, l: number, tensor: tf.Tensor): voi
   });
 }
 
-/** Captures the gradients' norm, those of the logits' biases, and the learning rate. @param gradients before the update */
-export function handleGradients(probe: ProbeState, gradients: Gradients): void {
-  const { capture, memory, options } = probe;
-  if (capture === null || options.optimizer === null) return;
-  capture.learningRate = learningRateOf(options.optimizer);
+type Gradients = Parameters<tf.Optimizer['applyGradients']>[0];
+
+/** Captures the gradients before each update, which stays the optimizer's own. @returns removes the hook */
+export function hookOptimizer(probe: ProbeState, optimizer: tf.Optimizer): () => void {
+  return overrideMethod(optimizer, 'applyGradients', (original) => (gradients) => {
+    guard(probe, () => handleGradients(probe, optimizer, gradients));
+    original.call(optimizer, gradients);
+  });
+}
+
+/** The gradients that there are, by the name of the variable. */
+function gradientsByName(gradients: Gradients): Map<string, tf.Tensor> {
+  const list = Array.isArray(gradients) ? gradients.map((g) => [g.name, g.tensor] as const) : Object.entries(gradients);
+  return new Map(list.filter(([, tensor]) => tensor != null));
+}
+
+/** Captures the gradients' norm, those of the logits' biases, and the learning rate of the update. */
+function handleGradients({ capture, memory, options }: ProbeState, optimizer: tf.Optimizer, gradients: Gradients): void {
+  if (capture === null) return;
+  const { learningRate } = optimizer as unknown as { learningRate?: unknown };
+  capture.learningRate = typeof learningRate === 'number' ? learningRate : null;
   const named = gradientsByName(gradients);
   capture.sampler.captureGradients([...named.values()]);
   const ofLogits = new Map<number, tf.Tensor>();

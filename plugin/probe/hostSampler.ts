@@ -7,16 +7,17 @@ import { dotOf } from '../../src/kernels/dot.ts';
 import { hostValues } from '../../src/kernels/host.ts';
 import { squaredNorm } from '../../src/kernels/operations/squaredNorm.ts';
 import { offTape } from '../../src/kernels/tape.ts';
-import type { ConnectionTensors, Sampler } from './sampler.ts';
 import {
   type ConnectionSample,
+  type ConnectionTensors,
   createSampleArrays,
   type SampleArrays,
+  type Sampler,
   type SampleShape,
   type Slot,
   stepValues,
   tokenPosition,
-} from './sampleValues.ts';
+} from './sampler.ts';
 
 /** Are the values of the current backend's tensors in memory that can be touched? */
 export const isHostBackend = (): boolean => ['cpu', 'wasm'].includes(tf.getBackend());

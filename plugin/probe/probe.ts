@@ -4,11 +4,9 @@
  */
 import * as tf from '@tensorflow/tfjs';
 import { unobserved } from '../../src/connections/observer.ts';
-import { type Capture, createCapture } from './capture.ts';
 import { createObserver } from './connectionObserver.ts';
-import { handleGradients, hookOwn } from './hooks.ts';
-import { hookOptimizer } from './optimizer.ts';
-import { dropCapture, guard, handleFault, type ProbeOptions, type ProbeState } from './probeState.ts';
+import { hookOptimizer, hookOwn } from './hooks.ts';
+import { type Capture, createCapture, dropCapture, guard, handleFault, type ProbeOptions, type ProbeState } from './probeState.ts';
 import { sampleMemory, variableBuffers } from './tapeMemory.ts';
 
 /** Reads on the way at the same time. Our choice: one is read while the next is written; more would only hide that the device is late. */
@@ -56,9 +54,7 @@ export function attachProbe(probe: ProbeState): void {
       if (layer.observer === observer) layer.observer = unobserved;
     });
   });
-  if (optimizer !== null) {
-    probe.unhook.push(hookOptimizer(optimizer, (gradients) => guard(probe, () => handleGradients(probe, gradients))));
-  }
+  if (optimizer !== null) probe.unhook.push(hookOptimizer(probe, optimizer));
 }
 
 /** Takes all hooks off. Reads that are on their way still come back. */

@@ -1,11 +1,18 @@
 /**
  * What the probe captures of a watched step: one interface, with an implementation for each way to reach a tensor's values
- * (hostSampler.ts: in memory; composedSampler.ts: by operations; webgpuSampler.ts: by shaders). Nothing here is differentiated.
+ * (hostSampler.ts: in memory; composedSampler.ts: by operations; webgpuSampler.ts: by shaders); and how the values become those of a
+ * StepSample. Nothing here is differentiated.
  *
  * Axes: L connections, S sampled tokens, n streams, C channels.
  */
 import type * as tf from '@tensorflow/tfjs';
-import type { StepValues } from './sampleValues.ts';
+import type { StepSample } from '../../src/telemetry/sample.ts';
+
+/** The part of a StepSample that is read from tensors. */
+export type StepValues = Pick<
+  StepSample,
+  'mappings' | 'logits' | 'grams' | 'inputSquares' | 'gradientGains' | 'logitGradients' | 'loss' | 'gradientNorm'
+>;
 
 export interface ConnectionTensors {
   /** H_res, `[..., n, n]`, or one matrix for all tokens; null: the identity. */
@@ -38,4 +45,145 @@ export interface Sampler {
   finish(values: Float32Array | null): StepValues;
   /** Frees what it holds. May be called again. */
   dispose(): void;
+}
+
+/** A watched step, as its sampler knows it from the start. */
+export interface SampleShape {
+  /** L. */
+  layers: number;
+  /** [S], each in [0, 1): the same for all connections, so that they are seen at the same tokens. */
+  uniform: Float64Array;
+}
+
+/** The position of a sampled token in a tensor of `count` tokens. @param u in [0, 1) */
+export const tokenPosition = (u: number, count: number): number => Math.floor(u * count);
+
+/** The positions of all of them, [S]. @param uniform [S], each in [0, 1) */
+export const tokenPositions = (uniform: Float64Array, count: number): Int32Array =>
+  Int32Array.from(uniform, (u) => tokenPosition(u, count));
+
+/** Where a connection's part of a sample goes; NaN fills what is not there. */
+export interface ConnectionSample {
+  /** [S, n, n] */
+  mapping: Float32Array;
+  logits: Float32Array;
+  gram: Float32Array;
+  /** [S] */
+  inputSquares: Float32Array;
+}
+
+/** Of all connections. */
+export interface SampleArrays {
+  readonly n: number;
+  /** [L, S, n, n] */
+  readonly mappings: Float32Array;
+  readonly logits: Float32Array;
+  readonly grams: Float32Array;
+  /** [L, S] */
+  readonly inputSquares: Float32Array;
+  /** Views of the above, by the connection's number. */
+  readonly parts: readonly ConnectionSample[];
+}
+
+/** What a sampler captures: where it stands, by its name. The number of a stream gradient is 2 l + side. */
+export type Slot = 'loss' | 'gradients' | `connection ${number}` | `stream gradient ${number}` | `logit gradient ${number}`;
+
+/** Some of the values that are read at the end of the step. */
+export interface BufferRange {
+  at: number;
+  count: number;
+}
+
+/** The values in a range. */
+const valuesIn = (values: Float32Array, { at, count }: BufferRange): Float32Array => values.subarray(at, at + count);
+
+/** Values of one connection in one flat array: the four arrays of ConnectionSample, one after the other. */
+export const sampleSize = (tokens: number, n: number): number => tokens * (3 * n * n + 1);
+
+/** One buffer for all: it is transferred to the worker as it is. */
+export function createSampleArrays({ layers, uniform }: SampleShape, n: number): SampleArrays {
+  const tokens = uniform.length;
+  const matrices = tokens * n * n;
+  const buffer = new ArrayBuffer(4 * layers * sampleSize(tokens, n));
+  const view = (at: number, length: number) => new Float32Array(buffer, 4 * layers * at, layers * length);
+  const [mappings, logits, grams] = [0, 1, 2].map((k) => view(k * matrices, matrices));
+  const inputSquares = view(3 * matrices, tokens);
+  const parts = Array.from({ length: layers }, (_, l) => {
+    const part = (all: Float32Array) => valuesIn(all, { at: (l * all.length) / layers, count: all.length / layers });
+    return { mapping: part(mappings), logits: part(logits), gram: part(grams), inputSquares: part(inputSquares) };
+  });
+  return { n, mappings, logits, grams, inputSquares, parts };
+}
+
+/**
+ * The values of a StepSample from those that were read from the device.
+ * @param ranges of all that was captured, every connection among it (`sampleSize` values)
+ */
+export function bufferedStepValues(
+  shape: SampleShape,
+  n: number,
+  values: Float32Array,
+  ranges: ReadonlyMap<Slot, BufferRange>,
+): StepValues {
+  const arrays = createSampleArrays(shape, n);
+  const read = (slot: Slot) => {
+    const range = ranges.get(slot);
+    return range && valuesIn(values, range);
+  };
+  arrays.parts.forEach(({ mapping, logits, gram, inputSquares }, l) => {
+    let at = ranges.get(`connection ${l}`)!.at;
+    for (const part of [mapping, logits, gram, inputSquares]) {
+      part.set(valuesIn(values, { at, count: part.length }));
+      at += part.length;
+    }
+  });
+  return stepValues(arrays, read);
+}
+
+/**
+ * The values of a StepSample.
+ * @param valuesOf what was captured in a slot: values whose sum is meant, of a logit gradient the last n²; undefined: nothing
+ */
+export function stepValues(arrays: SampleArrays, valuesOf: (slot: Slot) => ArrayLike<number> | undefined): StepValues {
+  const { n, mappings, logits, grams, inputSquares, parts } = arrays;
+  const total = (slot: Slot): number | null => {
+    const values = valuesOf(slot);
+    return values === undefined ? null : sum(values);
+  };
+  const gains = parts.map((_, l) => {
+    const [input, output] = [total(`stream gradient ${2 * l}`), total(`stream gradient ${2 * l + 1}`)];
+    return input === null && output === null ? null : Math.sqrt((input ?? Number.NaN) / (output ?? Number.NaN));
+  });
+  const gradients = total('gradients');
+  const norms = parts.map((_, l) => {
+    const values = valuesOf(`logit gradient ${l}`);
+    return values === undefined ? null : normOfLast(values, n * n);
+  });
+  return {
+    mappings,
+    logits,
+    grams,
+    inputSquares,
+    gradientGains: floats(gains),
+    logitGradients: floats(norms),
+    loss: total('loss'),
+    gradientNorm: gradients === null ? null : Math.sqrt(gradients),
+  };
+}
+
+/** NaN where one is not known; null where none is. */
+const floats = (values: readonly (number | null)[]): Float32Array | null =>
+  values.every((value) => value === null) ? null : Float32Array.from(values, (value) => value ?? Number.NaN);
+
+function sum(values: ArrayLike<number>): number {
+  let total = 0;
+  for (let k = 0; k < values.length; k++) total += values[k];
+  return total;
+}
+
+/** ‖the last `size` values‖ */
+function normOfLast(values: ArrayLike<number>, size: number): number {
+  let squares = 0;
+  for (let k = values.length - size; k < values.length; k++) squares += values[k] ** 2;
+  return Math.sqrt(squares);
 }

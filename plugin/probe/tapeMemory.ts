@@ -2,7 +2,6 @@
 import * as tf from '@tensorflow/tfjs';
 import { storedBytes } from '../../src/kernels/webgpu/packed.ts';
 import { MEMORY_KINDS, type MemoryKind, type MemorySample } from '../../src/telemetry/sample.ts';
-import { slotBytes } from './optimizer.ts';
 import type { MemoryState, ProbeState } from './probeState.ts';
 
 /** Nodes on the tape; −1: no tape is running. */
@@ -12,12 +11,7 @@ export function markTape(): number {
 }
 
 /** Of one pass through a connection, of `markTape` each. */
-export interface TapeMarks {
-  begin: number;
-  branchBegin: number;
-  branchEnd: number;
-  end: number;
-}
+type TapeMarks = Record<'begin' | 'branchBegin' | 'branchEnd' | 'end', number>;
 
 /**
  * Counts what the tape keeps of a connection and of its branch, where this step counts; else notes when its shape has changed.
@@ -65,6 +59,20 @@ export function variableBuffers(): Set<object> {
 function allocatedBytes(): number {
   const { numBytesInGPU } = tf.backend().memory() as { numBytesInGPU?: number };
   return numBytesInGPU ?? tf.engine().state.numBytes;
+}
+
+/** Bytes of the optimizer's slots by the variable they belong to (`name/m` belongs to `name`), as TF.js's own optimizers keep them. */
+function slotBytes(optimizer: tf.Optimizer): Map<string, number> {
+  const bytes = new Map<string, number>();
+  for (const property of Object.values(optimizer)) {
+    if (!Array.isArray(property)) continue;
+    for (const slot of property as { originalName?: unknown; variable?: unknown }[]) {
+      if (typeof slot?.originalName !== 'string' || !(slot.variable instanceof tf.Variable)) continue;
+      const owner = slot.originalName.replace(/\/[^/]*$/, '');
+      bytes.set(owner, (bytes.get(owner) ?? 0) + slot.variable.size * 4);
+    }
+  }
+  return bytes;
 }
 
 /** Memory at the end of a step; NaN where it is not known. Looks into the optimizer's slots once it has some. */

@@ -4,39 +4,30 @@
  */
 import * as tf from '@tensorflow/tfjs';
 import { offTape } from '../../src/kernels/tape.ts';
-import { currentWebGPU, untracked } from '../../src/kernels/webgpu/untracked.ts';
-import type { Sampler } from './sampler.ts';
-import {
-  type BufferRange,
-  createSampleArrays,
-  type SampleShape,
-  type Slot,
-  sampleSize,
-  splitSample,
-  stepValues,
-  tokenPositions,
-  valuesIn,
-} from './sampleValues.ts';
-import { copyInto, type SampleTarget, sampleInto, squaredNormAt, squaresInto } from './webgpuShaders.ts';
+import { squaredNormInto } from '../../src/kernels/webgpu/squaredNorm.ts';
+import { currentWebGPU, onDevice, untracked } from '../../src/kernels/webgpu/untracked.ts';
+import { type BufferRange, bufferedStepValues, type Sampler, type SampleShape, type Slot, sampleSize, tokenPositions } from './sampler.ts';
+import { copyInto, type SampleTarget, sampleInto, squaresInto } from './webgpuShaders.ts';
 
 /** Where everything stands: the samples of all connections; loss; the gradients' norm; S for both gradients of each; n² for each. */
 function layoutOf({ layers, uniform: { length: tokens } }: SampleShape, n: number) {
-  const scalars = layers * sampleSize(tokens, n);
-  const gradients = scalars + 2;
-  const logits = gradients + 2 * layers * tokens;
-  return {
-    connection: (l: number): BufferRange => ({ at: l * sampleSize(tokens, n), count: sampleSize(tokens, n) }),
-    loss: { at: scalars, count: 1 },
-    gradients: { at: scalars + 1, count: 1 },
-    streamGradient: (k: number): BufferRange => ({ at: gradients + k * tokens, count: tokens }),
-    logitGradient: (l: number): BufferRange => ({ at: logits + l * n * n, count: n * n }),
-    size: logits + layers * n * n,
+  const ranges = new Map<Slot, BufferRange>();
+  let size = 0;
+  const add = (slot: Slot, count: number) => {
+    ranges.set(slot, { at: size, count });
+    size += count;
   };
+  for (let l = 0; l < layers; l++) add(`connection ${l}`, sampleSize(tokens, n));
+  add('loss', 1);
+  add('gradients', 1);
+  for (let k = 0; k < 2 * layers; k++) add(`stream gradient ${k}`, tokens);
+  for (let l = 0; l < layers; l++) add(`logit gradient ${l}`, n * n);
+  return { ranges, size };
 }
 
 interface StepBuffer extends SampleTarget {
   readonly result: tf.Tensor1D;
-  readonly layout: ReturnType<typeof layoutOf>;
+  readonly ranges: ReadonlyMap<Slot, BufferRange>;
   readonly n: number;
 }
 
@@ -61,75 +52,49 @@ export function createWebgpuSampler(shape: SampleShape): Sampler | null {
     return tensor;
   };
   const createBuffer = (n: number): StepBuffer => {
-    const layout = layoutOf(shape, n);
-    const info = backend.makeTensorInfo([layout.size], 'float32');
+    const { ranges, size } = layoutOf(shape, n);
+    const info = backend.makeTensorInfo([size], 'float32');
     const result = tf.keep(tf.engine().makeTensorFromTensorInfo(info, backend)) as tf.Tensor1D;
-    return { backend, result, tokens: shape.uniform.length, positions: positionsIn, layout, n };
+    return { backend, result, tokens: shape.uniform.length, positions: positionsIn, ranges, n };
   };
   /** Has a range of the buffer written. */
-  const capture = (slot: Slot, rangeIn: (buffer: StepBuffer) => BufferRange, write: (buffer: StepBuffer, at: number) => void) => {
+  const capture = (slot: Slot, write: (buffer: StepBuffer, at: number) => void) => {
     if (buffer === null) return;
     const to = buffer;
-    const range = rangeIn(to);
+    const range = to.ranges.get(slot)!;
     untracked(backend, () => write(to, range.at));
     captured.set(slot, range);
   };
   return {
     captureConnection: (l, tensors, n) => {
       buffer ??= createBuffer(n);
-      const to = buffer;
-      untracked(backend, () => sampleInto(to, tensors, n, to.layout.connection(l).at));
+      capture(`connection ${l}`, (to, at) => sampleInto(to, tensors, n, at));
     },
-    captureStreamGradient: (l, side, gradient, row) => {
-      const k = 2 * l + side;
-      capture(
-        `stream gradient ${k}`,
-        ({ layout }) => layout.streamGradient(k),
-        (to, at) => squaresInto(to, gradient, row, at),
-      );
-    },
+    captureStreamGradient: (l, side, gradient, row) =>
+      capture(`stream gradient ${2 * l + side}`, (to, at) => squaresInto(to, gradient, row, at)),
     captureGradients: (gradients) => {
-      // Of no gradient the sum is that of an empty range, 0.
-      const count = Math.min(1, gradients.length);
-      capture(
-        'gradients',
-        ({ layout }) => ({ ...layout.gradients, count }),
-        (to, at) => {
-          if (count > 0) squaredNormAt(to, gradients, at);
-        },
-      );
+      const write = (to: StepBuffer, at: number) => onDevice(backend, gradients, (there) => squaredNormInto(backend, there, to.result, at));
+      if (gradients.length > 0) capture('gradients', write);
+      else if (buffer !== null) captured.set('gradients', { at: 0, count: 0 }); // the sum of an empty range, 0
     },
     captureLogitGradients: (gradients) => {
       if (buffer === null) return;
-      const { layout, n } = buffer;
       const to = buffer;
       const copies = [...gradients].map(([l, tensor]) => {
-        const { at, count } = layout.logitGradient(l);
-        captured.set(`logit gradient ${l}`, { at, count });
-        return { tensor, from: tensor.size - n * n, count, to: at };
+        const range = to.ranges.get(`logit gradient ${l}`)!;
+        captured.set(`logit gradient ${l}`, range);
+        return { tensor, from: tensor.size - range.count, count: range.count, to: range.at };
       });
       untracked(backend, () => copyInto(to, copies));
     },
-    captureLoss: (loss) => {
-      const write = (to: StepBuffer, at: number) => {
+    captureLoss: (loss) =>
+      capture('loss', (to, at) => {
         const tensor = offTape(() => tf.keep(tf.cast(loss, 'float32')));
         copyInto(to, [{ tensor, from: 0, count: 1, to: at }]);
         tensor.dispose();
-      };
-      capture('loss', ({ layout }) => layout.loss, write);
-    },
+      }),
     read: () => buffer!.result.data<'float32'>(),
-    finish: (values) => {
-      const { layout, n } = buffer!;
-      const arrays = createSampleArrays(shape, n);
-      arrays.parts.forEach((part, l) => {
-        splitSample(valuesIn(values!, layout.connection(l)), part);
-      });
-      return stepValues(arrays, (slot) => {
-        const range = captured.get(slot);
-        return range && valuesIn(values!, range);
-      });
-    },
+    finish: (values) => bufferedStepValues(shape, buffer!.n, values!, captured),
     dispose: () => {
       tf.dispose([...(buffer === null ? [] : [buffer.result]), ...positions.values()]);
       positions.clear();

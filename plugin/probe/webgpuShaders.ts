@@ -6,7 +6,6 @@ import type * as tf from '@tensorflow/tfjs';
 import { type Binding, bindings, elementOf, innerCode, PACK, stored } from '../../src/kernels/webgpu/elements.ts';
 import { isReadable } from '../../src/kernels/webgpu/packed.ts';
 import { hasSubgroups, runShader, type Shader, sizeOf, type WebGPUBackend } from '../../src/kernels/webgpu/program.ts';
-import { squaredNormInto } from '../../src/kernels/webgpu/squaredNorm.ts';
 import { onDevice } from '../../src/kernels/webgpu/untracked.ts';
 import { lanesFor, reduceCode } from '../../src/kernels/webgpu/workgroupSum.ts';
 import type { ConnectionTensors } from './sampler.ts';
@@ -20,11 +19,6 @@ export interface SampleTarget {
   readonly tokens: number;
   /** Positions of the sampled tokens in a tensor of `count` tokens, as int32 [S]. */
   readonly positions: (count: number) => tf.TensorInfo;
-}
-
-/** Writes the sum of all squares to `result[at]`. @param tensors of the training, at least one */
-export function squaredNormAt({ backend, result }: SampleTarget, tensors: readonly tf.TensorInfo[], at: number): void {
-  onDevice(backend, tensors, (there) => squaredNormInto(backend, there, result, at));
 }
 
 function sampleShader(

@@ -59,18 +59,19 @@ export function addToBuckets(open: readonly (Bucket | undefined)[], report: Step
     const level = i + 1;
     const bucket = Math.floor(report.step / FACTOR ** level);
     const key = `${level}:${bucket}`;
-    const current = changed.get(key) ?? copyOf(open[i], bucket);
-    const next = current ?? {
-      level,
-      bucket,
-      firstStep: report.step,
-      firstTime: report.time,
-      count: 0,
-      scalarsMin: new Float64Array(RUN_SCALARS.length).fill(NONE.min),
-      scalarsMax: new Float64Array(RUN_SCALARS.length).fill(NONE.max),
-      measuresMin: report.measures.slice(),
-      measuresMax: report.measures.slice(),
-    };
+    const before = open[i];
+    const next = changed.get(key) ??
+      (before?.bucket === bucket ? structuredClone(before) : null) ?? {
+        level,
+        bucket,
+        firstStep: report.step,
+        firstTime: report.time,
+        count: 0,
+        scalarsMin: new Float64Array(RUN_SCALARS.length).fill(NONE.min),
+        scalarsMax: new Float64Array(RUN_SCALARS.length).fill(NONE.max),
+        measuresMin: report.measures.slice(),
+        measuresMax: report.measures.slice(),
+      };
     next.count++;
     addScalars(next, report);
     lowerMin(next.measuresMin, report.measures);
@@ -78,16 +79,4 @@ export function addToBuckets(open: readonly (Bucket | undefined)[], report: Step
     changed.set(key, next);
     return next;
   });
-}
-
-function copyOf(open: Bucket | undefined, bucket: number): Bucket | undefined {
-  if (open?.bucket !== bucket) return undefined;
-  const { scalarsMin, scalarsMax, measuresMin, measuresMax } = open;
-  return {
-    ...open,
-    scalarsMin: scalarsMin.slice(),
-    scalarsMax: scalarsMax.slice(),
-    measuresMin: measuresMin.slice(),
-    measuresMax: measuresMax.slice(),
-  };
 }

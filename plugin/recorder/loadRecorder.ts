@@ -1,18 +1,16 @@
 /** Reaches the recorder lazily: where the SQLite binary of libsql cannot load, recording is off and all else runs. */
 import type * as Read from './read.ts';
-import type * as Run from './recordedRun.ts';
 import type * as Series from './recordedSeries.ts';
 import type * as Warnings from './recordedWarnings.ts';
 import type * as Write from './write.ts';
 
-export type Recorder = typeof Read & typeof Run & typeof Series & typeof Warnings & typeof Write;
+export type Recorder = typeof Read & typeof Series & typeof Warnings & typeof Write;
 
 /** The recorder, its functions in one object. @throws Error where recordings can be neither written nor read, saying why */
 export async function requireRecorder(): Promise<Recorder> {
   try {
     return {
       ...(await import('./read.ts')),
-      ...(await import('./recordedRun.ts')),
       ...(await import('./recordedSeries.ts')),
       ...(await import('./recordedWarnings.ts')),
       ...(await import('./write.ts')),

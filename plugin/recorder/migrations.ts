@@ -97,10 +97,10 @@ CREATE TABLE detectors (
 export const SCHEMA_VERSION = MIGRATIONS.length;
 
 /** Where the table of steps has the scalars. */
-export const SCALAR_COLUMNS: Record<RunScalar, string> = {
+export const SCALAR_COLUMNS = {
   loss: 'loss',
   gradientNorm: 'gradient_norm',
   learningRate: 'learning_rate',
   stepSeconds: 'step_seconds',
   compositeGain: 'composite_gain',
-};
+} as const satisfies Record<RunScalar, string>;

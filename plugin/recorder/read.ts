@@ -1,9 +1,14 @@
-/** Asks a recording: its attempts and steps. Works beside a live writer; summaries are recordedRun.ts, series recordedSeries.ts. */
-import { MEASURES } from '../../src/telemetry/catalogue.ts';
+/** Asks a recording: its attempts and steps, and both summed up. Works beside a live writer; series are recordedSeries.ts's. */
+
+import type { AttemptInfo, RunDetail, RunSummary } from '../../src/telemetry/api.ts';
+import { MEASURES, RUN_SCALARS, type RunScalar } from '../../src/telemetry/catalogue.ts';
 import type { Outcome, StepReport } from '../../src/telemetry/report.ts';
 import type { ConnectionInfo, RunHeader } from '../../src/telemetry/sample.ts';
+import { detail, type RunFacts, summarize } from '../runSummary.ts';
 import { doubles, floats, fromSql, type SqlBlob, type SqlNumber } from './blobs.ts';
 import { type Db, openForReading } from './database.ts';
+import { SCALAR_COLUMNS } from './migrations.ts';
+import { countActiveIn } from './recordedWarnings.ts';
 
 export interface Reader {
   readonly path: string;
@@ -62,15 +67,10 @@ export function headerOf(row: AttemptRow): RunHeader {
 /** Keys of the measures in the order in which the attempt keeps them. @throws SyntaxError where its JSON is none */
 export const measuresOf = (row: AttemptRow): string[] => JSON.parse(row.measures) as string[];
 
-interface StepRow {
+interface StepRow extends Record<(typeof SCALAR_COLUMNS)[RunScalar], SqlNumber> {
   attempt: number;
   step: number;
   time: number;
-  step_seconds: SqlNumber;
-  loss: SqlNumber;
-  gradient_norm: SqlNumber;
-  learning_rate: SqlNumber;
-  composite_gain: SqlNumber;
   overhead_seconds: number;
   samples_dropped: number;
   errors: number;
@@ -93,14 +93,15 @@ function aligned(values: Float32Array, order: readonly string[], layers: number)
 }
 
 function reportOf(row: StepRow, attempt: AttemptRow): StepReport {
+  const scalars = Object.fromEntries(RUN_SCALARS.map((key) => [key, fromSql(row[SCALAR_COLUMNS[key]])])) as Record<
+    RunScalar,
+    number | null
+  >;
   return {
     step: row.step,
     time: row.time,
-    stepSeconds: fromSql(row.step_seconds) ?? Number.NaN,
-    loss: fromSql(row.loss),
-    gradientNorm: fromSql(row.gradient_norm),
-    learningRate: fromSql(row.learning_rate),
-    compositeGain: fromSql(row.composite_gain),
+    ...scalars,
+    stepSeconds: scalars.stepSeconds ?? Number.NaN,
     measures: aligned(floats(row.measures), measuresOf(attempt), headerOf(attempt).connections.length),
     mapping: floats(row.mapping),
     nonfinite: doubles(row.nonfinite),
@@ -145,4 +146,58 @@ export function readLatest(reader: Reader): RecordedStep | null {
     | StepRow
     | undefined;
   return row === undefined ? null : { attempt: newest.attempt, header: headerOf(newest), report: reportOf(row, newest) };
+}
+
+/** Does a process of this number run on this machine? */
+export function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+}
+
+/** An attempt that nobody ended and that no process writes: not known how it ended. */
+const outcomeOf = ({ uploaded }: Reader, { outcome, pid }: AttemptRow): Outcome | null =>
+  outcome ?? (!uploaded && isAlive(pid) ? null : 'unknown');
+
+/** @param live does this process write it? @returns null where the recording has no attempt yet */
+export function readSummary(reader: Reader, live = false): RunSummary | null {
+  const newest = attemptRows(reader).at(-1);
+  return newest === undefined ? null : summarize(factsOf(reader, newest, live));
+}
+
+/** @param live does this process write it? @returns null where the recording has no attempt yet */
+export function readDetail(reader: Reader, live = false): RunDetail | null {
+  const rows = attemptRows(reader);
+  const newest = rows.at(-1);
+  if (newest === undefined) return null;
+  const attempts = rows.map(
+    (row): AttemptInfo => ({
+      attempt: row.attempt,
+      startedAt: row.started_at,
+      forkStep: row.first_step,
+      lastStep: row.last_step,
+      outcome: outcomeOf(reader, row),
+    }),
+  );
+  return detail(factsOf(reader, newest, live), attempts);
+}
+
+function factsOf(reader: Reader, newest: AttemptRow, live: boolean): RunFacts {
+  const last = reader.db
+    .prepare('SELECT step, time, loss, composite_gain FROM steps WHERE attempt = ? ORDER BY step DESC LIMIT 1')
+    .get(newest.attempt) as { step: number; time: number; loss: SqlNumber; composite_gain: SqlNumber } | undefined;
+  return {
+    header: headerOf(newest),
+    attempt: newest.attempt,
+    uploaded: reader.uploaded,
+    live,
+    outcome: outcomeOf(reader, newest),
+    startedAt: newest.started_at,
+    last: last === undefined ? null : { ...last, loss: fromSql(last.loss), compositeGain: fromSql(last.composite_gain) },
+    maxCompositeGain: fromSql(newest.max_composite_gain),
+    activeWarnings: countActiveIn(reader.db),
+  };
 }

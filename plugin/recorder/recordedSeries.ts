@@ -4,10 +4,12 @@ import { MEASURES, RUN_SCALARS, type RunScalar } from '../../src/telemetry/catal
 import type { RunHeader } from '../../src/telemetry/sample.ts';
 import { toWire } from '../../src/telemetry/wire.ts';
 import { FieldError } from '../fieldError.ts';
+import { doubles, floats, fromSql, isBlob, type SqlBlob, type SqlNumber } from './blobs.ts';
 import { FACTOR, LEVELS } from './buckets.ts';
+import type { Db } from './database.ts';
 import { mergeRows, type SourceRow, type Value } from './mergeBuckets.ts';
+import { SCALAR_COLUMNS } from './migrations.ts';
 import { type AttemptRow, attemptRows, headerOf, measuresOf, type Reader } from './read.ts';
-import { readMeasureRows, readScalarRows } from './seriesRows.ts';
 
 export interface SeriesQuery {
   /** A key of the catalogue, or a scalar of the run. */
@@ -24,13 +26,17 @@ export interface SeriesQuery {
 /** About as many as a screen has columns of pixels. Our choice. */
 const DEFAULT_POINTS = 1000;
 
-/** The steps that one attempt stands for: the newest from its first step on, those before it up to there. */
-interface AttemptRange {
+/** Steps of one attempt, both ends included. */
+interface StepRange {
   attempt: number;
-  /** The measures that it keeps, in its order. */
-  measures: string[];
   from: number;
   to: number;
+}
+
+/** The steps that one attempt stands for: the newest from its first step on, those before it up to there. */
+interface AttemptRange extends StepRange {
+  /** The measures that it keeps, in its order. */
+  measures: string[];
 }
 
 function rangesOf(rows: AttemptRow[], query: SeriesQuery): { header: RunHeader; parts: AttemptRange[] } {
@@ -105,3 +111,52 @@ function lastStepOf(reader: Reader, parts: AttemptRange[]): number {
   const row = reader.db.prepare('SELECT max(step) AS step FROM steps WHERE attempt = ?').get(part.attempt) as { step: number | null };
   return row.step ?? 0;
 }
+
+/** A step, or a bucket of a level; only the asked slice of a BLOB is read. */
+interface Row {
+  step: number;
+  time: number;
+  min: SqlBlob | SqlNumber;
+  /** null beside a BLOB: the same as min. */
+  max: SqlBlob | SqlNumber;
+}
+
+/** A scalar of the run, one column. @param level of the buckets; 0: steps @param scalar its position in RUN_SCALARS */
+function* readScalarRows(db: Db, level: number, range: StepRange, scalar: number): Generator<SourceRow> {
+  const column = SCALAR_COLUMNS[RUN_SCALARS[scalar]];
+  const slice = (side: string) => `substr(scalars_${side}, ${scalar * 8 + 1}, 8) AS ${side}`;
+  const source = level === 0 ? stepSource(`${column} AS min, ${column} AS max`) : bucketSource(level, `${slice('min')}, ${slice('max')}`);
+  const valuesOf = (side: SqlBlob | SqlNumber): Value[] => [isBlob(side) ? doubles(side)[0] : fromSql(side)];
+  for (const { step, time, min, max } of rows(db, source, range)) yield { step, time, min: valuesOf(min), max: valuesOf(max) };
+}
+
+/** A measure by its position among the attempt's, one column for each of `columns` (positions among its `layers` connections). */
+function* readMeasureRows(
+  db: Db,
+  level: number,
+  range: StepRange,
+  { measure, layers, columns }: { measure: number; layers: number; columns: readonly number[] },
+): Generator<SourceRow> {
+  const slice = (column: string, side: string) => `substr(${column}, ${measure * layers * 4 + 1}, ${layers * 4}) AS ${side}`;
+  const source =
+    level === 0
+      ? stepSource(`${slice('measures', 'min')}, NULL AS max`)
+      : bucketSource(level, `${slice('measures_min', 'min')}, ${slice('measures_max', 'max')}`);
+  const valuesOf = (side: SqlBlob): Value[] => {
+    const all = floats(side);
+    return columns.map((c) => all[c]);
+  };
+  for (const { step, time, min, max } of rows(db, source, range)) {
+    const low = valuesOf(min as SqlBlob);
+    yield { step, time, min: low, max: max === null ? low : valuesOf(max as SqlBlob) };
+  }
+}
+
+const rows = (db: Db, source: string, { attempt, from, to }: StepRange): Row[] => db.prepare(source).all(attempt, from, to) as Row[];
+
+const stepSource = (sides: string): string =>
+  `SELECT step, time, ${sides} FROM steps WHERE attempt = ? AND step BETWEEN ? AND ? ORDER BY step`;
+
+const bucketSource = (level: number, sides: string): string =>
+  `SELECT first_step AS step, first_time AS time, ${sides} FROM buckets
+   WHERE level = ${level} AND attempt = ? AND first_step BETWEEN ? AND ? ORDER BY bucket`;

@@ -1,17 +1,30 @@
-/** Writes a run's recording: attempts, steps and buckets, a batch of reports in one transaction. Reads nothing back. */
+/** Writes a run's recording: attempts, steps and buckets, a batch of reports in one transaction. Reads back only what it needs to
+ * go on with an attempt. */
 import { mkdirSync } from 'node:fs';
-import { RUN_SCALARS } from '../../src/telemetry/catalogue.ts';
+import { MEASURES, RUN_SCALARS } from '../../src/telemetry/catalogue.ts';
 import type { Outcome, StepReport } from '../../src/telemetry/report.ts';
 import { MEMORY_KINDS, type RunHeader } from '../../src/telemetry/sample.ts';
 import type { WarningRecord } from '../../src/telemetry/warning.ts';
-import { blob, toSql } from './blobs.ts';
-import { addToBuckets, type Bucket, largest } from './buckets.ts';
+import { blob, doubles, floats, fromSql, type SqlBlob, toSql } from './blobs.ts';
+import { addToBuckets, type Bucket, LEVELS, largest } from './buckets.ts';
 import { type Db, insert, openForWriting } from './database.ts';
 import { makeWay, recordingPath } from './directory.ts';
-import { isAlive } from './isAlive.ts';
 import { SCALAR_COLUMNS } from './migrations.ts';
+import { type AttemptRow, isAlive } from './read.ts';
 import { readWarningRows, writeWarnings } from './recordedWarnings.ts';
-import { type AttemptState, MEASURE_KEYS, resumeAttempt } from './resume.ts';
+
+/** What is kept in memory of the attempt that is written. */
+interface AttemptState {
+  /** Its number, from 1. */
+  attempt: number;
+  lastStep: number | null;
+  maxCompositeGain: number | null;
+  /** The open bucket of each level. */
+  open: Bucket[];
+}
+
+/** The order of the measures as an attempt keeps it. */
+const MEASURE_KEYS = JSON.stringify(MEASURES.map(({ key }) => key));
 
 /** A recording that is being written: the attempt, and what else of it is kept in memory. */
 export interface Recording extends AttemptState {
@@ -62,6 +75,22 @@ function beginAttempt(db: Db, header: RunHeader, time: number, source: string | 
     source,
   });
   return { attempt, lastStep: null, maxCompositeGain: null, open: [] };
+}
+
+/**
+ * Goes on with the newest attempt, as a sender does after this process was started anew; null where it is another one, has ended, is
+ * written by another process or has other connections.
+ */
+function resumeAttempt(db: Db, header: RunHeader, source: string): AttemptState | null {
+  const row = db.prepare('SELECT * FROM attempts ORDER BY attempt DESC LIMIT 1').get() as AttemptRow | undefined;
+  if (row === undefined || row.source !== source || (row.outcome !== null && row.outcome !== 'unknown')) return null;
+  if (row.outcome === null && row.pid !== process.pid && isAlive(row.pid)) return null;
+  const same = row.streams === header.streams && row.connections === JSON.stringify(header.connections) && row.measures === MEASURE_KEYS;
+  if (!same) return null;
+  db.prepare('UPDATE attempts SET outcome = NULL, ended_at = NULL, pid = ? WHERE attempt = ?').run(process.pid, row.attempt);
+  const open = Array.from({ length: LEVELS }, (_, i) => newestBucket(db, row.attempt, i + 1)).filter((bucket) => bucket !== null);
+  const { attempt, last_step: lastStep } = row;
+  return { attempt, lastStep, maxCompositeGain: fromSql(row.max_composite_gain), open };
 }
 
 /** Attempts that no process writes any more and that nobody ended: how they ended is not known. */
@@ -141,20 +170,37 @@ function insertStep(db: Db, attempt: number, report: StepReport): void {
   });
 }
 
+/** Columns by the field of a bucket. Its arrays are BLOBs. */
+const BUCKET_COLUMNS = {
+  level: 'level',
+  bucket: 'bucket',
+  firstStep: 'first_step',
+  firstTime: 'first_time',
+  count: 'count',
+  scalarsMin: 'scalars_min',
+  scalarsMax: 'scalars_max',
+  measuresMin: 'measures_min',
+  measuresMax: 'measures_max',
+} as const satisfies Record<keyof Bucket, string>;
+
 function upsertBucket(db: Db, attempt: number, bucket: Bucket): void {
-  const row = {
-    attempt,
-    level: bucket.level,
-    bucket: bucket.bucket,
-    first_step: bucket.firstStep,
-    first_time: Math.round(bucket.firstTime),
-    count: bucket.count,
-    scalars_min: blob(bucket.scalarsMin),
-    scalars_max: blob(bucket.scalarsMax),
-    measures_min: blob(bucket.measuresMin),
-    measures_max: blob(bucket.measuresMax),
-  };
-  insert(db, 'buckets', row, 'INSERT OR REPLACE');
+  const cells = (Object.keys(BUCKET_COLUMNS) as (keyof Bucket)[]).map((field) => {
+    const value = bucket[field];
+    return [BUCKET_COLUMNS[field], typeof value === 'number' ? Math.round(value) : blob(value)];
+  });
+  insert(db, 'buckets', { attempt, ...Object.fromEntries(cells) }, 'INSERT OR REPLACE');
+}
+
+type BucketRow = { [K in keyof Bucket]: Bucket[K] extends number ? number : SqlBlob };
+
+function newestBucket(db: Db, attempt: number, level: number): Bucket | null {
+  const columns = Object.entries(BUCKET_COLUMNS).map(([field, column]) => `${column} AS ${field}`);
+  const newest = db.prepare(`SELECT ${columns.join(', ')} FROM buckets WHERE attempt = ? AND level = ? ORDER BY bucket DESC LIMIT 1`);
+  const row = newest.get(attempt, level) as BucketRow | undefined;
+  if (row === undefined) return null;
+  const { scalarsMin, scalarsMax, measuresMin, measuresMax, ...numbers } = row;
+  const scalars = { scalarsMin: doubles(scalarsMin), scalarsMax: doubles(scalarsMax) };
+  return { ...numbers, ...scalars, measuresMin: floats(measuresMin), measuresMax: floats(measuresMax) };
 }
 
 /** Says how the attempt ended and closes the file. */

@@ -2,9 +2,11 @@
  * What waits to be sent to a monitor of another process, and the sending: in batches, packed, again and again while the monitor is
  * away, in order. Bounded: the oldest step is given up first, and counted. Blocks nobody.
  */
+import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
 import type { StepsAnswer } from '../../src/telemetry/api.ts';
 import { backOff, type TriedRequest, tryRequest } from '../retry.ts';
+import { stopTimer } from '../timers.ts';
 import { encodeBatch } from '../wire/encode.ts';
 
 /** Our choice: what a training process can spare. */
@@ -87,11 +89,6 @@ export function flush(queue: SendQueue): Promise<void> {
   return queue.sending;
 }
 
-function stopTimer(queue: SendQueue): void {
-  if (queue.timer !== null) clearTimeout(queue.timer);
-  queue.timer = null;
-}
-
 /** Tries a last time to send what waits, and stops. @returns how many steps did not reach the monitor */
 export async function closeSendQueue(queue: SendQueue): Promise<number> {
   await flush(queue);
@@ -104,7 +101,7 @@ export async function closeSendQueue(queue: SendQueue): Promise<number> {
 async function sendAll(queue: SendQueue): Promise<void> {
   while (queue.waiting.length > 0 && !queue.closed) {
     const batch = firstBatch(queue.waiting);
-    const packed = await pack(encodeBatch(batch));
+    const packed = await pack(encodeBatch(batch), { level: 1 });
     const tried = await request(queue.monitor, 'POST', `api/v1/runs/${queue.run}/steps`, packed, 'application/vnd.gainwatch.batch');
     if (tried.isRetriable) {
       queue.delayMs = backOff(queue.delayMs, MAX_RETRY_DELAY_MS);
@@ -145,10 +142,7 @@ function firstBatch(waiting: readonly Buffer[]): Buffer[] {
   return waiting.slice(0, end < 0 ? undefined : end);
 }
 
-const pack = (body: Buffer): Promise<Buffer> =>
-  new Promise((resolve, reject) => {
-    gzip(body, { level: 1 }, (error, result) => (error === null ? resolve(result) : reject(error)));
-  });
+const pack = promisify(gzip);
 
 /** One request to a monitor. Never rejects. @param path below the monitor's address. @param body a Buffer is packed with gzip */
 export async function request(

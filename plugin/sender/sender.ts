@@ -3,13 +3,12 @@
  * behind them instead of a pipeline. Loads no TF.js.
  */
 import { randomUUID } from 'node:crypto';
-import { workerData } from 'node:worker_threads';
 import type { StepsAnswer } from '../../src/telemetry/api.ts';
 import type { RunHeader, StepSample } from '../../src/telemetry/sample.ts';
 import type { WarningRecord } from '../../src/telemetry/warning.ts';
 import { fromWire } from '../../src/telemetry/wire.ts';
 import { encodeStep } from '../wire/encode.ts';
-import type { FromWorker, ToWorker, WorkerOptions } from '../worker/workerMessages.ts';
+import { emit, onMessages, onProblem, options } from '../worker/workerPort.ts';
 import { closeSendQueue, createSendQueue, type MonitorAddress, push, request, type SendQueue } from './sendQueue.ts';
 
 interface SentRun {
@@ -21,11 +20,7 @@ interface SentRun {
   lastStep: number;
 }
 
-const { url, token, channel: port, progress: shared } = workerData as WorkerOptions;
-const progress = new Int32Array(shared);
-const emit = (message: FromWorker) => port.postMessage(message);
-const onProblem = (message: string) => emit({ type: 'problem', message });
-const monitor: MonitorAddress = { url: url!, token };
+const monitor: MonitorAddress = { url: options.url!, token: options.token };
 const runs = new Map<number, SentRun>();
 
 function openRun(id: number, header: RunHeader): void {
@@ -63,9 +58,9 @@ async function closeRun({ queue, header, attempt }: SentRun, outcome: string): P
   await request(monitor, 'PUT', `api/v1/runs/${header.run}`, JSON.stringify({ state: 'closed', attempt, outcome }), 'application/json');
 }
 
-async function handleMessage(message: ToWorker): Promise<void> {
+onMessages(async (message) => {
   if (message.type === 'shutdown') {
-    port.close();
+    options.channel.close();
     return;
   }
   const run = runs.get(message.id);
@@ -73,7 +68,6 @@ async function handleMessage(message: ToWorker): Promise<void> {
     case 'open':
       return openRun(message.id, message.header);
     case 'step':
-      Atomics.add(progress, 0, 1);
       if (run === undefined) return;
       handleSample(run, message.sample);
       run.lastStep = message.sample.step;
@@ -82,9 +76,5 @@ async function handleMessage(message: ToWorker): Promise<void> {
       if (run !== undefined) await closeRun(run, message.outcome);
       emit({ type: 'closed', id: message.id });
   }
-}
-
-port.on('message', (message: ToWorker) => {
-  handleMessage(message).catch((error: Error) => onProblem(error.message));
 });
 emit({ type: 'listening', url: monitor.url, note: null });

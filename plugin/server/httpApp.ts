@@ -49,9 +49,7 @@ export function createApp({ access, pipeline, metrics, stream, ingest, assets }:
   routes.get('/healthz', (_request, response) => {
     response.type('text/plain').send('ok\n');
   });
-  routes.use(checkHost(access));
-  routes.use(checkToken(access));
-  routes.use(checkSite);
+  routes.use(checkHost(access), checkToken(access), checkSite);
   routes.get('/api/v1/stream', onlyFields('run'), (request, response) => stream.handle(request, response));
   // Without the slash at its end the page's relative addresses would lead elsewhere.
   routes.get('/', (request, response, next) => {

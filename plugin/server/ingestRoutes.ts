@@ -1,14 +1,15 @@
 /** The routes by which other processes send their runs: `PUT /runs/RUN` and `POST /runs/RUN/steps`, as openapi.yaml has them. */
 import express, { type ErrorRequestHandler, type Request, type RequestHandler, Router } from 'express';
 import { toWarningAnswer } from '../../src/telemetry/answer.ts';
-import type { StepsAnswer, WarningAnswer } from '../../src/telemetry/api.ts';
+import type { StepsAnswer } from '../../src/telemetry/api.ts';
 import { toWireOrNull } from '../../src/telemetry/wire.ts';
 import { FieldError } from '../fieldError.ts';
-import { handlePart, type PartResult } from '../ingest/handlePart.ts';
-import type { Ingest } from '../ingest/ingestRun.ts';
+import { handlePart } from '../ingest/handlePart.ts';
+import type { Ingest, IngestRun, PartResult } from '../ingest/ingestRun.ts';
 import { closeRank, openRank } from '../ingest/lifecycle.ts';
-import type { Committed, LiveRun } from '../pipeline/liveRun.ts';
+import type { Committed } from '../pipeline/liveRun.ts';
 import { isRunName, RUN_NAME_RULE } from '../recorder/directory.ts';
+import { within } from '../timers.ts';
 import { decodeSteps, parseJson } from '../wire/decode.ts';
 import { connectionsOf, rankPositionOf } from '../wire/part.ts';
 import type { RunState, Schemas } from '../wire/schema.ts';
@@ -35,8 +36,7 @@ export function createIngestRoutes(ingest: Ingest): Router {
   router.put('/runs/:run', checkVersion, bounded(), onlyFields(), async (request, response) => {
     const run = runIn(request);
     const state = (await load()).runState(parseJson(bodyOf(request)));
-    const attempt = state.state === 'open' ? open(ingest, run, state) : close(ingest, run, state);
-    response.json({ run, attempt });
+    response.json({ run, attempt: setState(ingest, run, state)?.live?.attempt ?? null });
   });
   router.post('/runs/:run/steps', checkVersion, bounded(), onlyFields(), async (request, response) => {
     const run = runIn(request);
@@ -49,9 +49,10 @@ export function createIngestRoutes(ingest: Ingest): Router {
       return committed;
     });
     await allCommitted(run, committed);
-    const live = ingest.runs.get(run)?.live ?? null;
-    const composite_gain = toWireOrNull(live?.last?.compositeGain);
-    response.json({ ...counts, composite_gain, warnings: warningsOf(live) } satisfies StepsAnswer);
+    const { last, detection } = ingest.runs.get(run)?.live ?? {};
+    const active = (detection?.warnings ?? []).filter(({ clearedTime }) => clearedTime === null);
+    const composite_gain = toWireOrNull(last?.compositeGain);
+    response.json({ ...counts, composite_gain, warnings: active.map(toWarningAnswer) } satisfies StepsAnswer);
   });
   router.use(((error: unknown, _request, response, next) => {
     const refused = toFieldError(error);
@@ -64,13 +65,11 @@ export function createIngestRoutes(ingest: Ingest): Router {
   return router;
 }
 
-function open(ingest: Ingest, run: string, state: Extract<RunState, { state: 'open' }>): number | null {
-  const model = { connections: connectionsOf(state), streams: state.streams, tokens: state.tokens ?? null };
-  return openRank(ingest, run, rankPositionOf(state), model).live?.attempt ?? null;
-}
-
-function close(ingest: Ingest, run: string, state: Extract<RunState, { state: 'closed' }>): number | null {
-  return closeRank(ingest, run, rankPositionOf(state), state.outcome ?? 'unknown')?.live?.attempt ?? null;
+/** Opens or closes a rank. @returns what is known of its run; null: nothing */
+function setState(ingest: Ingest, run: string, state: RunState): IngestRun | null {
+  const position = rankPositionOf(state);
+  if (state.state === 'closed') return closeRank(ingest, run, position, state.outcome ?? 'unknown');
+  return openRank(ingest, run, position, { connections: connectionsOf(state), streams: state.streams, tokens: state.tokens ?? null });
 }
 
 const checkVersion: RequestHandler = (request, _response, next) => {
@@ -103,20 +102,11 @@ function bounded(): RequestHandler {
 
 /** @throws FieldError 503 where a step could not be committed in time: the sender keeps it */
 async function allCommitted(run: string, committed: readonly Promise<Committed>[]): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<Committed[]>((resolve) => {
-    timer = setTimeout(() => resolve(['dropped']), MAX_ANSWER_MS);
-  });
-  const done = await Promise.race([Promise.all(committed), late]);
-  clearTimeout(timer);
+  const done = await within(Promise.all(committed), MAX_ANSWER_MS, ['dropped']);
   if (done.includes('dropped')) {
     const rule = 'could not be committed yet (stages that nothing is heard of, a disk that refuses): send it again';
     throw new FieldError('body', rule, run, 503);
   }
-}
-
-function warningsOf(live: LiveRun | null): WarningAnswer[] {
-  return (live?.detection.warnings ?? []).filter(({ clearedTime }) => clearedTime === null).map(toWarningAnswer);
 }
 
 /** What express says of a body, in our own words; null: none of the client's. */

@@ -1,4 +1,5 @@
 /** Opens the port: the one that was asked for, or else the next free one. */
+import { once } from 'node:events';
 import type { Server } from 'node:http';
 
 /** Of dashboard and /metrics, where the user names none. */
@@ -28,13 +29,9 @@ export async function listen(server: Server, host: string, port: number, given: 
   }
 }
 
-function attempt(server: Server, host: string, port: number): Promise<number> {
-  return new Promise((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(port, host, () => {
-      server.off('error', reject);
-      const address = server.address();
-      resolve(typeof address === 'object' && address !== null ? address.port : port);
-    });
-  });
+async function attempt(server: Server, host: string, port: number): Promise<number> {
+  server.listen(port, host);
+  await once(server, 'listening');
+  const address = server.address();
+  return typeof address === 'object' && address !== null ? address.port : port;
 }

@@ -6,9 +6,8 @@ import { FieldError } from '../fieldError.ts';
 import type { Pipeline } from '../pipeline/pipeline.ts';
 import { handleUpload } from '../upload/handleUpload.ts';
 import { onlyFields, SERIES_FIELDS, seriesQueryOf } from './query.ts';
-import { detailOf, latestOf, listSummaries, recordedSummary, seriesOf } from './runAnswers.ts';
+import { acknowledgeIn, detailOf, latestOf, listSummaries, recordedSummary, seriesOf, warningsOf } from './runAnswers.ts';
 import type { Stream } from './stream.ts';
-import { acknowledgeIn, warningsOf } from './warningAnswers.ts';
 
 /** What an unknown path is answered with; those of other processes' runs are ingestRoutes.ts's. */
 const KNOWN =

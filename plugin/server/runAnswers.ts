@@ -1,16 +1,20 @@
-/** Runs as the HTTP interface shows them: those that this process writes, from memory, and the recordings in the folder. */
-import type { StepForecast } from '../../src/telemetry/answer.ts';
-import type { RunDetail, RunSummary, SeriesAnswer } from '../../src/telemetry/api.ts';
-import { countActive } from '../../src/telemetry/warning.ts';
+/**
+ * Runs and their warnings as the HTTP interface shows them, and the acknowledgement of a warning. What goes on in this process is in
+ * its memory, all else in the recordings, which other processes may be writing.
+ */
+import { type StepForecast, toWarningAnswer } from '../../src/telemetry/answer.ts';
+import type { RunDetail, RunSummary, SeriesAnswer, WarningAnswer } from '../../src/telemetry/api.ts';
+import { countActive, type WarningRecord } from '../../src/telemetry/warning.ts';
 import { toShortWire } from '../../src/telemetry/wire.ts';
 import { FieldError } from '../fieldError.ts';
 import { recordedForecast } from '../pipeline/detection.ts';
 import type { LiveRun } from '../pipeline/liveRun.ts';
-import type { Pipeline } from '../pipeline/pipeline.ts';
+import { acknowledge, type Pipeline } from '../pipeline/pipeline.ts';
 import { type FoundRecording, findRecording, listRecordings } from '../recorder/directory.ts';
 import type { Reader, RecordedStep } from '../recorder/read.ts';
 import type { SeriesQuery } from '../recorder/recordedSeries.ts';
 import { detail, type RunFacts, summarize } from '../runSummary.ts';
+import { numberOf } from '../wholeNumber.ts';
 
 /** A run that goes on in this process; null where it does not. */
 function liveRun(pipeline: Pipeline, name: string): LiveRun | null {
@@ -19,7 +23,7 @@ function liveRun(pipeline: Pipeline, name: string): LiveRun | null {
 }
 
 /** Where the recording of a run lies; an uploaded one is not that of a run of this process that has the same name. */
-export function recordingOf(pipeline: Pipeline, name: string): FoundRecording | null {
+function recordingOf(pipeline: Pipeline, name: string): FoundRecording | null {
   const found = pipeline.recorder === null ? null : findRecording(pipeline.directory, name);
   return found?.uploaded && pipeline.live.has(name) ? null : found;
 }
@@ -108,5 +112,71 @@ export function readRecording<T>(
     return read(recorder, reader);
   } finally {
     recorder.closeReader(reader);
+  }
+}
+
+/** A run whose warnings are in memory: it goes on here, or has ended here and is not recorded. */
+function heldRun(pipeline: Pipeline, name: string): LiveRun | null {
+  const run = pipeline.live.get(name);
+  return run !== undefined && (run.outcome === null || recordingOf(pipeline, name) === null) ? run : null;
+}
+
+/** As far as can be read: another process may have acknowledged some in the file. */
+function warningsIn({ recorder }: Pipeline, { recording, detection }: LiveRun): WarningRecord[] {
+  try {
+    if (recording !== null) recorder?.updateAcknowledged(recording.db, recording.warnings);
+  } catch {
+    // What is known here is known all the same.
+  }
+  return detection.warnings;
+}
+
+/** A file goes by its own name, whatever the run in it was called. */
+const answerOf = (run: string, record: WarningRecord): WarningAnswer => ({ ...toWarningAnswer(record), run });
+
+/** `GET /runs/RUN/warnings`, oldest first. @throws FieldError 404 where there is no such run */
+export function warningsOf(pipeline: Pipeline, name: string): WarningAnswer[] {
+  const held = heldRun(pipeline, name);
+  const records =
+    held === null
+      ? readRecording(pipeline, name, (recorder, reader) => [...recorder.readWarningRows(reader.db).keys()])
+      : warningsIn(pipeline, held);
+  return records.map((record) => answerOf(name, record));
+}
+
+/**
+ * `POST /runs/RUN/warnings/ID/acknowledge`. The first time stays.
+ * @param id its number among all of the run, as text
+ * @returns how it is now, and whether the pipeline has emitted the change, or nothing has changed
+ * @throws FieldError 404 where there is no such run or warning, 409 where the recording was uploaded, 503 where it is locked
+ */
+export function acknowledgeIn(pipeline: Pipeline, name: string, id: string): { answer: WarningAnswer; emitted: boolean } {
+  const known = warningsOf(pipeline, name);
+  const index = numberOf(id);
+  const warning = known[index];
+  if (warning === undefined) {
+    const rule =
+      known.length === 0 ? 'must be that of a warning: this run has none' : `must be a whole number from 0 to ${known.length - 1}`;
+    throw new FieldError('id', rule, id, 404);
+  }
+  const held = heldRun(pipeline, name);
+  if (held !== null) {
+    const record = held.detection.warnings[index];
+    acknowledge(pipeline, held, record);
+    return { answer: answerOf(name, record), emitted: true };
+  }
+  const found = recordingOf(pipeline, name);
+  if (found?.uploaded) throw new FieldError('run', 'was uploaded and is only read: nothing can be acknowledged in it', name, 409);
+  if (warning.acknowledgedTime !== null || found === null) return { answer: warning, emitted: true };
+  const record = inFile(pipeline, found.path, index, name);
+  return { answer: record === null ? warning : answerOf(name, record), emitted: false };
+}
+
+function inFile({ recorder, now }: Pipeline, path: string, index: number, name: string): WarningRecord | null {
+  try {
+    return recorder?.acknowledgeInFile(path, index, now()) ?? null;
+  } catch (error) {
+    if ((error as { code?: string }).code !== 'SQLITE_BUSY') throw error;
+    throw new FieldError('run', 'is locked by another process, try again', name, 503);
   }
 }

@@ -3,6 +3,7 @@
  * Last-Event-ID gets from the recordings what it missed, then what comes. A client that does not read is dropped (it
  * comes back and catches up), so that it cannot fill our memory.
  */
+import { once } from 'node:events';
 import type { Request, Response } from 'express';
 import { toStepAnswer, toWarningAnswer } from '../../src/telemetry/answer.ts';
 import type { StreamEvents } from '../../src/telemetry/api.ts';
@@ -85,8 +86,12 @@ export function createStream(pipeline: Pipeline): Stream {
       await catchUp(pipeline, client);
       if (response.destroyed) return;
       clients.add(client);
-      for (const run of pipeline.live.values()) if (wants(client, run.header.run)) startFrom(client, run);
-      for (const run of pipeline.live.values()) if (wants(client, run.header.run)) send(client, 'run', JSON.stringify(summaryOf(run)));
+      const runs = [...pipeline.live.values()].filter((run) => wants(client, run.header.run));
+      // The position before the first step that is sent: who goes before that comes back to it.
+      for (const { header, attempt, last } of runs) {
+        if (last !== null && !client.positions.has(header.run)) client.positions.set(header.run, { attempt, step: last.step });
+      }
+      for (const run of runs) send(client, 'run', JSON.stringify(summaryOf(run)));
     },
     close: () => {
       for (const client of clients) client.response.end();
@@ -120,21 +125,11 @@ async function catchUp(pipeline: Pipeline, client: Client): Promise<void> {
 }
 
 /** Until the client has taken what waits for it, or is gone. */
-function drained(response: Response): Promise<void> {
-  return new Promise((resolve) => {
-    const done = () => {
-      response.off('drain', done);
-      response.off('close', done);
-      resolve();
-    };
-    response.on('drain', done);
-    response.on('close', done);
-  });
-}
-
-/** The position before the first step that is sent: who goes before that comes back to it. */
-function startFrom({ positions }: Client, { header, attempt, last }: LiveRun): void {
-  if (last !== null && !positions.has(header.run)) positions.set(header.run, { attempt, step: last.step });
+async function drained(response: Response): Promise<void> {
+  const done = new AbortController();
+  const { signal } = done;
+  await Promise.race(['drain', 'close'].map((event) => once(response, event, { signal }).catch(() => {})));
+  done.abort();
 }
 
 function* first<T>(items: Iterable<T>, count: number): Generator<T> {

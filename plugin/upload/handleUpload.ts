@@ -4,16 +4,18 @@
  */
 import { randomUUID } from 'node:crypto';
 import { chmodSync, closeSync, mkdirSync, openSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
+import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Request, Response } from 'express';
 import { FieldError } from '../fieldError.ts';
 import type { Pipeline } from '../pipeline/pipeline.ts';
 import { findRecording, freeName, recordingPath, uploadsIn } from '../recorder/directory.ts';
-import { receive, sizeCheck, sizeOf, type UploadLimits } from './receive.ts';
 import { runValidation } from './runValidation.ts';
 
-/** Our choice: 512 MiB are some 20,000 steps of 122 connections, at 23 kB each. */
-const LIMITS: UploadLimits = { one: 512 * 2 ** 20, all: 10 * 2 ** 30 };
+/** Bytes of one recording, and of all in the folder. Our choice: 512 MiB are some 20,000 steps of 122 connections, at 23 kB each. */
+const LIMITS = { one: 512 * 2 ** 20, all: 10 * 2 ** 30 };
+/** How long nothing may come: a tunnel may hang for some seconds. Our choice. */
+const MAX_IDLE_MS = 60_000;
 /** Since its last byte, from which on a part is what a killed process has left: an upload may pause a minute, its validation take two. */
 const MAX_PART_AGE_MS = 600_000;
 const PART = /\.part(-journal|-wal|-shm)?$/;
@@ -27,21 +29,12 @@ const busy = new WeakSet<Pipeline>();
  * @throws FieldError 413 where it is too large, 507 where the folder is full, 503 where another one comes, 400 with the rule where
  * it is no recording
  */
-export async function handleUpload(
-  pipeline: Pipeline,
-  request: Request,
-  response: Response,
-  limits: UploadLimits = LIMITS,
-): Promise<string> {
+export async function handleUpload(pipeline: Pipeline, request: Request, response: Response, limits = LIMITS): Promise<string> {
   try {
     if (pipeline.recorder === null) throw new FieldError('recording', 'cannot be kept: recording is off (see the log)', null, 503);
     if (busy.has(pipeline)) throw new FieldError('recording', 'must come one at a time: wait until the other upload is done', null, 503);
     busy.add(pipeline);
-    try {
-      return await handleOne(pipeline, request, response, limits);
-    } finally {
-      busy.delete(pipeline);
-    }
+    return await handleOne(pipeline, request, response, limits).finally(() => busy.delete(pipeline));
   } catch (error) {
     // It reads the answer only when it does not hang; who goes on sending is cut off by service.ts.
     request.resume();
@@ -49,7 +42,7 @@ export async function handleUpload(
   }
 }
 
-async function handleOne(pipeline: Pipeline, request: Request, response: Response, limits: UploadLimits): Promise<string> {
+async function handleOne(pipeline: Pipeline, request: Request, response: Response, limits: typeof LIMITS): Promise<string> {
   const gone = new AbortController();
   response.once('close', () => gone.abort(new Error('the client has gone away')));
   const folder = uploadsIn(pipeline.directory);
@@ -96,5 +89,48 @@ function removeOldParts(folder: string): void {
     const path = join(folder, file);
     const age = Date.now() - (statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? Number.POSITIVE_INFINITY);
     if (age > MAX_PART_AGE_MS) rmSync(path, { force: true });
+  }
+}
+
+/**
+ * A check of a size in bytes, said or received.
+ * @param there bytes in the folder
+ * @throws (the check) FieldError 413 where it is too large, 507 where the folder is full
+ */
+const sizeCheck =
+  (limits: typeof LIMITS, there: number) =>
+  (size: number): void => {
+    if (size > limits.one) throw new FieldError('recording', `must have at most ${limits.one} bytes`, size, 413);
+    if (there + size > limits.all) {
+      const rule = `must fit into the folder of uploads, which holds at most ${limits.all} bytes and has ${there}: remove some there`;
+      throw new FieldError('recording', rule, size, 507);
+    }
+  };
+
+const bytesOf = (path: string): number => statSync(path, { throwIfNoEntry: false })?.size ?? 0;
+/** Bytes in a folder. */
+const sizeOf = (folder: string): number => readdirSync(folder).reduce((sum, file) => sum + bytesOf(join(folder, file)), 0);
+
+/**
+ * Writes the body of a request into a new file, never with more in memory than one part.
+ * @param checkSize given the bytes so far; what it throws ends the writing
+ */
+async function receive(request: Request, path: string, checkSize: (size: number) => void): Promise<void> {
+  const file = await open(path, 'wx', 0o600);
+  const stalled = () => request.destroy(new Error(`nothing came for ${MAX_IDLE_MS / 1000} s`));
+  request.setTimeout(MAX_IDLE_MS, stalled);
+  try {
+    let size = 0;
+    // Destroyed, the request could not be answered any more.
+    for await (const part of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
+      size += part.length;
+      checkSize(size);
+      await file.writeFile(part);
+    }
+    await file.sync();
+  } finally {
+    request.off('timeout', stalled);
+    if (!request.socket.destroyed) request.setTimeout(0);
+    await file.close();
   }
 }

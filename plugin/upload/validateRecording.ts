@@ -10,8 +10,17 @@ import { FieldError } from '../fieldError.ts';
 import { recordedForecast } from '../pipeline/detection.ts';
 import { type Db, unknownSchema } from '../recorder/database.ts';
 import { isRunName } from '../recorder/directory.ts';
-import { type AttemptRow, attemptRows, closeReader, headerOf, measuresOf, openReader, type Reader, readLatest } from '../recorder/read.ts';
-import { readDetail } from '../recorder/recordedRun.ts';
+import {
+  type AttemptRow,
+  attemptRows,
+  closeReader,
+  headerOf,
+  measuresOf,
+  openReader,
+  type Reader,
+  readDetail,
+  readLatest,
+} from '../recorder/read.ts';
 import { readSeries } from '../recorder/recordedSeries.ts';
 import { readDetectorState, readWarningRows } from '../recorder/recordedWarnings.ts';
 import { isText, isWhole } from './checks.ts';

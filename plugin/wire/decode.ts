@@ -1,9 +1,11 @@
 /** The body of a POST → what a rank says of each step, in the terms of src/telemetry. Knows no run, joins no ranks (ingest does). */
+import { MEASURE_INDEX, MEASURES } from '../../src/telemetry/catalogue.ts';
+import type { StepReport } from '../../src/telemetry/report.ts';
+import { fromWire } from '../../src/telemetry/wire.ts';
 import { FieldError, shown } from '../fieldError.ts';
 import { decodeMatrices } from './decodeMatrices.ts';
-import { decodeMeasures } from './decodeMeasures.ts';
-import type { Part } from './part.ts';
-import { MAX_STEPS, type Schemas } from './schema.ts';
+import { memoryOf, optionalNumber, type Part, partOf, sentScalars } from './part.ts';
+import { MAX_STEPS, type Schemas, type StepJson } from './schema.ts';
 
 const STEP_TYPES = ['application/vnd.gainwatch.step', 'application/octet-stream'];
 const BATCH_TYPE = 'application/vnd.gainwatch.batch';
@@ -42,4 +44,36 @@ function splitBatch(body: Buffer): Buffer[] {
   }
   if (bodies.length === 0) throw new FieldError('body', 'must have at least one step', '0 bytes');
   return bodies;
+}
+
+const COMPOSITES = ['compositeForwardGain', 'compositeBackwardGain'] as const;
+
+/**
+ * A step in JSON, with measures that are there already. G is what was sent, else the largest composite gain; H_res is not known (NaN).
+ * @param now as for `sentScalars`
+ * @throws FieldError where a measure has not one value per connection
+ */
+function decodeMeasures(step: StepJson, now: number): Part {
+  const layers = step.order.length;
+  const n = step.streams ?? 4;
+  const measures = new Float32Array(MEASURES.length * layers).fill(Number.NaN);
+  for (const [key, values] of Object.entries(step.measures ?? {})) {
+    if (values.length !== layers) {
+      throw new FieldError(`measures.${key}`, `must have one value per connection of order (${layers})`, values.length);
+    }
+    values.forEach((value, l) => {
+      measures[MEASURE_INDEX[key as keyof typeof MEASURE_INDEX] * layers + l] = fromWire(value);
+    });
+  }
+  const given = COMPOSITES.flatMap((key) => step.measures?.[key] ?? []).filter((value) => value !== null);
+  const largest = given.length === 0 ? null : Math.max(...given.map(fromWire));
+  const report: StepReport = {
+    ...sentScalars(step, now),
+    memory: memoryOf(step, null, layers),
+    compositeGain: optionalNumber(step.composite_gain) ?? largest,
+    measures,
+    mapping: new Float32Array(layers * n * n).fill(Number.NaN),
+    nonfinite: new Float64Array(layers),
+  };
+  return partOf(step, n, measures.byteLength + layers * n * n * 4, { report });
 }

@@ -1,8 +1,7 @@
 /** A safetensors body → a rank's part of a step, with the matrices of its connections. */
 import { MEMORY_KINDS, type StepSample } from '../../src/telemetry/sample.ts';
 import { FieldError } from '../fieldError.ts';
-import { mapObservations, OBSERVATION_KEYS, observationShape } from './observations.ts';
-import { connectionsOf, memoryOf, type Part, rankPositionOf, sentScalars } from './part.ts';
+import { mapObservations, memoryOf, OBSERVATION_KEYS, observationShape, type Part, partOf, sentScalars } from './part.ts';
 import { readSafetensors, type WireTensor } from './safetensors.ts';
 import type { Schemas } from './schema.ts';
 
@@ -61,14 +60,7 @@ export function decodeMatrices(schemas: Schemas, body: Buffer, now: number): Par
     mappings,
     ...mapObservations((key) => extra(`@${key}`, observationShape(key, layers, tokens, n))),
   };
-  return {
-    ...rankPositionOf(step),
-    connections: connectionsOf(step),
-    streams: n,
-    step: step.step,
-    size: body.length + mappings.byteLength,
-    content: { sample, tokens, positions: step.tokens ?? null },
-  };
+  return partOf(step, n, body.length + mappings.byteLength, { sample, tokens, positions: step.tokens ?? null });
 }
 
 /** n and S, which all connections share; one matrix without tokens fits any. */

@@ -1,7 +1,7 @@
 /** A StepSample as a safetensors body of the wire (openapi.yaml), which decode.ts reads back. Sends nothing. */
 import { MEMORY_KINDS, type RunHeader, type StepSample } from '../../src/telemetry/sample.ts';
 import { toWire } from '../../src/telemetry/wire.ts';
-import { OBSERVATION_KEYS, observationShape } from './observations.ts';
+import { OBSERVATION_KEYS, observationShape } from './part.ts';
 import { type WireTensor, writeSafetensors } from './safetensors.ts';
 
 /** One step as it is sent: a tensor [S, n, n] per connection by its name, and what was observed besides under names with @. */

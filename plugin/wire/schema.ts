@@ -1,14 +1,13 @@
 /** Checks what came in against plugin/openapi.yaml, and refuses it with the field that breaks a rule. Reads no body (decode.ts does). */
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { Ajv2020, type ValidateFunction } from 'ajv/dist/2020.js';
+import { Ajv2020, type ErrorObject, type ValidateFunction } from 'ajv/dist/2020.js';
 import { parse } from 'yaml';
 import type { MeasureKey } from '../../src/telemetry/catalogue.ts';
 import type { Outcome } from '../../src/telemetry/report.ts';
 import type { ConnectionKind, Convention } from '../../src/telemetry/sample.ts';
 import type { SentNumber } from '../../src/telemetry/wire.ts';
-import { FieldError } from '../fieldError.ts';
-import { toFieldError } from './schemaErrors.ts';
+import { FieldError, short, shown } from '../fieldError.ts';
 
 /** Of one request, in a batch or as JSON: maxItems of `Steps` in openapi.yaml. */
 export const MAX_STEPS = 1024;
@@ -126,3 +125,36 @@ function checkRelations({ rank, world_size, stage, stages, order, kinds, convent
     }
   }
 }
+
+/** The first thing that is wrong, the deepest of those in alternatives. @param errors of a check with ajv's option `verbose` */
+function toFieldError(errors: readonly ErrorObject[]): FieldError {
+  const [first] = [...errors].sort((a, b) => depth(b) - depth(a));
+  if (first === undefined) return new FieldError('body', 'does not follow openapi.yaml', null);
+  const path = first.instancePath.slice(1).replaceAll('/', '.');
+  const { missingProperty, unevaluatedProperty, additionalProperty, allowedValue, allowedValues } = first.params as Record<string, unknown>;
+  const property = missingProperty ?? unevaluatedProperty ?? additionalProperty;
+  const field = [path, property].filter((part) => part !== undefined && part !== '').join('.');
+  const rule =
+    missingProperty !== undefined
+      ? 'must be given'
+      : property !== undefined
+        ? 'is not known here'
+        : Array.isArray(allowedValues)
+          ? `must be one of ${allowedValues.map(String).join(', ')}`
+          : allowedValue !== undefined
+            ? `must be ${String(allowedValue)}`
+            : alternatives(first.instancePath, errors) || (first.message ?? 'does not follow openapi.yaml');
+  const data = property === undefined ? first.data : (first.data as Record<string, unknown>)[String(property)];
+  return new FieldError(short(field === '' ? 'body' : field), rule, shown(data));
+}
+
+/** Of a value that fits none of several types: all of them. Empty where there is one. */
+function alternatives(path: string, errors: readonly ErrorObject[]): string {
+  const of = errors.filter((error) => error.instancePath === path);
+  const types = of.filter(({ keyword }) => keyword === 'type').map(({ params }) => String(params['type']));
+  const words = of.flatMap(({ params }) => (params['allowedValues'] as unknown[] | undefined) ?? []).map(String);
+  const all = [...new Set([...types, ...words])];
+  return all.length > 1 ? `must be one of ${all.join(', ')}` : '';
+}
+
+const depth = ({ instancePath, keyword }: ErrorObject): number => instancePath.split('/').length - (/Of$|if/.test(keyword) ? 0.5 : 0);

@@ -42,12 +42,8 @@ export async function workerFor(options: ServerOptions): Promise<WorkerClient> {
   if (running?.alive) return running;
   const starting = start(key, options);
   clients.set(key, starting);
-  try {
-    return await starting;
-  } catch (error) {
-    clients.delete(key);
-    throw error;
-  }
+  starting.catch(() => clients.delete(key));
+  return starting;
 }
 
 function start(key: string, options: ServerOptions): Promise<WorkerClient> {
@@ -79,7 +75,7 @@ function start(key: string, options: ServerOptions): Promise<WorkerClient> {
       const unexpected = client.alive;
       client.alive = false;
       if (unexpected) for (const run of client.runs.values()) run.onMessage({ type: 'problem', message });
-      if (clients.has(key)) clients.delete(key);
+      clients.delete(key);
       reject(new Error(message));
     };
     worker.once('error', (error: Error) => onDeath(`the monitor's thread died: ${error.message}`));

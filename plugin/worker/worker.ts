@@ -1,22 +1,15 @@
 /**
  * The worker thread: the service behind messages from the training thread. One per process, for all its watched runs.
- * Loads no TF.js. `progress` is shared: [0] counts the samples taken in, so that the training thread can bound the queue.
+ * Loads no TF.js.
  */
-import { workerData } from 'node:worker_threads';
 import type { LiveRun } from '../pipeline/liveRun.ts';
 import { closeRun, forgetRun, openRun } from '../pipeline/pipeline.ts';
 import { startService } from '../service.ts';
 import { handleSample } from './handleSample.ts';
-import type { FromWorker, ToWorker, WorkerOptions } from './workerMessages.ts';
-
-const options = workerData as WorkerOptions;
-const port = options.channel;
-const progress = new Int32Array(options.progress);
-const emit = (message: FromWorker) => port.postMessage(message);
-const onProblem = (message: string) => emit({ type: 'problem', message });
+import { emit, onMessages, onProblem, options } from './workerPort.ts';
 
 try {
-  const service = await startService({ ...options, directory: options.runs, now: Date.now, onProblem });
+  const service = await startService({ ...options, now: Date.now, onProblem });
   const { pipeline } = service;
   const runs = new Map<number, LiveRun>();
   const ids = new Map<LiveRun, number>();
@@ -30,9 +23,9 @@ try {
       if (id !== undefined) emit({ type: 'warning', id, what, record });
     },
   });
-  const handleMessage = (message: ToWorker) => {
+  onMessages((message) => {
     if (message.type === 'shutdown') {
-      void service.close().then(() => port.close());
+      void service.close().then(() => options.channel.close());
       return;
     }
     const { id } = message;
@@ -45,7 +38,6 @@ try {
         break;
       }
       case 'step':
-        Atomics.add(progress, 0, 1);
         if (run !== undefined) handleSample(pipeline, run, message.sample);
         break;
       case 'close': {
@@ -61,16 +53,9 @@ try {
         else forget();
       }
     }
-  };
-  port.on('message', (message: ToWorker) => {
-    try {
-      handleMessage(message);
-    } catch (error) {
-      onProblem((error as Error).message);
-    }
   });
   emit({ type: 'listening', url: service.url, note: service.note });
 } catch (error) {
   emit({ type: 'refused', message: (error as Error).message });
-  port.close();
+  options.channel.close();
 }

@@ -4,20 +4,10 @@ import type { Outcome } from '../../src/telemetry/report.ts';
 import type { MonitorCounters, RunHeader, StepSample } from '../../src/telemetry/sample.ts';
 import type { WarningRecord } from '../../src/telemetry/warning.ts';
 import type { WarningChange } from '../pipeline/detection.ts';
+import type { ServiceOptions } from '../service.ts';
 
 /** What the worker is started with (workerData). */
-export interface WorkerOptions {
-  /** Folder of the recordings. */
-  runs: string;
-  host: string;
-  port: number;
-  /** The port was given by the user: do not look for the next free one. */
-  portGiven: boolean;
-  token: string | null;
-  allowHost: string[];
-  basePath: string;
-  /** Where warnings are sent to. */
-  notify: string[];
+export interface WorkerOptions extends Omit<ServiceOptions, 'now' | 'onProblem' | 'rankLabel'> {
   /** Of a monitor in another process, with a slash at its end: sent there instead of served here; null: served here. */
   url: string | null;
   /** Shared with the training thread: [0] samples taken in so far. */

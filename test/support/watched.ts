@@ -2,8 +2,7 @@
 import { type Monitor, type WatchOptions, watch } from 'gainwatch';
 import { onTestFinished } from 'vitest';
 import { recordingPath } from '../../plugin/recorder/directory.ts';
-import { closeReader, openReader, type RecordedStep, readSteps } from '../../plugin/recorder/read.ts';
-import { readDetail } from '../../plugin/recorder/recordedRun.ts';
+import { closeReader, openReader, type RecordedStep, readDetail, readSteps } from '../../plugin/recorder/read.ts';
 import { readWarningRows } from '../../plugin/recorder/recordedWarnings.ts';
 import type { RunDetail } from '../../src/telemetry/api.ts';
 import type { Warning } from '../../src/telemetry/warning.ts';

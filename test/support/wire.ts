@@ -3,7 +3,7 @@ import { gzipSync } from 'node:zlib';
 import { expect } from 'vitest';
 import type { Service } from '../../dist/plugin/service.js';
 import { encodeBatch, encodeStep } from '../../plugin/wire/encode.ts';
-import { mapObservations } from '../../plugin/wire/observations.ts';
+import { mapObservations } from '../../plugin/wire/part.ts';
 import { readSafetensors, writeSafetensors } from '../../plugin/wire/safetensors.ts';
 import type { StepAnswer } from '../../src/telemetry/api.ts';
 import { MEASURES, type MeasureKey } from '../../src/telemetry/catalogue.ts';
