@@ -5,10 +5,10 @@
 import type { StepReport } from '../src/telemetry/report.ts';
 import type { RunHeader } from '../src/telemetry/sample.ts';
 import type { Warning } from '../src/telemetry/warning.ts';
-import type { Detector } from './detector.ts';
+import type { Detector, Finding, Found } from './detector.ts';
 import { DETECTORS } from './detectors/list.ts';
 import { judgeClock, stalled } from './detectors/stall.ts';
-import { createLatch, type Finding, type Found, type LatchState, updateLatch } from './latch.ts';
+import { createLatch, type LatchState, updateLatch } from './latch.ts';
 import { messageOf } from './messages.ts';
 import { createShared, type GainForecast, gainForecasts, type SharedState, updateShared } from './shared.ts';
 
@@ -100,9 +100,9 @@ function latchAll(state: DetectorState, findings: Judged[]): Detection {
   for (const [detector, finding] of findings) {
     const { rule, patience } = detector;
     const raise = (found: Found): Warning => ({ ...found, rule, runbook: `runbook.md#${rule}`, message: messageOf(found) });
-    const { raised, cleared } = updateLatch(state.latches[keyOf(detector)], finding, state.step, patience, raise);
-    if (cleared !== null) detection.cleared.push(cleared);
-    if (raised !== null) detection.raised.push(raised);
+    const latch = state.latches[keyOf(detector)];
+    const changed = updateLatch(latch, finding, state.step, patience, raise);
+    if (changed !== null) detection[latch.active === null ? 'cleared' : 'raised'].push(changed);
   }
   if (detection.raised.length + detection.cleared.length > 0) {
     state.active = Object.values(state.latches).flatMap(({ active }) => active ?? []);

@@ -11,12 +11,9 @@
  * 1000 has two detectors: `warning` believes all of that, and comes early; `critical` at most an e-fold, so that G itself
  * must be rising, and is seldom wrong.
  */
-
 import type { RunHeader } from '../../src/telemetry/sample.ts';
 import type { Cause, CauseFigures, Severity } from '../../src/telemetry/warning.ts';
-import type { Detector, View } from '../detector.ts';
-import { finding } from '../finding.ts';
-import type { Finding } from '../latch.ts';
+import { type Detector, type Finding, finding, type View } from '../detector.ts';
 import { boundedGain, isBounded, MAX_GAIN, MAX_GAIN_CRITICAL } from '../limits.ts';
 import { digits, type Given, stepsPhrase, type WordsOf } from '../phrases.ts';
 import { rateRise } from '../rate.ts';
@@ -127,13 +124,11 @@ export const gainWords: WordsOf<'gain-growth' | 'learning-rate'> = {
 };
 
 export const gainEntry: RuleEntry = {
-  alerts: [
-    {
-      alert: 'MhcGainForecast',
-      summary: `The composite gain of ${RUN} {{ if eq $labels.severity "critical" }}is forecast to{{ else }}may{{ end }} blow up, driven by ${LAYER}.`,
-      description:
-        'Steps left:{{ range printf `mhc_gain_forecast_steps{run="%s"}` $labels.run | query }} {{ .Value | humanize }} to {{ .Labels.threshold }};{{ end }} {{ $labels.layer }} grows most.',
-    },
+  alert: 'MhcGainForecast',
+  summary: `The composite gain of ${RUN} {{ if eq $labels.severity "critical" }}is forecast to{{ else }}may{{ end }} blow up, driven by ${LAYER}.`,
+  description:
+    'Steps left:{{ range printf `mhc_gain_forecast_steps{run="%s"}` $labels.run | query }} {{ .Value | humanize }} to {{ .Labels.threshold }};{{ end }} {{ $labels.layer }} grows most.',
+  thresholds: [
     {
       alert: 'MhcCompositeGainHigh',
       expr: `mhc_composite_gain_ratio >= ${MAX_GAIN_CRITICAL}`,

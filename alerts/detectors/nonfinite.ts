@@ -1,7 +1,5 @@
 /** A NaN or an infinite value anywhere: the matrices, the loss, the gradient. Fires at once. */
-
-import type { Detector } from '../detector.ts';
-import { finding } from '../finding.ts';
+import { type Detector, finding } from '../detector.ts';
 import { MAX_NONFINITE } from '../limits.ts';
 import { scalarPhrase, type WordsOf } from '../phrases.ts';
 import { PAIRED, type RuleEntry } from '../rules/entry.ts';
@@ -38,11 +36,9 @@ export const nonfiniteWords: WordsOf<'nonfinite-values' | 'nonfinite-scalar'> = 
 };
 
 export const nonfiniteEntry: RuleEntry = {
-  alerts: [
-    {
-      alert: PAIRED,
-      // The first scrape may find a counter above 0 already: no increase then, but no value five minutes ago either.
-      expr: `max by (run, layer) (
+  alert: PAIRED,
+  // The first scrape may find a counter above 0 already: no increase then, but no value five minutes ago either.
+  expr: `max by (run, layer) (
   increase(mhc_nonfinite_values_total[5m]) > ${MAX_NONFINITE}
   or (mhc_nonfinite_values_total > ${MAX_NONFINITE} unless mhc_nonfinite_values_total offset 5m)
   or mhc_warning_active{rule="nonfinite"}
@@ -50,12 +46,10 @@ export const nonfiniteEntry: RuleEntry = {
   or (mhc_composite_gain_ratio == Inf)
   or (mhc_training_loss != mhc_training_loss)
 )`,
-      severity: 'critical',
-      keepFiringFor: '5m',
-      summary: `Run {{ $labels.run }} holds NaN or infinite values{{ with $labels.layer }} in {{ . }}{{ end }}.`,
-      description: 'The matrices, the loss or the gain are not finite. Every threshold is blind to NaN.',
-    },
-  ],
+  severity: 'critical',
+  keepFiringFor: '5m',
+  summary: `Run {{ $labels.run }} holds NaN or infinite values{{ with $labels.layer }} in {{ . }}{{ end }}.`,
+  description: 'The matrices, the loss or the gain are not finite. Every threshold is blind to NaN.',
   means:
     'NaN or infinite values in the matrices, the gain, the loss or the gradient. Every threshold is blind to NaN, so this stands beside each of them.',
   look: [

@@ -29,9 +29,10 @@ export interface Alert {
   description: string;
 }
 
-/** All of a rule but its detector. */
-export interface RuleEntry extends Entry {
-  alerts: Alert[];
+/** All of a rule but its detector: the alert that it raises, and what stands beside it. */
+export interface RuleEntry extends Alert, Entry {
+  /** Further alerts, by thresholds of their own. */
+  thresholds?: Alert[];
   /** NaN is above nothing: the alert that speaks then. */
   pairedWith?: string;
 }

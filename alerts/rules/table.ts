@@ -18,15 +18,11 @@ export interface AlertRule extends Required<Omit<Alert, 'severity' | 'for'>> {
   pairedWith: string | null;
 }
 
-const ofRule = (rule: RuleName): AlertRule[] =>
-  ENTRIES[rule].alerts.map((alert) => ({
-    expr: `mhc_warning_active{rule="${rule}"}`,
-    severity: null,
-    keepFiringFor: '2m',
-    ...alert,
-    rule,
-    pairedWith: ENTRIES[rule].pairedWith ?? null,
-  }));
+function ofRule(rule: RuleName): AlertRule[] {
+  const { thresholds = [], pairedWith = null, ...own } = ENTRIES[rule];
+  const defaults = { expr: `mhc_warning_active{rule="${rule}"}`, severity: null, keepFiringFor: '2m' };
+  return [own, ...thresholds].map((alert) => ({ ...defaults, ...alert, rule, pairedWith }));
+}
 
 export const ALERTS: readonly AlertRule[] = [
   ...(Object.keys(ENTRIES) as RuleName[]).flatMap(ofRule),

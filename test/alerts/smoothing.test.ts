@@ -1,8 +1,9 @@
 /** The arithmetic under the detectors: medians, weighted lines, growth, the latch. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import type { Finding } from '../../alerts/detector.ts';
 import { addGrowth, createGrowth, outliersOf } from '../../alerts/growth.ts';
-import { createLatch, type Finding, updateLatch } from '../../alerts/latch.ts';
+import { createLatch, updateLatch } from '../../alerts/latch.ts';
 import { addPoint, addRecent, createLine, fitOf, medianOf } from '../../alerts/smoothing.ts';
 import { addToTrend, createTrend, forecast } from '../../alerts/trend.ts';
 import type { Warning } from '../../src/telemetry/warning.ts';
@@ -134,8 +135,8 @@ describe('latch', () => {
     return [...letters]
       .map((letter, i) => {
         const finding: Finding = letter === '.' ? null : { level: letter === 'f' ? 'fire' : 'hold', warning };
-        const { raised, cleared } = updateLatch(state, finding, i * every + 1, { confirm, clear }, () => warning);
-        return raised !== null ? 'R' : cleared !== null ? 'C' : '-';
+        const changed = updateLatch(state, finding, i * every + 1, { confirm, clear }, () => warning);
+        return changed === null ? '-' : state.active === null ? 'C' : 'R';
       })
       .join('');
   };
