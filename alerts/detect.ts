@@ -68,7 +68,7 @@ export function createDetectors(header: RunHeader, { sensitivity = 1 }: { sensit
     active: [],
     forecast: [],
     shared: createShared(header),
-    detectors: byKey((detector) => detector.create(header)),
+    detectors: byKey((detector) => detector.create?.(header) ?? null),
     latches: byKey(createLatch),
   };
 }
@@ -80,7 +80,7 @@ export function detect(header: RunHeader, state: DetectorState, report: StepRepo
   const view = { header, report, shared, sensitivity };
   const findings = DETECTORS.map((detector): Judged => {
     const own = stateOf(state, detector);
-    detector.update(own, view);
+    detector.update?.(own, view);
     return [detector, detector.judge(own, view)];
   });
   state.step = report.step;

@@ -22,10 +22,10 @@ export interface Detector<State = unknown> {
   /** Tells detectors of one rule apart; none where there is one. */
   limit?: string;
   patience: Patience;
-  /** The state before the first report: plain data, NaN and ±Infinity allowed. */
-  create(header: RunHeader): State;
+  /** The state before the first report: plain data, NaN and ±Infinity allowed; null where left out. */
+  create?(header: RunHeader): State;
   /** Takes the report in. Changes its own state and nothing else. */
-  update(state: State, view: View): void;
+  update?(state: State, view: View): void;
   /** What it finds after the update. Changes nothing. */
   judge(state: State, view: View): Finding;
 }

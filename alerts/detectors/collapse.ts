@@ -6,11 +6,10 @@ import type { StepReport } from '../../src/telemetry/report.ts';
 import type { RunHeader } from '../../src/telemetry/sample.ts';
 import { type Detector, type Finding, finding, type View } from '../detector.ts';
 import { isBounded, MIN_SEPARATION, MIN_SUM, MIN_SUM_CLEAR } from '../limits.ts';
-import { digits, stepsPhrase, type WordsOf } from '../phrases.ts';
-import { LAYER, PAIRED, RUN, type RuleEntry } from '../rules/entry.ts';
 import { measureOf, suspectsOf } from '../shared.ts';
 import { addRecent, medianOf, type RecentState } from '../smoothing.ts';
 import { addToTrend, createTrend, forecast, type TrendState } from '../trend.ts';
+import { digits, LAYER, PAIRED, RUN, type RuleEntry, stepsPhrase, type WordsOf } from '../words.ts';
 
 /**
  * How near to the limit the forecast must come, in ln, and how far it must go away again for the warning to end. Chosen on the

@@ -8,9 +8,8 @@ import type { RunHeader } from '../../src/telemetry/sample.ts';
 import { type Detector, finding } from '../detector.ts';
 import { addGrowth, byGrowth, createGrowth, type GrowthState, outliersOf } from '../growth.ts';
 import { MAX_DEVIATION, MAX_LOGIT_RANGE, MIN_DEVIATION } from '../limits.ts';
-import { digits, type Given, growthPhrase, type Words, type WordsOf } from '../phrases.ts';
-import { LAYER, PAIRED, RUN, type RuleEntry } from '../rules/entry.ts';
 import { measureOf, watchedConnections } from '../shared.ts';
+import { digits, type Given, growthPhrase, LAYER, PAIRED, RUN, type RuleEntry, type Words, type WordsOf } from '../words.ts';
 
 /** Growth of ln(deviation) beyond the median connection's. Our choice: nearly a doubling, as a deviation swings more than a gain. */
 const MIN_GROWTH = 0.6;

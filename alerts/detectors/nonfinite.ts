@@ -1,8 +1,7 @@
 /** A NaN or an infinite value anywhere: the matrices, the loss, the gradient. Fires at once. */
 import { type Detector, finding } from '../detector.ts';
 import { MAX_NONFINITE } from '../limits.ts';
-import { scalarPhrase, type WordsOf } from '../phrases.ts';
-import { PAIRED, type RuleEntry } from '../rules/entry.ts';
+import { PAIRED, type RuleEntry, scalarPhrase, type WordsOf } from '../words.ts';
 
 const GIVEN = { severity: 'critical', threshold: MAX_NONFINITE } as const;
 
@@ -10,8 +9,6 @@ export const nonfinite: Detector<null> = {
   rule: 'nonfinite',
   // Our choice: one value is certain, and does not go by itself.
   patience: { confirm: 1, clear: 20 },
-  create: () => null,
-  update: () => {},
   judge(_state, { header, report }) {
     const suspects = [...report.nonfinite.keys()].filter((l) => report.nonfinite[l] > MAX_NONFINITE);
     if (suspects.length > 0) {

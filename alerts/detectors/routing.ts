@@ -4,11 +4,10 @@
  */
 import { type Detector, finding } from '../detector.ts';
 import { MIN_ENTROPY, MIN_ENTROPY_STEPS } from '../limits.ts';
-import { digits, type WordsOf } from '../phrases.ts';
-import { LAYER, RUN, type RuleEntry } from '../rules/entry.ts';
 import { measureOf } from '../shared.ts';
 import { medianOf } from '../smoothing.ts';
 import { createWarmth, isWarm, updateWarmth, type WarmthState } from '../warmth.ts';
+import { digits, LAYER, RUN, type RuleEntry, type WordsOf } from '../words.ts';
 
 /** Share of its own earlier median below which a gradient is dead. Our choice: no schedule of a learning rate takes that much of it. */
 const MIN_GRADIENT = 0.01;

@@ -5,9 +5,8 @@
 import { type Detector, finding } from '../detector.ts';
 import { outliersOf } from '../growth.ts';
 import { MIN_LOGIT_RANGE } from '../limits.ts';
-import { growthPhrase, type WordsOf } from '../phrases.ts';
-import { LAYER, PAIRED, RUN, type RuleEntry } from '../rules/entry.ts';
 import { measureOf, watchedConnections } from '../shared.ts';
+import { growthPhrase, LAYER, PAIRED, RUN, type RuleEntry, type WordsOf } from '../words.ts';
 
 /**
  * Growth of the logarithm beyond the median connection's, and in robust deviations of the peers; and the value below which nothing
@@ -23,8 +22,6 @@ export const runawayConnection: Detector<null> = {
   rule: 'runaway-connection',
   // Our choice: no accident of a few steps, and no end while the peers catch up.
   patience: { confirm: 5, clear: 100 },
-  create: () => null,
-  update: () => {},
   judge(_state, { header, report, shared }) {
     const connections = watchedConnections(header);
     for (const what of ['gain', 'logitRange'] as const) {

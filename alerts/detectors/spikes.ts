@@ -2,8 +2,7 @@
 import type { StepReport } from '../../src/telemetry/report.ts';
 import type { RuleName } from '../../src/telemetry/warning.ts';
 import { type Detector, finding } from '../detector.ts';
-import { digits, scalarPhrase, type WordsOf } from '../phrases.ts';
-import { RUN, type RuleEntry } from '../rules/entry.ts';
+import { digits, RUN, type RuleEntry, scalarPhrase, type WordsOf } from '../words.ts';
 
 /**
  * Standard deviations of ln(value) above its mean, and the least factor over the mean. Our choice: beyond what the tail of

@@ -2,8 +2,7 @@
 import type { RunHeader } from '../../src/telemetry/sample.ts';
 import { type Detector, type Finding, finding } from '../detector.ts';
 import { MAX_PAUSE_SECONDS } from '../limits.ts';
-import { digits, type WordsOf } from '../phrases.ts';
-import type { RuleEntry } from '../rules/entry.ts';
+import { digits, type RuleEntry, type WordsOf } from '../words.ts';
 
 /**
  * Seconds without a report, times the usual distance between reports, and times the longest one that the run came back from (an
