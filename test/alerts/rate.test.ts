@@ -9,23 +9,6 @@ function riseWith(state: RateState, step: number, learningRate: number | null): 
   return rateRise(state, learningRate);
 }
 
-it('is 0 for a rate that stays, whatever the steps between reports', () => {
-  fc.assert(
-    fc.property(
-      fc.double({ min: 1e-8, max: 10, noNaN: true }),
-      fc.array(fc.integer({ min: 1, max: 1000 }), { minLength: 1 }),
-      (rate, gaps) => {
-        const state = createRate();
-        let step = 0;
-        for (const gap of gaps) {
-          step += gap;
-          expect(riseWith(state, step, rate)).toBeCloseTo(0, 9);
-        }
-      },
-    ),
-  );
-});
-
 it('is the step up, which fades with a time constant of 500 steps', () => {
   const state = createRate();
   let step = 0;
@@ -36,17 +19,16 @@ it('is the step up, which fades with a time constant of 500 steps', () => {
   expect(riseWith(state, step, 3)).toBeCloseTo(3 / (3 - 2 / Math.E) - 1, 2);
 });
 
-it('compares with a weighted mean of all rates so far', () => {
+it('compares with a mean of all rates so far, each weighted by the steps that it stands for, and by its age', () => {
+  const report = fc.record({ gap: fc.integer({ min: 1, max: 1000 }), rate: fc.double({ min: 1e-6, max: 1, noNaN: true }) });
   fc.assert(
-    fc.property(fc.array(fc.double({ min: 1e-6, max: 1, noNaN: true }), { minLength: 1, maxLength: 50 }), (rates) => {
+    fc.property(fc.array(report, { minLength: 1, maxLength: 50 }), (reports) => {
       const state = createRate();
-      let rise = 0;
-      rates.forEach((rate, i) => {
-        rise = riseWith(state, i + 1, rate);
-      });
-      const weights = rates.map((_, i) => Math.exp((i + 1 - rates.length) / 500));
-      const mean = rates.reduce((sum, rate, i) => sum + weights[i] * rate, 0) / weights.reduce((a, b) => a + b);
-      expect(rise).toBeCloseTo(rates[rates.length - 1] / mean - 1, 6);
+      const steps = reports.map((_, i) => reports.slice(0, i + 1).reduce((sum, { gap }) => sum + gap, 0));
+      const rises = reports.map(({ rate }, i) => riseWith(state, steps[i], rate));
+      const weights = reports.map(({ gap }, i) => (1 - Math.exp(-gap / 500)) * Math.exp((steps[i] - steps.at(-1)!) / 500));
+      const mean = reports.reduce((sum, { rate }, i) => sum + weights[i] * rate, 0) / weights.reduce((a, b) => a + b);
+      expect(rises.at(-1)).toBeCloseTo(reports.at(-1)!.rate / mean - 1, 6);
     }),
   );
 });
