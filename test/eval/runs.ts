@@ -6,7 +6,9 @@ import { FAMILIES } from './families.ts';
 import type { Disturbance, RunSpec } from './spec.ts';
 
 /** The learning rate rises (or falls) to × `factor` between two steps. */
-const ramp = (from: number, to: number, factor: number): Partial<RunSpec> => ({ schedule: [[from, 1] as const, [to, factor] as const] });
+export const ramp = (from: number, to: number, factor: number): Partial<RunSpec> => ({
+  schedule: [[from, 1] as const, [to, factor] as const],
+});
 
 /** One connection is disturbed from a step on. */
 const disturbed = (kind: Disturbance['kind']) => (connection: number, step: number, size: number) => ({
