@@ -1,4 +1,7 @@
-/** What the house promises of itself: lengths, doc comments, names, links. What lint can keep (arrows, cycles, lines of a file) is in biome.json. */
+/**
+ * What the house promises of itself: lengths, doc comments, names, links. What lint can keep (arrows, cycles, lines of a file) is in
+ * biome.json.
+ */
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
@@ -61,6 +64,11 @@ function exportedFunctions(path: string): { where: string; documented: boolean }
     return functions.map(({ id }) => ({ where: `${path} ${id.type === 'Identifier' ? id.name : ''}`, documented }));
   });
 }
+
+test('no test measures time', () => {
+  const timed = sources.filter((path) => path.endsWith('.test.ts') && /\bnow\(\) - [a-z]/.test(read(path)));
+  expect(timed).toEqual([]);
+});
 
 test('on the page one base name is one file', () => {
   const names = files.filter((path) => /^dashboard\/.*\.tsx?$/.test(path)).map((path) => basename(path).replace(/(\.d)?\.tsx?$/, ''));
