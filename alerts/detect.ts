@@ -132,7 +132,10 @@ export function restoreDetectors(header: RunHeader, text: string, onRefusal: (wh
   return null;
 }
 
-/** The step and the forecast of a saved state, which an older version had under the same names. @returns null where the text has none for this run */
+/**
+ * The step and the forecast of a saved state, which an older version had under the same names.
+ * @returns null where the text has none for this run
+ */
 export function readForecast(header: RunHeader, text: string): Pick<DetectorState, 'step' | 'forecast'> | null {
   const state = parseState(text);
   const isKnown = state !== null && state.version >= MIN_FORECAST_VERSION && state.version <= VERSION;
