@@ -5,10 +5,10 @@
 import type { StepReport } from '../src/telemetry/report.ts';
 import type { RunHeader } from '../src/telemetry/sample.ts';
 import type { Warning } from '../src/telemetry/warning.ts';
-import type { Detector } from './detector.ts';
+import type { Detector, Finding, Found } from './detector.ts';
 import { DETECTORS } from './detectors/list.ts';
 import { judgeClock, stalled } from './detectors/stall.ts';
-import { createLatch, type Finding, type Found, type LatchState, updateLatch } from './latch.ts';
+import { createLatch, type LatchState, updateLatch } from './latch.ts';
 import { messageOf } from './messages.ts';
 import { createShared, type GainForecast, gainForecasts, type SharedState, updateShared } from './shared.ts';
 
@@ -68,7 +68,7 @@ export function createDetectors(header: RunHeader, { sensitivity = 1 }: { sensit
     active: [],
     forecast: [],
     shared: createShared(header),
-    detectors: byKey((detector) => detector.create(header)),
+    detectors: byKey((detector) => detector.create?.(header) ?? null),
     latches: byKey(createLatch),
   };
 }
@@ -80,7 +80,7 @@ export function detect(header: RunHeader, state: DetectorState, report: StepRepo
   const view = { header, report, shared, sensitivity };
   const findings = DETECTORS.map((detector): Judged => {
     const own = stateOf(state, detector);
-    detector.update(own, view);
+    detector.update?.(own, view);
     return [detector, detector.judge(own, view)];
   });
   state.step = report.step;
@@ -100,9 +100,9 @@ function latchAll(state: DetectorState, findings: Judged[]): Detection {
   for (const [detector, finding] of findings) {
     const { rule, patience } = detector;
     const raise = (found: Found): Warning => ({ ...found, rule, runbook: `runbook.md#${rule}`, message: messageOf(found) });
-    const { raised, cleared } = updateLatch(state.latches[keyOf(detector)], finding, state.step, patience, raise);
-    if (cleared !== null) detection.cleared.push(cleared);
-    if (raised !== null) detection.raised.push(raised);
+    const latch = state.latches[keyOf(detector)];
+    const changed = updateLatch(latch, finding, state.step, patience, raise);
+    if (changed !== null) detection[latch.active === null ? 'cleared' : 'raised'].push(changed);
   }
   if (detection.raised.length + detection.cleared.length > 0) {
     state.active = Object.values(state.latches).flatMap(({ active }) => active ?? []);
@@ -132,7 +132,10 @@ export function restoreDetectors(header: RunHeader, text: string, onRefusal: (wh
   return null;
 }
 
-/** The step and the forecast of a saved state, which an older version had under the same names. @returns null where the text has none for this run */
+/**
+ * The step and the forecast of a saved state, which an older version had under the same names.
+ * @returns null where the text has none for this run
+ */
 export function readForecast(header: RunHeader, text: string): Pick<DetectorState, 'step' | 'forecast'> | null {
   const state = parseState(text);
   const isKnown = state !== null && state.version >= MIN_FORECAST_VERSION && state.version <= VERSION;

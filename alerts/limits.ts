@@ -18,10 +18,10 @@ export const MIN_SUM_CLEAR = 0.3;
 export const MAX_DEVIATION = 0.5;
 /**
  * Deviation below which a drift does not matter. Our choice: what healthy Sinkhorns have at a logit std of 8 (src/README.md,
- * section 2).
+ * Sinkhorn–Knopp).
  */
 export const MIN_DEVIATION = 0.03;
-/** Range of the logits above which 20 iterations of Sinkhorn do not converge (src/README.md, section 3). */
+/** Range of the logits above which 20 iterations of Sinkhorn do not converge (src/README.md, Stability measures). */
 export const MAX_LOGIT_RANGE = 30;
 /** Range of the logits below which none runs away. Our choice: two thirds of where it harms. */
 export const MIN_LOGIT_RANGE = 20;

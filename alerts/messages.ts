@@ -5,7 +5,7 @@
 import type { CauseFigures, CauseKind } from '../src/telemetry/warning.ts';
 import { fromWire } from '../src/telemetry/wire.ts';
 import { WORDS } from './detectors/list.ts';
-import type { Given, WarningFacts, Words } from './phrases.ts';
+import type { Given, WarningFacts, Words } from './words.ts';
 
 export { growthClause } from './detectors/gain.ts';
 

@@ -3,13 +3,13 @@
  * suspects of what goes wrong as a whole) and where the composite gain is heading (the warnings of it, and the forecast that is
  * shown). Warns of nothing.
  */
+import { MEASURE_INDEX, type MeasureKey } from '../src/telemetry/catalogue.ts';
 import type { StepReport } from '../src/telemetry/report.ts';
 import type { RunHeader } from '../src/telemetry/sample.ts';
-import { measureOf } from './finding.ts';
 import { addGrowth, byGrowth, createGrowth, type GrowthState } from './growth.ts';
 import { isBounded, runLimits } from './limits.ts';
 import { addRate, createRate, type RateState } from './rate.ts';
-import { addToTrend, createTrend, forecast, type TrendState } from './trend.ts';
+import { addToTrend, createTrend, type Forecast, forecast, type TrendState } from './trend.ts';
 
 /** G − 1 of bounded connections below which it counts as this much. Our choice: a healthy mHC model has as much. */
 const MIN_EXCESS = 0.1;
@@ -24,13 +24,12 @@ export interface SharedState {
   learningRate: RateState;
 }
 
-export interface GainForecast {
-  threshold: number;
-  /** Training steps until G reaches it; 0: it has; Infinity: it is not rising. */
-  steps: number;
-  /** Meant to hold the steps nine times in ten. */
-  interval: [low: number, high: number];
-}
+/** When G reaches a threshold, in training steps. */
+export type GainForecast = Pick<Forecast, 'steps' | 'interval'> & { threshold: number };
+
+/** A measure of connection `l`; NaN where it is undefined. */
+export const measureOf = (header: RunHeader, report: StepReport, key: MeasureKey, l: number): number =>
+  report.measures[MEASURE_INDEX[key] * header.connections.length + l];
 
 /** Positions of the connections that each quantity is watched of: `gain` those that are free, `logitRange` those of mHC. */
 export function watchedConnections({ connections }: RunHeader): Record<'gain' | 'logitRange', number[]> {

@@ -2,18 +2,14 @@
  * Collapse of the streams of an mHC model into one: the separation of the composite is forecast to reach 0, or a row or
  * column of one H_res has lost most of its mass.
  */
-
 import type { StepReport } from '../../src/telemetry/report.ts';
 import type { RunHeader } from '../../src/telemetry/sample.ts';
-import type { Detector, View } from '../detector.ts';
-import { finding, measureOf } from '../finding.ts';
-import type { Finding } from '../latch.ts';
+import { type Detector, type Finding, finding, type View } from '../detector.ts';
 import { isBounded, MIN_SEPARATION, MIN_SUM, MIN_SUM_CLEAR } from '../limits.ts';
-import { digits, stepsPhrase, type WordsOf } from '../phrases.ts';
-import { LAYER, PAIRED, RUN, type RuleEntry } from '../rules/entry.ts';
-import { suspectsOf } from '../shared.ts';
+import { measureOf, suspectsOf } from '../shared.ts';
 import { addRecent, medianOf, type RecentState } from '../smoothing.ts';
 import { addToTrend, createTrend, forecast, type TrendState } from '../trend.ts';
+import { digits, LAYER, PAIRED, RUN, type RuleEntry, stepsPhrase, type WordsOf } from '../words.ts';
 
 /**
  * How near to the limit the forecast must come, in ln, and how far it must go away again for the warning to end. Chosen on the
@@ -96,19 +92,12 @@ type LowMeasure = 'separation' | 'rowSumMin' | 'columnSumMin';
 const leastSum = (header: RunHeader, report: StepReport) => leastOf(header, report, ['rowSumMin', 'columnSumMin']);
 
 /** The smallest value of the measures over the connections; Infinity where none is defined. */
-function leastOf(
-  header: RunHeader,
-  report: StepReport,
-  measures: LowMeasure[],
-): { value: number; connection: number; measure: LowMeasure } {
-  let least = { value: Number.POSITIVE_INFINITY, connection: 0, measure: measures[0] };
-  for (const measure of measures) {
-    for (let l = 0; l < header.connections.length; l++) {
-      const value = measureOf(header, report, measure, l);
-      if (value < least.value) least = { value, connection: l, measure };
-    }
-  }
-  return least;
+function leastOf(header: RunHeader, report: StepReport, measures: LowMeasure[]) {
+  const all = measures.flatMap((measure) =>
+    header.connections.map((_, connection) => ({ value: measureOf(header, report, measure, connection), connection, measure })),
+  );
+  const none = { value: Number.POSITIVE_INFINITY, connection: 0, measure: measures[0] };
+  return all.reduce((least, one) => (one.value < least.value ? one : least), none);
 }
 
 export const collapseWords: WordsOf<'collapse' | 'collapsed-start' | 'lost-mass'> = {
@@ -126,13 +115,9 @@ export const collapseWords: WordsOf<'collapse' | 'collapsed-start' | 'lost-mass'
 };
 
 export const collapseEntry: RuleEntry = {
-  alerts: [
-    {
-      alert: 'MhcCollapse',
-      summary: `The streams of ${RUN} collapse into one, driven by ${LAYER}.`,
-      description: `The separation of the composite is forecast to fall below ${MIN_SEPARATION}, or a row or column has lost its mass.`,
-    },
-  ],
+  alert: 'MhcCollapse',
+  summary: `The streams of ${RUN} collapse into one, driven by ${LAYER}.`,
+  description: `The separation of the composite is forecast to fall below ${MIN_SEPARATION}, or a row or column has lost its mass.`,
   pairedWith: PAIRED,
   means:
     'The residual streams become one: the separation of the composite falls towards 0, or a row or column of one H_res has lost most of its mass. The model goes on to train, but as one with a single stream.',

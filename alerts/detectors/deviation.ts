@@ -3,22 +3,20 @@
  * little, all connections together, so one is judged by its own past and by its peers, or by a deviation that is high for
  * any. The direction that Sinkhorn normalises last is exact, so only the other one says something.
  */
-
 import type { MeasureKey } from '../../src/telemetry/catalogue.ts';
 import type { RunHeader } from '../../src/telemetry/sample.ts';
-import type { Detector } from '../detector.ts';
-import { finding, measureOf } from '../finding.ts';
+import { type Detector, finding } from '../detector.ts';
 import { addGrowth, byGrowth, createGrowth, type GrowthState, outliersOf } from '../growth.ts';
 import { MAX_DEVIATION, MAX_LOGIT_RANGE, MIN_DEVIATION } from '../limits.ts';
-import { digits, type Given, growthPhrase, type Words, type WordsOf } from '../phrases.ts';
-import { LAYER, PAIRED, RUN, type RuleEntry } from '../rules/entry.ts';
+import { measureOf, watchedConnections } from '../shared.ts';
+import { digits, type Given, growthPhrase, LAYER, PAIRED, RUN, type RuleEntry, type Words, type WordsOf } from '../words.ts';
 
 /** Growth of ln(deviation) beyond the median connection's. Our choice: nearly a doubling, as a deviation swings more than a gain. */
 const MIN_GROWTH = 0.6;
 /** The same in robust deviations of the peers. Our choice: six, as there are many connections and steps. */
 const MIN_DEVIATIONS = 6;
 
-const watched = ({ connections }: RunHeader): number[] => [...connections.keys()].filter((l) => connections[l].kind === 'mhc');
+const watched = (header: RunHeader): number[] => watchedConnections(header).logitRange;
 const measureFor = ({ connections }: RunHeader, l: number): MeasureKey =>
   connections[l].convention === 'deepseek' ? 'rowDeviation' : 'columnDeviation';
 
@@ -66,12 +64,10 @@ export const deviationWords: WordsOf<'deviation-growth' | 'deviation-high'> = {
 };
 
 export const deviationEntry: RuleEntry = {
-  alerts: [
-    {
-      alert: 'MhcDeviationDrift',
-      summary: `${LAYER} of ${RUN} drifts off the doubly stochastic matrices.`,
-      description: 'Its deviation has left its own past and its peers: Sinkhorn no longer converges there.',
-    },
+  alert: 'MhcDeviationDrift',
+  summary: `${LAYER} of ${RUN} drifts off the doubly stochastic matrices.`,
+  description: 'Its deviation has left its own past and its peers: Sinkhorn no longer converges there.',
+  thresholds: [
     {
       alert: 'MhcDeviationHigh',
       // The direction that Sinkhorn normalises last is exact: the other one speaks.

@@ -11,18 +11,14 @@
  * 1000 has two detectors: `warning` believes all of that, and comes early; `critical` at most an e-fold, so that G itself
  * must be rising, and is seldom wrong.
  */
-
 import type { RunHeader } from '../../src/telemetry/sample.ts';
 import type { Cause, CauseFigures, Severity } from '../../src/telemetry/warning.ts';
-import type { Detector, View } from '../detector.ts';
-import { finding } from '../finding.ts';
-import type { Finding } from '../latch.ts';
+import { type Detector, type Finding, finding, type View } from '../detector.ts';
 import { boundedGain, isBounded, MAX_GAIN, MAX_GAIN_CRITICAL } from '../limits.ts';
-import { digits, type Given, stepsPhrase, type WordsOf } from '../phrases.ts';
 import { rateRise } from '../rate.ts';
-import { LAYER, PAIRED, RUN, type RuleEntry } from '../rules/entry.ts';
 import { scaleOf, suspectsOf } from '../shared.ts';
 import { forecast } from '../trend.ts';
+import { digits, type Given, LAYER, PAIRED, RUN, type RuleEntry, stepsPhrase, type Words, type WordsOf } from '../words.ts';
 
 /**
  * Share of the growth with a risen learning rate that is believed. This and the figures of each limit: chosen on the tuning half
@@ -68,8 +64,6 @@ export const gainForecast: readonly Detector<null>[] = Object.entries(LIMITS).ma
   rule: 'gain-forecast',
   limit: name,
   patience: { confirm: limit.confirm, clear: CLEAR_STEPS },
-  create: () => null,
-  update: () => {},
   judge: (_state, view) => judgeLimit(limit, view),
 }));
 
@@ -105,35 +99,28 @@ function judgeLimit(limit: GainLimit, { header, report, shared, sensitivity }: V
 
 const AMPLIFIED = `Signals of ${RUN} are amplified {{ $value | humanize }} times over the depth.`;
 
-const mostClause = (name: string | null) => (name === null ? 'no connection grows more than the others' : `${name} grows most`);
-const rateClause = ({ rateFactor }: CauseFigures['learning-rate']) => `the learning rate is ${digits(rateFactor)} × its recent mean`;
-
 /** Why the gain grows, as a clause; null: the cause is of another kind. */
-export function growthClause(cause: Cause): string | null {
-  if (cause.kind === 'learning-rate') return rateClause(cause.figures);
-  return cause.kind === 'gain-growth' ? mostClause(cause.connection) : null;
+export function growthClause(cause: Cause | null): string | null {
+  if (cause?.kind === 'learning-rate') return `the learning rate is ${digits(cause.figures.rateFactor)} × its recent mean`;
+  if (cause?.kind !== 'gain-growth') return null;
+  return cause.connection === null ? 'no connection grows more than the others' : `${cause.connection} grows most`;
 }
 
-function gainClause({ facts, figures: { passedBy }, the, of }: Given<CauseFigures['gain-growth']>, why: string): string {
+function gainWordsOf({ facts, figures: { passedBy }, the, of }: Given<CauseFigures['gain-growth']>): Words {
   const { severity, threshold, value } = facts;
   const verb = severity === 'critical' ? 'is forecast to reach' : 'may reach';
   const when = passedBy >= 0 ? `has reached ${threshold}` : `${verb} ${threshold} ${stepsPhrase(facts)}`;
-  return `${the} composite gain${of} is ${digits(value)} and ${when}; ${why}`;
+  return [`${the} composite gain${of} is ${digits(value)} and ${when}; ${growthClause(facts.cause)}`];
 }
 
-export const gainWords: WordsOf<'gain-growth' | 'learning-rate'> = {
-  'gain-growth': (given) => [gainClause(given, mostClause(given.name))],
-  'learning-rate': (given) => [gainClause(given, rateClause(given.figures))],
-};
+export const gainWords: WordsOf<'gain-growth' | 'learning-rate'> = { 'gain-growth': gainWordsOf, 'learning-rate': gainWordsOf };
 
 export const gainEntry: RuleEntry = {
-  alerts: [
-    {
-      alert: 'MhcGainForecast',
-      summary: `The composite gain of ${RUN} {{ if eq $labels.severity "critical" }}is forecast to{{ else }}may{{ end }} blow up, driven by ${LAYER}.`,
-      description:
-        'Steps left:{{ range printf `mhc_gain_forecast_steps{run="%s"}` $labels.run | query }} {{ .Value | humanize }} to {{ .Labels.threshold }};{{ end }} {{ $labels.layer }} grows most.',
-    },
+  alert: 'MhcGainForecast',
+  summary: `The composite gain of ${RUN} {{ if eq $labels.severity "critical" }}is forecast to{{ else }}may{{ end }} blow up, driven by ${LAYER}.`,
+  description:
+    'Steps left:{{ range printf `mhc_gain_forecast_steps{run="%s"}` $labels.run | query }} {{ .Value | humanize }} to {{ .Labels.threshold }};{{ end }} {{ $labels.layer }} grows most.',
+  thresholds: [
     {
       alert: 'MhcCompositeGainHigh',
       expr: `mhc_composite_gain_ratio >= ${MAX_GAIN_CRITICAL}`,

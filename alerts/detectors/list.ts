@@ -4,8 +4,7 @@
  */
 import type { CauseKind, RuleName } from '../../src/telemetry/warning.ts';
 import type { Detector } from '../detector.ts';
-import type { WordsOf } from '../phrases.ts';
-import type { RuleEntry } from '../rules/entry.ts';
+import type { RuleEntry, WordsOf } from '../words.ts';
 import { collapse, collapseEntry, collapseWords } from './collapse.ts';
 import { deviationDrift, deviationEntry, deviationWords } from './deviation.ts';
 import { gainEntry, gainForecast, gainWords } from './gain.ts';

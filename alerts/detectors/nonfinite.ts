@@ -1,10 +1,7 @@
 /** A NaN or an infinite value anywhere: the matrices, the loss, the gradient. Fires at once. */
-
-import type { Detector } from '../detector.ts';
-import { finding } from '../finding.ts';
+import { type Detector, finding } from '../detector.ts';
 import { MAX_NONFINITE } from '../limits.ts';
-import { scalarPhrase, type WordsOf } from '../phrases.ts';
-import { PAIRED, type RuleEntry } from '../rules/entry.ts';
+import { PAIRED, type RuleEntry, scalarPhrase, type WordsOf } from '../words.ts';
 
 const GIVEN = { severity: 'critical', threshold: MAX_NONFINITE } as const;
 
@@ -12,8 +9,6 @@ export const nonfinite: Detector<null> = {
   rule: 'nonfinite',
   // Our choice: one value is certain, and does not go by itself.
   patience: { confirm: 1, clear: 20 },
-  create: () => null,
-  update: () => {},
   judge(_state, { header, report }) {
     const suspects = [...report.nonfinite.keys()].filter((l) => report.nonfinite[l] > MAX_NONFINITE);
     if (suspects.length > 0) {
@@ -38,11 +33,9 @@ export const nonfiniteWords: WordsOf<'nonfinite-values' | 'nonfinite-scalar'> = 
 };
 
 export const nonfiniteEntry: RuleEntry = {
-  alerts: [
-    {
-      alert: PAIRED,
-      // The first scrape may find a counter above 0 already: no increase then, but no value five minutes ago either.
-      expr: `max by (run, layer) (
+  alert: PAIRED,
+  // The first scrape may find a counter above 0 already: no increase then, but no value five minutes ago either.
+  expr: `max by (run, layer) (
   increase(mhc_nonfinite_values_total[5m]) > ${MAX_NONFINITE}
   or (mhc_nonfinite_values_total > ${MAX_NONFINITE} unless mhc_nonfinite_values_total offset 5m)
   or mhc_warning_active{rule="nonfinite"}
@@ -50,12 +43,10 @@ export const nonfiniteEntry: RuleEntry = {
   or (mhc_composite_gain_ratio == Inf)
   or (mhc_training_loss != mhc_training_loss)
 )`,
-      severity: 'critical',
-      keepFiringFor: '5m',
-      summary: `Run {{ $labels.run }} holds NaN or infinite values{{ with $labels.layer }} in {{ . }}{{ end }}.`,
-      description: 'The matrices, the loss or the gain are not finite. Every threshold is blind to NaN.',
-    },
-  ],
+  severity: 'critical',
+  keepFiringFor: '5m',
+  summary: `Run {{ $labels.run }} holds NaN or infinite values{{ with $labels.layer }} in {{ . }}{{ end }}.`,
+  description: 'The matrices, the loss or the gain are not finite. Every threshold is blind to NaN.',
   means:
     'NaN or infinite values in the matrices, the gain, the loss or the gradient. Every threshold is blind to NaN, so this stands beside each of them.',
   look: [

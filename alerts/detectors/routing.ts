@@ -2,14 +2,12 @@
  * Dead routing of an mHC connection: H_res is a permutation (no entropy) and its logits get no gradient any more, so it
  * will stay one. A start near the identity has little entropy too, but its gradient lives.
  */
-
-import type { Detector } from '../detector.ts';
-import { finding, measureOf } from '../finding.ts';
+import { type Detector, finding } from '../detector.ts';
 import { MIN_ENTROPY, MIN_ENTROPY_STEPS } from '../limits.ts';
-import { digits, type WordsOf } from '../phrases.ts';
-import { LAYER, RUN, type RuleEntry } from '../rules/entry.ts';
+import { measureOf } from '../shared.ts';
 import { medianOf } from '../smoothing.ts';
 import { createWarmth, isWarm, updateWarmth, type WarmthState } from '../warmth.ts';
+import { digits, LAYER, RUN, type RuleEntry, type WordsOf } from '../words.ts';
 
 /** Share of its own earlier median below which a gradient is dead. Our choice: no schedule of a learning rate takes that much of it. */
 const MIN_GRADIENT = 0.01;
@@ -91,13 +89,9 @@ export const routingWords: WordsOf<'dead-routing'> = {
 };
 
 export const routingEntry: RuleEntry = {
-  alerts: [
-    {
-      alert: 'MhcDeadRouting',
-      summary: `${LAYER} of ${RUN} routes hard and does not learn any more.`,
-      description: `Its entropy and the gradient of its logits have been below ${100 * MIN_ENTROPY} % for ${MIN_ENTROPY_STEPS} steps.`,
-    },
-  ],
+  alert: 'MhcDeadRouting',
+  summary: `${LAYER} of ${RUN} routes hard and does not learn any more.`,
+  description: `Its entropy and the gradient of its logits have been below ${100 * MIN_ENTROPY} % for ${MIN_ENTROPY_STEPS} steps.`,
   means:
     'An mHC connection has become a permutation and its logits get no gradient any more: it will stay one. A start near the identity is no dead routing, as its gradient lives.',
   look: ['The range of its logits, and when its entropy fell.', 'A spike of the loss or the gradient before it.'],

@@ -2,14 +2,11 @@
  * A connection that runs away from the others: its own gain (HC) or the range of its logits (mHC) grows while that of its
  * peers does not. The composite gain may stay where it is meanwhile, as the rest of the model gives way.
  */
-
-import type { Detector } from '../detector.ts';
-import { finding, measureOf } from '../finding.ts';
+import { type Detector, finding } from '../detector.ts';
 import { outliersOf } from '../growth.ts';
 import { MIN_LOGIT_RANGE } from '../limits.ts';
-import { growthPhrase, type WordsOf } from '../phrases.ts';
-import { LAYER, PAIRED, RUN, type RuleEntry } from '../rules/entry.ts';
-import { watchedConnections } from '../shared.ts';
+import { measureOf, watchedConnections } from '../shared.ts';
+import { growthPhrase, LAYER, PAIRED, RUN, type RuleEntry, type WordsOf } from '../words.ts';
 
 /**
  * Growth of the logarithm beyond the median connection's, and in robust deviations of the peers; and the value below which nothing
@@ -25,8 +22,6 @@ export const runawayConnection: Detector<null> = {
   rule: 'runaway-connection',
   // Our choice: no accident of a few steps, and no end while the peers catch up.
   patience: { confirm: 5, clear: 100 },
-  create: () => null,
-  update: () => {},
   judge(_state, { header, report, shared }) {
     const connections = watchedConnections(header);
     for (const what of ['gain', 'logitRange'] as const) {
@@ -59,13 +54,9 @@ export const runawayWords: WordsOf<'runaway'> = {
 };
 
 export const runawayEntry: RuleEntry = {
-  alerts: [
-    {
-      alert: 'MhcRunawayConnection',
-      summary: `${LAYER} of ${RUN} runs away from the other connections.`,
-      description: 'Its gain, or the range of its logits, grows while that of its peers does not.',
-    },
-  ],
+  alert: 'MhcRunawayConnection',
+  summary: `${LAYER} of ${RUN} runs away from the other connections.`,
+  description: 'Its gain, or the range of its logits, grows while that of its peers does not.',
   pairedWith: PAIRED,
   means:
     'One connection leaves its peers: its own gain (HC) or the range of its logits (mHC) grows while the median connection stays. The composite gain may not show it yet, as the other connections give way.',

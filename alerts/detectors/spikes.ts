@@ -1,11 +1,8 @@
 /** A spike of the loss or of the gradient norm: context for the other warnings, never an alarm by itself. */
-
 import type { StepReport } from '../../src/telemetry/report.ts';
 import type { RuleName } from '../../src/telemetry/warning.ts';
-import type { Detector } from '../detector.ts';
-import { finding } from '../finding.ts';
-import { digits, scalarPhrase, type WordsOf } from '../phrases.ts';
-import { RUN, type RuleEntry } from '../rules/entry.ts';
+import { type Detector, finding } from '../detector.ts';
+import { digits, RUN, type RuleEntry, scalarPhrase, type WordsOf } from '../words.ts';
 
 /**
  * Standard deviations of ln(value) above its mean, and the least factor over the mean. Our choice: beyond what the tail of
@@ -75,14 +72,18 @@ export const spikeWords: WordsOf<'spike'> = {
 };
 
 export const lossEntry: RuleEntry = {
-  alerts: [{ alert: 'MhcLossSpike', summary: `The loss of ${RUN} has jumped.`, description: CONTEXT }],
+  alert: 'MhcLossSpike',
+  summary: `The loss of ${RUN} has jumped.`,
+  description: CONTEXT,
   means: 'The loss jumped far above what it used to be. Context for other warnings, never an alarm by itself.',
   look: ['The batch of that step.', 'Whether the gain rose before it.'],
   act: ['Nothing, if it comes back. Skip the batch if it returns at the same place in the data.'],
 };
 
 export const gradientEntry: RuleEntry = {
-  alerts: [{ alert: 'MhcGradientSpike', summary: `The gradient norm of ${RUN} has jumped.`, description: CONTEXT }],
+  alert: 'MhcGradientSpike',
+  summary: `The gradient norm of ${RUN} has jumped.`,
+  description: CONTEXT,
   means: 'The norm of the gradient jumped far above what it used to be. Context for other warnings, never an alarm by itself.',
   look: ['The batch of that step.', 'The backward composite gain: it multiplies the gradient.'],
   act: ['Clip the gradient norm if spikes are frequent.'],

@@ -1,12 +1,8 @@
 /** A run that makes no step any more. The only detector that needs a clock: it finds nothing at a report. */
-
 import type { RunHeader } from '../../src/telemetry/sample.ts';
-import type { Detector } from '../detector.ts';
-import { finding } from '../finding.ts';
-import type { Finding } from '../latch.ts';
+import { type Detector, type Finding, finding } from '../detector.ts';
 import { MAX_PAUSE_SECONDS } from '../limits.ts';
-import { digits, type WordsOf } from '../phrases.ts';
-import type { RuleEntry } from '../rules/entry.ts';
+import { digits, type RuleEntry, type WordsOf } from '../words.ts';
 
 /**
  * Seconds without a report, times the usual distance between reports, and times the longest one that the run came back from (an
@@ -69,18 +65,14 @@ export const stallWords: WordsOf<'stall'> = {
 };
 
 export const stallEntry: RuleEntry = {
-  alerts: [
-    {
-      alert: 'MhcTrainingStalled',
-      expr: `max by (run) (
+  alert: 'MhcTrainingStalled',
+  expr: `max by (run) (
   (mhc_warning_active{rule="stalled"} or time() - mhc_training_last_step_timestamp_seconds > ${MAX_PAUSE_SECONDS})
   unless on (run) mhc_run_outcome
 )`,
-      severity: 'warning',
-      summary: 'Run {{ $labels.run }} makes no step any more.',
-      description: `No step for much longer than usual, or for ${MAX_PAUSE_SECONDS / 60} minutes, and the run has not ended.`,
-    },
-  ],
+  severity: 'warning',
+  summary: 'Run {{ $labels.run }} makes no step any more.',
+  description: `No step for much longer than usual, or for ${MAX_PAUSE_SECONDS / 60} minutes, and the run has not ended.`,
   means: 'The run has made no step for much longer than usual, and it has not ended.',
   look: [
     'The process: waiting for data, for a lock, for a device that is gone.',

@@ -1,6 +1,6 @@
 /** An example of an Alertmanager configuration for the table's alerts. */
 import { MAX_GAIN, MAX_GAIN_CRITICAL } from '../limits.ts';
-import { PAIRED } from './entry.ts';
+import { PAIRED } from '../words.ts';
 import { ALERTS } from './table.ts';
 
 /** Alerts that say nothing new once values are not finite. */

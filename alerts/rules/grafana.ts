@@ -9,13 +9,11 @@ interface Panel {
   /** PromQL and how its series are called. */
   queries: [expr: string, legend: string][];
   log?: boolean;
-  /** Of 24 columns; a third unless given. */
-  width?: number;
 }
 
 const R = '{run=~"$run"}';
-const HALF = 12;
-const THIRD = 8;
+/** The first panels, so many, are half as wide as the dashboard; the others a third. */
+const WIDE_PANELS = 6;
 
 export const PANELS: readonly Panel[] = [
   {
@@ -23,40 +21,34 @@ export const PANELS: readonly Panel[] = [
     description: `Largest amplification over the depth, forward or backward. HC: look from ${MAX_GAIN} on. mHC: at most n.`,
     log: true,
     queries: [[`mhc_composite_gain_ratio${R}`, '{{run}}']],
-    width: HALF,
   },
   {
     title: 'Steps until G reaches a limit',
     description: 'The forecast of the detectors; no line: it is not rising.',
     log: true,
     queries: [[`mhc_gain_forecast_steps${R}`, '{{run}} to {{threshold}}']],
-    width: HALF,
   },
   {
     title: 'Warnings that hold',
     description: 'By rule, severity and connection.',
     queries: [[`mhc_warning_active${R}`, '{{run}} {{rule}} {{severity}} {{layer}}']],
-    width: HALF,
   },
   {
     title: 'Warnings raised',
     description: 'Since the run was opened.',
     queries: [[`sum by (run, rule) (mhc_warnings_total${R})`, '{{run}} {{rule}}']],
-    width: HALF,
   },
   {
     title: 'Gain of each connection, forward',
     description: 'max_i |sum_j H_ij| of one H_res.',
     log: true,
     queries: [[`mhc_layer_forward_gain_ratio${R}`, '{{run}} {{layer}}']],
-    width: HALF,
   },
   {
     title: 'Gain of each connection, backward',
     description: 'max_j |sum_i H_ij| of one H_res.',
     log: true,
     queries: [[`mhc_layer_backward_gain_ratio${R}`, '{{run}} {{layer}}']],
-    width: HALF,
   },
   {
     title: 'Largest deviation of a row or column sum',
@@ -120,14 +112,16 @@ export const PANELS: readonly Panel[] = [
   },
 ];
 
+const COLUMNS = 24;
 const HEIGHT = 8;
 const DATASOURCE = { type: 'prometheus', uid: '$datasource' };
 
 function panels() {
   let x = 0;
   let y = 0;
-  return PANELS.map(({ title, description, unit = 'none', queries, log = false, width = THIRD }, i) => {
-    if (x + width > 24) {
+  return PANELS.map(({ title, description, unit = 'none', queries, log = false }, i) => {
+    const width = COLUMNS / (i < WIDE_PANELS ? 2 : 3);
+    if (x + width > COLUMNS) {
       x = 0;
       y += HEIGHT;
     }

@@ -1,5 +1,5 @@
 /** Alerts on gainwatch itself, which no detector has, and what the runbook says of them. */
-import { type Alert, type Entry, RUN } from './entry.ts';
+import { type Alert, type Entry, RUN } from '../words.ts';
 
 export const MONITOR_ALERTS: readonly (Alert & Entry & Required<Pick<Alert, 'expr' | 'severity'>>)[] = [
   {

@@ -1,7 +1,7 @@
 /** The runbook: one entry per detector, and per alert that has none. */
 import { RULE_SEVERITIES, RULES } from '../../src/telemetry/warning.ts';
 import { ENTRIES } from '../detectors/list.ts';
-import type { Entry } from './entry.ts';
+import type { Entry } from '../words.ts';
 import { MONITOR_ALERTS } from './monitor.ts';
 import { ALERTS } from './table.ts';
 

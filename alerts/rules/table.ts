@@ -4,7 +4,7 @@
  */
 import type { RuleName, Severity } from '../../src/telemetry/warning.ts';
 import { ENTRIES } from '../detectors/list.ts';
-import type { Alert } from './entry.ts';
+import type { Alert } from '../words.ts';
 import { MONITOR_ALERTS } from './monitor.ts';
 
 /** An alert with nothing left out. */
@@ -18,28 +18,19 @@ export interface AlertRule extends Required<Omit<Alert, 'severity' | 'for'>> {
   pairedWith: string | null;
 }
 
-const ofRule = (rule: RuleName): AlertRule[] =>
-  ENTRIES[rule].alerts.map((alert) => ({
-    expr: `mhc_warning_active{rule="${rule}"}`,
-    severity: null,
-    keepFiringFor: '2m',
-    ...alert,
-    rule,
-    pairedWith: ENTRIES[rule].pairedWith ?? null,
-  }));
+function ofRule(rule: RuleName): AlertRule[] {
+  const { thresholds = [], pairedWith = null, ...own } = ENTRIES[rule];
+  const defaults = { expr: `mhc_warning_active{rule="${rule}"}`, severity: null, keepFiringFor: '2m' };
+  return [own, ...thresholds].map((alert) => ({ ...defaults, ...alert, rule, pairedWith }));
+}
 
 export const ALERTS: readonly AlertRule[] = [
   ...(Object.keys(ENTRIES) as RuleName[]).flatMap(ofRule),
   ...MONITOR_ALERTS.map((alert) => ({ keepFiringFor: '2m', ...alert, rule: null, pairedWith: null })),
 ];
 
-export interface RecordingRule {
-  record: string;
-  expr: string;
-}
-
 /** What dashboards ask again and again. */
-export const RECORDINGS: readonly RecordingRule[] = [
+export const RECORDINGS: readonly { record: string; expr: string }[] = [
   { record: 'run:mhc_training_steps:rate1m', expr: 'sum by (run) (rate(mhc_training_steps_total[1m]))' },
   { record: 'run:mhc_composite_separation_ratio:min', expr: 'min by (run) (mhc_composite_separation_ratio)' },
 ];

@@ -95,19 +95,18 @@ describe('dead routing', () => {
 });
 
 describe('values that are not finite', () => {
-  it.each<[string, GivenReport]>([
-    ['loss', { loss: Number.NaN }],
-    ['gradientNorm', { gradientNorm: Number.POSITIVE_INFINITY }],
-    ['compositeGain', { compositeGain: Number.NaN }],
-    ['nonfinite', { nonfinite: Float64Array.from([0, 0, 3, 0, 0, 0, 0, 0]) }],
-  ])('of %s fire at once', (measure, given) => {
+  const scalar = { kind: 'nonfinite-scalar', connection: null, figures: {} };
+  const values = { kind: 'nonfinite-values', connection: 'block1.attention', figures: { count: 3 } };
+
+  it.each<[string, GivenReport, object]>([
+    ['loss', { loss: Number.NaN }, scalar],
+    ['gradientNorm', { gradientNorm: Number.POSITIVE_INFINITY }, scalar],
+    ['compositeGain', { compositeGain: Number.NaN }, scalar],
+    ['nonfinite', { nonfinite: Float64Array.from([0, 0, 3, 0, 0, 0, 0, 0]) }, values],
+  ])('of %s fire at once', (measure, given, cause) => {
     const { raised } = follow(hc, 40, (step) => (step === 40 ? given : {}));
     expect(raised).toMatchObject([{ rule: 'nonfinite', severity: 'critical', step: 40, measure }]);
-    expect(raised[0].cause).toEqual(
-      measure === 'nonfinite'
-        ? { kind: 'nonfinite-values', connection: 'block1.attention', figures: { count: 3 } }
-        : { kind: 'nonfinite-scalar', connection: null, figures: {} },
-    );
+    expect(raised[0].cause).toEqual(cause);
   });
 });
 

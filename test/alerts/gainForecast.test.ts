@@ -1,9 +1,9 @@
 /** The forecast of the composite gain as a run meets it: when it warns, of which limit, for what cause, and when it is silent. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { createDetectors, detect } from '../../alerts/detect.ts';
+import { createDetectors } from '../../alerts/detect.ts';
 import type { Warning } from '../../src/telemetry/warning.ts';
-import { follow, headerOf, reportOf, wobble } from '../support/reports.ts';
+import { follow, headerOf, wobble } from '../support/reports.ts';
 
 const hc = headerOf('hc');
 const mhc = headerOf('mhc');
@@ -142,14 +142,8 @@ describe('gain forecast', () => {
   });
 
   it('warns earlier with more sensitivity, and refuses one that is not above 0', () => {
-    const first = (sensitivity: number) => {
-      const state = createDetectors(hc, { sensitivity });
-      for (let step = 1; step <= 1200; step++) {
-        const { raised } = detect(hc, state, reportOf(hc, step, ramp(1200)(step)));
-        if (raised.some(({ threshold }) => threshold === 1000)) return step;
-      }
-      return Number.POSITIVE_INFINITY;
-    };
+    const first = (sensitivity: number) =>
+      follow(hc, 1200, ramp(1200), { sensitivity }).raised.find(({ threshold }) => threshold === 1000)?.step ?? Number.POSITIVE_INFINITY;
     expect(first(2)).toBeLessThan(first(1));
     expect(first(1)).toBeLessThan(first(0.5));
     for (const bad of [0, -1, Number.NaN, Number.POSITIVE_INFINITY]) {

@@ -8,19 +8,15 @@ import { ask, flagOf, readDeployed, startWith, TOKEN } from '../support/deploy.t
 import { temporaryFolder } from '../support/folders.ts';
 
 type Labels = Record<string, string>;
-interface Probe {
-  httpGet: { path: string; port: string };
-}
 interface Container {
   name: string;
-  image: string;
   args?: string[];
   restartPolicy?: string;
-  ports?: { name: string; containerPort: number }[];
-  startupProbe?: Probe;
-  readinessProbe?: Probe;
-  livenessProbe?: Probe;
-  env?: { name: string; value: string }[];
+  ports: { name: string; containerPort: number }[];
+  startupProbe?: { httpGet: object };
+  readinessProbe?: { httpGet: object };
+  livenessProbe?: { httpGet: object };
+  env: { name: string; value: string }[];
   volumeMounts: { name: string; mountPath: string }[];
 }
 interface Pod {
@@ -29,28 +25,21 @@ interface Pod {
     restartPolicy?: string;
     initContainers?: Container[];
     containers: Container[];
-    volumes: { name: string; persistentVolumeClaim?: { claimName: string }; secret?: { secretName: string }; emptyDir?: object }[];
+    volumes: { name: string; persistentVolumeClaim?: { claimName: string }; secret?: { secretName: string } }[];
   };
 }
+/** What is read of manifests; what of it is there depends on the kind. */
 interface Manifest {
   apiVersion: string;
   kind: string;
-  metadata: { name: string; labels: Labels };
-}
-interface Workload extends Manifest {
-  spec: { replicas?: number; strategy?: { type: string }; selector?: { matchLabels: Labels }; template: Pod };
-}
-interface Service extends Manifest {
-  spec: { selector: Labels; ports: { name: string; port: number; targetPort: string }[] };
-}
-interface PodMonitor extends Manifest {
+  metadata: { name: string };
   spec: {
-    selector: { matchLabels: Labels };
-    podMetricsEndpoints: { port: string; path: string; authorization: { type: string; credentials: { name: string; key: string } } }[];
+    selector: Record<string, unknown> & { matchLabels: Labels };
+    template: Pod;
+    ports: { targetPort: string }[];
+    podMetricsEndpoints: { port: string; authorization: object }[];
   };
-}
-interface Secret extends Manifest {
-  stringData: Record<string, string>;
+  stringData: Labels;
 }
 
 const manifests: Manifest[] = ['secret', 'central', 'sidecar', 'podmonitor'].flatMap((name) =>
@@ -59,16 +48,13 @@ const manifests: Manifest[] = ['secret', 'central', 'sidecar', 'podmonitor'].fla
     return document.toJS() as Manifest;
   }),
 );
-const only = <T extends Manifest>(kind: string): T => {
-  const found = manifests.filter((manifest) => manifest.kind === kind);
-  expect(found, kind).toHaveLength(1);
-  return found[0] as T;
-};
-const deployment = only<Workload>('Deployment');
-const job = only<Workload>('Job');
+/** The one of its kind: the first test sees that there is no other. */
+const only = (kind: string) => manifests.find((manifest) => manifest.kind === kind)!;
+const [deployment, job, service, podMonitor, secret] = ['Deployment', 'Job', 'Service', 'PodMonitor', 'Secret'].map(only);
 
-const selects = (selector: Labels, { metadata }: Pod) => Object.entries(selector).every(([key, value]) => metadata.labels[key] === value);
-const monitorOf = ({ spec }: Pod) => [...(spec.initContainers ?? []), ...spec.containers].find(({ name }) => name === 'gainwatch')!;
+const selects = (selector: object, { metadata }: Pod) => Object.entries(selector).every(([key, value]) => metadata.labels[key] === value);
+const containersOf = ({ spec }: Pod) => [...(spec.initContainers ?? []), ...spec.containers];
+const monitorOf = (pod: Pod) => containersOf(pod).find(({ name }) => name === 'gainwatch')!;
 
 describe('Kubernetes', () => {
   test('kinds are of the versions that have them, and names are names', () => {
@@ -88,33 +74,30 @@ describe('Kubernetes', () => {
   });
 
   test('selectors find their pods', () => {
-    expect(selects(deployment.spec.selector!.matchLabels, deployment.spec.template)).toBe(true);
+    expect(selects(deployment.spec.selector.matchLabels, deployment.spec.template)).toBe(true);
     expect(job.spec.selector).toBeUndefined();
-    const service = only<Service>('Service');
     expect(selects(service.spec.selector, deployment.spec.template)).toBe(true);
     expect(selects(service.spec.selector, job.spec.template)).toBe(false);
-    const podMonitor = only<PodMonitor>('PodMonitor');
     for (const { spec } of [deployment, job]) {
       expect(selects(podMonitor.spec.selector.matchLabels, spec.template)).toBe(true);
-      const [port] = monitorOf(spec.template).ports!;
+      const [port] = monitorOf(spec.template).ports;
       expect(podMonitor.spec.podMetricsEndpoints.map((endpoint) => endpoint.port)).toEqual([port.name]);
     }
-    expect(service.spec.ports[0].targetPort).toBe(monitorOf(deployment.spec.template).ports![0].name);
+    expect(service.spec.ports[0].targetPort).toBe(monitorOf(deployment.spec.template).ports[0].name);
   });
 
   test.each([deployment, job])('$kind: port, probes, volumes and token fit together', ({ spec: { template } }) => {
     const monitor = monitorOf(template);
     const args = monitor.args!;
-    expect(flagOf(args, 'port')).toBe(String(monitor.ports![0].containerPort));
+    expect(flagOf(args, 'port')).toBe(String(monitor.ports[0].containerPort));
     for (const probe of [monitor.startupProbe, monitor.readinessProbe, monitor.livenessProbe]) {
-      if (probe !== undefined) expect(probe.httpGet).toEqual({ path: '/healthz', port: monitor.ports![0].name });
+      if (probe !== undefined) expect(probe.httpGet).toEqual({ path: '/healthz', port: monitor.ports[0].name });
     }
     expect(monitor.livenessProbe).toBeDefined();
-    const secret = only<Secret>('Secret');
-    for (const container of [...(template.spec.initContainers ?? []), ...template.spec.containers]) {
+    for (const container of containersOf(template)) {
       for (const { name } of container.volumeMounts) expect(template.spec.volumes.map((volume) => volume.name)).toContain(name);
       const tokenFile =
-        flagOf(container.args ?? [], 'token-file') ?? container.env!.find(({ name }) => name === 'GAINWATCH_TOKEN_FILE')!.value;
+        flagOf(container.args ?? [], 'token-file') ?? container.env.find(({ name }) => name === 'GAINWATCH_TOKEN_FILE')!.value;
       const mount = container.volumeMounts.find(({ name }) => name === 'token')!;
       expect(Object.keys(secret.stringData).map((key) => `${mount.mountPath}/${key}`)).toContain(tokenFile);
     }
@@ -132,8 +115,7 @@ describe('Kubernetes', () => {
   });
 
   test('Prometheus asks with the token of the secret, and a secret left empty gives no access', async () => {
-    const secret = only<Secret>('Secret');
-    const [{ authorization }] = only<PodMonitor>('PodMonitor').spec.podMetricsEndpoints;
+    const [{ authorization }] = podMonitor.spec.podMetricsEndpoints;
     expect(authorization).toEqual({ type: 'Bearer', credentials: { name: secret.metadata.name, key: 'token' } });
     expect(secret.stringData).toEqual({ token: '' });
     const folder = temporaryFolder();

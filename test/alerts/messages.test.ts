@@ -1,7 +1,7 @@
 /** The words of a warning of each kind, to the letter: the only test that knows them. */
 import { describe, expect, it } from 'vitest';
 import { clauseOf, growthClause, messageOf } from '../../alerts/messages.ts';
-import type { WarningFacts } from '../../alerts/phrases.ts';
+import type { WarningFacts } from '../../alerts/words.ts';
 import { CAUSES, type Cause } from '../../src/telemetry/warning.ts';
 
 type Given = Partial<Omit<WarningFacts, 'cause'>>;

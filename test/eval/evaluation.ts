@@ -1,7 +1,7 @@
 /** Puts the evaluation together: what there is to run, and the rows that come of it. Neither runs nor prints anything. */
 import { seededRandom } from '../../src/model/random.ts';
 import { BASELINES } from './baselines/all.ts';
-import { EVENTS, type EventName, eventOf } from './events.ts';
+import { EVENTS, type EventName, eventOf, perEvent } from './events.ts';
 import { type BaselineResult, BUDGETS, COMPARED, type GainwatchResult, type Halves, type Job, LIMITS } from './jobs.ts';
 import { bootstrap, LATEST, type Outcome, outcomeOf, type Score, scoreOf } from './score.ts';
 import type { Series } from './series.ts';
@@ -69,14 +69,11 @@ export function evaluationOf(all: readonly Series[], jobs: readonly Job[], resul
       result.published === null ? [] : [rowOf(name, result.published.setting, result.published)],
     );
     const events = heldOut.map((series) => ({ steps: series.steps, event: eventOf(series, event) }));
+    const silence = events.map(({ steps, event: step }) => outcomeOf(steps, step, []));
+    const noise = atRandom(events, shipped.alarms[event] / shipped.steps);
     const controls = [
-      { name: 'never', setting: '', outcomes: events.map(({ steps, event: step }) => outcomeOf(steps, step, [])), tuning: null },
-      {
-        name: 'at random',
-        setting: `as many alarms, ${DRAWS} draws`,
-        outcomes: atRandom(events, shipped.alarms[event] / shipped.steps),
-        tuning: null,
-      },
+      { name: 'never', setting: '', outcomes: silence, tuning: null },
+      { name: 'at random', setting: `as many alarms, ${DRAWS} draws`, outcomes: noise, tuning: null },
     ];
     return { event, budgets, published, controls };
   });
@@ -103,13 +100,12 @@ function rowOf(name: string, setting: string, { tuning, heldOut }: Halves): Row 
 
 function corpusOf(half: 'tuning' | 'held-out', all: readonly Series[]): Evaluation['corpus'][number] {
   const runs = all.filter(({ spec }) => spec.split === half);
-  const count = (event: EventName) => runs.filter((series) => eventOf(series, event) !== null).length;
   return {
     half,
     runs: runs.length,
     steps: runs.reduce((sum, { steps }) => sum + steps, 0),
     disturbed: runs.filter(({ spec }) => spec.disturbance !== undefined).length,
-    events: Object.fromEntries(EVENTS.map((event) => [event, count(event)])) as Record<EventName, number>,
+    events: perEvent((event) => runs.filter((series) => eventOf(series, event) !== null).length),
     early: runs.filter((series) => (eventOf(series, 'gain 1000') ?? Number.POSITIVE_INFINITY) <= LATEST).length,
   };
 }
@@ -117,14 +113,12 @@ function corpusOf(half: 'tuning' | 'held-out', all: readonly Series[]): Evaluati
 /** Every step raises an alarm with the same probability. */
 function atRandom(runs: readonly { steps: number; event: number | null }[], probability: number): Outcome[] {
   const random = seededRandom(1);
-  const outcomes: Outcome[] = [];
-  for (let draw = 0; draw < DRAWS; draw++) {
-    for (const { steps, event } of runs) {
+  const draw = () =>
+    runs.map(({ steps, event }) => {
       const alarms = Array.from({ length: steps }, (_, i) => i + 1).filter(() => random() < probability);
-      outcomes.push(outcomeOf(steps, event, alarms));
-    }
-  }
-  return outcomes;
+      return outcomeOf(steps, event, alarms);
+    });
+  return Array.from({ length: DRAWS }, draw).flat();
 }
 
 /** How many times as long a figure of one row is as that of another, with its 90 % interval over the same drawn runs. */

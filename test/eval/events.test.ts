@@ -39,17 +39,13 @@ describe('an event', () => {
   function series(connection: ConnectionName, given: Given): Series {
     const list = (values: number[] | undefined, rest: number) => Float64Array.from({ length: 10 }, (_, i) => values?.[i] ?? rest);
     return {
-      spec: specOf({ connection, steps: 10 }),
+      spec: specOf({ connection }),
       header: headerOf(connection.startsWith('hc') ? 'hc' : 'mhc'),
       steps: 10,
       gain: list(given.gain, 1),
       loss: list(given.loss, 3),
-      gradientNorm: list(undefined, 1),
       separation: list(given.separation, 0.7),
-      reportAt: () => {
-        throw new Error('an event is in the series alone');
-      },
-    };
+    } as Series;
   }
   /** Two steps of 1, five of `value`, then what is healthy. */
   const five = (value: number) => [1, 1, value, value, value, value, value];

@@ -8,6 +8,10 @@ const MIN_STEPS = 5;
 export const EVENTS = ['gain 1000', 'gain 100', 'loss not finite', 'mHC gain n/2', 'mHC separation 0.05'] as const;
 export type EventName = (typeof EVENTS)[number];
 
+/** A value of each event. */
+export const perEvent = <T>(of: (event: EventName) => T): Record<EventName, T> =>
+  Object.fromEntries(EVENTS.map((event) => [event, of(event)])) as Record<EventName, T>;
+
 /** @returns the step (from 1) from which on `holds` is true for five steps, or null */
 export function firstLasting(steps: number, holds: (i: number) => boolean, lasts = MIN_STEPS): number | null {
   let run = 0;

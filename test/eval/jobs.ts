@@ -5,7 +5,7 @@
 import type { GainForecast } from '../../alerts/shared.ts';
 import { EDGES, LATCHED } from './baselines/alarms.ts';
 import { BASELINES, type Variant } from './baselines/all.ts';
-import { EVENTS, type EventName, eventOf } from './events.ts';
+import { EVENTS, type EventName, eventOf, perEvent } from './events.ts';
 import { alarmsFor, namesDisturbed, replay } from './replay.ts';
 import { type Outcome, outcomeOf } from './score.ts';
 import type { Series } from './series.ts';
@@ -40,7 +40,7 @@ export interface GainwatchResult {
   alarms: Record<EventName, number>;
   steps: number;
   /** Of the held-out runs with a disturbed connection. */
-  named: { run: string; kind: string; inTopThree: boolean | null }[];
+  named: { kind: string; inTopThree: boolean | null }[];
   /** Of the held-out runs with an event of G = 1000. */
   forecasts: { ahead: (typeof AHEAD)[number]; forecast: GainForecast | null }[];
 }
@@ -58,10 +58,8 @@ const isHeldOut = ({ spec }: Series) => spec.split === 'held-out';
 
 /** The tuning half is of interest at the sensitivity that is shipped, 1, only. */
 export function runGainwatch(all: readonly Series[], sensitivity: number): GainwatchResult {
-  const byEvent = () =>
-    Object.fromEntries(EVENTS.map((event): [EventName, Halves] => [event, { tuning: [], heldOut: [] }])) as Record<EventName, Halves>;
-  const zeros = Object.fromEntries(EVENTS.map((event) => [event, 0])) as Record<EventName, number>;
-  const result: GainwatchResult = { early: byEvent(), certain: byEvent(), alarms: zeros, steps: 0, named: [], forecasts: [] };
+  const byEvent = () => perEvent((): Halves => ({ tuning: [], heldOut: [] }));
+  const result: GainwatchResult = { early: byEvent(), certain: byEvent(), alarms: perEvent(() => 0), steps: 0, named: [], forecasts: [] };
   for (const series of sensitivity === 1 ? all : all.filter(isHeldOut)) {
     const blowUp = eventOf(series, 'gain 1000');
     const asked = blowUp === null ? [] : AHEAD.map((ahead) => blowUp - ahead);
@@ -76,8 +74,8 @@ export function runGainwatch(all: readonly Series[], sensitivity: number): Gainw
     }
     if (half === 'tuning') continue;
     result.steps += series.steps;
-    const { disturbance, name } = series.spec;
-    if (disturbance !== undefined) result.named.push({ run: name, kind: disturbance.kind, inTopThree: namesDisturbed(series, warnings) });
+    const { disturbance } = series.spec;
+    if (disturbance !== undefined) result.named.push({ kind: disturbance.kind, inTopThree: namesDisturbed(series, warnings) });
     // A run may be younger than that at its event.
     asked.forEach((step, k) => {
       if (step > 0) result.forecasts.push({ ahead: AHEAD[k], forecast: forecasts[k] });

@@ -74,11 +74,8 @@ function forecastTable(forecasts: Evaluation['forecasts']): string {
     const holds = (forecast: GainForecast | null) => forecast !== null && forecast.interval[0] <= ahead && ahead <= forecast.interval[1];
     const errors = steps.map((value) => Math.abs(value - ahead) / ahead);
     return [
-      String(ahead),
-      String(made.length),
-      whole(quantile(steps, 0.25)),
-      whole(quantile(steps, 0.5)),
-      whole(quantile(steps, 0.75)),
+      ...[ahead, made.length].map(String),
+      ...[0.25, 0.5, 0.75].map((share) => whole(quantile(steps, share))),
       percent(quantile(errors, 0.5)),
       percent(made.filter(holds).length / made.length),
     ];
@@ -89,28 +86,12 @@ function forecastTable(forecasts: Evaluation['forecasts']): string {
 
 function namedTable(named: Evaluation['named']): string {
   const kinds = [...new Set(named.map(({ kind }) => kind))].sort();
-  const row = (label: string, runs: Evaluation['named']) => {
-    const hits = runs.filter(({ inTopThree }) => inTopThree === true).length;
-    return [
-      label,
-      String(runs.length),
-      String(hits),
-      String(runs.filter(({ inTopThree }) => inTopThree === null).length),
-      percent(hits / runs.length),
-    ];
-  };
-  return table(
-    ['disturbed', 'runs', 'named in the top 3', 'no warning', 'share'],
-    [
-      ...kinds.map((kind) =>
-        row(
-          kind,
-          named.filter((one) => one.kind === kind),
-        ),
-      ),
-      row('all', named),
-    ],
-  );
+  const rows = [...kinds, 'all'].map((label) => {
+    const runs = named.filter(({ kind }) => label === 'all' || kind === label);
+    const count = (found: boolean | null) => runs.filter(({ inTopThree }) => inTopThree === found).length;
+    return [label, ...[runs.length, count(true), count(null)].map(String), percent(count(true) / runs.length)];
+  });
+  return table(['disturbed', 'runs', 'named in the top 3', 'no warning', 'share'], rows);
 }
 
 /** gainwatch and its rivals on the event of 1000, for the README. */
@@ -182,14 +163,7 @@ Of G = 1000 over \`sensitivity\`; 1 is shipped.
 ${table(
   [
     'sensitivity',
-    'recall, every warning',
-    'false alarms',
-    'median lead',
-    'late events',
-    'recall, critical only',
-    'false alarms',
-    'median lead',
-    'late events',
+    ...['every warning', 'critical only'].flatMap((which) => [`recall, ${which}`, 'false alarms', 'median lead', 'late events']),
   ],
   curve.map(({ sensitivity, early, certain }) => [
     String(sensitivity),

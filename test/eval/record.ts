@@ -51,11 +51,8 @@ async function recordAll(only: RegExp, processes: number): Promise<void> {
   const left = wanted.filter((run) => !existsSync(pathOf(run)));
   console.error(`${wanted.length} runs, ${wanted.length - left.length} of them are there; ${processes} at a time`);
   const bar = new SingleBar({ format: '{bar} {value}/{total} steps | {runs} runs left | {eta_formatted} left', noTTYOutput: true });
-  bar.start(
-    left.reduce((sum, run) => sum + run.steps, 0),
-    0,
-    { runs: left.length },
-  );
+  const allSteps = left.reduce((sum, run) => sum + run.steps, 0);
+  bar.start(allSteps, 0, { runs: left.length });
   const queue = [...left];
   const failed: string[] = [];
   const worker = async (): Promise<void> => {

@@ -26,24 +26,19 @@ export function replay(series: Series, sensitivity: number, asked: readonly numb
   return { warnings, forecasts };
 }
 
+/** Does a warning speak of the event? */
+const SPEAKS: Record<EventName, (warning: Warning, streams: number) => boolean> = {
+  'gain 1000': ({ rule, threshold }) => rule === 'gain-forecast' && threshold === MAX_GAIN_CRITICAL,
+  'gain 100': ({ rule, threshold }) => rule === 'gain-forecast' && threshold === MAX_GAIN,
+  'loss not finite': ({ rule, severity }) => rule !== 'nonfinite' && severity === 'critical',
+  'mHC gain n/2': ({ rule, threshold }, streams) => rule === 'gain-forecast' && threshold === boundedGain(streams),
+  'mHC separation 0.05': ({ rule }) => rule === 'collapse',
+};
+
 /** The warnings that speak of an event: all of them, or the certain ones only. @returns their steps, rising */
 export function alarmsFor(event: EventName, { header }: Series, warnings: readonly Warning[], certain: boolean): number[] {
-  const speaks = ({ rule, threshold, severity }: Warning): boolean => {
-    if (certain && severity !== 'critical') return false;
-    switch (event) {
-      case 'gain 1000':
-        return rule === 'gain-forecast' && threshold === MAX_GAIN_CRITICAL;
-      case 'gain 100':
-        return rule === 'gain-forecast' && threshold === MAX_GAIN;
-      case 'mHC gain n/2':
-        return rule === 'gain-forecast' && threshold === boundedGain(header.streams);
-      case 'mHC separation 0.05':
-        return rule === 'collapse';
-      case 'loss not finite':
-        return severity === 'critical' && rule !== 'nonfinite';
-    }
-  };
-  return warnings.filter(speaks).map(({ step }) => step);
+  const counted = warnings.filter(({ severity }) => !certain || severity === 'critical');
+  return counted.filter((warning) => SPEAKS[event](warning, header.streams)).map(({ step }) => step);
 }
 
 /** Is the disturbed connection among the suspects of the first warning after the disturbance? null: no warning named one. */

@@ -5,20 +5,14 @@ import { bootstrap, type Outcome, outcomeOf, quantile, scoreOf } from './score.t
 
 /** Of a run of 4000 steps with its event at step 3000, unless told otherwise. */
 const outcome = (alarms: number[], event: number | null = 3000) => outcomeOf(4000, event, alarms);
-/** One alarm, `before` steps before the event. */
-const outcomeBefore = (steps: number) => outcome([3000 - steps]);
 
 describe('an alarm before an event', () => {
-  it('is true from 2000 to 50 steps before it', () => {
-    for (const steps of [2000, 1999, 700, 51, 50]) expect(outcomeBefore(steps)).toMatchObject({ lead: steps, falseAlarms: 0 });
-  });
-
-  it('is false from 2001 steps before it', () => {
-    for (const steps of [2001, 2999]) expect(outcomeBefore(steps)).toMatchObject({ lead: 0, falseAlarms: 1 });
-  });
-
-  it('is late from 49 steps before it: missed, not false', () => {
-    for (const steps of [49, 1, 0]) expect(outcomeBefore(steps)).toMatchObject({ lead: 0, falseAlarms: 0 });
+  it.each([
+    { kind: 'true from 2000 to 50', before: [2000, 1999, 700, 51, 50], leads: true, falseAlarms: 0 },
+    { kind: 'false from 2001', before: [2001, 2999], leads: false, falseAlarms: 1 },
+    { kind: 'late from 49, missed, not false,', before: [49, 1, 0], leads: false, falseAlarms: 0 },
+  ])('is $kind steps before it', ({ before, leads, falseAlarms }) => {
+    for (const steps of before) expect(outcome([3000 - steps])).toMatchObject({ lead: leads ? steps : 0, falseAlarms });
   });
 
   it('leads by its first true alarm', () => {

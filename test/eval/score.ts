@@ -64,6 +64,8 @@ export function scoreOf(outcomes: readonly Outcome[]): Score {
   const found = withEvent.filter(({ lead }) => lead > 0).length;
   const wrong = sum(outcomes, ({ falseAlarms }) => falseAlarms);
   const leads = withEvent.map(({ lead }) => lead);
+  const shares = withEvent.map(({ share }) => share);
+  const lateLeads = late.map(({ lead }) => lead);
   return {
     events: withEvent.length,
     recall: found / withEvent.length,
@@ -71,15 +73,9 @@ export function scoreOf(outcomes: readonly Outcome[]): Score {
     precision: found / (found + wrong),
     medianLead: quantile(leads, 0.5),
     p10Lead: quantile(leads, 0.1),
-    medianShare: quantile(
-      withEvent.map(({ share }) => share),
-      0.5,
-    ),
+    medianShare: quantile(shares, 0.5),
     lateEvents: late.length,
-    lateMedianLead: quantile(
-      late.map(({ lead }) => lead),
-      0.5,
-    ),
+    lateMedianLead: quantile(lateLeads, 0.5),
   };
 }
 

@@ -9,7 +9,7 @@ import { MEASURE_INDEX } from '../../src/telemetry/catalogue.ts';
 import type { StepReport } from '../../src/telemetry/report.ts';
 import { specOf } from '../support/specs.ts';
 import { createReducer, decodeReduced, encodeReduced } from './reduced.ts';
-import { RUNS } from './runs.ts';
+import { RUNS, ramp } from './runs.ts';
 import type { Disturbance, RunSpec } from './spec.ts';
 import { factorAt, trainRun } from './training.ts';
 
@@ -98,12 +98,7 @@ describe('a run with', () => {
   });
 
   it('a schedule has that learning rate', () => {
-    const rates = reportsOf({
-      schedule: [
-        [2, 1],
-        [4, 0.5],
-      ],
-    }).map(({ learningRate }) => (learningRate ?? Number.NaN) / SPEC.learningRate);
+    const rates = reportsOf(ramp(2, 4, 0.5)).map(({ learningRate }) => (learningRate ?? Number.NaN) / SPEC.learningRate);
     [1, 1, 0.75, 0.5, 0.5, 0.5].forEach((factor, i) => {
       expect(rates[i]).toBeCloseTo(factor, 6);
     });

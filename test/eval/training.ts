@@ -154,5 +154,5 @@ function begin({ kind, size }: Disturbance, weights: OwnWeights, seed: number): 
 
 /** A layer's iterations are fixed for its users; here they are what goes wrong. */
 function setIterations(layer: object, iterations: number): void {
-  (layer as { iterations: number }).iterations = iterations;
+  (layer as { settings: { iterations: number } }).settings.iterations = iterations;
 }

@@ -16,12 +16,7 @@ export interface Case {
 /** Quantiles of a run's scores that are tried as thresholds. */
 const QUANTILES = [0.5, 0.75, 0.9, 0.95, 0.98, 0.99, 1];
 
-export interface Setting {
-  label: string;
-  score(series: Series): Float64Array;
-  latching: Latching;
-  threshold: number;
-}
+export type Setting = Variant & { latching: Latching; threshold: number };
 
 /** @returns for each limit (false alarms per 1000 healthy steps) the best setting; null where none keeps it */
 export function tuneBaseline(

@@ -1,6 +1,6 @@
 /** The table of baselines: what each looks at, its parameters, and its settings as published. Thresholds are tuned elsewhere. */
 import type { Series } from '../series.ts';
-import { lightning, megatron, olmo, wandb, zclip } from './spikes.ts';
+import { lightning, megatron, olmo, type Scorer, wandb, zclip } from './spikes.ts';
 import { holt, leastSquares, theilSen } from './trends.ts';
 
 /** One choice of parameters: a score per step, to be compared with a threshold. */
@@ -25,16 +25,8 @@ const SIGNALS = {
 };
 
 /** A spike detector on each of the signals. */
-function onSignals(
-  name: string,
-  signal: keyof typeof SIGNALS,
-  threshold: number,
-  scorer: (values: Float64Array) => Float64Array,
-): Baseline {
-  const variants = Object.entries(SIGNALS).map(([name, of]) => ({
-    label: `on ${name}`,
-    score: (series: Series) => scorer(of(series)),
-  }));
+function onSignals(name: string, signal: keyof typeof SIGNALS, threshold: number, scorer: Scorer): Baseline {
+  const variants = Object.entries(SIGNALS).map(([label, of]): Variant => ({ label: `on ${label}`, score: (series) => scorer(of(series)) }));
   return { name, published: { variant: `on ${signal}`, threshold }, variants };
 }
 

@@ -2,7 +2,7 @@
  * The spike detectors that trainers have today, as their sources do it. Each gives a score per step: what it compares with
  * its factor.
  */
-type Scorer = (values: Float64Array) => Float64Array;
+export type Scorer = (values: Float64Array) => Float64Array;
 
 function meanAndVariance(values: Float64Array, from: number, to: number, unbiased: boolean): [mean: number, variance: number] {
   let mean = 0;

@@ -1,8 +1,8 @@
 /**
- * What the words of several rules have in common: what they are given, and phrases. The words of a rule stand in its file in
- * detectors/.
+ * What the words of several rules have in common: of messages what they are given, and phrases; of alerts and the runbook what a
+ * rule's entry is, and templates. The words of a rule stand in its file in detectors/.
  */
-import type { CauseFigures, CauseKind, Warning } from '../src/telemetry/warning.ts';
+import type { CauseFigures, CauseKind, Severity, Warning } from '../src/telemetry/warning.ts';
 import type { WireNumber } from '../src/telemetry/wire.ts';
 
 /** A warning, or an answer of the HTTP interface, as far as its words need it. */
@@ -46,3 +46,44 @@ export const scalarPhrase = ({ measure }: Pick<Warning, 'measure'>): string => S
 
 /** Three significant digits. */
 export const digits = (value: number): string => (Number.isFinite(value) ? String(Number(value.toPrecision(3))) : String(value));
+
+/** What the runbook says. */
+export interface Entry {
+  /** What it means, and what happens if nobody does anything. */
+  means: string;
+  /** Where to look, likeliest cause first. */
+  look: string[];
+  /** What to do. */
+  act: string[];
+}
+
+export interface Alert {
+  alert: string;
+  /**
+   * PromQL; the warning of the rule that holds, unless given. `predict_linear` is not used: it draws a line through gains that grow
+   * exponentially, over time instead of steps.
+   */
+  expr?: string;
+  /** The series' own label unless given. */
+  severity?: Severity;
+  /** None unless given: where a detector speaks, the hysteresis is its own. */
+  for?: string;
+  /** 2m unless given, null: none. Against flapping: a failed scrape ends every series, and a bare threshold has no hysteresis. */
+  keepFiringFor?: string | null;
+  /** Prometheus templates. */
+  summary: string;
+  description: string;
+}
+
+/** All of a rule but its detector: the alert that it raises, and what stands beside it. */
+export interface RuleEntry extends Alert, Entry {
+  /** Further alerts, by thresholds of their own. */
+  thresholds?: Alert[];
+  /** NaN is above nothing: the alert that speaks then. */
+  pairedWith?: string;
+}
+
+/** In templates: the run and the connection of an alert, and the alert that stands beside each threshold. */
+export const RUN = 'run {{ $labels.run }}';
+export const LAYER = '{{ $labels.layer }}';
+export const PAIRED = 'MhcNonfiniteValues';
