@@ -4,14 +4,13 @@ import { existsSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { expect, onTestFinished, test } from 'vitest';
-import { small, startCommand } from './support/commandLine.ts';
+import { expect, test } from 'vitest';
+import { small, startForTest } from './support/commandLine.ts';
 import { temporaryFolder } from './support/folders.ts';
 import { readmeBlocks } from './support/readme.ts';
 
 const run = promisify(execFile);
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
-/** The command line as it is installed. */
 /** The command line as it is installed. */
 const CLI = (folder: string) => join(folder, 'node_modules/gainwatch/dist/plugin/cli/gainwatch.js');
 const QUIET = ['--no-audit', '--no-fund', '--prefer-offline', '--loglevel=error'];
@@ -48,9 +47,7 @@ test("the tarball serves without TF.js, and runs the README's loop with it", asy
     console.log([createDetectors, detect, analyse].map((f) => typeof f).join(), MEASURES[MEASURE_INDEX.forwardGain].key);`;
   const { stdout: imported } = await run(process.execPath, ['--input-type=module', '-e', entries], { cwd: folder });
   expect(imported.trim()).toBe('function,function,function forwardGain');
-  const server = await startCommand(['serve', '--port', '0'], { program: CLI(folder), cwd: folder });
-  onTestFinished(() => void server.stop());
-  const { url } = server;
+  const { url } = await startForTest(['serve', '--port', '0'], { program: CLI(folder), cwd: folder });
   expect(await (await fetch(`${url}metrics`)).text()).toContain('mhc_build_info');
   expect(await (await fetch(url)).text()).toContain('<title>gainwatch</title>');
   const { stderr: refused } = await run('npx', ['gainwatch', 'demo'], { cwd: folder }).catch((error: { stderr: string }) => error);

@@ -3,20 +3,18 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import type { RunDetail, SeriesAnswer, StepAnswer, WarningAnswer } from '../../src/telemetry/api.ts';
-import { type Command, startCommand } from '../support/commandLine.ts';
+import { type Command, startForTest } from '../support/commandLine.ts';
 import { temporaryFolder } from '../support/folders.ts';
-import { FIRST, findPytorch, measureDump, NEWEST, startTraining, type TrainingOptions } from '../support/pytorch.ts';
+import { DUMPED, FIRST, findPytorch, measureDump, NEWEST, startTraining, type TrainingOptions } from '../support/pytorch.ts';
 
 const python = findPytorch();
-const KEYS = ['forwardGain', 'backwardGain', 'compositeForwardGain', 'compositeBackwardGain'] as const;
 /** The model works in float32, NumPy in float64. */
 const PRECISION = 2e-5;
 
 /** A monitor over a new folder, or over the one of another on the port that it had. */
 async function serve(folder = temporaryFolder(), port = '0'): Promise<Command & { folder: string }> {
   mkdirSync(join(folder, 'runs'), { recursive: true });
-  const monitor = await startCommand(['serve', '--port', port, '--runs', join(folder, 'runs')]);
-  onTestFinished(async () => void (await monitor.stop()));
+  const monitor = await startForTest(['serve', '--port', port, '--runs', join(folder, 'runs')]);
   return { ...monitor, folder };
 }
 
@@ -61,7 +59,7 @@ describe.skipIf(python === null)('PyTorch', () => {
       expect(expected.map(({ step }) => step)).toEqual(count(60));
       const detail = await ask<RunDetail>(monitor, 'run');
       expect(detail).toMatchObject({ outcome: 'completed', streams: 4, tokens: 32, kinds: [kind], connectionCount: 8, attempt: 1 });
-      for (const key of KEYS) {
+      for (const key of DUMPED) {
         const answer = await series(monitor, 'run', key);
         expect(answer.steps).toEqual(count(60));
         expect(answer.series.map(({ connection }) => connection)).toEqual(detail.connections.map(({ name }) => name));
@@ -70,15 +68,11 @@ describe.skipIf(python === null)('PyTorch', () => {
         expect(Math.max(...differences), key).toBeLessThan(PRECISION);
       }
       const composite = await series(monitor, 'run', 'compositeGain');
-      expect(
-        farthest(
-          composite.series[0].max,
-          expected.map((step) => step.compositeGain),
-        ),
-      ).toBeLessThan(PRECISION);
+      const composites = expected.map((step) => step.compositeGain);
+      expect(farthest(composite.series[0].max, composites)).toBeLessThan(PRECISION);
       const metrics = await (await fetch(`${monitor.url}metrics`)).text();
       const gain = /^mhc_composite_gain_ratio\{.*run="run".*\} (\S+)$/m.exec(metrics)?.[1];
-      expect(farthest([gain], [expected[59].compositeGain])).toBeLessThan(PRECISION);
+      expect(farthest([gain], composites.slice(59))).toBeLessThan(PRECISION);
     },
     60_000,
   );
@@ -112,7 +106,7 @@ describe.skipIf(python === null)('PyTorch', () => {
         const detail = await ask<RunDetail>(monitor, run);
         expect(detail).toMatchObject({ outcome: 'completed', attempt: 1, lastStep: 30, connectionCount: 8 });
         expect(detail.connections).toEqual(connections);
-        for (const key of [...KEYS, 'rowDeviation', 'negativity', 'loss', 'compositeGain']) {
+        for (const key of [...DUMPED, 'rowDeviation', 'negativity', 'loss', 'compositeGain']) {
           const one = await series(monitor, 'alone', key);
           const two = await series(monitor, run, key);
           expect(two.steps).toEqual(count(30));

@@ -1,9 +1,12 @@
-/** The Python of the README runs as written, around a model of lucidrains' package: only what it takes from the user's training is put before it. */
+/**
+ * The Python of the README runs as written, around a model of lucidrains' package: only what it takes from the user's training is
+ * put before it.
+ */
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { expect, onTestFinished, test } from 'vitest';
-import { startCommand } from '../support/commandLine.ts';
+import { expect, test } from 'vitest';
+import { startForTest } from '../support/commandLine.ts';
 import { temporaryFolder } from '../support/folders.ts';
 import { findPytorch, spawnPython } from '../support/pytorch.ts';
 import { readmeBlocks } from '../support/readme.ts';
@@ -31,13 +34,11 @@ const python = findPytorch();
 
 test.skipIf(python === null)('the lines of the README watch a PyTorch training', async () => {
   const folder = temporaryFolder();
-  const monitor = await startCommand(['serve', '--port', '0', '--runs', join(folder, 'runs')]);
-  onTestFinished(async () => void (await monitor.stop()));
+  const monitor = await startForTest(['serve', '--port', '0', '--runs', join(folder, 'runs')]);
   const lines = readmeBlocks('python').find((code) => code.includes('run="hc-27b"'))!;
   const script = join(folder, 'train.py');
   writeFileSync(script, TRAINING + lines.replace('http://127.0.0.1:9464', monitor.url.replace(/\/$/, '')));
-  const training = spawnPython(python!, [script]);
-  const [code] = (await once(training, 'close')) as [number | null];
+  const [code] = await once(spawnPython(python!, [script]), 'close');
   expect(code).toBe(0);
   const answer = await fetch(`${monitor.url}api/v1/runs/hc-27b`);
   expect(await answer.json()).toMatchObject({ outcome: 'completed', lastStep: 10, streams: 4, connectionCount: 4, kinds: ['hc'] });

@@ -7,6 +7,7 @@ import { recordingPath } from '../../plugin/recorder/directory.ts';
 import { SCHEMA_VERSION } from '../../plugin/recorder/migrations.ts';
 import type { WarningAnswer } from '../../src/telemetry/api.ts';
 import { temporaryFolder } from '../support/folders.ts';
+import { changeRecording } from '../support/recorded.ts';
 import { headerOf, reportOf } from '../support/reports.ts';
 import { json, start } from '../support/service.ts';
 import { connectStream } from '../support/streamClient.ts';
@@ -136,29 +137,25 @@ test('a recording of schema version 2 is read as it is, and brought up when some
   const service = await start({ now: () => 1000 });
   closeRun(service.pipeline, runIn(service), 'completed');
   const path = recordingPath(service.pipeline.directory, 'a-run');
-  const older = (change: string) => {
-    const db = new Database(path);
-    db.exec(change);
-    const { user_version: version } = db.prepare('PRAGMA user_version').get() as { user_version: number };
-    db.close();
-    return version;
-  };
   // As version 2 wrote it: what became of a warning stood beside it too.
-  older(`UPDATE warnings SET warning = json_set(warning, '$.active', json('true'), '$.clearedStep', NULL, '$.clearedTime', NULL);
-    ${asVersion(2)}`);
+  changeRecording(
+    path,
+    `UPDATE warnings SET warning = json_set(warning, '$.active', json('true'), '$.clearedStep', NULL, '$.clearedTime', NULL);
+    ${asVersion(2)}`,
+  );
   const before = await asked(service);
   expect(before.map((w) => [w.id, w.clearedStep, w.active, w.acknowledgedTime])).toEqual([
     [0, 31, false, null],
     [1, null, true, null],
   ]);
-  expect(older('')).toBe(2);
+  expect(changeRecording(path)).toBe(2);
   expect((await acknowledge(service, 1)).body).toEqual({ ...before[1], acknowledgedTime: 1000 });
-  expect(older('')).toBe(SCHEMA_VERSION);
+  expect(changeRecording(path)).toBe(SCHEMA_VERSION);
   expect((await asked(service)).map((w) => w.acknowledgedTime)).toEqual([null, 1000]);
-  older(asVersion(2));
+  changeRecording(path, asVersion(2));
   const again = openRun(service.pipeline, header);
   expect(again.recording).not.toBeNull();
   expect((await asked(service)).map((w) => w.acknowledgedTime)).toEqual([null, null]);
   closeRun(service.pipeline, again, 'completed');
-  expect(older('')).toBe(SCHEMA_VERSION);
+  expect(changeRecording(path)).toBe(SCHEMA_VERSION);
 });

@@ -1,6 +1,7 @@
 /** What the commands refuse, their help, and `gainwatch notify`. */
 import { expect, test } from 'vitest';
-import { listenLocally, runCommand } from '../support/commandLine.ts';
+import { runCommand } from '../support/commandLine.ts';
+import { listenLocally } from '../support/servers.ts';
 
 test.each([
   [['demo', '--steps', '0'], /--steps.*must be a whole number from 1/],

@@ -1,10 +1,10 @@
 /** `gainwatch demo` as its user starts it. Its figures are checked in test/e2e/demoFigures.test.ts. */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { expect, onTestFinished, test } from 'vitest';
-import { expectGoodDemo, runDemo, small, startCommand } from '../support/commandLine.ts';
+import { expect, test } from 'vitest';
+import { expectGoodDemo, runDemo, small, startForTest } from '../support/commandLine.ts';
 import { temporaryFolder } from '../support/folders.ts';
-import { recorded } from '../support/watched.ts';
+import { recorded } from '../support/recorded.ts';
 
 /** Last losses of the three models, with each of these flags. */
 const lossesOf = (flags: string[][]) =>
@@ -47,8 +47,7 @@ test('--kernels composed trains the same of stock operations', async () => {
 });
 
 test('keeps serving until Ctrl-C, and then ends well', async () => {
-  const demo = await startCommand(['demo', ...small(12), '--port', '0', '--runs', temporaryFolder()]);
-  onTestFinished(() => void demo.stop());
+  const demo = await startForTest(['demo', ...small(12), '--port', '0', '--runs', temporaryFolder()]);
   await expect.poll(demo.stderr).toContain('Still serving');
   expect(demo.stdout()).toContain('max composite gain, forward');
   const metrics = await (await fetch(`${demo.url}metrics`)).text();
@@ -60,7 +59,7 @@ test('keeps serving until Ctrl-C, and then ends well', async () => {
 
 test('Ctrl-C in mid-training keeps what was recorded, and how it ended', async () => {
   const runs = temporaryFolder();
-  const demo = await startCommand(['demo', ...small(100_000), '--port', '0', '--runs', runs]);
+  const demo = await startForTest(['demo', ...small(100_000), '--port', '0', '--runs', runs]);
   await expect
     .poll(async () => (await (await fetch(`${demo.url}metrics`)).text()).match(/steps_total\{run="residual"\} (\d+)/)?.[1])
     .not.toBeUndefined();

@@ -1,16 +1,14 @@
 /** `gainwatch serve`, `export` and `replay` as their user starts them. */
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { expect, onTestFinished, test } from 'vitest';
-import { listenLocally, runCommand, runDemo, small, startCommand } from '../support/commandLine.ts';
+import { text } from 'node:stream/consumers';
+import { expect, test } from 'vitest';
+import type { RunSummary, StepAnswer } from '../../src/telemetry/api.ts';
+import { runCommand, runDemo, small, startForTest } from '../support/commandLine.ts';
 import { temporaryFolder } from '../support/folders.ts';
-
-const post = (url: string, run: string, step: object, token?: string) =>
-  fetch(`${url}api/v1/runs/${run}/steps`, {
-    method: 'POST',
-    headers: { 'Content-Type': 'application/json', ...(token === undefined ? {} : { Authorization: `Bearer ${token}` }) },
-    body: JSON.stringify({ step: 1, order: ['block0'], ...step }),
-  });
+import { listenLocally } from '../support/servers.ts';
+import { json } from '../support/service.ts';
+import { sendJson } from '../support/wire.ts';
 
 test('begins with a folder that is not there yet, and asks for the token of a file', async () => {
   const folder = temporaryFolder();
@@ -18,33 +16,29 @@ test('begins with a folder that is not there yet, and asks for the token of a fi
   const file = join(folder, 'token');
   writeFileSync(file, 'of-a-file-1\n');
   const args = ['serve', '--runs', runs, '--port', '0', '--host', '0.0.0.0', '--token-file', file];
-  const serve = await startCommand(args);
-  onTestFinished(() => void serve.stop());
+  const serve = await startForTest(args);
   expect(serve.stderr()).toContain(`Recordings ${runs} (new)`);
-  const step = { measures: { compositeForwardGain: [1.5] } };
-  expect((await post(serve.url, 'a', step)).status).toBe(401);
-  expect((await post(serve.url, 'a', step, 'of-a-file-1')).status).toBe(200);
+  const step = { step: 1, order: ['block0'], measures: { compositeForwardGain: [1.5] } };
+  expect((await sendJson(serve, 'a', step)).status).toBe(401);
+  expect((await sendJson(serve, 'a', step, { Authorization: 'Bearer of-a-file-1' })).status).toBe(200);
   expect(existsSync(join(runs, 'a.sqlite'))).toBe(true);
   expect((await fetch(`${serve.url}healthz`)).status).toBe(200);
   await serve.stop();
-  const again = await startCommand(args);
-  onTestFinished(() => void again.stop());
+  const again = await startForTest(args);
   expect(again.stderr()).not.toContain('(new)');
 });
 
 test('--rank-label shows each rank, --notify posts the warnings of runs that are sent', async () => {
   const notices: string[] = [];
   const port = await listenLocally(async (request, response) => {
-    for await (const part of request) notices.push(String(part));
+    notices.push(await text(request));
     response.end();
   });
   const address = `http://127.0.0.1:${port}/`;
-  const serve = await startCommand(['serve', '--runs', temporaryFolder(), '--port', '0', '--rank-label', '--notify', address]);
-  onTestFinished(() => void serve.stop());
+  const serve = await startForTest(['serve', '--runs', temporaryFolder(), '--port', '0', '--rank-label', '--notify', address]);
   const gains = { compositeForwardGain: ['NaN'], compositeBackwardGain: [1], forwardGain: [1], backwardGain: [1] };
-  const answers = await Promise.all(
-    [0, 1].map((rank) => post(serve.url, 'dp', { rank, world_size: 2, loss: 2 + rank, composite_gain: 'NaN', measures: gains })),
-  );
+  const step = { step: 1, order: ['block0'], world_size: 2, composite_gain: 'NaN', measures: gains };
+  const answers = await Promise.all([0, 1].map((rank) => sendJson(serve, 'dp', { ...step, rank, loss: 2 + rank })));
   expect(answers.map(({ status }) => status)).toEqual([200, 200]);
   const metrics = await (await fetch(`${serve.url}metrics`)).text();
   expect(metrics).toContain('mhc_rank_training_loss{run="dp",rank="0"} 2');
@@ -64,20 +58,18 @@ test('export, serve and replay of a recording give the same numbers', async () =
   const gain = rows.at(-1)![head.indexOf('compositeForwardGain')];
   expect(Number(gain)).toBeGreaterThan(0);
 
-  const serve = await startCommand(['serve', '--runs', runs, '--port', '0']);
-  onTestFinished(() => void serve.stop());
-  const list = (await (await fetch(`${serve.url}api/v1/runs`)).json()) as { run: string; outcome: string }[];
+  const serve = await startForTest(['serve', '--runs', runs, '--port', '0']);
+  const list = await json<RunSummary[]>(serve, 'api/v1/runs');
   expect(list.map((r) => [r.run, r.outcome]).sort()).toEqual([
     ['hc', 'completed'],
     ['mhc', 'completed'],
     ['residual', 'completed'],
   ]);
-  const latest = (await (await fetch(`${serve.url}api/v1/runs/hc/steps/latest`)).json()) as { measures: Record<string, number[]> };
+  const latest = await json<StepAnswer>(serve, 'api/v1/runs/hc/steps/latest');
   expect(String(latest.measures['compositeForwardGain'][1])).toBe(gain);
   expect(await serve.stop()).toBe(0);
 
-  const replay = await startCommand(['replay', file, '--speed', '1000', '--port', '0']);
-  onTestFinished(() => void replay.stop());
+  const replay = await startForTest(['replay', file, '--speed', '1000', '--port', '0']);
   await expect.poll(replay.stderr).toContain('Replayed');
   const metrics = await (await fetch(`${replay.url}metrics`)).text();
   expect(metrics).toContain(`mhc_composite_forward_gain_ratio{run="hc",layer="block0.mlp"} ${gain}`);

@@ -2,15 +2,15 @@
 import { describe, expect, test, vi } from 'vitest';
 import type { Service } from '../../dist/plugin/service.js';
 import { closeRank, sweep } from '../../plugin/ingest/lifecycle.ts';
-import { recordingPath } from '../../plugin/recorder/directory.ts';
-import { requireRecorder } from '../../plugin/recorder/loadRecorder.ts';
 import { analyse } from '../../src/telemetry/analyse.ts';
 import type { RunDetail, StepAnswer } from '../../src/telemetry/api.ts';
 import { temporaryFolder } from '../support/folders.ts';
+import { transposed } from '../support/matrices.ts';
 import { startIngest } from '../support/pipelines.ts';
+import { recorded } from '../support/recorded.ts';
 import { testHeader, testSample } from '../support/samples.ts';
 import { ask, json, start } from '../support/service.ts';
-import { bodyOf, expectMeasures, send, sendJson, sendSteps } from '../support/wire.ts';
+import { bodyOf, expectMeasures, sendJson, sendState, sendSteps } from '../support/wire.ts';
 
 const header = testHeader('sent', 6, 4, 8);
 const bodiesOf = (steps: readonly number[], attempt = 'first') =>
@@ -35,12 +35,8 @@ describe('a run of one rank', () => {
   test('comb is transposed', async () => {
     const service = await start();
     const sample = testSample(header, 1);
-    const size = 16;
-    const transposed = Float32Array.from(sample.mappings, (_, k) => {
-      const [at, i, j] = [k - (k % size), Math.floor((k % size) / 4), k % 4];
-      return sample.mappings[at + j * 4 + i];
-    });
-    await sendSteps(service, 'sent', [bodyOf(header, { ...sample, mappings: transposed }, { orientation: 'comb' })]);
+    const mappings = Float32Array.from(transposed(Float64Array.from(sample.mappings), 4));
+    await sendSteps(service, 'sent', [bodyOf(header, { ...sample, mappings }, { orientation: 'comb' })]);
     expectMeasures(await latest(service), analyse(header, sample));
   });
 
@@ -48,10 +44,7 @@ describe('a run of one rank', () => {
     const service = await start();
     const bodies = bodiesOf([1, 2]);
     await sendSteps(service, 'sent', bodies);
-    const recorder = await requireRecorder();
-    const reader = recorder.openReader(recordingPath(service.pipeline.directory, 'sent'));
-    expect([...recorder.readSteps(reader)].map(({ report }) => report.step)).toEqual([1, 2]);
-    recorder.closeReader(reader);
+    expect(recorded(service.pipeline.directory, 'sent').steps.map(({ report }) => report.step)).toEqual([1, 2]);
     const again = await sendSteps(service, 'sent', [...bodies, ...bodiesOf([3])]);
     expect(again.answer).toMatchObject({ accepted: 1, duplicates: 2, late: 0 });
     const { body } = await ask(service, '/metrics');
@@ -117,30 +110,21 @@ describe('a run of one rank', () => {
   test('is opened and closed', async () => {
     const service = await start();
     const place = { attempt: 'x', rank: 0 };
-    const state = {
-      state: 'open',
-      ...place,
-      streams: 4,
-      tokens: 8,
-      order: header.connections.map((c) => c.name),
-      kinds: Array(6).fill('mhc'),
-    };
-    expect(await send(service, 'runs/sent', JSON.stringify(state), {}, 'PUT')).toEqual({
-      status: 200,
-      answer: { run: 'sent', attempt: 1 },
-    });
+    const order = header.connections.map((c) => c.name);
+    const state = { state: 'open', ...place, streams: 4, tokens: 8, order, kinds: Array(6).fill('mhc') };
+    expect(await sendState(service, 'sent', state)).toEqual({ status: 200, answer: { run: 'sent', attempt: 1 } });
     expect(await json<RunDetail>(service, 'api/v1/runs/sent')).toMatchObject({ live: true, kinds: ['mhc'] });
     await sendSteps(service, 'sent', bodiesOf([1], 'x'));
-    await send(service, 'runs/sent', JSON.stringify({ state: 'closed', ...place, outcome: 'completed' }), {}, 'PUT');
+    await sendState(service, 'sent', { state: 'closed', ...place, outcome: 'completed' });
     expect(await json<RunDetail>(service, 'api/v1/runs/sent')).toMatchObject({ live: false, outcome: 'completed', lastStep: 1 });
     // Once more, by the same name: a job that was started again.
-    expect((await send(service, 'runs/sent', JSON.stringify(state), {}, 'PUT')).answer).toMatchObject({ attempt: 2 });
+    expect((await sendState(service, 'sent', state)).answer).toMatchObject({ attempt: 2 });
     const again = await sendSteps(service, 'sent', bodiesOf([1], 'x'));
     expect(again.answer).toMatchObject({ accepted: 1, late: 0 });
     // Without a name a step is none of an attempt that goes on, and begins one where that has ended.
     const plain = () => sendJson(service, 'sent', { step: 1, order: ['a'], measures: { forwardGain: [1] } });
     expect((await plain()).answer).toMatchObject({ accepted: 0, late: 1 });
-    await send(service, 'runs/sent', JSON.stringify({ state: 'closed', ...place }), {}, 'PUT');
+    await sendState(service, 'sent', { state: 'closed', ...place });
     expect((await plain()).answer).toMatchObject({ accepted: 1, late: 0 });
     expect(await json<RunDetail>(service, 'api/v1/runs/sent')).toMatchObject({ attempt: 3, tokens: 1 });
   });

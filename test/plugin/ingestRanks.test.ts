@@ -8,7 +8,7 @@ import { OVER_DEPTH } from '../../src/telemetry/catalogue.ts';
 import { startIngest } from '../support/pipelines.ts';
 import { testHeader, testReport, testSample } from '../support/samples.ts';
 import { ask, json, start } from '../support/service.ts';
-import { bodyOf, expectMeasures, partOf, send, sendSteps } from '../support/wire.ts';
+import { bodyOf, expectMeasures, partOf, sendState, sendSteps } from '../support/wire.ts';
 
 const header = testHeader('sent', 6, 4, 8);
 const latest = (service: Service) => json<StepAnswer>(service, 'api/v1/runs/sent/steps/latest');
@@ -17,8 +17,7 @@ describe('a run of many ranks', () => {
   test('goes on while one that had closed is open again', async () => {
     const service = await start();
     const order = header.connections.map(({ name }) => name);
-    const put = (rank: number, state: object) =>
-      send(service, 'runs/sent', JSON.stringify({ attempt: 'x', rank, world_size: 2, ...state }), {}, 'PUT');
+    const put = (rank: number, state: object) => sendState(service, 'sent', { attempt: 'x', rank, world_size: 2, ...state });
     const open = { state: 'open', streams: 4, order };
     for (const rank of [0, 1]) await put(rank, open);
     await put(0, { state: 'closed' });
@@ -69,7 +68,6 @@ describe('a run of many ranks', () => {
     await Promise.all(
       samples.map((one, rank) => sendSteps(service, 'sent', [bodyOf(header, one, { rank: String(rank), world_size: '2' })])),
     );
-    const both = { ...samples[0] };
     const layers = header.connections.length;
     const interleaved = (of: (one: (typeof samples)[0]) => Float32Array) => {
       const size = of(samples[0]).length / layers;
@@ -78,9 +76,12 @@ describe('a run of many ranks', () => {
         return of(samples[r])[l * size + at];
       });
     };
-    both.mappings = interleaved((one) => one.mappings);
-    both.grams = interleaved((one) => one.grams!);
-    both.inputSquares = interleaved((one) => one.inputSquares!);
+    const both = {
+      ...samples[0],
+      mappings: interleaved((one) => one.mappings),
+      grams: interleaved((one) => one.grams!),
+      inputSquares: interleaved((one) => one.inputSquares!),
+    };
     const together = analyse({ ...header, tokens: 16 }, both);
     expectMeasures(await latest(service), together);
     const gains = samples.map((one) => analyse(header, one));

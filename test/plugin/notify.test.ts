@@ -1,12 +1,12 @@
 /** Notices against a real HTTP server that fails as real ones do. */
-import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { json } from 'node:stream/consumers';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { createNotifier, deliver } from '../../plugin/notify/notifier.ts';
 import { bodyFor, type Notice, noticeOf, parseTarget } from '../../plugin/notify/target.ts';
 import type { LiveRun } from '../../plugin/pipeline/liveRun.ts';
 import type { Severity } from '../../src/telemetry/warning.ts';
 import { testWarning } from '../support/samples.ts';
+import { listenLocally } from '../support/servers.ts';
 
 const record = (severity: Severity = 'critical', step = 7) => testWarning({ severity, step }, { id: step });
 const run = {} as LiveRun;
@@ -14,24 +14,13 @@ const run = {} as LiveRun;
 /** Answers with these statuses, then 200; a status of 0 cuts the connection. */
 async function receiver(...statuses: number[]): Promise<{ url: string; bodies: Notice[] }> {
   const bodies: Notice[] = [];
-  const server: Server = createServer((request, response) => {
-    let body = '';
-    request.on('data', (part: Buffer) => {
-      body += part;
-    });
-    request.on('end', () => {
-      bodies.push(JSON.parse(body) as Notice);
-      const status = statuses.shift() ?? 200;
-      if (status === 0) response.destroy();
-      else response.writeHead(status).end();
-    });
+  const port = await listenLocally(async (request, response) => {
+    bodies.push((await json(request)) as Notice);
+    const status = statuses.shift() ?? 200;
+    if (status === 0) response.destroy();
+    else response.writeHead(status).end();
   });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  onTestFinished(() => {
-    server.closeAllConnections();
-    server.close();
-  });
-  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/hook?secret=1`, bodies };
+  return { url: `http://127.0.0.1:${port}/hook?secret=1`, bodies };
 }
 
 const context = (problems: string[] = []) => ({

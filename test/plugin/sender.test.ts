@@ -1,6 +1,4 @@
 import { writeFileSync } from 'node:fs';
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs';
 import { type WatchOptions, watch } from 'gainwatch';
@@ -9,10 +7,11 @@ import { toWarningAnswer } from '../../src/telemetry/answer.ts';
 import type { RunDetail, StepAnswer } from '../../src/telemetry/api.ts';
 import { MEASURES } from '../../src/telemetry/catalogue.ts';
 import { temporaryFolder } from '../support/folders.ts';
-import { freePort } from '../support/prometheusServers.ts';
 import { testWarning } from '../support/samples.ts';
+import { freePort, listenLocally } from '../support/servers.ts';
 import { json, start } from '../support/service.ts';
 import { createTraining, lossesOf } from '../support/smallTraining.ts';
+import { startWatching } from '../support/watched.ts';
 
 const STEPS = 6;
 
@@ -20,20 +19,17 @@ const STEPS = 6;
 async function train(options: WatchOptions) {
   await tf.setBackend('wasm');
   const training = createTraining('mhc');
-  onTestFinished(() => training.dispose());
-  const monitor = await watch(training.model, { run: 'sent', optimizer: training.optimizer, tokens: 16, log: () => {}, ...options });
+  const { monitor, lines } = await startWatching(training.model, { run: 'sent', optimizer: training.optimizer, tokens: 16, ...options });
   const step = (count = 1) => lossesOf(training, count, (run) => monitor.step(run));
-  return { losses: step(STEPS), monitor, step };
+  return { losses: step(STEPS), monitor, lines, step };
 }
 
 /** A monitor that answers this to every request. @returns its address */
 async function startMonitor(answer: () => string): Promise<string> {
-  const server = createServer((request, response) => {
+  const port = await listenLocally((request, response) => {
     request.resume().on('end', () => response.setHeader('Content-Type', 'application/json').end(answer()));
   });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  onTestFinished(() => void server.close());
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  return `http://127.0.0.1:${port}`;
 }
 
 describe('watch(model, { url })', () => {
@@ -45,10 +41,9 @@ describe('watch(model, { url })', () => {
       const { losses: mine, monitor } = await train(options);
       losses.push(mine);
       expect(monitor.url).toBe(options.url || monitor.url);
-      const there = { ...service, url: monitor.url };
       await expect.poll(async () => (await fetch(`${monitor.url}api/v1/runs/sent`)).status).toBe(200);
-      await expect.poll(async () => (await json<RunDetail>(there, 'api/v1/runs/sent')).lastStep).toBe(STEPS);
-      answers.push(await json<StepAnswer>(there, 'api/v1/runs/sent/steps/latest'));
+      await expect.poll(async () => (await json<RunDetail>(monitor, 'api/v1/runs/sent')).lastStep).toBe(STEPS);
+      answers.push(await json<StepAnswer>(monitor, 'api/v1/runs/sent/steps/latest'));
       await monitor.close();
     }
     expect(losses[0]).toEqual(losses[1]);
@@ -61,9 +56,8 @@ describe('watch(model, { url })', () => {
   });
 
   test('a monitor that comes late gets all steps; one that never comes costs the training nothing and is said', async () => {
-    const lines: string[] = [];
     const port = await freePort();
-    const { monitor } = await train({ url: `http://127.0.0.1:${port}`, log: (line) => lines.push(line) });
+    const { monitor, lines } = await train({ url: `http://127.0.0.1:${port}` });
     await expect.poll(() => lines.join('\n')).toContain('cannot be reached');
     const service = await start({ port });
     const runs = async () => (await json<RunDetail[]>(service, 'api/v1/runs')).map((run) => [run.run, run.lastStep]);
@@ -71,9 +65,9 @@ describe('watch(model, { url })', () => {
     await monitor.close();
 
     await service.close();
-    const alone = await train({ url: `http://127.0.0.1:${port}`, log: (line) => lines.push(line) });
+    const alone = await train({ url: `http://127.0.0.1:${port}` });
     await alone.monitor.close();
-    expect(lines.join('\n')).toContain(`${STEPS} steps did not reach`);
+    expect(alone.lines.join('\n')).toContain(`${STEPS} steps did not reach`);
   });
 
   test('warnings of the monitor come back with its answers, and end when it no longer names them', async () => {
@@ -96,8 +90,7 @@ describe('watch(model, { url })', () => {
   });
 
   test('an answer that is none of a monitor is said, and ends nothing', async () => {
-    const lines: string[] = [];
-    const { monitor } = await train({ url: await startMonitor(() => '{}'), log: (line) => lines.push(line) });
+    const { monitor, lines } = await train({ url: await startMonitor(() => '{}') });
     await monitor.close();
     expect(lines.join('\n')).toContain('cannot be read');
   });
@@ -108,8 +101,7 @@ describe('watch(model, { url })', () => {
     vi.stubEnv('GAINWATCH_TOKEN_FILE', file);
     onTestFinished(() => void vi.unstubAllEnvs());
     const service = await start({ token: 'correct-horse' });
-    const lines: string[] = [];
-    const { monitor } = await train({ url: service.url, log: (line) => lines.push(line) });
+    const { monitor, lines } = await train({ url: service.url });
     await monitor.close();
     expect(lines.filter((line) => /answers 401|did not reach/.test(line))).toEqual([]);
     const headers = { Authorization: 'Bearer correct-horse' };
@@ -120,8 +112,6 @@ describe('watch(model, { url })', () => {
   });
 
   test.each(['ftp://x', 'nowhere', 'http://x/?a=1'])('%s is refused', async (url) => {
-    const training = createTraining('hc');
-    await expect(watch(training.model, { url })).rejects.toThrow(/url \(GAINWATCH_URL\) must be an http or https address/);
-    training.dispose();
+    await expect(watch(createTraining('hc').model, { url })).rejects.toThrow(/url \(GAINWATCH_URL\) must be an http or https address/);
   });
 });

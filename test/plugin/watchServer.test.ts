@@ -53,5 +53,4 @@ test('/metrics answers while the training thread is busy', async () => {
   });
   await asker.terminate();
   expect(answered).toBeGreaterThanOrEqual(3);
-  training.dispose();
 });

@@ -4,8 +4,9 @@ import { watch } from 'gainwatch';
 import { HyperConnection } from 'gainwatch/connections';
 import { beforeEach, expect, test } from 'vitest';
 import { MEASURE_INDEX } from '../../src/telemetry/catalogue.ts';
+import { recorded } from '../support/recorded.ts';
 import { createTraining, lossesOf } from '../support/smallTraining.ts';
-import { recorded, startWatching } from '../support/watched.ts';
+import { startWatching } from '../support/watched.ts';
 
 beforeEach(async () => void (await tf.setBackend('cpu')));
 
@@ -61,7 +62,6 @@ test("async steps, every k-th step, and the training's own errors", async () => 
   const { steps, detail } = recorded(runs);
   expect(steps.map((s) => s.report.step)).toEqual([1, 4, 7]);
   expect(detail?.outcome).toBe('failed');
-  training.dispose();
 });
 
 test('detaches cleanly: nothing is hooked after close, and training goes on', async () => {
@@ -74,7 +74,6 @@ test('detaches cleanly: nothing is hooked after close, and training goes on', as
   expect(Object.hasOwn(training.optimizer, 'applyGradients')).toBe(false);
   expect(lossesOf(training, 2, monitor.step)).toHaveLength(2);
   expect(process.listeners('SIGINT')).toEqual([]);
-  training.dispose();
 });
 
 test('a logger that throws is nothing the training dies of', async () => {

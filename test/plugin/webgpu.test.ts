@@ -6,20 +6,14 @@ import * as tf from '@tensorflow/tfjs';
 import type { WatchOptions } from 'gainwatch';
 import type { ConnectionName } from 'gainwatch/model';
 import { describe, expect, test } from 'vitest';
-import { loadBackend } from '../../dist/plugin/cli/backend.js';
 import { expectGoodDemo, runDemo, small } from '../support/commandLine.ts';
+import { writeProgram } from '../support/folders.ts';
 import { readmeBlocks } from '../support/readme.ts';
-import { writeProgram } from '../support/scratch.ts';
+import { recorded } from '../support/recorded.ts';
 import { createTraining } from '../support/smallTraining.ts';
-import { type Recorded, recorded, startWatching } from '../support/watched.ts';
+import { loadWebgpu, startWatching } from '../support/watched.ts';
 
-const ready = await loadBackend('webgpu').then(
-  () => true,
-  (error: Error) => {
-    console.warn(`\nSKIPPED: WebGPU. ${error.message}\n`);
-    return false;
-  },
-);
+const ready = await loadWebgpu();
 const STEPS = 10;
 
 /** How often the process handed work to the device and asked for a result. */
@@ -42,26 +36,19 @@ if (ready) {
   }
 }
 
-interface Trained {
-  losses: number[];
-  /** Calls of each step. */
-  calls: (typeof calls)[];
-  leaked: number;
-  /** Recorded; none where nobody watches. */
-  steps: Recorded['steps'];
-}
-
-async function train(connection: ConnectionName, options: WatchOptions | null): Promise<Trained> {
+/** What was recorded is `steps`: none where nobody watches. */
+async function train(connection: ConnectionName, options: WatchOptions | null) {
   const training = createTraining(connection);
   const watched = options && (await startWatching(training.model, { optimizer: training.optimizer, ...options }));
   const monitor = watched?.monitor;
-  const result: Trained = { losses: [], calls: [], leaked: 0, steps: [] };
+  const losses: number[] = [];
+  const callsOfSteps: (typeof calls)[] = [];
   const counts: number[] = [];
   for (let i = 0; i < STEPS; i++) {
     Object.assign(calls, { submit: 0, mapAsync: 0 });
     const loss = monitor?.step(training.step) ?? training.step();
-    result.losses.push((await loss.data<'float32'>())[0]);
-    result.calls.push({ ...calls });
+    losses.push((await loss.data<'float32'>())[0]);
+    callsOfSteps.push({ ...calls });
     loss.dispose();
     if (i >= STEPS - 2 || i === 4) {
       await Promise.all(reads.splice(0));
@@ -70,13 +57,12 @@ async function train(connection: ConnectionName, options: WatchOptions | null): 
     }
   }
   await monitor?.close();
-  training.dispose();
-  result.leaked = counts.at(-1)! - counts[0];
-  if (watched === null) return result;
+  const result = { losses, calls: callsOfSteps, leaked: counts.at(-1)! - counts[0] };
+  if (watched === null) return { ...result, steps: [] };
   const { errors, samplesDropped } = watched.monitor.counters;
-  result.steps = recorded(watched.runs).steps;
-  expect([errors, result.steps.length]).toEqual([0, STEPS - samplesDropped]);
-  return result;
+  const { steps } = recorded(watched.runs);
+  expect([errors, steps.length]).toEqual([0, STEPS - samplesDropped]);
+  return { ...result, steps };
 }
 
 describe.skipIf(!ready)('watch() on webgpu', () => {

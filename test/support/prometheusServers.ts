@@ -1,38 +1,29 @@
 /** A real Prometheus and a real Alertmanager with the files that we ship, for tests; removed at the end of the test. */
-import { type ChildProcess, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { onTestFinished } from 'vitest';
+import { freePort } from './servers.ts';
 
 const shipped = (path: string) => fileURLToPath(new URL(`../../alerts/${path}`, import.meta.url));
 export const RULES = shipped('prometheus/gainwatch.rules.yml');
 
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await new Promise((resolve) => server.once('listening', resolve));
-  const { port } = server.address() as { port: number };
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
-
 function start(program: string, args: string[]): void {
-  const child: ChildProcess = spawn(program, args, { stdio: 'ignore' });
-  onTestFinished(() => new Promise<void>((resolve) => child.once('close', () => resolve()).kill()));
-}
-
-export interface Prometheus {
-  ask<T>(path: string): Promise<T>;
-  /** Values of a query's series. */
-  values(query: string): Promise<number[]>;
+  const child = spawn(program, args, { stdio: 'ignore' });
+  const closed = once(child, 'close');
+  onTestFinished(async () => {
+    child.kill();
+    await closed;
+  });
 }
 
 /**
  * Scrapes and evaluates every second; the rules are used as they are.
  * @param target address of a dashboard; @param alertmanager host and port
  */
-export async function startPrometheus(program: string, folder: string, target: string, alertmanager?: string): Promise<Prometheus> {
+export function startPrometheus(program: string, folder: string, target: string, alertmanager?: string) {
   const alerting = alertmanager === undefined ? '' : `alerting: {alertmanagers: [{static_configs: [{targets: ['${alertmanager}']}]}]}\n`;
   const config = `global: {scrape_interval: 1s, evaluation_interval: 1s}
 rule_files: [${RULES}]
@@ -42,7 +33,7 @@ ${alerting}scrape_configs: [{job_name: gainwatch, static_configs: [{targets: ['$
 }
 
 /** With a configuration of one's own. */
-export async function runPrometheus(program: string, folder: string, text: string): Promise<Prometheus> {
+export async function runPrometheus(program: string, folder: string, text: string) {
   const port = await freePort();
   const config = join(folder, 'prometheus.yml');
   writeFileSync(config, text);
@@ -54,6 +45,7 @@ export async function runPrometheus(program: string, folder: string, text: strin
   ]);
   const ask = async <T>(path: string): Promise<T> =>
     ((await (await fetch(`http://127.0.0.1:${port}/api/v1/${path}`)).json()) as { data: T }).data;
+  /** Of the series of a query. */
   const values = async (query: string): Promise<number[]> => {
     const { result } = await ask<{ result: { value: [number, string] }[] }>(`query?query=${encodeURIComponent(query)}`);
     return result.map(({ value }) => Number(value[1].replace('+Inf', 'Infinity')));

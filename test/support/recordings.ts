@@ -1,12 +1,10 @@
 /** Recordings that no training made, through the real pipeline with its detectors: for tests of what shows them. */
 import { closeRun, createPipeline, handleReport, openRun } from '../../dist/plugin/pipeline/pipeline.js';
 import { loadRecorder } from '../../dist/plugin/recorder/loadRecorder.js';
-import type { Outcome } from '../../src/telemetry/report.ts';
-import { headerOf, reportOf } from './reports.ts';
+import { headerOf, reportOf, wobble } from './reports.ts';
 
 const LAYERS = 6;
 const N = 4;
-const wobble = (step: number) => Math.sin(12.9898 * step) * Math.cos(78.233 * step);
 
 export const STEPS = 1200;
 /** Steps of run hc that were never recorded, and one whose loss and one gain are no numbers. */
@@ -18,12 +16,7 @@ export async function recordRuns(directory: string): Promise<void> {
   const problems: string[] = [];
   const recorder = await loadRecorder((message) => problems.push(message));
   const pipeline = createPipeline({ directory, recorder, now: Date.now, onProblem: (message) => problems.push(message) });
-  const kinds: ['hc' | 'mhc' | 'residual', Outcome][] = [
-    ['hc', 'completed'],
-    ['mhc', 'completed'],
-    ['residual', 'interrupted'],
-  ];
-  for (const [kind, outcome] of kinds) {
+  for (const kind of ['hc', 'mhc', 'residual'] as const) {
     const header = { ...headerOf(kind, LAYERS, N), run: kind };
     const run = openRun(pipeline, header);
     const start = Date.now() - STEPS * 1000;
@@ -59,7 +52,7 @@ export async function recordRuns(directory: string): Promise<void> {
         }),
       );
     }
-    closeRun(pipeline, run, outcome);
+    closeRun(pipeline, run, kind === 'residual' ? 'interrupted' : 'completed');
   }
   if (problems.length > 0) throw new Error(problems.join('\n'));
 }
