@@ -104,7 +104,7 @@ describe('a run of many ranks', () => {
   });
 
   test('a rank that stays away is waited for some seconds, counted, and then no more', async () => {
-    const { pipeline, ingest, handle } = await startIngest({ recorded: false, now: () => Date.now() });
+    const { pipeline, ingest, handle } = await startIngest({ recorder: null, now: () => Date.now() });
     const take = (rank: number, step: number) =>
       handle(bodyOf(header, { ...testSample(header, step), step }, { rank: String(rank), world_size: '2' }));
     await Promise.all([0, 1].map((rank) => take(rank, 1).committed));
@@ -124,7 +124,7 @@ describe('a run of many ranks', () => {
   });
 
   test('steps of a run whose other stage never comes are dropped when the next attempt begins', async () => {
-    const { handle, ingest } = await startIngest({ recorded: false });
+    const { handle, ingest } = await startIngest({ recorder: null });
     const first = handle(ofStage(0));
     expect(ingest.waitingBytes).toBeGreaterThan(0);
     handle(bodyOf(header, sample, {}, 'second'));

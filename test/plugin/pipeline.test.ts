@@ -56,14 +56,14 @@ describe('a disk that refuses', () => {
 });
 
 test('without a recorder everything is shown at once', async () => {
-  const { pipeline, steps, run } = await startRun(header, { recorded: false });
+  const { pipeline, steps, run } = await startRun(header, { recorder: null });
   handleSample(pipeline, run, testSample(header, 1));
   expect(steps).toEqual([1]);
   expect(run.recording).toBeNull();
 });
 
 test('a gain that is no number is not the largest, and forgets none', async () => {
-  const { pipeline, run } = await startRun(header, { recorded: false });
+  const { pipeline, run } = await startRun(header, { recorder: null });
   const largest = [Number.NaN, 7, Number.NaN, 2].map((compositeGain, i) => {
     handleReport(pipeline, run, { ...testReport(header, i + 1), compositeGain });
     return run.maxCompositeGain;
@@ -72,7 +72,7 @@ test('a gain that is no number is not the largest, and forgets none', async () =
 });
 
 test('a sample that does not fit, and a sink that throws, are counted; the next step goes through', async () => {
-  const { pipeline, problems, steps, run } = await startRun(header, { recorded: false });
+  const { pipeline, problems, steps, run } = await startRun(header, { recorder: null });
   handleSample(pipeline, run, testSample(header, 1, { mappings: new Float32Array(5) }));
   pipeline.sinks.add({
     onStep: () => {

@@ -8,12 +8,18 @@ import { connectStream } from '../support/streamClient.ts';
 
 const header = testHeader('hc');
 
+/** A service with a run of which five steps were shown. */
+async function startFiveSteps() {
+  const service = await start();
+  const run = openRun(service.pipeline, header);
+  for (let step = 1; step <= 5; step++) handleReport(service.pipeline, run, testReport(header, step));
+  await expect.poll(() => run.last?.step).toBe(5);
+  return { service, run };
+}
+
 describe('the stream', () => {
   test('brings the steps as they come, and after a break exactly what was missed', async () => {
-    const service = await start();
-    const run = openRun(service.pipeline, header);
-    for (let step = 1; step <= 5; step++) handleReport(service.pipeline, run, testReport(header, step));
-    await expect.poll(() => run.last?.step).toBe(5);
+    const { service, run } = await startFiveSteps();
     const client = await connectStream(service);
     for (let step = 6; step <= 8; step++) handleReport(service.pipeline, run, testReport(header, step));
     expect((await client.events('run', 1))[0].data).toMatchObject({ run: 'hc', live: true });
@@ -56,10 +62,7 @@ describe('the stream', () => {
   });
 
   test('who goes before the first step comes back to it', async () => {
-    const service = await start();
-    const run = openRun(service.pipeline, header);
-    for (let step = 1; step <= 5; step++) handleReport(service.pipeline, run, testReport(header, step));
-    await expect.poll(() => run.last?.step).toBe(5);
+    const { service, run } = await startFiveSteps();
     const [{ id }] = await (await connectStream(service)).events('run', 1);
     expect(id).toBe('hc:1:5');
     for (const step of [6, 7]) handleReport(service.pipeline, run, testReport(header, step));

@@ -2,7 +2,7 @@
 import { onTestFinished, vi } from 'vitest';
 import { handlePart } from '../../plugin/ingest/handlePart.ts';
 import { createIngest } from '../../plugin/ingest/lifecycle.ts';
-import type { Detectors, WarningChange } from '../../plugin/pipeline/detection.ts';
+import type { WarningChange } from '../../plugin/pipeline/detection.ts';
 import { createPipeline, openRun } from '../../plugin/pipeline/pipeline.ts';
 import { requireRecorder } from '../../plugin/recorder/loadRecorder.ts';
 import { decodeMatrices } from '../../plugin/wire/decodeMatrices.ts';
@@ -11,18 +11,12 @@ import type { RunHeader } from '../../src/telemetry/sample.ts';
 import type { WarningRecord } from '../../src/telemetry/warning.ts';
 import { temporaryFolder } from './folders.ts';
 
-export interface PipelineChange {
-  directory?: string;
-  detectors?: Detectors;
-  now?: () => number;
-  /** Not recorded where false. */
-  recorded?: boolean;
-}
+type PipelineChange = Partial<Parameters<typeof createPipeline>[0]>;
 
-export async function startPipeline({ recorded = true, directory = temporaryFolder(), ...change }: PipelineChange = {}) {
+export async function startPipeline({ directory = temporaryFolder(), ...change }: PipelineChange = {}) {
   const problems: string[] = [];
-  const recorder = recorded ? await requireRecorder() : null;
   const onProblem = (message: string) => problems.push(message);
+  const recorder = await requireRecorder();
   const pipeline = createPipeline({ directory, recorder, now: () => 5_000_000, onProblem, ...change });
   /** Steps that were shown. */
   const steps: number[] = [];

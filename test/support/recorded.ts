@@ -24,11 +24,7 @@ export function record(folder: string, batches: StepReport[][]): string {
 }
 
 /** Matrices of a sample of run hc, one value of the first connection not finite. */
-export function brokenMappings(value = Number.NaN): Float32Array {
-  const mappings = new Float32Array(3 * 4 * 4).fill(0.5);
-  mappings[5] = value;
-  return mappings;
-}
+export const brokenMappings = () => Float32Array.from({ length: 3 * 4 * 4 }, (_, k) => (k === 5 ? Number.NaN : 0.5));
 
 /** A reader that is closed at the end of the test. */
 export function readerOf(path: string): ReturnType<typeof openReader> {

@@ -26,31 +26,28 @@ export async function recordRuns(directory: string): Promise<void> {
       const ln = kind === 'hc' ? Math.max(0, step - 300) / 120 : 0;
       const gain = Math.exp(ln + 0.03 * wobble(step));
       const g = kind === 'residual' ? 1 : kind === 'mhc' ? 1.05 + 0.01 * wobble(step) : gain;
-      handleReport(
-        pipeline,
-        run,
-        reportOf(header, step, {
-          time: start + 1000 * step,
-          loss: broken ? Number.NaN : 4 - step / STEPS + 0.1 * wobble(step),
-          compositeGain: g,
-          measures: {
-            forwardGain: (l) => (broken && l === 2 ? Number.NaN : l === 3 ? Math.exp(ln / 3) : Math.exp(0.01 * wobble(step + l))),
-            backwardGain: (l) => Math.exp(0.02 * wobble(step + l)),
-            compositeForwardGain: (l) => (l >= 3 ? g : Math.exp(0.01 * wobble(step + l))),
-            compositeBackwardGain: (l) => (l <= 3 ? Math.sqrt(g) : 1),
-            rowDeviation: 0.01,
-            columnDeviation: 0.02,
-          },
-          mapping: Float32Array.from({ length: LAYERS * N * N }, (_, k) => ((k % (N * N)) % (N + 1) === 0 ? 0.9 : 0.03)),
-          memory:
-            kind === 'residual'
-              ? null
-              : {
-                  connections: Float64Array.from({ length: 5 * LAYERS }, (_, k) => 1000 * (k + 1)),
-                  totals: { parameters: 5e5, allocated: 9e6 },
-                },
-        }),
-      );
+      const report = reportOf(header, step, {
+        time: start + 1000 * step,
+        loss: broken ? Number.NaN : 4 - step / STEPS + 0.1 * wobble(step),
+        compositeGain: g,
+        measures: {
+          forwardGain: (l) => (broken && l === 2 ? Number.NaN : l === 3 ? Math.exp(ln / 3) : Math.exp(0.01 * wobble(step + l))),
+          backwardGain: (l) => Math.exp(0.02 * wobble(step + l)),
+          compositeForwardGain: (l) => (l >= 3 ? g : Math.exp(0.01 * wobble(step + l))),
+          compositeBackwardGain: (l) => (l <= 3 ? Math.sqrt(g) : 1),
+          rowDeviation: 0.01,
+          columnDeviation: 0.02,
+        },
+        mapping: Float32Array.from({ length: LAYERS * N * N }, (_, k) => ((k % (N * N)) % (N + 1) === 0 ? 0.9 : 0.03)),
+        memory:
+          kind === 'residual'
+            ? null
+            : {
+                connections: Float64Array.from({ length: 5 * LAYERS }, (_, k) => 1000 * (k + 1)),
+                totals: { parameters: 5e5, allocated: 9e6 },
+              },
+      });
+      handleReport(pipeline, run, report);
     }
     closeRun(pipeline, run, kind === 'residual' ? 'interrupted' : 'completed');
   }
