@@ -1,11 +1,13 @@
 /** Real PyTorch trainings, watched by `gainwatch serve` in a process of its own: what it shows is what NumPy makes of their tensors. */
-import { mkdirSync } from 'node:fs';
+import { once } from 'node:events';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import type { RunDetail, SeriesAnswer, StepAnswer, WarningAnswer } from '../../src/telemetry/api.ts';
 import { type Command, startForTest } from '../support/commandLine.ts';
 import { temporaryFolder } from '../support/folders.ts';
-import { DUMPED, FIRST, findPytorch, measureDump, NEWEST, startTraining, type TrainingOptions } from '../support/pytorch.ts';
+import { DUMPED, FIRST, findPytorch, measureDump, NEWEST, spawnPython, startTraining, type TrainingOptions } from '../support/pytorch.ts';
+import { readmeBlocks } from '../support/readme.ts';
 
 const python = findPytorch();
 /** The model works in float32, NumPy in float64. */
@@ -154,4 +156,39 @@ describe.skipIf(python === null)('PyTorch', () => {
     expect(loss.steps).toEqual(count(150));
     expect(loss.series[0].max.every((value) => typeof value === 'number')).toBe(true);
   }, 90_000);
+});
+
+/** What the user of the README has: a model, an optimizer, batches, a step that gives the loss. */
+const TRAINING = `
+import torch
+import torch.nn.functional as F
+import models
+
+torch.manual_seed(0)
+model = models.LanguageModel("lucidrains", "hc", 16, 2, 16)
+optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
+loader = [torch.randint(256, (2, 17)) for _ in range(10)]
+
+def train_step(batch):
+    optimizer.zero_grad()
+    loss = F.cross_entropy(model(batch[:, :-1]).flatten(0, 1), batch[:, 1:].flatten())
+    loss.backward()
+    optimizer.step()
+    return loss.detach()
+`;
+
+test.skipIf(python === null)('the lines of the README watch a PyTorch training of lucidrains’ package', async () => {
+  const monitor = await serve();
+  const lines = readmeBlocks('python').find((code) => code.includes('run="hc-27b"'))!;
+  const script = join(monitor.folder, 'train.py');
+  writeFileSync(script, TRAINING + lines.replace('http://127.0.0.1:9464', monitor.url.replace(/\/$/, '')));
+  const [code] = await once(spawnPython(python!, [script]), 'close');
+  expect(code).toBe(0);
+  expect(await ask<RunDetail>(monitor, 'hc-27b')).toMatchObject({
+    outcome: 'completed',
+    lastStep: 10,
+    streams: 4,
+    connectionCount: 4,
+    kinds: ['hc'],
+  });
 });

@@ -16,6 +16,8 @@ test.each([
   [['demo', '--streams', '9'], /--streams.*from 1 to 8/],
   [['demo', '--recompute', 'all'], /--recompute.*Allowed choices are none, connections, blocks/],
   [['demo', '--backend', 'cuda'], /Allowed choices are wasm, cpu, webgpu, tensorflow/],
+  [['demo', '--storage', 'float16', '--backend', 'wasm'], /--storage float16 is for --backend webgpu only, got --backend wasm/],
+  [['demo', '--storage', 'float16', '--backend', 'webgpu', '--kernels', 'composed'], /is for --kernels fused only, got --kernels composed/],
   [['demo', '--text', '/no/such'], /text \/no\/such does not exist/],
   [['demo', '--host', '0.0.0.0', '--port', '0'], /give a token/],
   [['serve', '--runs', '/dev/null/runs'], /the folder \/dev\/null\/runs cannot be created \(--runs\)/],

@@ -5,7 +5,7 @@
 import type { RecomputeMode } from 'gainwatch/connections';
 import { describe, expect, test } from 'vitest';
 import { MEMORY_KINDS } from '../../src/telemetry/sample.ts';
-import { runCommand, runDemo, small } from '../support/commandLine.ts';
+import { runDemo, small } from '../support/commandLine.ts';
 import { recorded } from '../support/recorded.ts';
 import { BATCH, CONTEXT, createTraining } from '../support/smallTraining.ts';
 import { loadWebgpu, startWatching } from '../support/watched.ts';
@@ -58,13 +58,4 @@ describe.skipIf(!ready)("storage 'float16', watched", () => {
     expect(stderr).toContain('storage float16');
     for (const result of results) expect(result).toMatchObject({ steps: 4, samplesDropped: 0, errors: 0 });
   }, 120_000);
-});
-
-test.each([
-  [['--backend', 'wasm'], '--storage float16 is for --backend webgpu only, got --backend wasm'],
-  [['--backend', 'webgpu', '--kernels', 'composed'], '--storage float16 is for --kernels fused only, got --kernels composed'],
-])('the demo refuses it with %j', async (flags, message) => {
-  const { code, stderr } = await runCommand(['demo', '--storage', 'float16', ...flags]);
-  expect(code).toBe(1);
-  expect(stderr).toContain(message);
 });

@@ -86,10 +86,6 @@ test('a run that goes on from a checkpoint keeps its numbers, and what it was wa
   expect(await json<WarningAnswer[]>(monitor, 'api/v1/runs/test/warnings')).toMatchObject([{ rule: 'nonfinite', step: 1 }]);
 });
 
-test('refuses a first step that is none', async () => {
-  await expect(start({ firstStep: 0 })).rejects.toThrow(/firstStep must be .*, got 0/);
-});
-
 test('a notice that does not arrive before the end is reported, though it is the last line', async () => {
   const { monitor, lines } = await start({ notify: 'http://127.0.0.1:1/hook' });
   train(monitor, Number.NaN, () => monitor.warnings().length > 0);

@@ -179,9 +179,7 @@ test('one that does not fit into the folder beside the others is refused, with i
 
 test('a client that has its answer and goes on sending, other than a recording, is cut off', async () => {
   vi.useFakeTimers({ toFake: ['setTimeout'] });
-  onTestFinished(() => {
-    vi.useRealTimers();
-  });
+  onTestFinished(() => void vi.useRealTimers());
   const service = await start();
   const outgoing = begin(service, '/api/v1/runs/hc/warnings/0/acknowledge');
   const closed = new Promise((resolve) => outgoing.on('close', resolve));

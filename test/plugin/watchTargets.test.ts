@@ -101,6 +101,7 @@ test('what cannot be watched is refused by name', async () => {
     ]),
   ).rejects.toThrow(/a is there twice/);
   await expect(watch([{ name: 'a', mapping }], { tokens: 0 })).rejects.toThrow(/tokens must be a whole number from 1 to 4096, got 0/);
+  await expect(watch([{ name: 'a', mapping }], { firstStep: 0 })).rejects.toThrow(/firstStep must be .*, got 0/);
   await expect(watch([{ name: 'a', mapping }], { run: 'a/b' })).rejects.toThrow(/run must be/);
   await expect(watch([{ name: 'a', mapping }], { port: 70000 })).rejects.toThrow(/port .* got 70000/);
 });

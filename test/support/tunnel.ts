@@ -11,22 +11,16 @@ export async function openTunnel(to: number) {
   };
   let hanging = false;
   const server = createServer((near) => {
-    sockets.add(near);
-    near.on('error', () => near.destroy());
-    if (hanging) return;
-    const far = connect(to, '127.0.0.1');
-    near.pipe(far).pipe(near);
-    for (const [one, other] of [
-      [near, far],
-      [far, near],
-    ]) {
-      sockets.add(one);
-      one.on('error', () => other.destroy());
-      one.on('close', () => {
-        sockets.delete(one);
-        other.destroy();
+    const pair = hanging ? [near] : [near, connect(to, '127.0.0.1')];
+    for (const socket of pair) {
+      sockets.add(socket);
+      socket.on('error', () => {}); // which closes it
+      socket.on('close', () => {
+        sockets.delete(socket);
+        for (const one of pair) one.destroy();
       });
     }
+    if (!hanging) near.pipe(pair[1]).pipe(near);
   });
   const listen = (port: number) => once(server.listen(port, '127.0.0.1'), 'listening');
   await listen(0);
