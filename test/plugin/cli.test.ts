@@ -2,13 +2,16 @@
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import type { RunSummary, StepAnswer } from '../../src/telemetry/api.ts';
 import { runCommand, runDemo, small, startForTest } from '../support/commandLine.ts';
 import { temporaryFolder } from '../support/folders.ts';
 import { listenLocally } from '../support/servers.ts';
 import { json } from '../support/service.ts';
 import { sendJson } from '../support/wire.ts';
+
+// Each test starts processes, which on a busy machine take long to load.
+vi.setConfig({ testTimeout: 240_000 });
 
 test.each([
   [['demo', '--steps', '0'], /--steps.*must be a whole number from 1/],

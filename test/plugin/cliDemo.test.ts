@@ -2,11 +2,14 @@
 import { createHash } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { loadText } from '../../dist/plugin/cli/demoText.js';
 import { expectGoodDemo, runDemo, small, startForTest } from '../support/commandLine.ts';
 import { temporaryFolder } from '../support/folders.ts';
 import { recorded } from '../support/recorded.ts';
+
+// Each test starts processes, which on a busy machine take long to load.
+vi.setConfig({ testTimeout: 240_000 });
 
 /** Last losses of the three models, with each of these flags. */
 const lossesOf = (flags: string[][]) =>

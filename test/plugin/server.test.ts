@@ -211,14 +211,12 @@ describe('access:', () => {
   });
 });
 
-describe('the port', () => {
-  test('taken: an error that names it where it was given, else the next one and a note', async () => {
-    const port = await listenLocally();
-    await expect(start({ port })).rejects.toThrow(`port ${port} on 127.0.0.1 is taken by another program: choose another (--port`);
-    const next = await start({ port, portGiven: false });
-    expect(next.port).toBeGreaterThan(port);
-    expect(next.note).toBe(`port ${port} is taken, serving on ${next.port}`);
-  });
+test('a port that is taken: an error that names it where it was given, else the next one and a note', async () => {
+  const port = await listenLocally();
+  await expect(start({ port })).rejects.toThrow(`port ${port} on 127.0.0.1 is taken by another program: choose another (--port`);
+  const next = await start({ port, portGiven: false });
+  expect(next.port).toBeGreaterThan(port);
+  expect(next.note).toBe(`port ${port} is taken, serving on ${next.port}`);
 });
 
 test('a file that is no recording does not hide the others', async () => {
