@@ -2,7 +2,7 @@
 import { describe, expect, test, vi } from 'vitest';
 import { handleReport as handleReportThere, openRun as openRunThere } from '../../dist/plugin/pipeline/pipeline.js';
 import { createMetrics } from '../../plugin/metrics/metrics.ts';
-import { DETECTORS, type Detectors } from '../../plugin/pipeline/detection.ts';
+import { DETECTORS } from '../../plugin/pipeline/detection.ts';
 import { checkStall, closeRun, handleReport, openRun } from '../../plugin/pipeline/pipeline.ts';
 import type { WarningAnswer } from '../../src/telemetry/api.ts';
 import { temporaryFolder } from '../support/folders.ts';
@@ -132,13 +132,10 @@ test('a run that stands still is warned of by the clock, and recorded without a 
 });
 
 test('a detector that fails costs its warnings only, and is said once', async () => {
-  const broken: Detectors = {
-    ...DETECTORS,
-    detect: () => {
-      throw new Error('broken detector');
-    },
+  const detect = () => {
+    throw new Error('broken detector');
   };
-  const { pipeline, problems, steps, run } = await startRun(header, { detectors: broken });
+  const { pipeline, problems, steps, run } = await startRun(header, { detectors: { ...DETECTORS, detect } });
   for (let step = 1; step <= 3; step++) handleReport(pipeline, run, given(step));
   vi.advanceTimersByTime(200);
   expect(steps).toEqual([1, 2, 3]);

@@ -58,7 +58,7 @@ export function startTraining(python: string, args: readonly string[], { version
 }
 
 export const DUMPED = ['forwardGain', 'backwardGain', 'compositeForwardGain', 'compositeBackwardGain'] as const;
-export type ExpectedStep = { step: number; compositeGain: number } & Record<(typeof DUMPED)[number], number[]>;
+type ExpectedStep = { step: number; compositeGain: number } & Record<(typeof DUMPED)[number], number[]>;
 
 /** What NumPy makes of a folder that --dump has filled. */
 export function measureDump(python: string, folder: string): ExpectedStep[] {
