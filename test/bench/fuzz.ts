@@ -6,8 +6,8 @@ import { parseArgs } from 'node:util';
 import { gzipSync } from 'node:zlib';
 import { encodeBatch, encodeStep } from '../../plugin/wire/encode.ts';
 import { seededRandom } from '../../src/model/random.ts';
-import type { RunHeader, StepSample } from '../../src/telemetry/sample.ts';
 import { mutate } from './mutate.ts';
+import { headerOf, sampleOf } from './samples.ts';
 import { startServe } from './serve.ts';
 
 const { values } = parseArgs({ options: { requests: { type: 'string', default: '100000' }, seed: { type: 'string', default: '1' } } });
@@ -18,25 +18,9 @@ const random = (below: number) => Math.floor(uniform() * below);
 const { ask, memory, hasEnded, stop } = await startServe();
 
 function body(layers: number, streams: number, tokens: number): Buffer {
-  const connections = Array.from({ length: layers }, (_, l) => ({ name: `block${l}`, kind: 'hc' as const, convention: null }));
-  const header: RunHeader = { run: 'fuzzed', streams, tokens, connections };
-  const sample: StepSample = {
-    step: 1,
-    time: Date.now(),
-    stepSeconds: 0.1,
-    loss: 1,
-    gradientNorm: 1,
-    learningRate: 1e-3,
-    mappings: Float32Array.from({ length: layers * tokens * streams ** 2 }, uniform),
-    logits: null,
-    grams: null,
-    inputSquares: Float32Array.from({ length: layers * tokens }, uniform),
-    gradientGains: null,
-    logitGradients: null,
-    memory: null,
-    monitor: { overheadSeconds: 0, samplesDropped: 0, errors: 0 },
-  };
-  return encodeStep(header, 'a', sample);
+  const mappings = Float32Array.from({ length: layers * tokens * streams ** 2 }, uniform);
+  const inputSquares = Float32Array.from({ length: layers * tokens }, uniform);
+  return encodeStep(headerOf('fuzzed', 'hc', layers, streams, tokens), 'a', sampleOf(1, { mappings, inputSquares, time: Date.now() }));
 }
 const bodies = [body(4, 4, 8), body(1, 1, 1)];
 const json = Buffer.from(JSON.stringify({ step: 1, attempt: 'a', rank: 0, loss: 1, order: ['x', 'y'], measures: { forwardGain: [1, 2] } }));
