@@ -10,7 +10,7 @@ import { createBatches } from 'gainwatch/model';
 import { describe, expect, test } from 'vitest';
 import { mendUtil } from '../../dist/plugin/cli/backend.js';
 import { createTrainee } from '../../dist/plugin/cli/trainee.js';
-import { has } from '../support/backends.ts';
+import { has, TIMEOUT_MS } from '../support/backends.ts';
 import { expectGoodDemo, runDemo, small } from '../support/commandLine.ts';
 import { temporaryFolder } from '../support/folders.ts';
 import { readmeBlocks } from '../support/readme.ts';
@@ -26,7 +26,7 @@ function difference(actual: ArrayLike<number>, expected: ArrayLike<number>): num
   return Math.max(...Array.from(actual, (value, k) => one(value, expected[k])));
 }
 
-describe.skipIf(!has('tensorflow'))('watch() on tensorflow', () => {
+describe.skipIf(!has('tensorflow'))('watch() on tensorflow', { timeout: TIMEOUT_MS }, () => {
   test.each(['residual', 'hc', 'mhc'] as const)(
     '%s: losses are bit-identical, nothing leaks, the measures come at every tenth step',
     async (connection) => {
@@ -75,7 +75,7 @@ describe.skipIf(!has('tensorflow'))('watch() on tensorflow', () => {
   });
 });
 
-describe.skipIf(!has('tensorflow'))('gainwatch demo --backend tensorflow', () => {
+describe.skipIf(!has('tensorflow'))('gainwatch demo --backend tensorflow', { timeout: TIMEOUT_MS }, () => {
   test('trains three models and watches every tenth step of each', async () => {
     const { results, runs } = await runDemo([...small(15), '--backend', 'tensorflow']);
     expectGoodDemo(results, 15);
