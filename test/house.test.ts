@@ -1,7 +1,4 @@
-/**
- * What the house promises of itself: lengths, doc comments, names, links. What lint can keep (arrows, cycles, lines of a file) is in
- * biome.json.
- */
+/** What the house promises of itself: lengths, doc comments, names, links. Lint keeps arrows, cycles, lines of a file: biome.json. */
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';

@@ -4,14 +4,13 @@ import { existsSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { expect, onTestFinished, test } from 'vitest';
-import { small, startCommand } from './support/commandLine.ts';
+import { expect, test } from 'vitest';
+import { small, startForTest } from './support/commandLine.ts';
 import { temporaryFolder } from './support/folders.ts';
 import { readmeBlocks } from './support/readme.ts';
 
 const run = promisify(execFile);
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
-/** The command line as it is installed. */
 /** The command line as it is installed. */
 const CLI = (folder: string) => join(folder, 'node_modules/gainwatch/dist/plugin/cli/gainwatch.js');
 const QUIET = ['--no-audit', '--no-fund', '--prefer-offline', '--loglevel=error'];
@@ -21,7 +20,7 @@ test("the tarball serves without TF.js, and runs the README's loop with it", asy
   const packed = await run('npm', ['pack', '--json', '--ignore-scripts', '--pack-destination', folder], { cwd: ROOT });
   const [{ filename, files }] = JSON.parse(packed.stdout) as { filename: string; files: { path: string }[] }[];
   const paths = files.map((f) => f.path);
-  for (const needed of [
+  const needed = [
     'README.md',
     'LICENSE',
     'CHANGELOG.md',
@@ -32,9 +31,8 @@ test("the tarball serves without TF.js, and runs the README's loop with it", asy
     'alerts/prometheus/gainwatch.rules.yml',
     'plugin/cli/text/paradise-lost.txt.br',
     'plugin/cli/text/README.md',
-  ]) {
-    expect(paths).toContain(needed);
-  }
+  ];
+  expect(paths).toEqual(expect.arrayContaining(needed));
   expect(paths.filter((path) => /(^|\/)(test|node_modules|bench)\/|tsbuildinfo|\.sqlite/.test(path))).toEqual([]);
 
   writeFileSync(join(folder, 'package.json'), JSON.stringify({ private: true, type: 'module' }));
@@ -48,13 +46,12 @@ test("the tarball serves without TF.js, and runs the README's loop with it", asy
     console.log([createDetectors, detect, analyse].map((f) => typeof f).join(), MEASURES[MEASURE_INDEX.forwardGain].key);`;
   const { stdout: imported } = await run(process.execPath, ['--input-type=module', '-e', entries], { cwd: folder });
   expect(imported.trim()).toBe('function,function,function forwardGain');
-  const server = await startCommand(['serve', '--port', '0'], { program: CLI(folder), cwd: folder });
-  onTestFinished(() => void server.stop());
-  const { url } = server;
+  const { url } = await startForTest(['serve', '--port', '0'], { program: CLI(folder), cwd: folder });
   expect(await (await fetch(`${url}metrics`)).text()).toContain('mhc_build_info');
   expect(await (await fetch(url)).text()).toContain('<title>gainwatch</title>');
-  const { stderr: refused } = await run('npx', ['gainwatch', 'demo'], { cwd: folder }).catch((error: { stderr: string }) => error);
-  expect(refused).toMatch(
+  const refused = (...args: string[]) =>
+    run('npx', ['gainwatch', 'demo', ...args], { cwd: folder }).catch((error: { stderr: string }) => error);
+  expect((await refused()).stderr).toMatch(
     /backend wasm needs the package @tensorflow\/tfjs, .*npm install @tensorflow\/tfjs @tensorflow\/tfjs-backend-wasm/,
   );
 
@@ -67,10 +64,7 @@ test("the tarball serves without TF.js, and runs the README's loop with it", asy
   const demo = await run(process.execPath, [CLI(folder), 'demo', ...small(2), '--port', '0', '--exit'], { cwd: folder });
   expect(demo.stderr).toMatch(/^Text: 0\.4 MiB, .*comes with gainwatch/m);
 
-  const optional = await run('npx', ['gainwatch', 'demo', '--backend', 'tensorflow'], { cwd: folder }).catch(
-    (error: { stderr: string }) => error,
-  );
-  expect(optional.stderr).toMatch(
+  expect((await refused('--backend', 'tensorflow')).stderr).toMatch(
     /backend tensorflow needs the package @tensorflow\/tfjs-node, .*npm install .*@tensorflow\/tfjs-node-gpu/,
   );
 

@@ -2,10 +2,9 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
-import { temporaryFolder } from './support/folders.ts';
+import { temporaryFolder, writeProgram } from './support/folders.ts';
 import { readmeBlocks } from './support/readme.ts';
-import { writeProgram } from './support/scratch.ts';
-import { recorded } from './support/watched.ts';
+import { recorded } from './support/recorded.ts';
 
 const blocks = readmeBlocks('js').filter((code) => !/tfjs-backend-webgpu|tfjs-node/.test(code));
 const blockOf = (name: string) => blocks.find((code) => code.includes(`run: '${name}'`))!;

@@ -6,7 +6,7 @@ import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { brotliDecompressSync } from 'node:zlib';
 
-/** Beside the source, from dist/plugin/cli. John Milton's Paradise Lost: public domain, pinned by test/plugin/demoText.test.ts. */
+/** Beside the source, from dist/plugin/cli. John Milton's Paradise Lost: public domain, pinned by test/plugin/cliDemo.test.ts. */
 const SHIPPED = join(import.meta.dirname, '../../../plugin/cli/text/paradise-lost.txt.br');
 
 /** Our choice: a demo trains on less than this. */

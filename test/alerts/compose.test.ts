@@ -4,10 +4,11 @@ import { existsSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
-import { ask, DEPLOY, flagOf, readDeployed, startWith, TOKEN } from '../support/deploy.ts';
+import { DEPLOY, flagOf, readDeployed, startWith, TOKEN } from '../support/deploy.ts';
 import { temporaryFolder } from '../support/folders.ts';
 import { findPrometheus, findPromtool } from '../support/programs.ts';
 import { RULES, runPrometheus } from '../support/prometheusServers.ts';
+import { ask } from '../support/service.ts';
 
 interface Compose {
   services: Record<string, { build?: string; image?: string; command: string[]; ports: string[]; volumes: string[]; secrets?: string[] }>;
@@ -70,7 +71,7 @@ test.skipIf(prometheus === null)(
   async () => {
     const { url } = await startWith(compose.services['gainwatch'].command);
     const { port } = new URL(url);
-    expect((await ask(url, '/sd', { Host: 'gainwatch:9464', Authorization: `Bearer ${TOKEN}` })).text).toContain('"gainwatch:9464"');
+    expect((await ask({ port }, '/sd', { Host: 'gainwatch:9464', Authorization: `Bearer ${TOKEN}` })).body).toContain('"gainwatch:9464"');
     const folder = temporaryFolder();
     const config = configFor(folder, `127.0.0.1:${port}`).replaceAll(/_interval: \d+s/g, '_interval: 1s');
     const { values } = await runPrometheus(prometheus!, folder, config);

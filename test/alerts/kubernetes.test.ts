@@ -4,8 +4,9 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { parseAllDocuments } from 'yaml';
 import { startCommand } from '../support/commandLine.ts';
-import { ask, flagOf, readDeployed, startWith, TOKEN } from '../support/deploy.ts';
+import { flagOf, readDeployed, startWith, TOKEN } from '../support/deploy.ts';
 import { temporaryFolder } from '../support/folders.ts';
+import { ask } from '../support/service.ts';
 
 type Labels = Record<string, string>;
 interface Container {
@@ -127,13 +128,13 @@ describe('Kubernetes', () => {
   test.each([deployment, job])(
     '$kind: gainwatch starts with these arguments, and answers probes and scrapes by address',
     async ({ spec }) => {
-      const { url } = await startWith(monitorOf(spec.template).args!);
+      const monitor = new URL((await startWith(monitorOf(spec.template).args!)).url);
       const Host = '10.1.2.3:9464';
-      expect(await ask(url, '/healthz', { Host })).toEqual({ status: 200, text: 'ok\n' });
-      expect((await ask(url, '/metrics', { Host })).status).toBe(401);
-      const { status, text } = await ask(url, '/metrics', { Host, Authorization: `Bearer ${TOKEN}` });
+      expect(await ask(monitor, '/healthz', { Host })).toMatchObject({ status: 200, body: 'ok\n' });
+      expect((await ask(monitor, '/metrics', { Host })).status).toBe(401);
+      const { status, body } = await ask(monitor, '/metrics', { Host, Authorization: `Bearer ${TOKEN}` });
       expect(status).toBe(200);
-      expect(text).toContain('mhc_build_info');
+      expect(body).toContain('mhc_build_info');
     },
   );
 });

@@ -10,6 +10,7 @@ import { seededRandom } from '../../src/model/random.ts';
 import { analyse } from '../../src/telemetry/analyse.ts';
 import type { RunHeader, StepSample } from '../../src/telemetry/sample.ts';
 import { quantile } from '../eval/score.ts';
+import { headerOf, sampleOf } from './samples.ts';
 
 const { values } = parseArgs({ options: { steps: { type: 'string', default: '2000' } } });
 const STEPS = numberOf(values.steps);
@@ -19,45 +20,28 @@ const WARM = 200;
 const TOKENS = 64;
 const N = 4;
 
-function headerOf(kind: 'hc' | 'mhc', layers: number): RunHeader {
-  const convention = kind === 'mhc' ? 'paper' : null;
-  return {
-    run: kind,
-    streams: N,
-    tokens: TOKENS,
-    connections: Array.from({ length: layers }, (_, l) => ({ name: `block${l >> 1}.${l % 2}`, kind, convention })),
-  };
-}
-
 /** Near the identity, a little noise. */
-function sampleOf({ connections }: RunHeader, step: number): StepSample {
+function noisy({ connections }: RunHeader, step: number): StepSample {
   const random = seededRandom(step);
   const size = connections.length * TOKENS * N * N;
   const near = (on: number, off: number) => Float32Array.from({ length: size }, (_, k) => (k % (N + 1) === 0 ? on : off) + 0.01 * random());
-  return {
-    step,
-    time: 1000 * step,
-    stepSeconds: 1,
+  return sampleOf(step, {
     loss: 3 + 0.1 * random(),
     gradientNorm: 1 + 0.1 * random(),
-    learningRate: 1e-3,
     mappings: near(0.94, 0.02),
     logits: near(4, 0),
     grams: near(2, 0.5),
     inputSquares: new Float32Array(connections.length * TOKENS).fill(2),
-    gradientGains: null,
     logitGradients: new Float32Array(connections.length).fill(0.01),
-    memory: null,
-    monitor: { overheadSeconds: 0, samplesDropped: 0, errors: 0 },
-  };
+  });
 }
 
 console.log(`${cpus()[0].model}, Node ${process.version}; ${STEPS} steps, ${TOKENS} token positions, n = ${N}`);
 for (const kind of ['hc', 'mhc'] as const) {
   for (const layers of [24, 128]) {
-    const header = headerOf(kind, layers);
+    const header = headerOf(kind, kind, layers, N, TOKENS);
     const state = createDetectors(header);
-    const samples = Array.from({ length: 16 }, (_, k) => sampleOf(header, k + 1));
+    const samples = Array.from({ length: 16 }, (_, k) => noisy(header, k + 1));
     const [analysing, detecting]: [number[], number[]] = [[], []];
     for (let step = 1; step <= WARM + STEPS; step++) {
       const start = performance.now();

@@ -1,13 +1,13 @@
 /**
- * Malformed requests by the hundred thousand: `npm run fuzz -- --requests 100000 [--seed N]`. A `gainwatch serve` of its own process gets valid
- * bodies that were spoilt; each must be answered with 4xx and a reason, and memory must not grow. Prints what was answered.
+ * Malformed requests by the hundred thousand: `npm run fuzz -- --requests 100000 [--seed N]`. A `gainwatch serve` of its own process
+ * gets valid bodies that were spoilt; each must be answered with 4xx and a reason, and memory must not grow. Prints what was answered.
  */
 import { parseArgs } from 'node:util';
 import { gzipSync } from 'node:zlib';
 import { encodeBatch, encodeStep } from '../../plugin/wire/encode.ts';
 import { seededRandom } from '../../src/model/random.ts';
-import type { RunHeader, StepSample } from '../../src/telemetry/sample.ts';
 import { mutate } from './mutate.ts';
+import { headerOf, sampleOf } from './samples.ts';
 import { startServe } from './serve.ts';
 
 const { values } = parseArgs({ options: { requests: { type: 'string', default: '100000' }, seed: { type: 'string', default: '1' } } });
@@ -18,58 +18,36 @@ const random = (below: number) => Math.floor(uniform() * below);
 const { ask, memory, hasEnded, stop } = await startServe();
 
 function body(layers: number, streams: number, tokens: number): Buffer {
-  const connections = Array.from({ length: layers }, (_, l) => ({ name: `block${l}`, kind: 'hc' as const, convention: null }));
-  const header: RunHeader = { run: 'fuzzed', streams, tokens, connections };
-  const sample: StepSample = {
-    step: 1,
-    time: Date.now(),
-    stepSeconds: 0.1,
-    loss: 1,
-    gradientNorm: 1,
-    learningRate: 1e-3,
-    mappings: Float32Array.from({ length: layers * tokens * streams ** 2 }, uniform),
-    logits: null,
-    grams: null,
-    inputSquares: Float32Array.from({ length: layers * tokens }, uniform),
-    gradientGains: null,
-    logitGradients: null,
-    memory: null,
-    monitor: { overheadSeconds: 0, samplesDropped: 0, errors: 0 },
-  };
-  return encodeStep(header, 'a', sample);
+  const mappings = Float32Array.from({ length: layers * tokens * streams ** 2 }, uniform);
+  const inputSquares = Float32Array.from({ length: layers * tokens }, uniform);
+  return encodeStep(headerOf('fuzzed', 'hc', layers, streams, tokens), 'a', sampleOf(1, { mappings, inputSquares, time: Date.now() }));
 }
 const bodies = [body(4, 4, 8), body(1, 1, 1)];
 const json = Buffer.from(JSON.stringify({ step: 1, attempt: 'a', rank: 0, loss: 1, order: ['x', 'y'], measures: { forwardGain: [1, 2] } }));
 const state = Buffer.from(JSON.stringify({ state: 'open', streams: 4, order: ['x', 'y'], attempt: 'b', rank: 0, world_size: 2 }));
 
-interface Spoilt {
-  method: string;
-  path: string;
-  body: Buffer;
-  headers: Record<string, string>;
-}
 const STEP = 'application/vnd.gainwatch.step';
-const KINDS: readonly (() => Spoilt)[] = [
-  () => ({ method: 'POST', path: 'runs/fuzzed/steps', body: mutate(bodies[random(2)], random), headers: { 'Content-Type': STEP } }),
+const STEPS = { method: 'POST', path: 'runs/fuzzed/steps' };
+const typed = (type: string) => ({ headers: { 'Content-Type': type } as Record<string, string> });
+const KINDS = [
+  () => ({ ...STEPS, ...typed(STEP), body: mutate(bodies[random(2)], random) }),
   () => ({
-    method: 'POST',
-    path: 'runs/fuzzed/steps',
+    ...STEPS,
+    ...typed('application/vnd.gainwatch.batch'),
     body: mutate(encodeBatch([bodies[0], mutate(bodies[1], random)]), random),
-    headers: { 'Content-Type': 'application/vnd.gainwatch.batch' },
   }),
-  () => ({ method: 'POST', path: 'runs/fuzzed/steps', body: mutate(json, random), headers: { 'Content-Type': 'application/json' } }),
-  () => ({ method: 'PUT', path: 'runs/fuzzed', body: mutate(state, random), headers: {} }),
+  () => ({ ...STEPS, ...typed('application/json'), body: mutate(json, random) }),
+  () => ({ method: 'PUT', path: 'runs/fuzzed', headers: {}, body: mutate(state, random) }),
   () => ({
-    method: 'POST',
-    path: 'runs/fuzzed/steps',
-    body: mutate(gzipSync(bodies[0], { level: 1 }), random),
+    ...STEPS,
     headers: { 'Content-Type': STEP, 'Content-Encoding': 'gzip' },
+    body: mutate(gzipSync(bodies[0], { level: 1 }), random),
   }),
   () => ({
     method: 'POST',
     path: `runs/${encodeURIComponent(String(mutate(Buffer.from('fuzzed'), random)))}/steps`,
-    body: json,
     headers: {},
+    body: json,
   }),
 ];
 

@@ -5,7 +5,8 @@ import { closeRecording, commitReports, openRecording } from '../../plugin/recor
 import { seededRandom } from '../../src/model/random.ts';
 import { MEASURE_INDEX, MEASURES, type MeasureKey } from '../../src/telemetry/catalogue.ts';
 import type { StepReport } from '../../src/telemetry/report.ts';
-import { MEMORY_KINDS, type RunHeader } from '../../src/telemetry/sample.ts';
+import { MEMORY_KINDS } from '../../src/telemetry/sample.ts';
+import { headerOf } from './samples.ts';
 
 export interface Size {
   run: string;
@@ -22,16 +23,7 @@ const BATCH = 500;
 export function makeLargeRecording(folder: string, { run, layers, steps, every }: Size, onProgress: (steps: number) => void): string {
   const path = join(folder, `${run}.sqlite`);
   if (existsSync(path)) return path;
-  const header: RunHeader = {
-    run,
-    streams: N,
-    tokens: 64,
-    connections: Array.from({ length: layers }, (_, l) => ({
-      name: `block${l >> 1}.${l % 2 === 0 ? 'attention' : 'mlp'}`,
-      kind: 'hc',
-      convention: null,
-    })),
-  };
+  const header = headerOf(run, 'hc', layers, N, 64);
   const random = seededRandom(1);
   const start = Date.now() - steps * every;
   const walk = new Float64Array(layers);

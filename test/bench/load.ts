@@ -6,6 +6,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { gzipSync } from 'node:zlib';
 import { MEASURES } from '../../src/telemetry/catalogue.ts';
+import { quantile } from '../eval/score.ts';
 import { startServe } from './serve.ts';
 
 const { values } = parseArgs({
@@ -73,7 +74,6 @@ async function scrapeLoop(): Promise<void> {
   }
 }
 
-const quantile = (of: number[], q: number) => [...of].sort((a, b) => a - b)[Math.floor(q * (of.length - 1))] ?? Number.NaN;
 function summary(): string {
   const seconds = (performance.now() - began) / 1000;
   const ms = scrapes.map((scrape) => scrape.ms);

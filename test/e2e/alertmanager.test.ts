@@ -3,18 +3,18 @@
  * and a webhook that must get word of the blow-up before it comes, with the connection in it.
  */
 import { readFileSync } from 'node:fs';
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
+import { json } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
-import { expect, onTestFinished, test } from 'vitest';
+import { expect, test } from 'vitest';
 import type { Notice } from '../../plugin/notify/target.ts';
 import type { RunDetail, SeriesAnswer, WarningAnswer } from '../../src/telemetry/api.ts';
 import { fromWire } from '../../src/telemetry/wire.ts';
-import { startCommand } from '../support/commandLine.ts';
+import { startForTest } from '../support/commandLine.ts';
 import { temporaryFolder } from '../support/folders.ts';
 import { findAlertmanager, findPrometheus } from '../support/programs.ts';
 import { startAlertmanager, startPrometheus } from '../support/prometheusServers.ts';
+import { listenLocally } from '../support/servers.ts';
 
 const prometheus = findPrometheus();
 const alertmanager = findAlertmanager();
@@ -26,26 +26,16 @@ interface Alert {
 }
 
 /** Keeps every alert that Alertmanager posts, and when; and every notice that gainwatch posts itself, to /direct. */
-async function startReceiver(): Promise<{ url: string; alerts: (Alert & { at: number })[]; notices: Notice[] }> {
+async function startReceiver() {
   const alerts: (Alert & { at: number })[] = [];
   const notices: Notice[] = [];
-  const server = createServer((request, response) => {
-    let body = '';
-    request.on('data', (part: Buffer) => {
-      body += part;
-    });
-    request.on('end', () => {
-      if (request.url === '/direct') notices.push(JSON.parse(body) as Notice);
-      else for (const alert of (JSON.parse(body) as { alerts: Alert[] }).alerts) alerts.push({ ...alert, at: Date.now() });
-      response.end();
-    });
+  const port = await listenLocally(async (request, response) => {
+    const at = Date.now();
+    if (request.url === '/direct') notices.push((await json(request)) as Notice);
+    else alerts.push(...((await json(request)) as { alerts: Alert[] }).alerts.map((alert) => ({ ...alert, at })));
+    response.end();
   });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  onTestFinished(() => {
-    server.closeAllConnections();
-    server.close();
-  });
-  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/`, alerts, notices };
+  return { url: `http://127.0.0.1:${port}/`, alerts, notices };
 }
 
 test.skipIf(prometheus === null || alertmanager === null)(
@@ -53,8 +43,7 @@ test.skipIf(prometheus === null || alertmanager === null)(
   async () => {
     const folder = temporaryFolder();
     const receiver = await startReceiver();
-    const demo = await startCommand(['demo', '--long', '--port', '0', '--runs', join(folder, 'runs'), '--notify', `${receiver.url}direct`]);
-    onTestFinished(() => void demo.stop());
+    const demo = await startForTest(['demo', '--long', '--port', '0', '--runs', join(folder, 'runs'), '--notify', `${receiver.url}direct`]);
     const server = await startPrometheus(prometheus!, folder, demo.url, await startAlertmanager(alertmanager!, folder, receiver.url));
 
     const isForecast = ({ labels }: Alert) => labels['alertname'] === 'MhcGainForecast' && labels['run'] === 'hc';

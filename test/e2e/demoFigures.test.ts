@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest';
 import { expectGoodDemo, runDemo } from '../support/commandLine.ts';
 import { readmes } from '../support/readme.ts';
-import { recorded } from '../support/watched.ts';
+import { recorded } from '../support/recorded.ts';
 
 /** The READMEs' own words (white space apart), with their figures. Each stands at least once; who words one anew does it here too. */
 const SENTENCES = {
@@ -16,7 +16,7 @@ const SENTENCES = {
 test('the READMEs have the figures that the demo prints', async () => {
   const { results, runs } = await runDemo([]);
   const [hc, mhc] = results;
-  const { value, threshold, stepsLeft, interval, connection } = recorded(runs, 'hc').warnings[0];
+  const { value, threshold, stepsLeft, interval, connection } = recorded(runs, 'hc').warnings[0].warning;
   const figures: Record<keyof typeof SENTENCES, unknown[]> = {
     firstWarning: [Number(value.toPrecision(3)), threshold, stepsLeft, interval![0], connection],
     itsStep: [hc.firstWarning!.step],

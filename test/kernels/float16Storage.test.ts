@@ -206,7 +206,6 @@ describe.skipIf(!has('webgpu'))("storage 'float16'", { timeout: TIMEOUT_MS }, ()
       loss.dispose();
       tensors.push(tf.memory().numTensors);
     }
-    training.dispose();
     expect(tensors.at(-1)).toBe(tensors[3]);
     return result;
   };

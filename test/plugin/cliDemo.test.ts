@@ -1,10 +1,15 @@
-/** `gainwatch demo` as its user starts it. Its figures are checked in test/e2e/demoFigures.test.ts. */
-import { writeFileSync } from 'node:fs';
+/** `gainwatch demo` as its user starts it, and its text: the shipped one is pinned. Its figures: test/e2e/demoFigures.test.ts. */
+import { createHash } from 'node:crypto';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { expect, onTestFinished, test } from 'vitest';
-import { expectGoodDemo, runDemo, small, startCommand } from '../support/commandLine.ts';
+import { expect, test, vi } from 'vitest';
+import { loadText } from '../../dist/plugin/cli/demoText.js';
+import { expectGoodDemo, runDemo, small, startForTest } from '../support/commandLine.ts';
 import { temporaryFolder } from '../support/folders.ts';
-import { recorded } from '../support/watched.ts';
+import { recorded } from '../support/recorded.ts';
+
+// Each test starts processes, which on a busy machine take long to load.
+vi.setConfig({ testTimeout: 240_000 });
 
 /** Last losses of the three models, with each of these flags. */
 const lossesOf = (flags: string[][]) =>
@@ -47,8 +52,7 @@ test('--kernels composed trains the same of stock operations', async () => {
 });
 
 test('keeps serving until Ctrl-C, and then ends well', async () => {
-  const demo = await startCommand(['demo', ...small(12), '--port', '0', '--runs', temporaryFolder()]);
-  onTestFinished(() => void demo.stop());
+  const demo = await startForTest(['demo', ...small(12), '--port', '0', '--runs', temporaryFolder()]);
   await expect.poll(demo.stderr).toContain('Still serving');
   expect(demo.stdout()).toContain('max composite gain, forward');
   const metrics = await (await fetch(`${demo.url}metrics`)).text();
@@ -60,7 +64,7 @@ test('keeps serving until Ctrl-C, and then ends well', async () => {
 
 test('Ctrl-C in mid-training keeps what was recorded, and how it ended', async () => {
   const runs = temporaryFolder();
-  const demo = await startCommand(['demo', ...small(100_000), '--port', '0', '--runs', runs]);
+  const demo = await startForTest(['demo', ...small(100_000), '--port', '0', '--runs', runs]);
   await expect
     .poll(async () => (await (await fetch(`${demo.url}metrics`)).text()).match(/steps_total\{run="residual"\} (\d+)/)?.[1])
     .not.toBeUndefined();
@@ -75,4 +79,27 @@ test("text of one's own", async () => {
   writeFileSync(join(folder, 'a.txt'), 'to be or not to be, that is the question. '.repeat(200));
   const { stderr } = await runDemo([...small(12), '--text', folder]);
   expect(stderr).toContain(`1 files under ${folder}`);
+});
+
+test('the shipped text is the one that the figures of the README were made with', () => {
+  const { bytes } = loadText(undefined);
+  expect(bytes).toHaveLength(456_819);
+  expect(createHash('sha256').update(bytes).digest('hex')).toBe('28c928c722563068af045b4a5d39aa72f8ef4557b4071913db272f0eb377b781');
+  expect(bytes.every((byte) => byte < 128)).toBe(true);
+});
+
+test('a file is read whole, a folder in the order of its names, without what is no text', () => {
+  const folder = temporaryFolder();
+  mkdirSync(join(folder, 'b'));
+  const files = {
+    'b/late.txt': 'b'.repeat(3000),
+    'a.txt': 'a'.repeat(3000),
+    'picture.bin': '\0'.repeat(3000),
+    '.hidden': 'h'.repeat(3000),
+  };
+  for (const [name, content] of Object.entries(files)) writeFileSync(join(folder, name), content);
+  const { bytes, source } = loadText(folder);
+  expect(new TextDecoder().decode(bytes)).toBe('a'.repeat(3000) + 'b'.repeat(3000));
+  expect(source).toBe(`2 files under ${folder}`);
+  expect(() => loadText(join(folder, 'a.txt'))).toThrow(/holds 3000 bytes, at least 4096 are needed/);
 });

@@ -1,4 +1,4 @@
-/** What of documents is made from the code is what the code makes; and openapi.yaml describes what is answered about a run. */
+/** What of documents is made from the code is what the code makes; and openapi.yaml describes what is sent and answered. */
 import { readFileSync } from 'node:fs';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { describe, expect, test } from 'vitest';
@@ -8,8 +8,11 @@ import { createMetrics } from '../../plugin/metrics/metrics.ts';
 import { readDescription } from '../../plugin/wire/schema.ts';
 import { MEASURES } from '../../src/telemetry/catalogue.ts';
 import { headerOf, reportOf } from '../support/reports.ts';
+import { testHeader, testSample } from '../support/samples.ts';
 import { json, start } from '../support/service.ts';
+import { bodyOf, sendJson, sendState, sendSteps } from '../support/wire.ts';
 
+const sent = testHeader('sent', 4, 4, 8);
 const read = (path: string) => readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8');
 
 describe('generated parts', () => {
@@ -33,22 +36,49 @@ describe('generated parts', () => {
   });
 });
 
-test('openapi.yaml describes a run with its limits, and its warnings with their causes', async () => {
+describe('openapi.yaml', () => {
   const ajv = new Ajv2020({ strict: false, allowUnionTypes: true });
   ajv.addSchema(readDescription(), 'api');
-  const errorsOf = (name: string, value: unknown) => {
+  const valid = (name: string, value: unknown) => {
     const validate = ajv.getSchema(`api#/components/schemas/${name}`)!;
-    return validate(value) ? null : validate.errors;
+    expect(validate(value), JSON.stringify(validate.errors)).toBe(true);
   };
-  const service = await start();
-  const header = headerOf('mhc');
-  const run = openRun(service.pipeline, header);
-  expect(errorsOf('RunDetail', await json(service, 'api/v1/runs/a-run'))).toBeNull();
-  await handleReport(service.pipeline, run, reportOf(header, 1, { loss: Number.NaN }));
-  const detail = await json(service, 'api/v1/runs/a-run');
-  expect(errorsOf('RunDetail', detail)).toBeNull();
-  expect(detail).toMatchObject({ limits: { gain: [2], separation: 0.05 } });
-  const [warning] = await json<{ cause: unknown }[]>(service, 'api/v1/runs/a-run/warnings');
-  expect(errorsOf('Warning', warning)).toBeNull();
-  expect(warning.cause).toEqual({ kind: 'nonfinite-scalar', connection: null, figures: {} });
+
+  test('describes a run with its limits, and its warnings with their causes', async () => {
+    const service = await start();
+    const header = headerOf('mhc');
+    const run = openRun(service.pipeline, header);
+    valid('RunDetail', await json(service, 'api/v1/runs/a-run'));
+    await handleReport(service.pipeline, run, reportOf(header, 1, { loss: Number.NaN }));
+    const detail = await json(service, 'api/v1/runs/a-run');
+    valid('RunDetail', detail);
+    expect(detail).toMatchObject({ limits: { gain: [2], separation: 0.05 } });
+    const [warning] = await json<{ cause: unknown }[]>(service, 'api/v1/runs/a-run/warnings');
+    valid('Warning', warning);
+    expect(warning.cause).toEqual({ kind: 'nonfinite-scalar', connection: null, figures: {} });
+  });
+
+  test('its own example is taken', async () => {
+    const { paths } = readDescription() as {
+      paths: Record<string, { post: { requestBody: { content: Record<string, { examples?: { one: { value: unknown } } }> } } }>;
+    };
+    const example = paths['/api/v1/runs/{run}/steps'].post.requestBody.content['application/json'].examples!.one.value;
+    const service = await start();
+    expect((await sendJson(service, 'example', example)).status).toBe(200);
+  });
+
+  test('describes every answer', async () => {
+    const service = await start();
+    const taken = await sendSteps(service, 'sent', [bodyOf(sent, testSample(sent, 1))]);
+    valid('StepsAnswer', taken.answer);
+    for (let step = 2; step < 40; step++) {
+      const { answer } = await sendJson(service, 'warned', { step, order: ['a'], measures: { compositeForwardGain: [1.4 ** step] } });
+      valid('StepsAnswer', answer);
+      if ((answer['warnings'] as unknown[]).length > 0) break;
+      expect(step).toBeLessThan(39);
+    }
+    valid('RunAnswer', (await sendState(service, 'sent', { state: 'closed' })).answer);
+    valid('Refusal', (await sendState(service, 'sent', {})).answer);
+    valid('Targets', await json(service, 'sd'));
+  });
 });

@@ -3,30 +3,24 @@ import { createHash } from 'node:crypto';
 import { copyFileSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import Database from 'libsql';
-import { expect, onTestFinished, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { closeRun, handleReport, openRun } from '../../dist/plugin/pipeline/pipeline.js';
 import { SCHEMA_VERSION } from '../../plugin/recorder/migrations.ts';
-import { closeReader, openReader, readLatest } from '../../plugin/recorder/read.ts';
+import { readLatest } from '../../plugin/recorder/read.ts';
 import type { RunDetail, StepAnswer, WarningAnswer } from '../../src/telemetry/api.ts';
-import { runCommand, startCommand } from '../support/commandLine.ts';
+import { runCommand, startForTest } from '../support/commandLine.ts';
 import { temporaryFolder } from '../support/folders.ts';
+import { changeRecording, readerOf } from '../support/recorded.ts';
 import { json, start } from '../support/service.ts';
 import { upload } from '../support/uploads.ts';
 
 const fixture = (file: string) => fileURLToPath(new URL(`../fixtures/version4/${file}`, import.meta.url));
 
-function copied(): { directory: string; path: string; version: () => number } {
+function copied() {
   const directory = temporaryFolder();
   const path = join(directory, 'version4.sqlite');
   copyFileSync(fixture('version4.sqlite'), path);
-  const version = () => {
-    const db = new Database(path);
-    const row = db.prepare('PRAGMA user_version').get() as { user_version: number };
-    db.close();
-    return row.user_version;
-  };
-  return { directory, path, version };
+  return { directory, path };
 }
 
 /** What the version before answered, and what a later one adds: the limits of a run, and that no cause is known. */
@@ -38,12 +32,12 @@ function addedTo(path: string, answer: unknown): unknown {
 }
 
 test('it is listed and shown as it was, and stays as it is', async () => {
-  const { directory, path, version } = copied();
+  const { directory, path } = copied();
   const service = await start({ directory });
   for (const [path, answer] of Object.entries(answers)) expect(await json(service, `api/v1/${path}`), path).toEqual(addedTo(path, answer));
   const { stdout } = await runCommand(['export', path]);
   expect(createHash('sha256').update(stdout).digest('hex')).toBe(exported);
-  expect(version()).toBe(4);
+  expect(changeRecording(path)).toBe(4);
 });
 
 test('uploaded, it is one that can be read', async () => {
@@ -53,8 +47,7 @@ test('uploaded, it is one that can be read', async () => {
 
 test('its replay has the metrics that it had', { timeout: 60_000 }, async () => {
   const { path } = copied();
-  const replay = await startCommand(['replay', path, '--speed', '1000000', '--port', '0']);
-  onTestFinished(() => void replay.stop());
+  const replay = await startForTest(['replay', path, '--speed', '1000000', '--port', '0']);
   await expect.poll(replay.stderr, { timeout: 50_000 }).toContain('Replayed.');
   const text = await (await fetch(`${replay.url}metrics`)).text();
   const lines = text.split('\n').filter((line) => !/^mhc_monitor_|^mhc_build_info|timestamp_seconds\{/.test(line));
@@ -63,13 +56,11 @@ test('its replay has the metrics that it had', { timeout: 60_000 }, async () => 
 });
 
 test('gone on in, it is brought up: the same attempt, its warnings as they were', async () => {
-  const { directory, path, version } = copied();
-  const reader = openReader(path);
-  const { header, report } = readLatest(reader)!;
-  closeReader(reader);
+  const { directory, path } = copied();
+  const { header, report } = readLatest(readerOf(path))!;
   const service = await start({ directory });
   const run = openRun(service.pipeline, header, 'sender-1');
-  expect(version()).toBe(SCHEMA_VERSION);
+  expect(changeRecording(path)).toBe(SCHEMA_VERSION);
   expect(run.attempt).toBe(1);
   await handleReport(service.pipeline, run, { ...report, step: 61, loss: Number.NaN });
   closeRun(service.pipeline, run, 'completed');

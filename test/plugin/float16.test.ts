@@ -4,22 +4,16 @@
  */
 import type { RecomputeMode } from 'gainwatch/connections';
 import { describe, expect, test } from 'vitest';
-import { loadBackend } from '../../dist/plugin/cli/backend.js';
 import { MEMORY_KINDS } from '../../src/telemetry/sample.ts';
-import { runCommand, runDemo, small } from '../support/commandLine.ts';
+import { runDemo, small } from '../support/commandLine.ts';
+import { recorded } from '../support/recorded.ts';
 import { BATCH, CONTEXT, createTraining } from '../support/smallTraining.ts';
-import { type Recorded, recorded, startWatching } from '../support/watched.ts';
+import { loadWebgpu, startWatching } from '../support/watched.ts';
 
-const ready = await loadBackend('webgpu', 'float16').then(
-  () => true,
-  (error: Error) => {
-    console.warn(`\nSKIPPED: WebGPU. ${error.message}\n`);
-    return false;
-  },
-);
+const ready = await loadWebgpu('float16');
 const STEPS = 5;
 
-async function train(recompute: RecomputeMode, isWatched: boolean): Promise<{ losses: number[]; steps: Recorded['steps'] }> {
+async function train(recompute: RecomputeMode, isWatched: boolean) {
   const training = createTraining('mhc', 2, recompute);
   const watched = isWatched ? await startWatching(training.model, { optimizer: training.optimizer }) : null;
   const losses: number[] = [];
@@ -28,7 +22,6 @@ async function train(recompute: RecomputeMode, isWatched: boolean): Promise<{ lo
     losses.push((await loss.data<'float32'>())[0]); // the watched step's read came before
     loss.dispose();
   }
-  training.dispose();
   if (watched === null) return { losses, steps: [] };
   await watched.monitor.close();
   expect(watched.monitor.counters).toMatchObject({ errors: 0, samplesDropped: 0 });
@@ -65,13 +58,4 @@ describe.skipIf(!ready)("storage 'float16', watched", () => {
     expect(stderr).toContain('storage float16');
     for (const result of results) expect(result).toMatchObject({ steps: 4, samplesDropped: 0, errors: 0 });
   }, 120_000);
-});
-
-test.each([
-  [['--backend', 'wasm'], '--storage float16 is for --backend webgpu only, got --backend wasm'],
-  [['--backend', 'webgpu', '--kernels', 'composed'], '--storage float16 is for --kernels fused only, got --kernels composed'],
-])('the demo refuses it with %j', async (flags, message) => {
-  const { code, stderr } = await runCommand(['demo', '--storage', 'float16', ...flags]);
-  expect(code).toBe(1);
-  expect(stderr).toContain(message);
 });

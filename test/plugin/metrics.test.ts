@@ -83,18 +83,16 @@ test('after the linger time nothing of a run is left but its outcome, in both fo
 });
 
 describe('formats', () => {
-  const fill = (metrics: ReturnType<typeof start>) => {
-    const logits = new Float32Array(48).fill(1);
-    const gradientGains = new Float32Array(3).fill(1);
-    const full: Partial<StepSample> = { logits, gradientGains };
-    handleReport(metrics.pipeline, metrics.run, testReport(header, 1, full));
-    closeRun(metrics.pipeline, metrics.run, 'completed');
+  const startFilled = () => {
+    const { pipeline, metrics, run } = start();
+    const full: Partial<StepSample> = { logits: new Float32Array(48).fill(1), gradientGains: new Float32Array(3).fill(1) };
+    handleReport(pipeline, run, testReport(header, 1, full));
+    closeRun(pipeline, run, 'completed');
+    return metrics;
   };
 
   test('OpenMetrics where it is asked for, with the same series', async () => {
-    const started = start();
-    fill(started);
-    const { metrics } = started;
+    const metrics = startFilled();
     const open = await metrics.scrape('application/openmetrics-text;version=1.0.0,text/plain;q=0.5');
     expect(open.contentType).toMatch(/^application\/openmetrics-text; version=1.0.0/);
     expect(open.body.trimEnd().endsWith('# EOF')).toBe(true);
@@ -106,9 +104,7 @@ describe('formats', () => {
 
   const promtool = findPromtool();
   test.skipIf(promtool === null)('promtool check metrics has nothing to say', async () => {
-    const started = start();
-    fill(started);
-    const { body } = await started.metrics.scrape(undefined);
+    const { body } = await startFilled().scrape(undefined);
     const output = execFileSync(promtool!, ['check', 'metrics'], { input: body, encoding: 'utf8', stdio: ['pipe', 'pipe', 'pipe'] });
     expect(output).toBe('');
   });

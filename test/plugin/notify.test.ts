@@ -1,37 +1,27 @@
 /** Notices against a real HTTP server that fails as real ones do. */
-import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { json } from 'node:stream/consumers';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { createNotifier, deliver } from '../../plugin/notify/notifier.ts';
 import { bodyFor, type Notice, noticeOf, parseTarget } from '../../plugin/notify/target.ts';
 import type { LiveRun } from '../../plugin/pipeline/liveRun.ts';
 import type { Severity } from '../../src/telemetry/warning.ts';
 import { testWarning } from '../support/samples.ts';
+import { listenLocally } from '../support/servers.ts';
 
 const record = (severity: Severity = 'critical', step = 7) => testWarning({ severity, step }, { id: step });
+const notice = noticeOf('raised', record());
 const run = {} as LiveRun;
 
 /** Answers with these statuses, then 200; a status of 0 cuts the connection. */
 async function receiver(...statuses: number[]): Promise<{ url: string; bodies: Notice[] }> {
   const bodies: Notice[] = [];
-  const server: Server = createServer((request, response) => {
-    let body = '';
-    request.on('data', (part: Buffer) => {
-      body += part;
-    });
-    request.on('end', () => {
-      bodies.push(JSON.parse(body) as Notice);
-      const status = statuses.shift() ?? 200;
-      if (status === 0) response.destroy();
-      else response.writeHead(status).end();
-    });
+  const port = await listenLocally(async (request, response) => {
+    bodies.push((await json(request)) as Notice);
+    const status = statuses.shift() ?? 200;
+    if (status === 0) response.destroy();
+    else response.writeHead(status).end();
   });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  onTestFinished(() => {
-    server.closeAllConnections();
-    server.close();
-  });
-  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/hook?secret=1`, bodies };
+  return { url: `http://127.0.0.1:${port}/hook?secret=1`, bodies };
 }
 
 const context = (problems: string[] = []) => ({
@@ -41,6 +31,9 @@ const context = (problems: string[] = []) => ({
   firstWait: 5,
 });
 const never = new AbortController().signal;
+/** Of a server that never answers. */
+const hang = (_url: unknown, init?: RequestInit) =>
+  new Promise<Response>((_resolve, reject) => init!.signal!.addEventListener('abort', () => reject(init!.signal!.reason as Error)));
 
 describe('targets', () => {
   test('are addresses, in the format of Slack where they are Slack', () => {
@@ -66,7 +59,6 @@ describe('targets', () => {
   });
 
   test('get all of the warning as JSON; Slack gets a text in which nothing is markup', () => {
-    const notice = noticeOf('raised', record());
     const posted = JSON.parse(bodyFor(parseTarget('http://x'), notice)) as Notice;
     expect(posted).toMatchObject({ version: 1, status: 'raised', warning: { rule: 'gain-forecast', value: '+Inf', active: true } });
     const { text } = JSON.parse(bodyFor(parseTarget('slack:http://x'), notice)) as { text: string };
@@ -79,27 +71,24 @@ describe('targets', () => {
 describe('delivery', () => {
   test('is tried again after a failure', async () => {
     const { url, bodies } = await receiver(503, 0, 429);
-    expect(await deliver(parseTarget(url), noticeOf('raised', record()), context(), never)).toBeNull();
+    expect(await deliver(parseTarget(url), notice, context(), never)).toBeNull();
     expect(bodies).toHaveLength(4);
   });
 
   test('is given up where there is no answer in time, and tried again', async () => {
-    let calls = 0;
-    const deaf = { ...context(), timeout: 20, fetch: (_url: unknown, init?: RequestInit) => hang(init!.signal!, () => calls++) };
-    expect(await deliver(parseTarget('http://x'), noticeOf('raised', record()), deaf as Parameters<typeof deliver>[2], never)).toBe(
-      'no answer within 20 ms',
-    );
-    expect(calls).toBe(8);
+    const deaf = { ...context(), timeout: 20, fetch: vi.fn(hang) };
+    expect(await deliver(parseTarget('http://x'), notice, deaf, never)).toBe('no answer within 20 ms');
+    expect(deaf.fetch).toHaveBeenCalledTimes(8);
   });
 
   test('is not tried again where the request is refused or sent elsewhere, nor for ever', async () => {
     for (const status of [404, 302]) {
       const refusing = await receiver(status);
-      expect(await deliver(parseTarget(refusing.url), noticeOf('raised', record()), context(), never)).toBe(`it answers ${status}`);
+      expect(await deliver(parseTarget(refusing.url), notice, context(), never)).toBe(`it answers ${status}`);
       expect(refusing.bodies).toHaveLength(1);
     }
     const broken = await receiver(...new Array<number>(20).fill(500));
-    expect(await deliver(parseTarget(broken.url), noticeOf('raised', record()), context(), never)).toBe('it answers 500');
+    expect(await deliver(parseTarget(broken.url), notice, context(), never)).toBe('it answers 500');
     expect(broken.bodies).toHaveLength(8);
   });
 });
@@ -143,19 +132,14 @@ describe('the notifier', () => {
 
   test('never waits, bounds what waits, and says what was lost, without the secret', async () => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
-    onTestFinished(() => {
-      vi.useRealTimers();
-    });
+    onTestFinished(() => void vi.useRealTimers());
     const problems: string[] = [];
-    const stuck = { ...context(problems), fetch: (_url: unknown, init?: RequestInit) => hang(init!.signal!) };
-    const notifier = createNotifier([parseTarget('http://127.0.0.1:9/hook?secret=1')], stuck as Parameters<typeof createNotifier>[1]);
+    const notifier = createNotifier([parseTarget('http://127.0.0.1:9/hook?secret=1')], { ...context(problems), fetch: hang });
     for (let step = 0; step < 300; step++) notifier.sink.onWarning!(run, record('critical', step), 'raised');
-    let closed = false;
-    const closing = notifier.close(5000).then(() => {
-      closed = true;
-    });
+    const closed = vi.fn();
+    const closing = notifier.close(5000).then(closed);
     await vi.advanceTimersByTimeAsync(4999);
-    expect(closed).toBe(false);
+    expect(closed).not.toHaveBeenCalled();
     await vi.advanceTimersByTimeAsync(1);
     await closing;
     expect(problems).toEqual([
@@ -164,8 +148,3 @@ describe('the notifier', () => {
     ]);
   });
 });
-
-const hang = (signal: AbortSignal, called = () => {}) => {
-  called();
-  return new Promise<Response>((_resolve, reject) => signal.addEventListener('abort', () => reject(signal.reason as Error)));
-};

@@ -1,15 +1,17 @@
 /** Recordings and states of detectors that an earlier version left: read, gone on with, and where they cannot be, said. */
 import { expect, test, vi } from 'vitest';
-import { closeRun, handleReport, openRun } from '../../plugin/pipeline/pipeline.ts';
+import { closeRun, handleReport } from '../../plugin/pipeline/pipeline.ts';
+import { readLatest } from '../../plugin/recorder/read.ts';
+import { readSeries } from '../../plugin/recorder/recordedSeries.ts';
 import { MEASURES } from '../../src/telemetry/catalogue.ts';
-import { readRecording, startPipeline } from '../support/pipelines.ts';
+import { startRun } from '../support/pipelines.ts';
+import { readerOf, recorded } from '../support/recorded.ts';
 import { headerOf, reportOf } from '../support/reports.ts';
 
 const header = headerOf('hc');
 
 test('a recording of schema version 1 with fewer measures is read as it is, and brought up when it is written', async () => {
-  const { pipeline, directory } = await startPipeline();
-  const run = openRun(pipeline, header);
+  const { pipeline, directory, run } = await startRun(header);
   for (let step = 1; step <= 20; step++) handleReport(pipeline, run, reportOf(header, step));
   vi.advanceTimersByTime(200);
   const { db } = run.recording!;
@@ -23,38 +25,34 @@ test('a recording of schema version 1 with fewer measures is read as it is, and 
     ALTER TABLE attempts DROP COLUMN source; DROP TABLE warnings; DROP TABLE detectors; PRAGMA user_version = 1;`);
   db.close();
 
-  const recorder = pipeline.recorder!;
-  const reader = recorder.openReader(`${directory}/a-run.sqlite`);
-  expect([...recorder.readWarningRows(reader.db)]).toEqual([]);
-  const { report } = recorder.readLatest(reader)!;
+  expect(recorded(directory, 'a-run').warnings).toEqual([]);
+  const reader = readerOf(`${directory}/a-run.sqlite`);
+  const { report } = readLatest(reader)!;
   expect(report.measures).toHaveLength(MEASURES.length * layers);
   expect(Array.from(report.measures.slice(0, layers))).toEqual(new Array(layers).fill(Number.NaN));
   expect(report.measures[layers]).toBeCloseTo(1.05, 6);
-  expect(recorder.readSeries(reader, { measure: 'forwardGain' }).steps).toEqual([]);
-  expect(recorder.readSeries(reader, { measure: 'backwardGain', points: 2 }).series[0].max[0]).toBeCloseTo(1.05, 6);
-  recorder.closeReader(reader);
+  expect(readSeries(reader, { measure: 'forwardGain' }).steps).toEqual([]);
+  expect(readSeries(reader, { measure: 'backwardGain', points: 2 }).series[0].max[0]).toBeCloseTo(1.05, 6);
 
-  const again = await startPipeline({ directory });
-  const next = openRun(again.pipeline, header);
+  const again = await startRun(header, { directory });
   expect(again.problems).toEqual([]);
   for (let step = 1; step <= 12; step++)
-    handleReport(again.pipeline, next, reportOf(header, step, step === 11 ? { loss: Number.NaN } : {}));
-  closeRun(again.pipeline, next, 'completed');
-  expect(readRecording(again.pipeline, 'a-run').warnings).toMatchObject([{ warning: { step: 11 } }]);
+    handleReport(again.pipeline, again.run, reportOf(header, step, step === 11 ? { loss: Number.NaN } : {}));
+  closeRun(again.pipeline, again.run, 'completed');
+  expect(recorded(directory, 'a-run').warnings).toMatchObject([{ warning: { step: 11 } }]);
 });
 
 test.each([
   ['{"version":1}', /^the detectors of run a-run begin anew, as what they knew was recorded by another version of gainwatch/],
   ['none', /^the detectors of run a-run begin anew, as what they knew is damaged/],
 ])('detectors whose state is %s begin anew, which is said, and the warnings that held end', async (state, message) => {
-  const { pipeline, directory } = await startPipeline();
-  const run = openRun(pipeline, header);
+  const { pipeline, directory, run } = await startRun(header);
   for (let step = 1; step <= 12; step++) handleReport(pipeline, run, reportOf(header, step, { loss: step > 10 ? Number.NaN : 3 }));
   vi.advanceTimersByTime(200);
   run.recording!.db.prepare('UPDATE detectors SET state = ?').run(state);
   run.recording!.db.close();
-  const again = await startPipeline({ directory });
-  const { detection } = openRun(again.pipeline, header);
+  const again = await startRun(header, { directory });
+  const { detection } = again.run;
   expect(detection.detectors).toMatchObject({ step: 0, active: [] });
   expect(detection.warnings).toMatchObject([{ warning: { step: 11 }, clearedStep: null, clearedTime: 5_000_000 }]);
   expect(again.problems).toEqual([expect.stringMatching(message)]);

@@ -1,32 +1,30 @@
 import { describe, expect, test, vi } from 'vitest';
-import { closeRun, handleReport, openRun } from '../../plugin/pipeline/pipeline.ts';
+import { closeRun, handleReport, openRun, type Pipeline } from '../../plugin/pipeline/pipeline.ts';
 import { handleSample } from '../../plugin/worker/handleSample.ts';
-import { readRecording, startPipeline } from '../support/pipelines.ts';
+import { startRun } from '../support/pipelines.ts';
+import { recorded } from '../support/recorded.ts';
 import { testHeader, testReport, testSample } from '../support/samples.ts';
 
 const header = testHeader('hc');
+const recordedSteps = ({ directory }: Pipeline) => recorded(directory, 'hc').steps.map(({ report }) => report.step);
 
-describe('commit before show', () => {
-  test('a report reaches the sinks within 200 ms, after its commit', async () => {
-    const { pipeline, steps } = await startPipeline();
-    const run = openRun(pipeline, header);
-    handleSample(pipeline, run, testSample(header, 1));
-    handleSample(pipeline, run, testSample(header, 2));
-    expect(steps).toEqual([]);
-    vi.advanceTimersByTime(200);
-    expect(steps).toEqual([1, 2]);
-    expect(readRecording(pipeline, 'hc').steps).toEqual([1, 2]);
-    handleSample(pipeline, run, testSample(header, 3));
-    closeRun(pipeline, run, 'completed');
-    expect(readRecording(pipeline, 'hc').steps).toEqual([1, 2, 3]);
-    expect(run.recording).toBeNull();
-  });
+test('a report reaches the sinks within 200 ms, after its commit', async () => {
+  const { pipeline, steps, run } = await startRun(header);
+  handleSample(pipeline, run, testSample(header, 1));
+  handleSample(pipeline, run, testSample(header, 2));
+  expect(steps).toEqual([]);
+  vi.advanceTimersByTime(200);
+  expect(steps).toEqual([1, 2]);
+  expect(recordedSteps(pipeline)).toEqual([1, 2]);
+  handleSample(pipeline, run, testSample(header, 3));
+  closeRun(pipeline, run, 'completed');
+  expect(recordedSteps(pipeline)).toEqual([1, 2, 3]);
+  expect(run.recording).toBeNull();
 });
 
 describe('a disk that refuses', () => {
   test('costs nothing that is shown, is counted and said once, and what waited is written when it gives way', async () => {
-    const { pipeline, problems, steps } = await startPipeline();
-    const run = openRun(pipeline, header);
+    const { pipeline, problems, steps, run } = await startRun(header);
     const { db } = run.recording!;
     db.pragma('max_page_count = 1');
     for (let step = 1; step <= 300; step++) {
@@ -40,13 +38,12 @@ describe('a disk that refuses', () => {
     db.pragma('max_page_count = 1000000');
     vi.advanceTimersByTime(6000);
     expect(steps).toEqual(Array.from({ length: 300 }, (_, i) => i + 1));
-    expect(readRecording(pipeline, 'hc').steps).toEqual(steps);
+    expect(recordedSteps(pipeline)).toEqual(steps);
     closeRun(pipeline, run, 'completed');
   });
 
   test('to the end: the loss is said', async () => {
-    const { pipeline, problems } = await startPipeline();
-    const run = openRun(pipeline, header);
+    const { pipeline, problems, run } = await startRun(header);
     run.recording!.db.pragma('max_page_count = 1');
     for (let step = 1; step <= 100; step++) handleReport(pipeline, run, testReport(header, step));
     vi.advanceTimersByTime(200);
@@ -57,16 +54,14 @@ describe('a disk that refuses', () => {
 });
 
 test('without a recorder everything is shown at once', async () => {
-  const { pipeline, steps } = await startPipeline({ recorded: false });
-  const run = openRun(pipeline, header);
+  const { pipeline, steps, run } = await startRun(header, { recorder: null });
   handleSample(pipeline, run, testSample(header, 1));
   expect(steps).toEqual([1]);
   expect(run.recording).toBeNull();
 });
 
 test('a gain that is no number is not the largest, and forgets none', async () => {
-  const { pipeline } = await startPipeline({ recorded: false });
-  const run = openRun(pipeline, header);
+  const { pipeline, run } = await startRun(header, { recorder: null });
   const largest = [Number.NaN, 7, Number.NaN, 2].map((compositeGain, i) => {
     handleReport(pipeline, run, { ...testReport(header, i + 1), compositeGain });
     return run.maxCompositeGain;
@@ -75,8 +70,7 @@ test('a gain that is no number is not the largest, and forgets none', async () =
 });
 
 test('a sample that does not fit, and a sink that throws, are counted; the next step goes through', async () => {
-  const { pipeline, problems, steps } = await startPipeline({ recorded: false });
-  const run = openRun(pipeline, header);
+  const { pipeline, problems, steps, run } = await startRun(header, { recorder: null });
   handleSample(pipeline, run, testSample(header, 1, { mappings: new Float32Array(5) }));
   pipeline.sinks.add({
     onStep: () => {
@@ -91,8 +85,7 @@ test('a sample that does not fit, and a sink that throws, are counted; the next 
 });
 
 test('the same name twice at once is refused; after its end it goes on as a new attempt', async () => {
-  const { pipeline } = await startPipeline();
-  const run = openRun(pipeline, header);
+  const { pipeline, run } = await startRun(header);
   expect(() => openRun(pipeline, header)).toThrow(/run hc is being watched/);
   closeRun(pipeline, run, 'completed');
   expect(openRun(pipeline, header).attempt).toBe(2);

@@ -4,38 +4,29 @@ import { type RecomputeMode, recompute } from 'gainwatch/connections';
 import { expect, test } from 'vitest';
 import { MEMORY_KINDS } from '../../src/telemetry/sample.ts';
 import { onHosts } from '../support/backends.ts';
-import { BATCH, CONTEXT, createTraining, lossesOf } from '../support/smallTraining.ts';
-import { recorded, startWatching } from '../support/watched.ts';
+import { recorded } from '../support/recorded.ts';
+import { BATCH, CONTEXT, createTraining, unwatchedLosses } from '../support/smallTraining.ts';
+import { startWatching, trainWatched } from '../support/watched.ts';
 
 type Connection = Parameters<typeof createTraining>[0];
 const STEPS = 4;
 const LAYERS = 4;
 
 async function watched(connection: Connection, mode: RecomputeMode) {
-  const training = createTraining(connection, LAYERS / 2, mode);
-  const { monitor, runs } = await startWatching(training.model, { optimizer: training.optimizer, gradientGain: true });
-  const first = lossesOf(training, 1, monitor.step); // slots are made
-  const before = tf.memory().numTensors;
-  const losses = [...first, ...lossesOf(training, STEPS - 1, monitor.step)];
-  expect(tf.memory().numTensors).toBe(before);
-  await monitor.close();
-  expect(monitor.counters).toMatchObject({ errors: 0, samplesDropped: 0 });
-  training.dispose();
-  return { losses, steps: recorded(runs).steps };
+  const { leaked, ...result } = await trainWatched(createTraining(connection, LAYERS / 2, mode), STEPS, { gradientGain: true });
+  expect(leaked).toBe(0);
+  return result;
 }
 
 onHosts('watch() under recompute', () => {
   test.each(['residual', 'hc', 'hc-static', 'mhc', 'mhc-deepseek'] as const)(
     '%s: same losses to the bit, one record a step, same measures, gradient gains too',
     async (connection) => {
-      const unwatched = createTraining(connection);
-      const expected = lossesOf(unwatched, STEPS);
-      unwatched.dispose();
       const plain = await watched(connection, 'none');
-      expect(plain.losses).toEqual(expected);
+      expect(plain.losses).toEqual(unwatchedLosses(connection, STEPS));
       for (const mode of ['connections', 'blocks'] as const) {
         const { losses, steps } = await watched(connection, mode);
-        expect(losses, mode).toEqual(expected);
+        expect(losses, mode).toEqual(plain.losses);
         expect(steps.map((s) => s.report.step)).toEqual([1, 2, 3, 4]);
         expect(steps.map((s) => s.header.connections)).toEqual(plain.steps.map((s) => s.header.connections));
         expect(steps.map((s) => s.report.measures)).toEqual(plain.steps.map((s) => s.report.measures));

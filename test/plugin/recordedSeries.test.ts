@@ -1,12 +1,10 @@
 /** Series of a recording: reduced by minimum and maximum, from steps and from the buckets of every level. */
 import fc from 'fast-check';
-import Database from 'libsql';
 import { describe, expect, test } from 'vitest';
-import { closeReader, openReader } from '../../plugin/recorder/read.ts';
 import { readSeries } from '../../plugin/recorder/recordedSeries.ts';
 import { fromWire } from '../../src/telemetry/wire.ts';
 import { temporaryFolder } from '../support/folders.ts';
-import { brokenMappings, recorded, reports } from '../support/recorded.ts';
+import { brokenMappings, changeRecording, readerOf, record, reports } from '../support/recorded.ts';
 import { testHeader, testReport } from '../support/samples.ts';
 
 const header = testHeader('hc');
@@ -18,15 +16,13 @@ test('law: a reduced series has the minimum and maximum of the steps it stands f
       fc.integer({ min: 1, max: 40 }),
       fc.integer({ min: 1, max: 50 }),
       (numbers, batch, points) => {
-        const folder = temporaryFolder();
         const sorted = numbers.sort((a, b) => a - b);
         const lossAt = (step: number) => (step % 7 === 0 ? Number.NaN : step % 3 === 0 ? null : Math.sin(step));
         const written = sorted.map((step) => testReport(header, step, { loss: lossAt(step) }));
         const batches = Array.from({ length: Math.ceil(written.length / batch) }, (_, i) => written.slice(i * batch, (i + 1) * batch));
-        const reader = openReader(recorded(folder, batches));
+        const reader = readerOf(record(temporaryFolder(), batches));
         const answer = readSeries(reader, { measure: 'loss', points });
         const columns = readSeries(reader, { measure: 'columnDeviation', points });
-        closeReader(reader);
         expect(answer.steps.length).toBeLessThanOrEqual(points + 1);
         expect(columns.steps).toEqual(answer.steps);
         answer.steps.forEach((first, i) => {
@@ -46,14 +42,12 @@ test('law: a reduced series has the minimum and maximum of the steps it stands f
 
 describe('a reduced series', () => {
   const lossOf = (path: string, points: number) => {
-    const reader = openReader(path);
-    const { bucket, series } = readSeries(reader, { measure: 'loss', points });
-    closeReader(reader);
+    const { bucket, series } = readSeries(readerOf(path), { measure: 'loss', points });
     return { bucket, min: series[0].min, max: series[0].max };
   };
   /** Steps 8 to 71 with these losses, else none known. */
   const withLosses = (losses: Record<number, number>) =>
-    recorded(temporaryFolder(), [Array.from({ length: 64 }, (_, i) => testReport(header, 8 + i, { loss: losses[8 + i] ?? null }))]);
+    record(temporaryFolder(), [Array.from({ length: 64 }, (_, i) => testReport(header, 8 + i, { loss: losses[8 + i] ?? null }))]);
 
   test('leaves out what is not known, shows one NaN as the maximum, and keeps infinities', () => {
     const { NaN: nan, POSITIVE_INFINITY: up, NEGATIVE_INFINITY: down } = Number;
@@ -79,20 +73,17 @@ describe('a reduced series', () => {
 
   test('of an older recording has NaN where nothing was known, as it was written', () => {
     const path = withLosses({ 10: 3 });
-    const db = new Database(path);
-    const nothing = Buffer.from(new Float64Array(5).fill(Number.NaN).buffer);
-    db.prepare('UPDATE buckets SET scalars_min = ?, scalars_max = ? WHERE first_step > 8').run(nothing, nothing);
-    db.close();
+    const nothing = `x'${Buffer.from(new Float64Array(5).fill(Number.NaN).buffer).toString('hex')}'`;
+    changeRecording(path, `UPDATE buckets SET scalars_min = ${nothing}, scalars_max = ${nothing} WHERE first_step > 8`);
     expect(lossOf(path, 8)).toEqual({ bucket: 8, min: [3, ...new Array(7).fill('NaN')], max: [3, ...new Array(7).fill('NaN')] });
   });
 
   test('of a measure is NaN as a minimum only where no step has it', () => {
     const broken = testReport(header, 20, { mappings: brokenMappings() });
     const written = reports(8, 71).map((report) => (report.step === 20 ? broken : report));
-    const reader = openReader(recorded(temporaryFolder(), [written]));
+    const reader = readerOf(record(temporaryFolder(), [written]));
     const [first, second] = readSeries(reader, { measure: 'columnDeviation', points: 8 }).series;
     const lacking = readSeries(reader, { measure: 'logitRange', points: 8 }).series[0];
-    closeReader(reader);
     expect(first.min.every((value) => typeof value === 'number')).toBe(true);
     expect(first.max.map((value) => value === 'NaN')).toEqual([false, true, ...new Array(6).fill(false)]);
     expect(second.max).not.toContain('NaN');

@@ -53,8 +53,8 @@ describe('tensors follow one another and cover the data', () => {
       return { name: `tensor ${i}`, shape, from, to: end };
     });
   });
-  type Layout = { name: string; shape: number[]; from: number; to: number }[];
-  const headerOf = (layout: Layout) => Object.fromEntries(layout.map(({ name, shape, from, to }) => [name, entry(from, to, shape)]));
+  const headerOf = (layout: { name: string; shape: number[]; from: number; to: number }[]) =>
+    Object.fromEntries(layout.map(({ name, shape, from, to }) => [name, entry(from, to, shape)]));
 
   test('law: in whatever order the header names them', () => {
     const shuffled = layouts.chain((layout) => fc.tuple(fc.constant(layout), fc.shuffledSubarray(layout, { minLength: layout.length })));
@@ -82,29 +82,12 @@ describe('tensors follow one another and cover the data', () => {
     );
   });
 
+  const beginsAt = (end: number) => `must begin at ${end}, where the tensor before ends: no byte twice, none left out`;
   test.each([
-    [
-      'overlap',
-      { a: entry(0, 8), b: entry(4, 12) },
-      12,
-      'b.data_offsets',
-      'must begin at 8, where the tensor before ends: no byte twice, none left out',
-    ],
-    [
-      'share their bytes',
-      { a: entry(0, 8), b: entry(0, 8) },
-      8,
-      'b.data_offsets',
-      'must begin at 8, where the tensor before ends: no byte twice, none left out',
-    ],
-    [
-      'leave a hole',
-      { a: entry(0, 8), b: entry(12, 16) },
-      16,
-      'b.data_offsets',
-      'must begin at 8, where the tensor before ends: no byte twice, none left out',
-    ],
-    ['begin late', { a: entry(4, 8) }, 8, 'a.data_offsets', 'must begin at 0, where the tensor before ends: no byte twice, none left out'],
+    ['overlap', { a: entry(0, 8), b: entry(4, 12) }, 12, 'b.data_offsets', beginsAt(8)],
+    ['share their bytes', { a: entry(0, 8), b: entry(0, 8) }, 8, 'b.data_offsets', beginsAt(8)],
+    ['leave a hole', { a: entry(0, 8), b: entry(12, 16) }, 16, 'b.data_offsets', beginsAt(8)],
+    ['begin late', { a: entry(4, 8) }, 8, 'a.data_offsets', beginsAt(0)],
     ['end early', { a: entry(0, 8) }, 9, 'body', 'must end with its last tensor, after 8 bytes of data'],
     ['are none over some bytes', {}, 1, 'body', 'must end with its last tensor, after 0 bytes of data'],
     ['end after the data', { a: entry(0, 8) }, 7, 'a.data_offsets', 'must be two rising places within the 7 bytes'],

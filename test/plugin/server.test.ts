@@ -1,14 +1,15 @@
-import { createServer } from 'node:http';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import Database from 'libsql';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { closeRun, handleReport, openRun } from '../../dist/plugin/pipeline/pipeline.js';
 import { recordingPath } from '../../plugin/recorder/directory.ts';
 import type { RunDetail, RunSummary, SeriesAnswer, StepAnswer } from '../../src/telemetry/api.ts';
 import { fromWire } from '../../src/telemetry/wire.ts';
 import { temporaryFolder } from '../support/folders.ts';
+import { changeRecording } from '../support/recorded.ts';
 import { headerOf, reportOf } from '../support/reports.ts';
 import { testHeader, testReport } from '../support/samples.ts';
+import { listenLocally } from '../support/servers.ts';
 import { ask, json, start } from '../support/service.ts';
 import { connectStream } from '../support/streamClient.ts';
 
@@ -115,8 +116,9 @@ describe('the forecast', () => {
       { threshold: 100, steps: '+Inf' },
       { threshold: 1000, steps: '+Inf' },
     ]);
-    const db = new Database(recordingPath(service.pipeline.directory, 'a-run'));
-    const change = (what: string, value: number) => db.exec(`UPDATE detectors SET state = json_set(state, '$.${what}', ${value})`);
+    const path = recordingPath(service.pipeline.directory, 'a-run');
+    const change = (what: string, value: number) =>
+      changeRecording(path, `UPDATE detectors SET state = json_set(state, '$.${what}', ${value})`);
     change('forecast[0].steps', 12);
     change('step', 58);
     expect((await latest())[0].steps).toBe(10);
@@ -125,9 +127,8 @@ describe('the forecast', () => {
     change('step', 60);
     change('version', 0);
     expect(await latest()).toEqual([]);
-    db.exec('DELETE FROM detectors');
+    changeRecording(path, 'DELETE FROM detectors');
     expect(await latest()).toEqual([]);
-    db.close();
   });
 });
 
@@ -210,22 +211,16 @@ describe('access:', () => {
   });
 });
 
-describe('the port', () => {
-  test('taken: an error that names it where it was given, else the next one and a note', async () => {
-    const blocker = createServer().listen(0, '127.0.0.1');
-    await new Promise((resolve) => blocker.once('listening', resolve));
-    onTestFinished(() => void blocker.close());
-    const { port } = blocker.address() as { port: number };
-    await expect(start({ port })).rejects.toThrow(`port ${port} on 127.0.0.1 is taken by another program: choose another (--port`);
-    const next = await start({ port, portGiven: false });
-    expect(next.port).toBeGreaterThan(port);
-    expect(next.note).toBe(`port ${port} is taken, serving on ${next.port}`);
-  });
+test('a port that is taken: an error that names it where it was given, else the next one and a note', async () => {
+  const port = await listenLocally();
+  await expect(start({ port })).rejects.toThrow(`port ${port} on 127.0.0.1 is taken by another program: choose another (--port`);
+  const next = await start({ port, portGiven: false });
+  expect(next.port).toBeGreaterThan(port);
+  expect(next.note).toBe(`port ${port} is taken, serving on ${next.port}`);
 });
 
 test('a file that is no recording does not hide the others', async () => {
   const directory = temporaryFolder();
-  const { writeFileSync } = await import('node:fs');
   writeFileSync(join(directory, 'broken.sqlite'), 'x'.repeat(5000));
   const service = await start({ directory });
   closeRun(service.pipeline, openRun(service.pipeline, header), 'completed');

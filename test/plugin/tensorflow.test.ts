@@ -6,17 +6,17 @@ import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import * as tf from '@tensorflow/tfjs';
-import type { WatchOptions } from 'gainwatch';
-import { type ConnectionName, createBatches } from 'gainwatch/model';
+import { createBatches } from 'gainwatch/model';
 import { describe, expect, test } from 'vitest';
 import { mendUtil } from '../../dist/plugin/cli/backend.js';
 import { createTrainee } from '../../dist/plugin/cli/trainee.js';
-import { has } from '../support/backends.ts';
+import { has, TIMEOUT_MS } from '../support/backends.ts';
 import { expectGoodDemo, runDemo, small } from '../support/commandLine.ts';
 import { temporaryFolder } from '../support/folders.ts';
 import { readmeBlocks } from '../support/readme.ts';
-import { BATCH, CONTEXT, createTraining, lossesOf, TEXT } from '../support/smallTraining.ts';
-import { recorded, startWatching } from '../support/watched.ts';
+import { recorded } from '../support/recorded.ts';
+import { BATCH, CONTEXT, createTraining, TEXT, unwatchedLosses } from '../support/smallTraining.ts';
+import { trainWatched } from '../support/watched.ts';
 
 const BACKEND_MODULE = fileURLToPath(new URL('../../dist/plugin/cli/backend.js', import.meta.url));
 
@@ -26,37 +26,20 @@ function difference(actual: ArrayLike<number>, expected: ArrayLike<number>): num
   return Math.max(...Array.from(actual, (value, k) => one(value, expected[k])));
 }
 
-/** Trains, watched; how many tensors the steps after the second left behind. */
-async function trainWatched(connection: ConnectionName, steps: number, options: WatchOptions) {
-  const training = createTraining(connection);
-  const { monitor, runs } = await startWatching(training.model, { optimizer: training.optimizer, ...options });
-  const losses = lossesOf(training, 2, monitor.step); // the optimizer's slots are made
-  const before = tf.memory().numTensors;
-  losses.push(...lossesOf(training, steps - 2, monitor.step));
-  const leaked = tf.memory().numTensors - before;
-  await monitor.close();
-  training.dispose();
-  const { steps: kept, detail } = recorded(runs);
-  return { losses, leaked, counters: monitor.counters, reports: kept.map(({ report }) => report), outcome: detail?.outcome };
-}
-
-describe.skipIf(!has('tensorflow'))('watch() on tensorflow', () => {
+describe.skipIf(!has('tensorflow'))('watch() on tensorflow', { timeout: TIMEOUT_MS }, () => {
   test.each(['residual', 'hc', 'mhc'] as const)(
     '%s: losses are bit-identical, nothing leaks, the measures come at every tenth step',
     async (connection) => {
       const steps = 23;
       await tf.setBackend('tensorflow');
-      const plain = createTraining(connection);
-      const expected = lossesOf(plain, steps);
-      plain.dispose();
+      const expected = unwatchedLosses(connection, steps);
       for (const gradientGain of [false, true]) {
-        const { losses, leaked, counters, reports, outcome } = await trainWatched(connection, steps, { gradientGain });
+        const { losses, leaked, steps: kept, detail } = await trainWatched(createTraining(connection), steps, { gradientGain });
         expect(losses).toEqual(expected);
         expect(leaked).toBe(0);
-        expect(counters).toMatchObject({ errors: 0, samplesDropped: 0 });
-        expect(outcome).toBe('completed');
-        expect(reports.map((r) => r.step)).toEqual([1, 11, 21]);
-        for (const report of reports) {
+        expect(detail?.outcome).toBe('completed');
+        expect(kept.map(({ report }) => report.step)).toEqual([1, 11, 21]);
+        for (const { report } of kept) {
           expect(report.loss).toBe(expected[report.step - 1]);
           expect(report.gradientNorm).toBeGreaterThan(0);
           expect([...report.nonfinite]).toEqual([0, 0, 0, 0]);
@@ -69,14 +52,15 @@ describe.skipIf(!has('tensorflow'))('watch() on tensorflow', () => {
 
   test('`every` counts the steps from one that is watched to the next', async () => {
     await tf.setBackend('tensorflow');
-    const { reports } = await trainWatched('hc', 9, { every: 4 });
-    expect(reports.map((r) => r.step)).toEqual([1, 5, 9]);
+    const { steps } = await trainWatched(createTraining('hc'), 9, { every: 4 });
+    expect(steps.map(({ report }) => report.step)).toEqual([1, 5, 9]);
   });
 
   test.each(['hc', 'mhc'] as const)('%s: the measures are those that cpu gives', async (connection) => {
     const reportsOn = async (backend: string) => {
       await tf.setBackend(backend);
-      return (await trainWatched(connection, 4, { every: 1, gradientGain: true })).reports;
+      const { steps } = await trainWatched(createTraining(connection), 4, { every: 1, gradientGain: true });
+      return steps.map(({ report }) => report);
     };
     const [expected, got] = [await reportsOn('cpu'), await reportsOn('tensorflow')];
     expect(got).toHaveLength(4);
@@ -91,7 +75,7 @@ describe.skipIf(!has('tensorflow'))('watch() on tensorflow', () => {
   });
 });
 
-describe.skipIf(!has('tensorflow'))('gainwatch demo --backend tensorflow', () => {
+describe.skipIf(!has('tensorflow'))('gainwatch demo --backend tensorflow', { timeout: TIMEOUT_MS }, () => {
   test('trains three models and watches every tenth step of each', async () => {
     const { results, runs } = await runDemo([...small(15), '--backend', 'tensorflow']);
     expectGoodDemo(results, 15);

@@ -1,7 +1,5 @@
 /** A recording dropped on the page: its way to a free name, to be only read; limits, and who goes away. Content: validateUpload.test.ts. */
-import { once } from 'node:events';
 import { existsSync, readdirSync, statSync, utimesSync, writeFileSync } from 'node:fs';
-import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { join } from 'node:path';
 import express from 'express';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
@@ -12,11 +10,13 @@ import { recordingPath } from '../../plugin/recorder/directory.ts';
 import type { RunDetail, RunSummary, SeriesAnswer, StepAnswer, WarningAnswer } from '../../src/telemetry/api.ts';
 import { temporaryFolder } from '../support/folders.ts';
 import { testHeader, testReport } from '../support/samples.ts';
-import { json, start } from '../support/service.ts';
+import { listenLocally } from '../support/servers.ts';
+import { answerTo, begin, json, start } from '../support/service.ts';
 import { connectStream } from '../support/streamClient.ts';
 import { asVersion, recording, upload, uploadsOf } from '../support/uploads.ts';
 
 const header = testHeader('hc');
+const RECORDINGS = '/api/v1/recordings';
 
 describe('an uploaded recording', () => {
   test('is kept, listed and read as any other, with nothing beside it', async () => {
@@ -93,20 +93,12 @@ describe('an uploaded recording', () => {
 
 test('one that says that it is too large, before it is sent', async () => {
   const service = await start();
-  const answer = await new Promise<{ status: number; text: string }>((resolve, reject) => {
-    const headers = { 'Content-Length': 512 * 2 ** 20 + 1 };
-    const outgoing = httpRequest({ host: '127.0.0.1', port: service.port, path: '/api/v1/recordings', method: 'POST', headers });
-    outgoing.on('response', async (response) => {
-      let text = '';
-      for await (const part of response) text += part;
-      resolve({ status: response.statusCode!, text });
-      outgoing.destroy();
-    });
-    outgoing.on('error', reject);
-    outgoing.write('x');
-  });
+  const outgoing = begin(service, RECORDINGS, { 'Content-Length': 512 * 2 ** 20 + 1 });
+  outgoing.write('x');
+  const answer = await answerTo(outgoing);
+  outgoing.destroy();
   expect(answer.status).toBe(413);
-  expect(answer.text).toContain('must have at most 536870912 bytes');
+  expect(answer.body).toContain('must have at most 536870912 bytes');
 });
 
 /** The route with smaller limits. */
@@ -116,7 +108,7 @@ async function small(one: number, all = 1e9) {
   const pipeline = createPipeline({ directory, recorder: await loadRecorder(onProblem), now: Date.now, onProblem });
   const ended: string[] = [];
   const app = express();
-  app.post('/api/v1/recordings', async (request, response) => {
+  app.post(RECORDINGS, async (request, response) => {
     try {
       response.json({ run: await handleUpload(pipeline, request, response, { one, all }) });
     } catch (error) {
@@ -124,27 +116,14 @@ async function small(one: number, all = 1e9) {
       response.status((error as { status?: number }).status ?? 500).json({ error: { rule: (error as Error).message } });
     }
   });
-  const server = app.listen(0, '127.0.0.1');
-  await new Promise((resolve) => server.once('listening', resolve));
-  onTestFinished(() => {
-    server.closeAllConnections();
-    server.close();
-  });
-  return { port: (server.address() as { port: number }).port, folder: join(directory, 'uploads'), ended };
+  return { port: await listenLocally(app), folder: join(directory, 'uploads'), ended };
 }
 
 test('one that is too large without saying so is refused while it comes, and the answer arrives', async () => {
   const { port, folder } = await small(100_000);
-  const status = await new Promise<number>((resolve, reject) => {
-    const outgoing = httpRequest({ host: '127.0.0.1', port, path: '/api/v1/recordings', method: 'POST' }, (response) => {
-      response.resume();
-      resolve(response.statusCode!);
-    });
-    outgoing.on('error', reject);
-    for (let i = 0; i < 40; i++) outgoing.write(Buffer.alloc(100_000));
-    outgoing.end();
-  });
-  expect(status).toBe(413);
+  const outgoing = begin({ port }, RECORDINGS);
+  for (let i = 0; i < 40; i++) outgoing.write(Buffer.alloc(100_000));
+  expect((await answerTo(outgoing.end())).status).toBe(413);
   expect(readdirSync(folder)).toEqual([]);
 });
 
@@ -154,8 +133,7 @@ test('nothing stays of what a client that goes away has sent, nor of what a kill
   writeFileSync(join(folder, 'left.part'), 'x');
   writeFileSync(join(folder, 'x.part.sqlite'), 'x');
   for (const file of ['left.part', 'x.part.sqlite']) utimesSync(join(folder, file), 1000, 1000);
-  const outgoing = httpRequest({ host: '127.0.0.1', port, path: '/api/v1/recordings', method: 'POST' });
-  outgoing.on('error', () => {});
+  const outgoing = begin({ port }, RECORDINGS);
   outgoing.write(recording().subarray(0, 9000));
   await expect
     .poll(() => readdirSync(folder).filter((file) => file !== 'x.part.sqlite'))
@@ -168,24 +146,21 @@ test('nothing stays of what a client that goes away has sent, nor of what a kill
 test('a second one at the same time is refused; when the first is done, or has gone away, the next is taken', async () => {
   const service = await start();
   const body = recording();
-  const begin = async () => {
-    const outgoing = httpRequest({ host: '127.0.0.1', port: service.port, path: '/api/v1/recordings', method: 'POST' });
-    outgoing.on('error', () => {});
+  const beginHere = async () => {
+    const outgoing = begin(service, RECORDINGS);
     outgoing.write(body.subarray(0, 9000));
     await expect
       .poll(() => existsSync(uploadsOf(service)) && readdirSync(uploadsOf(service)).some((file) => file.endsWith('.part')))
       .toBe(true);
     return outgoing;
   };
-  const first = await begin();
+  const first = await beginHere();
   expect(await upload(service, body)).toEqual({
     status: 503,
     body: { error: { field: 'recording', rule: expect.stringContaining('one at a time'), value: null } },
   });
-  const answered = once(first, 'response');
-  first.end(body.subarray(9000));
-  expect(((await answered)[0] as IncomingMessage).statusCode).toBe(201);
-  (await begin()).destroy();
+  expect((await answerTo(first.end(body.subarray(9000)))).status).toBe(201);
+  (await beginHere()).destroy();
   await expect.poll(async () => (await upload(service, body)).status).toBe(201);
   expect(await upload(service, Buffer.from('x'))).toMatchObject({ status: 400 });
   expect((await upload(service, body)).status).toBe(201);
@@ -204,23 +179,16 @@ test('one that does not fit into the folder beside the others is refused, with i
 
 test('a client that has its answer and goes on sending, other than a recording, is cut off', async () => {
   vi.useFakeTimers({ toFake: ['setTimeout'] });
-  onTestFinished(() => {
-    vi.useRealTimers();
-  });
+  onTestFinished(() => void vi.useRealTimers());
   const service = await start();
-  const path = '/api/v1/runs/hc/warnings/0/acknowledge';
-  const outgoing = httpRequest({ host: '127.0.0.1', port: service.port, path, method: 'POST' });
-  const cut = new Promise<Error>((resolve) => outgoing.on('error', resolve));
-  const closed = once(outgoing, 'close');
+  const outgoing = begin(service, '/api/v1/runs/hc/warnings/0/acknowledge');
+  const closed = new Promise((resolve) => outgoing.on('close', resolve));
   outgoing.write('x');
-  const [answer] = (await once(outgoing, 'response')) as [IncomingMessage];
-  expect(answer.statusCode).toBe(404);
-  answer.resume();
-  await once(answer, 'end');
+  expect((await answerTo(outgoing)).status).toBe(404);
   vi.advanceTimersByTime(9000);
   outgoing.write('x');
   await new Promise((resolve) => setImmediate(resolve));
   expect(outgoing.destroyed).toBe(false);
   vi.advanceTimersByTime(2000);
-  await Promise.race([cut, closed]);
+  await closed;
 });

@@ -2,11 +2,12 @@
 import { describe, expect, test, vi } from 'vitest';
 import { handleReport as handleReportThere, openRun as openRunThere } from '../../dist/plugin/pipeline/pipeline.js';
 import { createMetrics } from '../../plugin/metrics/metrics.ts';
-import { DETECTORS, type Detectors } from '../../plugin/pipeline/detection.ts';
+import { DETECTORS } from '../../plugin/pipeline/detection.ts';
 import { checkStall, closeRun, handleReport, openRun } from '../../plugin/pipeline/pipeline.ts';
 import type { WarningAnswer } from '../../src/telemetry/api.ts';
 import { temporaryFolder } from '../support/folders.ts';
-import { readRecording, startPipeline } from '../support/pipelines.ts';
+import { startPipeline, startRun } from '../support/pipelines.ts';
+import { recorded } from '../support/recorded.ts';
 import { headerOf, reportOf } from '../support/reports.ts';
 import { json, start as serve } from '../support/service.ts';
 import { connectStream } from '../support/streamClient.ts';
@@ -17,12 +18,11 @@ const given = (step: number) => reportOf(header, step, step > 10 && step < 14 ? 
 
 describe('a warning', () => {
   test('is raised and cleared once, reaches the sinks at once, and is recorded with what became of it', async () => {
-    const { pipeline, warnings } = await startPipeline();
-    const run = openRun(pipeline, header);
+    const { pipeline, warnings, run } = await startRun(header);
     for (let step = 1; step <= 11; step++) handleReport(pipeline, run, given(step));
     expect(warnings).toMatchObject([{ what: 'raised', step: 11, record: { warning: { rule: 'nonfinite', step: 11, value: Number.NaN } } }]);
     vi.advanceTimersByTime(200);
-    expect(readRecording(pipeline, 'a-run').warnings).toEqual(run.detection.warnings);
+    expect(recorded(pipeline.directory, 'a-run').warnings).toEqual(run.detection.warnings);
     expect(run.detection.warnings[0].clearedTime).toBeNull();
     for (let step = 12; step <= 60; step++) handleReport(pipeline, run, given(step));
     expect(warnings.map(({ what, step }) => [what, step])).toEqual([
@@ -30,42 +30,36 @@ describe('a warning', () => {
       ['cleared', 33],
     ]);
     closeRun(pipeline, run, 'completed');
-    expect(readRecording(pipeline, 'a-run').warnings).toMatchObject([{ clearedStep: 33, clearedTime: reportOf(header, 33).time }]);
+    expect(recorded(pipeline.directory, 'a-run').warnings).toMatchObject([{ clearedStep: 33, clearedTime: reportOf(header, 33).time }]);
   });
 
   test('of a run that goes on after a restart is not raised again', async () => {
-    const first = await startPipeline();
-    const run = openRun(first.pipeline, header);
-    for (let step = 1; step <= 12; step++) handleReport(first.pipeline, run, given(step));
-    closeRun(first.pipeline, run, 'interrupted');
-    const second = await startPipeline({ directory: first.directory });
-    const again = openRun(second.pipeline, header);
-    expect(again.detection.warnings).toMatchObject([{ warning: { step: 11, value: Number.NaN }, clearedTime: null }]);
-    for (let step = 13; step <= 60; step++) handleReport(second.pipeline, again, given(step));
-    expect(second.warnings.map(({ what, step }) => [what, step])).toEqual([['cleared', 33]]);
-    closeRun(second.pipeline, again, 'completed');
-    expect(readRecording(second.pipeline, 'a-run').warnings).toMatchObject([{ clearedStep: 33 }]);
+    const { pipeline, directory, run } = await startRun(header);
+    for (let step = 1; step <= 12; step++) handleReport(pipeline, run, given(step));
+    closeRun(pipeline, run, 'interrupted');
+    const again = await startRun(header, { directory });
+    expect(again.run.detection.warnings).toMatchObject([{ warning: { step: 11, value: Number.NaN }, clearedTime: null }]);
+    for (let step = 13; step <= 60; step++) handleReport(again.pipeline, again.run, given(step));
+    expect(again.warnings.map(({ what, step }) => [what, step])).toEqual([['cleared', 33]]);
+    closeRun(again.pipeline, again.run, 'completed');
+    expect(recorded(directory, 'a-run').warnings).toMatchObject([{ clearedStep: 33 }]);
   });
 
   test('needs the state of the last step, however short before the end it came', async () => {
-    const first = await startPipeline();
-    const run = openRun(first.pipeline, header);
+    const { pipeline, directory, run } = await startRun(header);
     const soon = (step: number) => reportOf(header, step, { time: 5_000_000 + 10 * step });
-    for (let step = 1; step <= 10; step++) handleReport(first.pipeline, run, soon(step));
+    for (let step = 1; step <= 10; step++) handleReport(pipeline, run, soon(step));
     vi.advanceTimersByTime(200);
-    for (let step = 11; step <= 30; step++) handleReport(first.pipeline, run, soon(step));
-    closeRun(first.pipeline, run, 'completed');
-    const second = await startPipeline({ directory: first.directory });
-    expect(openRun(second.pipeline, header).detection.detectors.step).toBe(30);
+    for (let step = 11; step <= 30; step++) handleReport(pipeline, run, soon(step));
+    closeRun(pipeline, run, 'completed');
+    expect((await startRun(header, { directory })).run.detection.detectors.step).toBe(30);
   });
 
   test('of another model of the same name is no longer said to hold', async () => {
-    const first = await startPipeline();
-    const run = openRun(first.pipeline, header);
-    for (let step = 1; step <= 12; step++) handleReport(first.pipeline, run, given(step));
-    closeRun(first.pipeline, run, 'interrupted');
-    const second = await startPipeline({ directory: first.directory });
-    const { detection } = openRun(second.pipeline, headerOf('mhc'));
+    const { pipeline, directory, run } = await startRun(header);
+    for (let step = 1; step <= 12; step++) handleReport(pipeline, run, given(step));
+    closeRun(pipeline, run, 'interrupted');
+    const { detection } = (await startRun(headerOf('mhc'), { directory })).run;
     expect(detection.warnings).toMatchObject([{ warning: { step: 11 }, clearedStep: null, clearedTime: 5_000_000 }]);
     expect(detection.detectors).toMatchObject({ step: 0, active: [] });
   });
@@ -76,11 +70,11 @@ describe('a warning', () => {
       const calm = step <= 200 || step > 230;
       return reportOf(header, step, { compositeGain: step > 230 ? 2 : 50, learningRate: calm ? 1e-3 : 4e-3 });
     };
-    const first = await startPipeline();
+    const { pipeline, directory } = await startPipeline();
     const metrics = createMetrics('1.2.3');
-    first.pipeline.sinks.add(metrics.sink);
-    const run = openRun(first.pipeline, header);
-    for (let step = 1; step <= 220; step++) handleReport(first.pipeline, run, risen(step));
+    pipeline.sinks.add(metrics.sink);
+    const run = openRun(pipeline, header);
+    for (let step = 1; step <= 220; step++) handleReport(pipeline, run, risen(step));
     expect(run.detection.warnings.map(({ warning }) => [warning.severity, warning.threshold])).toEqual([
       ['warning', 100],
       ['warning', 1000],
@@ -88,22 +82,20 @@ describe('a warning', () => {
     const { body } = await metrics.scrape(undefined);
     expect(body).toContain('mhc_warnings_total{run="a-run",rule="gain-forecast",severity="warning"} 2');
     expect(body.match(/^mhc_warning_active\{/gm)).toHaveLength(1);
-    closeRun(first.pipeline, run, 'interrupted');
-    const second = await startPipeline({ directory: first.directory });
-    const again = openRun(second.pipeline, header);
-    for (let step = 221; step <= 600; step++) handleReport(second.pipeline, again, risen(step));
-    expect(second.warnings.map(({ what }) => what)).toEqual(['cleared', 'cleared']);
-    expect(new Set(second.warnings.map(({ record }) => record.warning.threshold))).toEqual(new Set([100, 1000]));
-    closeRun(second.pipeline, again, 'completed');
-    const records = readRecording(second.pipeline, 'a-run').warnings;
-    expect(records).toEqual(again.detection.warnings);
+    closeRun(pipeline, run, 'interrupted');
+    const again = await startRun(header, { directory });
+    for (let step = 221; step <= 600; step++) handleReport(again.pipeline, again.run, risen(step));
+    expect(again.warnings.map(({ what }) => what)).toEqual(['cleared', 'cleared']);
+    expect(new Set(again.warnings.map(({ record }) => record.warning.threshold))).toEqual(new Set([100, 1000]));
+    closeRun(again.pipeline, again.run, 'completed');
+    const records = recorded(directory, 'a-run').warnings;
+    expect(records).toEqual(again.run.detection.warnings);
     // The higher limit is out of sight sooner.
     expect(records[1].clearedStep).toBeLessThan(records[0].clearedStep!);
   });
 
   test('ends where the run steps back, and can be raised anew', async () => {
-    const { pipeline, warnings } = await startPipeline();
-    const run = openRun(pipeline, header);
+    const { pipeline, warnings, run } = await startRun(header);
     for (let step = 1; step <= 12; step++) handleReport(pipeline, run, given(step));
     for (let step = 5; step <= 12; step++) handleReport(pipeline, run, given(step));
     expect(warnings.map(({ what, record }) => [what, record.warning.step, record.clearedStep])).toEqual([
@@ -114,22 +106,20 @@ describe('a warning', () => {
   });
 
   test('waits for a disk that refuses, and is recorded when it gives way', async () => {
-    const { pipeline, warnings } = await startPipeline();
-    const run = openRun(pipeline, header);
+    const { pipeline, warnings, run } = await startRun(header);
     run.recording!.db.pragma('max_page_count = 1');
     for (let step = 1; step <= 40; step++) handleReport(pipeline, run, given(step));
     vi.advanceTimersByTime(1000);
     expect(warnings).toHaveLength(2);
     run.recording!.db.pragma('max_page_count = 100000');
     vi.advanceTimersByTime(10_000);
-    expect(readRecording(pipeline, 'a-run').warnings).toMatchObject([{ warning: { step: 11 }, clearedStep: 33 }]);
+    expect(recorded(pipeline.directory, 'a-run').warnings).toMatchObject([{ warning: { step: 11 }, clearedStep: 33 }]);
   });
 });
 
 test('a run that stands still is warned of by the clock, and recorded without a step', async () => {
   let now = reportOf(header, 30).time;
-  const { pipeline, warnings } = await startPipeline({ now: () => now });
-  const run = openRun(pipeline, header);
+  const { pipeline, warnings, run } = await startRun(header, { now: () => now });
   for (let step = 1; step <= 30; step++) handleReport(pipeline, run, reportOf(header, step));
   vi.advanceTimersByTime(200);
   checkStall(pipeline, run);
@@ -138,18 +128,14 @@ test('a run that stands still is warned of by the clock, and recorded without a 
   checkStall(pipeline, run);
   checkStall(pipeline, run);
   expect(warnings).toMatchObject([{ what: 'raised', record: { warning: { rule: 'stalled' } } }]);
-  expect(readRecording(pipeline, 'a-run').warnings).toHaveLength(1);
+  expect(recorded(pipeline.directory, 'a-run').warnings).toHaveLength(1);
 });
 
 test('a detector that fails costs its warnings only, and is said once', async () => {
-  const broken: Detectors = {
-    ...DETECTORS,
-    detect: () => {
-      throw new Error('broken detector');
-    },
+  const detect = () => {
+    throw new Error('broken detector');
   };
-  const { pipeline, problems, steps } = await startPipeline({ detectors: broken });
-  const run = openRun(pipeline, header);
+  const { pipeline, problems, steps, run } = await startRun(header, { detectors: { ...DETECTORS, detect } });
   for (let step = 1; step <= 3; step++) handleReport(pipeline, run, given(step));
   vi.advanceTimersByTime(200);
   expect(steps).toEqual([1, 2, 3]);

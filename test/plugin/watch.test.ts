@@ -5,8 +5,9 @@ import { crossEntropy } from 'gainwatch/model';
 import { expect, test } from 'vitest';
 import { MEASURE_INDEX } from '../../src/telemetry/catalogue.ts';
 import { onEveryBackend } from '../support/backends.ts';
-import { BATCH, CONTEXT, createTraining, lossesOf, TEXT } from '../support/smallTraining.ts';
-import { recorded, startWatching } from '../support/watched.ts';
+import { recorded } from '../support/recorded.ts';
+import { BATCH, CONTEXT, createTraining, TEXT, unwatchedLosses } from '../support/smallTraining.ts';
+import { startWatching, trainWatched } from '../support/watched.ts';
 
 onEveryBackend(
   'watch()',
@@ -18,16 +19,10 @@ onEveryBackend(
       '%s: losses are bit-identical with and without, with gradients tapped too',
       async (connection) => {
         const count = 12;
-        const plain = createTraining(connection);
-        const expected = lossesOf(plain, count);
-        plain.dispose();
+        const expected = unwatchedLosses(connection, count);
         for (const gradientGain of [false, true]) {
-          const training = createTraining(connection);
-          const { monitor, runs } = await startWatching(training.model, { ...everyStep, optimizer: training.optimizer, gradientGain });
-          expect(lossesOf(training, count, monitor.step)).toEqual(expected);
-          await monitor.close();
-          expect(monitor.counters).toMatchObject({ errors: 0, samplesDropped: 0 });
-          const { steps, detail } = recorded(runs);
+          const { losses, steps, detail } = await trainWatched(createTraining(connection), count, { ...everyStep, gradientGain });
+          expect(losses).toEqual(expected);
           expect(steps.map((s) => s.report.loss)).toEqual(expected);
           expect(detail?.outcome).toBe('completed');
           const { measures, gradientNorm, learningRate, memory } = steps[count - 1].report;
@@ -40,22 +35,14 @@ onEveryBackend(
           if (connection.startsWith('mhc')) expect(Math.max(...of('rowDeviation'))).toBeLessThan(1e-4);
           if (connection !== 'residual') expect(memory?.totals['activations']).toBeGreaterThan(0);
           expect(memory?.totals['optimizer']).toBe(2 * (memory?.totals['parameters'] ?? 0));
-          training.dispose();
         }
       },
     );
 
     test('a loop that never yields: every step is recorded, and no tensor is left after 200 of them', async () => {
-      const training = createTraining('hc', 1);
-      const { monitor, runs } = await startWatching(training.model, { ...everyStep, optimizer: training.optimizer, gradientGain: true });
-      lossesOf(training, 2, monitor.step); // slots are made
-      const before = tf.memory().numTensors;
-      lossesOf(training, 200, monitor.step);
-      expect(tf.memory().numTensors).toBe(before);
-      await monitor.close();
-      const { steps } = recorded(runs);
+      const { leaked, steps } = await trainWatched(createTraining('hc', 1), 202, { ...everyStep, gradientGain: true });
+      expect(leaked).toBe(0);
       expect(steps.map((s) => s.report.step)).toEqual(Array.from({ length: 202 }, (_, i) => i + 1));
-      training.dispose();
     });
 
     test('model.fit: every batch is a step, with its loss', async () => {
@@ -87,7 +74,6 @@ onEveryBackend(
       expect(steps.map((s) => s.report.loss)).toEqual(losses);
       expect(steps[0].report.gradientNorm).toBeGreaterThan(0);
       tf.dispose([x, y]);
-      training.dispose();
     });
   },
   ['webgpu'],

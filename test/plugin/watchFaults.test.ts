@@ -10,10 +10,10 @@ import { HyperConnection } from 'gainwatch/connections';
 import { accelerate } from 'gainwatch/kernels';
 import { expect, onTestFinished, test } from 'vitest';
 import { recordingPath } from '../../plugin/recorder/directory.ts';
-import { temporaryFolder } from '../support/folders.ts';
-import { writeProgram } from '../support/scratch.ts';
-import { createTraining, lossesOf } from '../support/smallTraining.ts';
-import { recorded, startWatching } from '../support/watched.ts';
+import { temporaryFolder, writeProgram } from '../support/folders.ts';
+import { recorded } from '../support/recorded.ts';
+import { createTraining, lossesOf, unwatchedLosses } from '../support/smallTraining.ts';
+import { startWatching } from '../support/watched.ts';
 
 /** A training of 60 steps; prints its losses, and the errors that /metrics has once it has all steps, and as many errors as asked for. */
 const FULL_DISK = `
@@ -49,10 +49,7 @@ await monitor.close();
 const count = 30;
 const expected = async () => {
   await tf.setBackend('cpu');
-  const plain = createTraining('hc', 1);
-  const losses = lossesOf(plain, count);
-  plain.dispose();
-  return losses;
+  return unwatchedLosses('hc', count, 1);
 };
 
 test('a probe that throws: counted, reported once, the losses stay', async () => {
@@ -75,7 +72,6 @@ test('a probe that throws: counted, reported once, the losses stay', async () =>
   expect(lines.filter((line) => line.includes('this probe is broken'))).toHaveLength(1);
   await monitor.close();
   expect(() => recorded(runs)).toThrow(/no such file/);
-  training.dispose();
 });
 
 test('a worker that dies: samples are dropped, counted and reported', async () => {
@@ -91,7 +87,6 @@ test('a worker that dies: samples are dropped, counted and reported', async () =
   expect(monitor.counters.errors).toBeGreaterThanOrEqual(1);
   expect(lines.filter((line) => line.includes("monitor's thread"))).not.toHaveLength(0);
   await monitor.close();
-  training.dispose();
 });
 
 test('a worker that stops answering: the queue is bounded, nothing waits, close() comes back', async () => {
@@ -111,10 +106,7 @@ test('a worker that stops answering: the queue is bounded, nothing waits, close(
   lock.close();
   await monitor.close();
   expect(recorded(runs).steps.length + monitor.counters.samplesDropped).toBe(losses.length);
-  training.dispose();
-  const plain = createTraining('hc', 1);
-  expect(losses).toEqual(lossesOf(plain, losses.length));
-  plain.dispose();
+  expect(losses).toEqual(unwatchedLosses('hc', losses.length, 1));
 });
 
 test('a disk that fills up in mid-run: reported once, counted, losses as ever, /metrics goes on', async () => {
@@ -145,5 +137,4 @@ test('a recording that cannot be made: reported, /metrics goes on and counts the
     .toBe(true);
   expect(await (await fetch(`${monitor.url}metrics`)).text()).toMatch(/mhc_monitor_errors_total\{run="test"\} [1-9]/);
   await expect.poll(() => lines.filter((line) => line.includes('run test is not recorded'))).toHaveLength(1);
-  training.dispose();
 });

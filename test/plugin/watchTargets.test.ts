@@ -1,11 +1,15 @@
-/** What watch() can be given, and how it lets go of it. */
+/** What watch() can be given, how it lets go of it, and the server behind it, which answers while the training computes. */
+import { createServer } from 'node:http';
+import { Worker } from 'node:worker_threads';
 import * as tf from '@tensorflow/tfjs';
 import { watch } from 'gainwatch';
 import { HyperConnection } from 'gainwatch/connections';
-import { beforeEach, expect, test } from 'vitest';
+import { beforeEach, expect, onTestFinished, test } from 'vitest';
 import { MEASURE_INDEX } from '../../src/telemetry/catalogue.ts';
+import { temporaryFolder } from '../support/folders.ts';
+import { recorded } from '../support/recorded.ts';
 import { createTraining, lossesOf } from '../support/smallTraining.ts';
-import { recorded, startWatching } from '../support/watched.ts';
+import { startWatching } from '../support/watched.ts';
 
 beforeEach(async () => void (await tf.setBackend('cpu')));
 
@@ -61,7 +65,6 @@ test("async steps, every k-th step, and the training's own errors", async () => 
   const { steps, detail } = recorded(runs);
   expect(steps.map((s) => s.report.step)).toEqual([1, 4, 7]);
   expect(detail?.outcome).toBe('failed');
-  training.dispose();
 });
 
 test('detaches cleanly: nothing is hooked after close, and training goes on', async () => {
@@ -74,7 +77,6 @@ test('detaches cleanly: nothing is hooked after close, and training goes on', as
   expect(Object.hasOwn(training.optimizer, 'applyGradients')).toBe(false);
   expect(lossesOf(training, 2, monitor.step)).toHaveLength(2);
   expect(process.listeners('SIGINT')).toEqual([]);
-  training.dispose();
 });
 
 test('a logger that throws is nothing the training dies of', async () => {
@@ -99,6 +101,52 @@ test('what cannot be watched is refused by name', async () => {
     ]),
   ).rejects.toThrow(/a is there twice/);
   await expect(watch([{ name: 'a', mapping }], { tokens: 0 })).rejects.toThrow(/tokens must be a whole number from 1 to 4096, got 0/);
+  await expect(watch([{ name: 'a', mapping }], { firstStep: 0 })).rejects.toThrow(/firstStep must be .*, got 0/);
   await expect(watch([{ name: 'a', mapping }], { run: 'a/b' })).rejects.toThrow(/run must be/);
   await expect(watch([{ name: 'a', mapping }], { port: 70000 })).rejects.toThrow(/port .* got 70000/);
+});
+
+test('a second run in the process shares the server; another process gets the next port and says so', async () => {
+  const mapping = (x: tf.Tensor) => x;
+  const runs = temporaryFolder();
+  const first = await startWatching([{ name: 'a', mapping }], { run: 'one', runs });
+  const second = await startWatching([{ name: 'a', mapping }], { run: 'two', runs });
+  expect(second.monitor.url).toBe(first.monitor.url);
+  await expect(startWatching([{ name: 'a', mapping }], { run: 'two', runs })).rejects.toThrow(/run two is being watched/);
+  const blocker = createServer().listen(9464, '127.0.0.1');
+  await new Promise((resolve) => blocker.once('listening', resolve).once('error', resolve)); // taken by another: as good
+  onTestFinished(() => void blocker.close());
+  const lines: string[] = [];
+  const monitor = await watch([{ name: 'a', mapping }], { runs, log: (line) => lines.push(line) });
+  onTestFinished(() => monitor.close());
+  expect(new URL(monitor.url).port).not.toBe('9464');
+  expect(lines.filter((line) => /^port 9464 is taken, serving on \d+$/.test(line))).toHaveLength(1);
+  await expect(watch([{ name: 'a', mapping }], { runs, port: 9464 })).rejects.toThrow(/port 9464 on 127.0.0.1 is taken/);
+});
+
+test('/metrics answers while the training thread is busy', async () => {
+  const training = createTraining('hc', 1);
+  const { monitor } = await startWatching(training.model, { optimizer: training.optimizer });
+  lossesOf(training, 3, monitor.step);
+  // Asked from a third thread: this one is the one that is busy.
+  const answers = new Int32Array(new SharedArrayBuffer(4));
+  const asker = new Worker(
+    `const { url, answers } = require('node:worker_threads').workerData;
+     (async () => {
+       for (;;) {
+         await (await fetch(url)).text();
+         Atomics.add(answers, 0, 1);
+       }
+     })();`,
+    { eval: true, workerData: { url: `${monitor.url}metrics`, answers } },
+  );
+  await expect.poll(() => answers[0]).toBeGreaterThan(0);
+  const answered = monitor.step(() => {
+    const [before, end] = [Atomics.load(answers, 0), performance.now() + 30_000];
+    // No turn of the event loop. The first answer may have been on its way before.
+    while (Atomics.load(answers, 0) < before + 3 && performance.now() < end);
+    return Atomics.load(answers, 0) - before;
+  });
+  await asker.terminate();
+  expect(answered).toBeGreaterThanOrEqual(3);
 });

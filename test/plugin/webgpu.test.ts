@@ -5,103 +5,73 @@ import { promisify } from 'node:util';
 import * as tf from '@tensorflow/tfjs';
 import type { WatchOptions } from 'gainwatch';
 import type { ConnectionName } from 'gainwatch/model';
-import { describe, expect, test } from 'vitest';
-import { loadBackend } from '../../dist/plugin/cli/backend.js';
+import { expect, test, vi } from 'vitest';
 import { expectGoodDemo, runDemo, small } from '../support/commandLine.ts';
+import { writeProgram } from '../support/folders.ts';
 import { readmeBlocks } from '../support/readme.ts';
-import { writeProgram } from '../support/scratch.ts';
+import { recorded } from '../support/recorded.ts';
 import { createTraining } from '../support/smallTraining.ts';
-import { type Recorded, recorded, startWatching } from '../support/watched.ts';
+import { loadWebgpu, startWatching } from '../support/watched.ts';
 
-const ready = await loadBackend('webgpu').then(
-  () => true,
-  (error: Error) => {
-    console.warn(`\nSKIPPED: WebGPU. ${error.message}\n`);
-    return false;
-  },
-);
+const ready = await loadWebgpu();
 const STEPS = 10;
 
-/** How often the process handed work to the device and asked for a result. */
-const calls = { submit: 0, mapAsync: 0 };
-/** The results that were asked for. */
-const reads: unknown[] = [];
-if (ready) {
-  const { GPUQueue, GPUBuffer } = globalThis as unknown as Record<string, { prototype: Record<string, (...args: unknown[]) => unknown> }>;
-  for (const [{ prototype }, name] of [
-    [GPUQueue, 'submit'],
-    [GPUBuffer, 'mapAsync'],
-  ] as const) {
-    const original = prototype[name];
-    prototype[name] = function (this: unknown, ...args) {
-      calls[name]++;
-      const result = original.apply(this, args);
-      if (name === 'mapAsync') reads.push(result);
-      return result;
-    };
-  }
-}
+type Prototypes = Record<string, { prototype: Record<string, (...args: unknown[]) => unknown> }>;
+const { GPUQueue, GPUBuffer } = globalThis as unknown as Prototypes;
+/** Of the process: work handed to the device, and results asked for. */
+const calls = ready ? { submit: vi.spyOn(GPUQueue.prototype, 'submit'), mapAsync: vi.spyOn(GPUBuffer.prototype, 'mapAsync') } : null;
 
-interface Trained {
-  losses: number[];
-  /** Calls of each step. */
-  calls: (typeof calls)[];
-  leaked: number;
-  /** Recorded; none where nobody watches. */
-  steps: Recorded['steps'];
-}
-
-async function train(connection: ConnectionName, options: WatchOptions | null): Promise<Trained> {
+/** What was recorded is `steps`: none where nobody watches. */
+async function train(connection: ConnectionName, options: WatchOptions | null) {
+  const { submit, mapAsync } = calls!;
   const training = createTraining(connection);
   const watched = options && (await startWatching(training.model, { optimizer: training.optimizer, ...options }));
   const monitor = watched?.monitor;
-  const result: Trained = { losses: [], calls: [], leaked: 0, steps: [] };
+  const losses: number[] = [];
+  const callsOfSteps: { submit: number; mapAsync: number }[] = [];
   const counts: number[] = [];
   for (let i = 0; i < STEPS; i++) {
-    Object.assign(calls, { submit: 0, mapAsync: 0 });
+    const [submits, reads] = [submit.mock.calls.length, mapAsync.mock.calls.length];
     const loss = monitor?.step(training.step) ?? training.step();
-    result.losses.push((await loss.data<'float32'>())[0]);
-    result.calls.push({ ...calls });
+    losses.push((await loss.data<'float32'>())[0]);
+    callsOfSteps.push({ submit: submit.mock.calls.length - submits, mapAsync: mapAsync.mock.calls.length - reads });
     loss.dispose();
     if (i >= STEPS - 2 || i === 4) {
-      await Promise.all(reads.splice(0));
+      await Promise.all(mapAsync.mock.results.map(({ value }) => value));
       await turn(); // what waits for them has run
       counts.push(tf.memory().numTensors);
     }
   }
   await monitor?.close();
-  training.dispose();
-  result.leaked = counts.at(-1)! - counts[0];
-  if (watched === null) return result;
+  const result = { losses, calls: callsOfSteps, leaked: counts.at(-1)! - counts[0] };
+  if (watched === null) return { ...result, steps: [] };
   const { errors, samplesDropped } = watched.monitor.counters;
-  result.steps = recorded(watched.runs).steps;
-  expect([errors, result.steps.length]).toEqual([0, STEPS - samplesDropped]);
-  return result;
+  const { steps } = recorded(watched.runs);
+  expect([errors, steps.length]).toEqual([0, STEPS - samplesDropped]);
+  return { ...result, steps };
 }
 
-describe.skipIf(!ready)('watch() on webgpu', () => {
-  test.each(['residual', 'hc', 'mhc'] as const)(
-    '%s: losses are bit-identical, nothing leaks, one submit and one read more for each step, the measures come',
-    async (connection) => {
-      const plain = await train(connection, null);
-      for (const gradientGain of connection === 'mhc' ? [false, true] : [true]) {
-        const watched = await train(connection, { gradientGain });
-        expect(watched.losses).toEqual(plain.losses);
-        expect(watched.leaked).toBe(0);
-        for (const [i, { submit, mapAsync }] of watched.calls.entries()) {
-          expect(submit - plain.calls[i].submit, `submits of step ${i}`).toBeLessThanOrEqual(1);
-          expect(mapAsync - plain.calls[i].mapAsync, `reads of step ${i}`).toBeLessThanOrEqual(1);
-        }
-        for (const { report } of watched.steps) {
-          expect(report.loss).toBe(watched.losses[report.step - 1]);
-          expect(report.gradientNorm).toBeGreaterThan(0);
-          expect([...report.nonfinite]).toEqual([0, 0, 0, 0]);
-        }
+test.skipIf(!ready).each(['residual', 'hc', 'mhc'] as const)(
+  'watch() on webgpu, %s: losses are bit-identical, nothing leaks, one submit and one read more for each step, the measures come',
+  async (connection) => {
+    const plain = await train(connection, null);
+    for (const gradientGain of connection === 'mhc' ? [false, true] : [true]) {
+      const watched = await train(connection, { gradientGain });
+      expect(watched.losses).toEqual(plain.losses);
+      expect(watched.leaked).toBe(0);
+      for (const [i, { submit, mapAsync }] of watched.calls.entries()) {
+        expect(submit - plain.calls[i].submit, `submits of step ${i}`).toBeLessThanOrEqual(1);
+        expect(mapAsync - plain.calls[i].mapAsync, `reads of step ${i}`).toBeLessThanOrEqual(1);
       }
-    },
-    240_000,
-  );
-});
+      for (const { report } of watched.steps) {
+        expect(report.loss).toBe(watched.losses[report.step - 1]);
+        expect(report.gradientNorm).toBeGreaterThan(0);
+        expect([...report.nonfinite]).toEqual([0, 0, 0, 0]);
+      }
+    }
+  },
+  240_000,
+);
 
 test.skipIf(!ready)("the README's lines: the backend loads and computes", async () => {
   const block = readmeBlocks('js').find((code) => code.includes('tfjs-backend-webgpu'))!;
@@ -110,9 +80,11 @@ test.skipIf(!ready)("the README's lines: the backend loads and computes", async 
   expect(stdout.trim()).toBe('webgpu 9');
 });
 
-describe.skipIf(!ready)('gainwatch demo --backend webgpu', () => {
-  test('trains three models and drops none of the watched steps', async () => {
+test.skipIf(!ready)(
+  'gainwatch demo --backend webgpu trains three models and drops none of the watched steps',
+  async () => {
     const { results } = await runDemo([...small(6), '--backend', 'webgpu']);
     expectGoodDemo(results, 6);
-  }, 120_000);
-});
+  },
+  120_000,
+);

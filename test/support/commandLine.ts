@@ -1,69 +1,61 @@
 /** The command line as its user starts it: the built program in a process of its own. */
-import { type ChildProcess, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { createServer, type RequestListener } from 'node:http';
+import type { Readable } from 'node:stream';
+import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { expect, onTestFinished } from 'vitest';
 import type { RunResult } from '../../plugin/cli/results.ts';
 import { temporaryFolder } from './folders.ts';
 
-export const GAINWATCH = fileURLToPath(new URL('../../dist/plugin/cli/gainwatch.js', import.meta.url));
+const GAINWATCH = fileURLToPath(new URL('../../dist/plugin/cli/gainwatch.js', import.meta.url));
 
-export interface Command {
-  child: ChildProcess;
-  /** Address of the dashboard, as it was printed. */
-  url: string;
-  stdout: () => string;
-  stderr: () => string;
-  /** Ctrl-C, then the end. */
-  stop: () => Promise<number | null>;
+export type Command = Awaited<ReturnType<typeof startCommand>>;
+
+/** What has come by now. */
+export function collect(...streams: Readable[]): () => string {
+  let all = '';
+  for (const stream of streams) {
+    stream.on('data', (data: Buffer) => {
+      all += data;
+    });
+  }
+  return () => all;
 }
 
 /** Starts a command that serves, and waits for its address. @throws where it ends before */
-export async function startCommand(args: string[], { program = GAINWATCH, cwd = process.cwd() } = {}): Promise<Command> {
+export async function startCommand(args: string[], { program = GAINWATCH, cwd = process.cwd() } = {}) {
   const child = spawn(process.execPath, [program, ...args], { cwd });
-  let out = '';
-  let err = '';
+  const [stdout, stderr] = [collect(child.stdout), collect(child.stderr)];
   const ended = once(child, 'close');
-  child.stdout.on('data', (data: Buffer) => {
-    out += data;
-  });
+  /** Of the dashboard, as it was printed. */
   const url = await new Promise<string>((resolve, reject) => {
-    child.stderr.on('data', (data: Buffer) => {
-      err += data;
-      const address = /^Dashboard\s+(\S+)/m.exec(err)?.[1];
+    child.stderr.on('data', () => {
+      const address = /^Dashboard\s+(\S+)/m.exec(stderr())?.[1];
       if (address !== undefined) resolve(address.replace(/\?.*/, ''));
     });
-    child.once('close', () => reject(new Error(`gainwatch ${args.join(' ')} ended: ${err}`)));
+    child.once('close', () => reject(new Error(`gainwatch ${args.join(' ')} ended: ${stderr()}`)));
   });
-  return {
-    child,
-    url,
-    stdout: () => out,
-    stderr: () => err,
-    stop: async () => {
-      if (child.exitCode === null && child.signalCode === null) child.kill('SIGINT');
-      const [code] = (await ended) as [number | null];
-      return code;
-    },
+  /** Ctrl-C, then the end. */
+  const stop = async (): Promise<number | null> => {
+    if (child.exitCode === null && child.signalCode === null) child.kill('SIGINT');
+    const [code] = await ended;
+    return code;
   };
+  return { child, url, stdout, stderr, stop };
+}
+
+/** The same, stopped at the end of the test. */
+export async function startForTest(...command: Parameters<typeof startCommand>): Promise<Command> {
+  const started = await startCommand(...command);
+  onTestFinished(async () => void (await started.stop()));
+  return started;
 }
 
 /** Runs a command to its end. */
-export async function runCommand(
-  args: string[],
-  env: Record<string, string> = {},
-): Promise<{ code: number | null; stdout: string; stderr: string }> {
-  const child = spawn(process.execPath, [GAINWATCH, ...args], { env: { ...process.env, ...env } });
-  let stdout = '';
-  let stderr = '';
-  child.stdout.on('data', (data: Buffer) => {
-    stdout += data;
-  });
-  child.stderr.on('data', (data: Buffer) => {
-    stderr += data;
-  });
-  const [code] = (await once(child, 'close')) as [number | null];
+export async function runCommand(args: string[]): Promise<{ code: number | null; stdout: string; stderr: string }> {
+  const child = spawn(process.execPath, [GAINWATCH, ...args]);
+  const [stdout, stderr, [code]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'close')]);
   return { code, stdout, stderr };
 }
 
@@ -76,14 +68,6 @@ export async function runDemo(args: string[]): Promise<{ results: RunResult[]; s
   const { code, stdout, stderr } = await runCommand(['demo', ...args, '--port', '0', '--exit', '--json', '--runs', runs]);
   expect(code, stderr).toBe(0);
   return { results: JSON.parse(stdout) as RunResult[], stderr, runs };
-}
-
-/** A server on a free port of this machine, closed at the end of the test. @returns its port */
-export async function listenLocally(answer?: RequestListener): Promise<number> {
-  const server = createServer(answer).listen(0, '127.0.0.1');
-  await new Promise((resolve) => server.once('listening', resolve));
-  onTestFinished(() => void server.close());
-  return (server.address() as { port: number }).port;
 }
 
 /** Were three models trained, nothing lost, and are the gains those of their kinds? */

@@ -2,26 +2,21 @@
 import { onTestFinished, vi } from 'vitest';
 import { handlePart } from '../../plugin/ingest/handlePart.ts';
 import { createIngest } from '../../plugin/ingest/lifecycle.ts';
-import type { Detectors, WarningChange } from '../../plugin/pipeline/detection.ts';
-import { createPipeline, type Pipeline } from '../../plugin/pipeline/pipeline.ts';
+import type { WarningChange } from '../../plugin/pipeline/detection.ts';
+import { createPipeline, openRun } from '../../plugin/pipeline/pipeline.ts';
 import { requireRecorder } from '../../plugin/recorder/loadRecorder.ts';
 import { decodeMatrices } from '../../plugin/wire/decodeMatrices.ts';
 import { compileSchemas } from '../../plugin/wire/schema.ts';
+import type { RunHeader } from '../../src/telemetry/sample.ts';
 import type { WarningRecord } from '../../src/telemetry/warning.ts';
 import { temporaryFolder } from './folders.ts';
 
-export interface PipelineChange {
-  directory?: string;
-  detectors?: Detectors;
-  now?: () => number;
-  /** Not recorded where false. */
-  recorded?: boolean;
-}
+type PipelineChange = Partial<Parameters<typeof createPipeline>[0]>;
 
-export async function startPipeline({ recorded = true, directory = temporaryFolder(), ...change }: PipelineChange = {}) {
+export async function startPipeline({ directory = temporaryFolder(), ...change }: PipelineChange = {}) {
   const problems: string[] = [];
-  const recorder = recorded ? await requireRecorder() : null;
   const onProblem = (message: string) => problems.push(message);
+  const recorder = await requireRecorder();
   const pipeline = createPipeline({ directory, recorder, now: () => 5_000_000, onProblem, ...change });
   /** Steps that were shown. */
   const steps: number[] = [];
@@ -35,6 +30,12 @@ export async function startPipeline({ recorded = true, directory = temporaryFold
   return { pipeline, directory, problems, steps, warnings };
 }
 
+/** With a run that is open. */
+export async function startRun(header: RunHeader, change?: PipelineChange) {
+  const started = await startPipeline(change);
+  return { ...started, run: openRun(started.pipeline, header) };
+}
+
 /** `handle` gives a body to the ingest as if it were a request to the run "sent". */
 export async function startIngest(change: PipelineChange = {}) {
   const started = await startPipeline(change);
@@ -42,14 +43,4 @@ export async function startIngest(change: PipelineChange = {}) {
   const schemas = compileSchemas();
   const handle = (body: Buffer) => handlePart(ingest, 'sent', decodeMatrices(schemas, body, started.pipeline.now()));
   return { ...started, ingest, handle };
-}
-
-/** What the recording of a run holds by now. */
-export function readRecording(pipeline: Pipeline, run: string): { steps: number[]; warnings: WarningRecord[] } {
-  const recorder = pipeline.recorder!;
-  const reader = recorder.openReader(`${pipeline.directory}/${run}.sqlite`);
-  const steps = [...recorder.readSteps(reader)].map(({ report }) => report.step);
-  const warnings = [...recorder.readWarningRows(reader.db).keys()];
-  recorder.closeReader(reader);
-  return { steps, warnings };
 }

@@ -1,38 +1,34 @@
 /** A real Prometheus and a real Alertmanager with the files that we ship, for tests; removed at the end of the test. */
-import { type ChildProcess, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { onTestFinished } from 'vitest';
+import { freePort } from './servers.ts';
 
 const shipped = (path: string) => fileURLToPath(new URL(`../../alerts/${path}`, import.meta.url));
 export const RULES = shipped('prometheus/gainwatch.rules.yml');
 
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await new Promise((resolve) => server.once('listening', resolve));
-  const { port } = server.address() as { port: number };
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
-
-function start(program: string, args: string[]): void {
-  const child: ChildProcess = spawn(program, args, { stdio: 'ignore' });
-  onTestFinished(() => new Promise<void>((resolve) => child.once('close', () => resolve()).kill()));
-}
-
-export interface Prometheus {
-  ask<T>(path: string): Promise<T>;
-  /** Values of a query's series. */
-  values(query: string): Promise<number[]>;
+/** Starts a server of the Prometheus project with a configuration. @returns its host and port */
+async function start(program: string, folder: string, configuration: string, args: readonly string[]): Promise<string> {
+  const address = `127.0.0.1:${await freePort()}`;
+  const file = join(folder, `${basename(program)}.yml`);
+  writeFileSync(file, configuration);
+  const child = spawn(program, [`--config.file=${file}`, `--web.listen-address=${address}`, ...args], { stdio: 'ignore' });
+  const closed = once(child, 'close');
+  onTestFinished(async () => {
+    child.kill();
+    await closed;
+  });
+  return address;
 }
 
 /**
  * Scrapes and evaluates every second; the rules are used as they are.
  * @param target address of a dashboard; @param alertmanager host and port
  */
-export async function startPrometheus(program: string, folder: string, target: string, alertmanager?: string): Promise<Prometheus> {
+export function startPrometheus(program: string, folder: string, target: string, alertmanager?: string) {
   const alerting = alertmanager === undefined ? '' : `alerting: {alertmanagers: [{static_configs: [{targets: ['${alertmanager}']}]}]}\n`;
   const config = `global: {scrape_interval: 1s, evaluation_interval: 1s}
 rule_files: [${RULES}]
@@ -42,18 +38,10 @@ ${alerting}scrape_configs: [{job_name: gainwatch, static_configs: [{targets: ['$
 }
 
 /** With a configuration of one's own. */
-export async function runPrometheus(program: string, folder: string, text: string): Promise<Prometheus> {
-  const port = await freePort();
-  const config = join(folder, 'prometheus.yml');
-  writeFileSync(config, text);
-  start(program, [
-    `--config.file=${config}`,
-    `--storage.tsdb.path=${join(folder, 'tsdb')}`,
-    `--web.listen-address=127.0.0.1:${port}`,
-    '--log.level=error',
-  ]);
-  const ask = async <T>(path: string): Promise<T> =>
-    ((await (await fetch(`http://127.0.0.1:${port}/api/v1/${path}`)).json()) as { data: T }).data;
+export async function runPrometheus(program: string, folder: string, text: string) {
+  const address = await start(program, folder, text, [`--storage.tsdb.path=${join(folder, 'tsdb')}`]);
+  const ask = async <T>(path: string): Promise<T> => ((await (await fetch(`http://${address}/api/v1/${path}`)).json()) as { data: T }).data;
+  /** Of the series of a query. */
   const values = async (query: string): Promise<number[]> => {
     const { result } = await ask<{ result: { value: [number, string] }[] }>(`query?query=${encodeURIComponent(query)}`);
     return result.map(({ value }) => Number(value[1].replace('+Inf', 'Infinity')));
@@ -62,18 +50,8 @@ export async function runPrometheus(program: string, folder: string, text: strin
 }
 
 /** The example's configuration with our receiver in it and without the wait for a group. @returns host and port */
-export async function startAlertmanager(program: string, folder: string, receiver: string): Promise<string> {
-  const port = await freePort();
-  const config = join(folder, 'alertmanager.yml');
+export function startAlertmanager(program: string, folder: string, receiver: string): Promise<string> {
   const example = readFileSync(shipped('alertmanager.example.yml'), 'utf8');
   const changed = example.replace(/url: http:\S+/, `url: ${receiver}`).replace(/group_wait: \w+/, 'group_wait: 0s');
-  writeFileSync(config, changed);
-  start(program, [
-    `--config.file=${config}`,
-    `--storage.path=${join(folder, 'alertmanager')}`,
-    `--web.listen-address=127.0.0.1:${port}`,
-    '--cluster.listen-address=',
-    '--log.level=error',
-  ]);
-  return `127.0.0.1:${port}`;
+  return start(program, folder, changed, [`--storage.path=${join(folder, 'alertmanager')}`, '--cluster.listen-address=']);
 }

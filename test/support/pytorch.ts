@@ -1,10 +1,11 @@
 /** PyTorch trainings as processes of their own (test/e2e/pytorch/train.py), where .ci/pytorch.sh has put a Python that has it. */
-import { type ChildProcess, type ChildProcessWithoutNullStreams, spawn, spawnSync } from 'node:child_process';
+import { type ChildProcessWithoutNullStreams, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { collect } from './commandLine.ts';
 
 const SENDER = fileURLToPath(new URL('../../plugin/python/', import.meta.url));
 const FOLDER = fileURLToPath(new URL('../e2e/pytorch/', import.meta.url));
@@ -29,14 +30,6 @@ export function findPytorch(): string | null {
 const packagesOf = (python: string): string =>
   process.env['GAINWATCH_HYPER_CONNECTIONS'] ?? join(dirname(dirname(python)), 'hyper-connections');
 
-export interface Training {
-  child: ChildProcess;
-  /** Both streams, as they came. */
-  output: () => string;
-  /** @throws what it said, where it did not end with 0 */
-  ended: Promise<string>;
-}
-
 export interface TrainingOptions {
   /** Of lucidrains' package. */
   version?: string;
@@ -50,31 +43,22 @@ export function spawnPython(python: string, args: readonly string[], version = N
   return spawn(python, args, { env: { ...process.env, PYTHONPATH: path, OMP_NUM_THREADS: '1', PYTHONUNBUFFERED: '1' } });
 }
 
-export function startTraining(python: string, args: readonly string[], { version = NEWEST, ranks = 1 }: TrainingOptions = {}): Training {
-  const torchrun = ['-m', 'torch.distributed.run', '--standalone', '--nproc-per-node', String(ranks), '--']; // else it takes --run for its --run-path
+export function startTraining(python: string, args: readonly string[], { version = NEWEST, ranks = 1 }: TrainingOptions = {}) {
+  // After `--`: else it takes --run for its --run-path.
+  const torchrun = ['-m', 'torch.distributed.run', '--standalone', '--nproc-per-node', String(ranks), '--'];
   const child = spawnPython(python, [...(ranks > 1 ? torchrun : []), join(FOLDER, 'train.py'), '--text', TEXT, ...args], version);
-  let said = '';
-  for (const stream of [child.stdout, child.stderr]) {
-    stream.on('data', (data: Buffer) => {
-      said += data;
-    });
-  }
+  const output = collect(child.stdout, child.stderr);
+  /** Both streams. @throws with them, where it did not end with 0 */
   const ended = once(child, 'close').then(([code]) => {
-    if (code !== 0) throw new Error(`train.py ${args.join(' ')} ended with ${code}: ${said}`);
-    return said;
+    if (code !== 0) throw new Error(`train.py ${args.join(' ')} ended with ${code}: ${output()}`);
+    return output();
   });
   ended.catch(() => {}); // whoever waits for it hears of it
-  return { child, output: () => said, ended };
+  return { child, output, ended };
 }
 
-export interface ExpectedStep {
-  step: number;
-  forwardGain: number[];
-  backwardGain: number[];
-  compositeForwardGain: number[];
-  compositeBackwardGain: number[];
-  compositeGain: number;
-}
+export const DUMPED = ['forwardGain', 'backwardGain', 'compositeForwardGain', 'compositeBackwardGain'] as const;
+type ExpectedStep = { step: number; compositeGain: number } & Record<(typeof DUMPED)[number], number[]>;
 
 /** What NumPy makes of a folder that --dump has filled. */
 export function measureDump(python: string, folder: string): ExpectedStep[] {

@@ -5,11 +5,8 @@ import type { StepReport } from '../../src/telemetry/report.ts';
 import type { ConnectionKind, RunHeader } from '../../src/telemetry/sample.ts';
 import { TEST_TIME, testHeader } from './samples.ts';
 
-/** A run of `layers` connections of one kind, two a block: block0.attention, block0.mlp … */
-export function headerOf(kind: ConnectionKind, layers = 8, streams = 4): RunHeader {
-  const { connections, ...header } = testHeader('a-run', layers, streams);
-  return { ...header, connections: connections.map((one) => ({ ...one, kind, convention: kind === 'mhc' ? 'paper' : null })) };
-}
+/** A run of `layers` connections of one kind, named as those of testHeader. */
+export const headerOf = (kind: ConnectionKind, layers = 8, streams = 4): RunHeader => testHeader('a-run', layers, streams, 4, kind);
 
 const HEALTHY: Partial<Record<MeasureKey, number>> = {
   forwardGain: 1.05,

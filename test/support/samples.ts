@@ -2,17 +2,18 @@
 import { seededRandom } from '../../src/model/random.ts';
 import { analyse } from '../../src/telemetry/analyse.ts';
 import type { StepReport } from '../../src/telemetry/report.ts';
-import { MEMORY_KINDS, type RunHeader, type StepSample } from '../../src/telemetry/sample.ts';
+import { type ConnectionKind, MEMORY_KINDS, type RunHeader, type StepSample } from '../../src/telemetry/sample.ts';
 import type { Warning, WarningRecord } from '../../src/telemetry/warning.ts';
 
 /** From which the steps made for tests count theirs, ms since 1970. */
 export const TEST_TIME = 1_700_000_000_000;
 
-export function testHeader(run: string, layers = 3, streams = 2, tokens = 4): RunHeader {
+/** Of connections of one kind, two a block: block0.attention, block0.mlp … */
+export function testHeader(run: string, layers = 3, streams = 2, tokens = 4, kind: ConnectionKind = 'hc'): RunHeader {
   const connections = Array.from({ length: layers }, (_, l) => ({
     name: `block${l >> 1}.${l % 2 === 0 ? 'attention' : 'mlp'}`,
-    kind: 'hc' as const,
-    convention: null,
+    kind,
+    convention: kind === 'mhc' ? ('paper' as const) : null,
   }));
   return { run, streams, tokens, connections };
 }

@@ -2,7 +2,9 @@
  * A service for a test, on a free port, closed at the end; and requests to it. Its clock begins at the time of the steps made for
  * tests: were they long ago, the run would have stalled after some seconds.
  */
-import { request as httpRequest } from 'node:http';
+import { once } from 'node:events';
+import { type IncomingMessage, request } from 'node:http';
+import { text } from 'node:stream/consumers';
 import { onTestFinished } from 'vitest';
 import { type Service, type ServiceOptions, startService } from '../../dist/plugin/service.js';
 import { temporaryFolder } from './folders.ts';
@@ -28,30 +30,23 @@ export async function start(change: Partial<ServiceOptions> = {}): Promise<Servi
   return { ...service, problems };
 }
 
-export interface Answer {
-  status: number;
-  headers: Record<string, unknown>;
-  body: string;
+/** A request that the test writes and ends, with headers that fetch would not let through (Host). */
+export const begin = ({ port }: { port: number | string }, path: string, headers: Record<string, string | number> = {}, method = 'POST') =>
+  request({ host: '127.0.0.1', port, path, headers, method }).on('error', () => {}); // one after the answer is nobody's
+
+/** @throws where there is none */
+export async function answerTo(outgoing: ReturnType<typeof begin>) {
+  const [response] = (await once(outgoing, 'response')) as [IncomingMessage];
+  return { status: response.statusCode!, headers: response.headers, body: await text(response) };
 }
 
-/** A request with headers that fetch would not let through (Host). */
-export function ask(
-  service: Pick<Service, 'port'>,
+/** A request with such headers, from its beginning to its answer. */
+export const ask = (
+  service: { port: number | string },
   path: string,
   headers: Record<string, string> = {},
   method = 'GET',
   body?: Uint8Array,
-): Promise<Answer> {
-  return new Promise((resolve, reject) => {
-    const outgoing = httpRequest({ host: '127.0.0.1', port: service.port, path, headers, method }, (answer) => {
-      let text = '';
-      answer.on('data', (part: Buffer) => {
-        text += part;
-      });
-      answer.on('end', () => resolve({ status: answer.statusCode!, headers: answer.headers, body: text }));
-    });
-    outgoing.on('error', reject).end(body);
-  });
-}
+) => answerTo(begin(service, path, headers, method).end(body));
 
-export const json = async <T>(service: Service, path: string) => (await (await fetch(service.url + path)).json()) as T;
+export const json = async <T>(service: { url: string }, path: string) => (await (await fetch(service.url + path)).json()) as T;

@@ -10,23 +10,13 @@ interface Data {
   beat: null;
 }
 
-export interface StreamEvent<T> {
-  id: string;
-  data: T;
-}
-
-export interface StreamClient {
-  /** The events of a kind, once so many have come. */
-  events<E extends keyof Data>(event: E, count: number): Promise<StreamEvent<Data[E]>[]>;
-}
-
 /** Connected when it resolves: what happens from then on comes to it, until the end of the test. */
-export async function connectStream(service: Pick<Service, 'url'>, query = '', lastEventId?: string): Promise<StreamClient> {
+export async function connectStream(service: Pick<Service, 'url'>, query = '', lastEventId?: string) {
   const abort = new AbortController();
   onTestFinished(() => abort.abort());
   const headers = lastEventId === undefined ? {} : { 'Last-Event-ID': lastEventId };
   const response = await fetch(`${service.url}api/v1/stream${query}`, { signal: abort.signal, headers });
-  const received: { event: string; id: string; data: string }[] = [];
+  const received: Map<string, string>[] = [];
   let onEvents = () => {};
   const read = async () => {
     let text = '';
@@ -34,18 +24,19 @@ export async function connectStream(service: Pick<Service, 'url'>, query = '', l
       const blocks = (text + part).split('\n\n');
       text = blocks.pop()!;
       for (const block of blocks) {
-        const fields = new Map(block.split('\n').map((line) => [line.slice(0, line.indexOf(':')), line.slice(line.indexOf(':') + 2)]));
-        received.push({ event: fields.get('event') ?? '', id: fields.get('id') ?? '', data: fields.get('data') ?? '' });
+        received.push(new Map(block.split('\n').map((line) => [line.slice(0, line.indexOf(':')), line.slice(line.indexOf(':') + 2)])));
       }
       onEvents();
     }
   };
   read().catch(() => {}); // ended by the test
   return {
-    events: async (event, count) => {
+    /** The events of a kind, once so many have come. */
+    events: async <E extends keyof Data>(event: E, count: number): Promise<{ id: string; data: Data[E] }[]> => {
       for (;;) {
-        const found = received.filter((one) => one.event === event);
-        if (found.length >= count) return found.map(({ id, data }) => ({ id, data: JSON.parse(data) }));
+        const found = received.filter((fields) => fields.get('event') === event);
+        if (found.length >= count)
+          return found.map((fields) => ({ id: fields.get('id') ?? '', data: JSON.parse(fields.get('data') ?? '') }));
         await new Promise<void>((resolve) => {
           onEvents = resolve;
         });

@@ -1,11 +1,11 @@
 /** Recordings made elsewhere, as the bytes of a file, and their way into a service. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import Database from 'libsql';
 import type { Service } from '../../dist/plugin/service.js';
 import { SCHEMA_VERSION } from '../../plugin/recorder/migrations.ts';
 import { closeRecording, commitReports, openRecording } from '../../plugin/recorder/write.ts';
 import { temporaryFolder } from './folders.ts';
+import { changeRecording } from './recorded.ts';
 import { testHeader, testReport, testWarning } from './samples.ts';
 import { ask } from './service.ts';
 
@@ -33,10 +33,7 @@ export function recording({ run = 'hc', steps = 20, sql = '' } = {}): Buffer {
   const record = testWarning({ ...scalar, run: 'made', rule: 'nonfinite', step: 11, cause, runbook: 'runbook.md#nonfinite' });
   commitReports(opened, reports, { changed: [record], state: null });
   closeRecording(opened, 'completed', 2000);
-  const db = new Database(opened.path);
-  db.exec(`UPDATE attempts SET run = '${run.replaceAll("'", "''")}'; ${sql}`);
-  db.pragma('wal_checkpoint(TRUNCATE)');
-  db.close();
+  changeRecording(opened.path, `UPDATE attempts SET run = '${run.replaceAll("'", "''")}'; ${sql}; PRAGMA wal_checkpoint(TRUNCATE)`);
   return readFileSync(opened.path);
 }
 

@@ -1,7 +1,6 @@
 /** A sender for tests: steps of a header's connections, whole or in parts, as bodies of the wire. */
 import { gzipSync } from 'node:zlib';
 import { expect } from 'vitest';
-import type { Service } from '../../dist/plugin/service.js';
 import { encodeBatch, encodeStep } from '../../plugin/wire/encode.ts';
 import { mapObservations } from '../../plugin/wire/part.ts';
 import { readSafetensors, writeSafetensors } from '../../plugin/wire/safetensors.ts';
@@ -39,34 +38,31 @@ export function partOf(header: RunHeader, sample: StepSample, from: number, to: 
   };
 }
 
-export interface Sent {
-  status: number;
-  answer: Record<string, unknown> & { error?: { field: string; rule: string; value: unknown } };
-}
+type Headers = Record<string, string>;
+type Monitor = { url: string };
 
-export async function send(
-  service: Pick<Service, 'url'>,
-  path: string,
-  body: Buffer | string,
-  headers: Record<string, string> = {},
-  method = 'POST',
-): Promise<Sent> {
+/** Sends a body below /api/v1/. */
+export async function send(service: Monitor, path: string, body: Buffer | string, headers: Headers = {}, method = 'POST') {
   const response = await fetch(`${service.url}api/v1/${path}`, {
     method,
     body: typeof body === 'string' ? body : new Uint8Array(body),
     headers,
   });
-  return { status: response.status, answer: (await response.json()) as Sent['answer'] };
+  const answer = (await response.json()) as Record<string, unknown> & { error?: { field: string; rule: string; value: unknown } };
+  return { status: response.status, answer };
 }
 
-export const sendSteps = (service: Pick<Service, 'url'>, run: string, bodies: readonly Buffer[]): Promise<Sent> =>
+export const sendSteps = (service: Monitor, run: string, bodies: readonly Buffer[]) =>
   send(service, `runs/${run}/steps`, gzipSync(encodeBatch(bodies)), {
     'Content-Type': 'application/vnd.gainwatch.batch',
     'Content-Encoding': 'gzip',
   });
 
-export const sendJson = (service: Pick<Service, 'url'>, run: string, body: unknown): Promise<Sent> =>
-  send(service, `runs/${run}/steps`, JSON.stringify(body), { 'Content-Type': 'application/json' });
+export const sendJson = (service: Monitor, run: string, body: unknown, headers: Headers = {}) =>
+  send(service, `runs/${run}/steps`, JSON.stringify(body), { 'Content-Type': 'application/json', ...headers });
+
+/** Opens or closes a run. */
+export const sendState = (service: Monitor, run: string, state: unknown) => send(service, `runs/${run}`, JSON.stringify(state), {}, 'PUT');
 
 /** Does the answer have the measures of the report, to the digits that it has? */
 export function expectMeasures(answer: StepAnswer, report: StepReport, without: readonly MeasureKey[] = []): void {
