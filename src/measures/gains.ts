@@ -60,20 +60,19 @@ export function gains(h: Float64Array, n: number): Gains {
     rowSumMin: 0,
     columnSumMin: 0,
   };
-  const line = { gain: 0, bound: 0, deviation: 0, smallest: 0 };
   for (let at = 0; at < h.length; at += n * n) {
-    lineSums(h, at, n, n, 1, line);
-    out.forward += line.gain;
-    out.forwardBound += line.bound;
-    out.rowDeviationMean += line.deviation;
-    out.rowDeviationMax = Math.max(out.rowDeviationMax, line.deviation);
-    out.rowSumMin += line.smallest;
-    lineSums(h, at, n, 1, n, line);
-    out.backward += line.gain;
-    out.backwardBound += line.bound;
-    out.columnDeviationMean += line.deviation;
-    out.columnDeviationMax = Math.max(out.columnDeviationMax, line.deviation);
-    out.columnSumMin += line.smallest;
+    const row = lineSums(h, at, n, n, 1);
+    out.forward += row.gain;
+    out.forwardBound += row.bound;
+    out.rowDeviationMean += row.deviation;
+    out.rowDeviationMax = Math.max(out.rowDeviationMax, row.deviation);
+    out.rowSumMin += row.smallest;
+    const column = lineSums(h, at, n, 1, n);
+    out.backward += column.gain;
+    out.backwardBound += column.bound;
+    out.columnDeviationMean += column.deviation;
+    out.columnDeviationMax = Math.max(out.columnDeviationMax, column.deviation);
+    out.columnSumMin += column.smallest;
     for (let i = at; i < at + n * n; i++) out.minEntry = Math.min(out.minEntry, h[i]);
   }
   for (const key of MEANS) out[key] /= tokens;
@@ -81,18 +80,8 @@ export function gains(h: Float64Array, n: number): Gains {
 }
 
 /** Of the n lines of one matrix, each `across` apart with steps of `along`: extremes of the sums. */
-function lineSums(
-  h: Float64Array,
-  at: number,
-  n: number,
-  across: number,
-  along: number,
-  out: { gain: number; bound: number; deviation: number; smallest: number },
-): void {
-  out.gain = 0;
-  out.bound = 0;
-  out.deviation = 0;
-  out.smallest = Number.POSITIVE_INFINITY;
+function lineSums(h: Float64Array, at: number, n: number, across: number, along: number) {
+  const out = { gain: 0, bound: 0, deviation: 0, smallest: Number.POSITIVE_INFINITY };
   for (let line = 0; line < n; line++) {
     let sum = 0;
     let absolute = 0;
@@ -106,4 +95,5 @@ function lineSums(
     out.deviation = Math.max(out.deviation, Math.abs(sum - 1));
     out.smallest = Math.min(out.smallest, sum);
   }
+  return out;
 }

@@ -7,8 +7,7 @@ import { embed } from '../../src/kernels/operations/embed.ts';
 import { hyperMaps } from '../../src/kernels/operations/hyperMaps.ts';
 import { composedSinkhorn, sinkhorn } from '../../src/kernels/operations/sinkhorn.ts';
 import { squaredNorm } from '../../src/kernels/operations/squaredNorm.ts';
-import { sinkhornGradient as sinkhornGradient64 } from '../../src/measures/sinkhornGradient.ts';
-import { sinkhorn as sinkhorn64 } from '../../src/measures/sinkhornKnopp.ts';
+import { sinkhorn as sinkhorn64, sinkhornGradient as sinkhornGradient64 } from '../../src/measures/sinkhornKnopp.ts';
 import { difference, EPS, normal } from '../support/accelerated.ts';
 import { onEveryBackend } from '../support/backends.ts';
 
