@@ -1,5 +1,5 @@
 /** A scalar of the shown runs as lines of a chart, each in the colour of its run. Draws nothing. */
-import type { RunScalar } from '../../src/telemetry/api.ts';
+import type { RunScalar } from '../../src/telemetry/catalogue.ts';
 import { bandLine } from '../model/bandLine.ts';
 import type { Value } from '../model/bands.ts';
 import type { Line } from '../model/lines.ts';

@@ -4,7 +4,7 @@ import { MEASURES } from './catalogue.ts';
 import type { StepReport } from './report.ts';
 import { MEMORY_KINDS, type MemoryKind, type RunHeader } from './sample.ts';
 import type { WarningRecord } from './warning.ts';
-import { toWire, type WireNumber } from './wire.ts';
+import { toWire, toWireOrNull, type WireNumber } from './wire.ts';
 
 /** As the detectors have it: Infinity where no threshold is near. */
 export interface StepForecast {
@@ -12,8 +12,6 @@ export interface StepForecast {
   steps: number;
   interval: [low: number, high: number];
 }
-
-const orNull = (value: number | null) => (value === null ? null : toWire(value));
 
 /**
  * @param forecast none unless given: only of the newest step is it known
@@ -40,10 +38,10 @@ export function toStepAnswer(
     step: report.step,
     time: report.time,
     stepSeconds: report.stepSeconds,
-    loss: orNull(report.loss),
-    gradientNorm: orNull(report.gradientNorm),
-    learningRate: orNull(report.learningRate),
-    compositeGain: orNull(report.compositeGain),
+    loss: toWireOrNull(report.loss),
+    gradientNorm: toWireOrNull(report.gradientNorm),
+    learningRate: toWireOrNull(report.learningRate),
+    compositeGain: toWireOrNull(report.compositeGain),
     measures: keyed(
       MEASURES.map((m) => m.key),
       report.measures,
