@@ -1,6 +1,6 @@
 /**
  * The tf.layers.Layer around a connection: owns the branch layer and the connection's weights, and is where a monitor
- * hooks in (`observer`). The mathematics is in the functions (residual.ts, hyper.ts, manifold.ts).
+ * hooks in (`observer`). The mathematics is in the functions (connect.ts, hyper.ts, manifold.ts).
  */
 import * as tf from '@tensorflow/tfjs';
 import type { ConnectionKind, Convention } from '../telemetry/sample.ts';
@@ -8,9 +8,9 @@ import type { RecomputeBlock } from './block.ts';
 import { type ConnectionObserver, unobserved } from './observer.ts';
 import { MAX_STREAMS } from './shapes.ts';
 
-type LayerArgs = NonNullable<ConstructorParameters<typeof tf.layers.Layer>[0]>;
+export type LayerArgs = NonNullable<ConstructorParameters<typeof tf.layers.Layer>[0]>;
 export type LayerVariable = ReturnType<tf.layers.Layer['addWeight']>;
-type Call = Parameters<tf.layers.Layer['call']>[1];
+export type Call = Parameters<tf.layers.Layer['call']>[1];
 
 export interface ConnectionConfig extends LayerArgs {
   /** F: any layer from `[..., C]` to `[..., C]`. After load: its serialised form. */
@@ -32,6 +32,8 @@ export abstract class ConnectionLayer extends tf.layers.Layer {
   abstract readonly kind: ConnectionKind;
   readonly convention: Convention | null = null;
   readonly branch: tf.layers.Layer;
+  /** What a subclass was made with beside the branch, for its configuration. */
+  protected readonly settings: object = {};
   /** Looks into each call; set by a monitor, `unobserved` otherwise. */
   observer: ConnectionObserver = unobserved;
   /** Set by a ConnectionStack while it applies the layer: what it is rerun with in the backward pass. */
@@ -105,7 +107,8 @@ export abstract class ConnectionLayer extends tf.layers.Layer {
   }
 
   override getConfig(): tf.serialization.ConfigDict {
-    return { ...super.getConfig(), branch: { className: this.branch.getClassName(), config: this.branch.getConfig() } };
+    const branch = { className: this.branch.getClassName(), config: this.branch.getConfig() };
+    return { ...super.getConfig(), branch, ...this.settings };
   }
 }
 

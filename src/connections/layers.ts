@@ -2,13 +2,11 @@
 import * as tf from '@tensorflow/tfjs';
 import { DEFAULT_ITERATIONS, defaultEpsilon } from '../measures/sinkhornKnopp.ts';
 import type { Convention } from '../telemetry/sample.ts';
+import { residual } from './connect.ts';
 import { hyperConnection } from './hyper.ts';
-import { type ConnectionConfig, ConnectionLayer, type LayerVariable, oneShape, oneTensor } from './layer.ts';
+import { type Call, type ConnectionConfig, ConnectionLayer, type LayerVariable, oneShape, oneTensor } from './layer.ts';
 import { manifoldConnection } from './manifold.ts';
-import { residual } from './residual.ts';
 import { DEFAULT_NORM_EPS } from './shapes.ts';
-
-type Call = Parameters<tf.layers.Layer['call']>[1];
 
 /** α: both papers. */
 const startAlpha = () => tf.initializers.constant({ value: 0.01 });
@@ -43,7 +41,7 @@ export interface HyperConnectionConfig extends ConnectionConfig {
 export class HyperConnection extends ConnectionLayer {
   static className = 'GainwatchHyperConnection';
   readonly kind = 'hc';
-  private readonly settings: Required<Omit<HyperConnectionConfig, keyof ConnectionConfig>>;
+  protected override readonly settings: Required<Omit<HyperConnectionConfig, keyof ConnectionConfig>>;
   private theta: LayerVariable | null = null;
   private alpha: LayerVariable | null = null;
   private b!: LayerVariable;
@@ -84,10 +82,6 @@ export class HyperConnection extends ConnectionLayer {
       ),
     );
   }
-
-  override getConfig(): tf.serialization.ConfigDict {
-    return { ...super.getConfig(), ...this.settings };
-  }
 }
 
 export interface ManifoldConnectionConfig extends ConnectionConfig {
@@ -109,7 +103,7 @@ export class ManifoldConnection extends ConnectionLayer {
   static className = 'GainwatchManifoldConnection';
   readonly kind = 'mhc';
   override readonly convention: Convention;
-  private readonly settings: Required<Omit<ManifoldConnectionConfig, keyof ConnectionConfig | 'seed'>> & { seed?: number };
+  protected override readonly settings: Required<Omit<ManifoldConnectionConfig, keyof ConnectionConfig | 'seed'>> & { seed?: number };
   private phi!: LayerVariable;
   private alpha!: LayerVariable;
   private b!: LayerVariable;
@@ -163,10 +157,6 @@ export class ManifoldConnection extends ConnectionLayer {
         { convention, iterations, epsilon, normEps, observer: this.observer, block: this.block },
       ),
     );
-  }
-
-  override getConfig(): tf.serialization.ConfigDict {
-    return { ...super.getConfig(), ...this.settings };
   }
 }
 

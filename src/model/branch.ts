@@ -1,20 +1,13 @@
 /** What the layers of the model share: their settings, and the RMS norm with a gain that most of them begin with. */
 import * as tf from '@tensorflow/tfjs';
-import { type LayerVariable, oneShape, oneTensor } from '../connections/layer.ts';
+import { type LayerArgs, type LayerVariable, oneShape, oneTensor } from '../connections/layer.ts';
 import { DEFAULT_NORM_EPS } from '../connections/shapes.ts';
 import { rmsNormalise } from '../kernels/operations/rmsNormalise.ts';
 
-interface BranchSettings {
-  /** Seed of the starting weights. */
+export interface BranchConfig extends LayerArgs {
+  /** Of the starting weights. */
   seed: number;
-  /** Factor on the std of the output projection's start. */
-  outputScale: number;
-  normEps: number;
-}
-
-export interface BranchConfig extends NonNullable<ConstructorParameters<typeof tf.layers.Layer>[0]> {
-  seed: number;
-  /** 1 unless given. */
+  /** Factor on the std of the output projection's start; 1 unless given. */
   outputScale?: number;
   /** 1e-6 unless given. */
   normEps?: number;
@@ -22,7 +15,7 @@ export interface BranchConfig extends NonNullable<ConstructorParameters<typeof t
 
 /** `[..., C]` → the same shape, unless a subclass says otherwise. */
 export abstract class BranchLayer extends tf.layers.Layer {
-  protected readonly settings: BranchSettings;
+  protected readonly settings: Required<Omit<BranchConfig, keyof LayerArgs>>;
   private gain!: LayerVariable;
 
   constructor(config: BranchConfig) {
