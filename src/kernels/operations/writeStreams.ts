@@ -41,13 +41,8 @@ export function writeStreams(res: tf.Tensor, x: tf.Tensor, post: tf.Tensor, bran
 }
 
 /** The same, and what is to be kept of F for the backward pass in its place. Not for the tape. */
-export function writeStreamsKeeping(
-  res: tf.Tensor,
-  x: tf.Tensor,
-  post: tf.Tensor,
-  branch: tf.Tensor,
-): { streams: tf.Tensor; kept: tf.Tensor } {
-  if (!hasKernel(WRITE_STREAMS_KEEPING)) return { streams: writeStreams(res, x, post, branch), kept: branch };
-  const [streams, kept] = runKernel(WRITE_STREAMS_KEEPING, [res, x, post, branch]);
+export function writeStreamsKeeping(...inputs: Parameters<typeof writeStreams>): { streams: tf.Tensor; kept: tf.Tensor } {
+  if (!hasKernel(WRITE_STREAMS_KEEPING)) return { streams: writeStreams(...inputs), kept: inputs[3] };
+  const [streams, kept] = runKernel(WRITE_STREAMS_KEEPING, inputs);
   return { streams, kept };
 }

@@ -44,13 +44,12 @@ const loaded = new WeakMap<object, Loaded>();
 
 /** The module on this backend's memory, made at the first call. */
 function load(backend: WasmBackend): Loaded {
-  let entry = loaded.get(backend);
-  if (entry === undefined) {
-    const module = new WebAssembly.Module(bytes());
-    const { exports } = new WebAssembly.Instance(module, { env: { memory: backend.wasm.asm.memory } });
-    entry = { functions: exports as Functions, scratch: 0, scratchBytes: 0 };
-    loaded.set(backend, entry);
-  }
+  const known = loaded.get(backend);
+  if (known !== undefined) return known;
+  const module = new WebAssembly.Module(bytes());
+  const { exports } = new WebAssembly.Instance(module, { env: { memory: backend.wasm.asm.memory } });
+  const entry = { functions: exports as Functions, scratch: 0, scratchBytes: 0 };
+  loaded.set(backend, entry);
   return entry;
 }
 

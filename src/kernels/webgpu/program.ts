@@ -57,17 +57,13 @@ const pipelines = new WeakMap<object, Map<string, object>>();
 
 function pipelineOf(backend: WebGPUBackend, shader: Shader): object {
   const { device } = backend;
-  let known = pipelines.get(device);
-  if (known === undefined) {
-    known = new Map();
-    pipelines.set(device, known);
-  }
-  let pipeline = known.get(shader.key);
-  if (pipeline === undefined) {
-    const module = device.createShaderModule({ code: source(shader, hasSubgroups(backend)), label: shader.key });
-    pipeline = device.createComputePipeline({ compute: { module, entryPoint: 'main' }, label: shader.key, layout: 'auto' });
-    known.set(shader.key, pipeline);
-  }
+  const made = pipelines.get(device) ?? new Map<string, object>();
+  pipelines.set(device, made);
+  const known = made.get(shader.key);
+  if (known !== undefined) return known;
+  const module = device.createShaderModule({ code: source(shader, hasSubgroups(backend)), label: shader.key });
+  const pipeline = device.createComputePipeline({ compute: { module, entryPoint: 'main' }, label: shader.key, layout: 'auto' });
+  made.set(shader.key, pipeline);
   return pipeline;
 }
 
