@@ -39,11 +39,7 @@ export function runKernel({ name }: Operation, inputs: readonly tf.Tensor[], att
  * @param saved how many of the operation's inputs the gradient kernel takes first, in order
  * @param outputs which of the operation's outputs it takes next; the gradients of all outputs follow
  */
-export function registerGradientKernel(
-  operation: Operation,
-  gradient: Operation,
-  { saved, outputs = [] }: { saved: number; outputs?: boolean[] },
-): void {
+export function registerGradientKernel(operation: Operation, gradient: Operation, saved: number, outputs: boolean[] = []): void {
   const names = Array.from({ length: saved }, (_, i) => `input${i}`);
   tf.registerGradient({
     kernelName: operation.name,

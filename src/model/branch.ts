@@ -14,14 +14,15 @@ export interface BranchConfig extends LayerArgs {
 }
 
 /** `[..., C]` → the same shape, unless a subclass says otherwise. */
-export abstract class BranchLayer extends tf.layers.Layer {
-  protected readonly settings: Required<Omit<BranchConfig, keyof LayerArgs>>;
+export abstract class BranchLayer<Own extends object = object> extends tf.layers.Layer {
+  protected readonly settings: Required<Omit<BranchConfig, keyof LayerArgs>> & Own;
   private gain!: LayerVariable;
 
-  constructor(config: BranchConfig) {
+  /** @param own settings of a subclass */
+  constructor(config: BranchConfig, own = {} as Own) {
     super(config);
     const { seed, outputScale = 1, normEps = DEFAULT_NORM_EPS } = config;
-    this.settings = { seed, outputScale, normEps };
+    this.settings = { seed, outputScale, normEps, ...own };
   }
 
   protected addGain(name: string, channels: number): void {

@@ -19,7 +19,7 @@ export interface SinkhornOptions {
   epsilon: number;
 }
 
-registerGradientKernel(SINKHORN, SINKHORN_GRADIENT, { saved: 1 });
+registerGradientKernel(SINKHORN, SINKHORN_GRADIENT, 1);
 
 /** The attributes that its kernels get. */
 export type SinkhornAttributes = ReturnType<typeof sinkhornAttributes>;

@@ -13,7 +13,7 @@ export const WRITE_STREAMS_GRADIENT: Operation = {
   shapes: ([res, x, post, branch]) => [res, x, post, branch],
 };
 
-registerGradientKernel(WRITE_STREAMS, WRITE_STREAMS_GRADIENT, { saved: 4 });
+registerGradientKernel(WRITE_STREAMS, WRITE_STREAMS_GRADIENT, 4);
 
 /**
  * x'_i = Σ_j H_ij x_j + post_i F. Gradient: dH_ij = ⟨dx'_i, x_j⟩, dx_j = Σ_i H_ij dx'_i, dpost_i = ⟨dx'_i, F⟩,
