@@ -5,6 +5,7 @@
 import * as tf from '@tensorflow/tfjs';
 import type { ConnectionKind, Convention } from '../telemetry/sample.ts';
 import type { RecomputeBlock } from './block.ts';
+import type { Branch } from './connect.ts';
 import { type ConnectionObserver, unobserved } from './observer.ts';
 import { MAX_STREAMS } from './shapes.ts';
 
@@ -76,8 +77,12 @@ export abstract class ConnectionLayer extends tf.layers.Layer {
     this.built = true;
   }
 
-  protected runBranch(kwargs: Call): (u: tf.Tensor) => tf.Tensor {
-    return (u) => oneTensor(this.branch.apply(u, kwargs) as tf.Tensor | tf.Tensor[]);
+  /** The equation. @param branch F, with the arguments of the call */
+  protected abstract connect(x: tf.Tensor, branch: Branch): tf.Tensor;
+
+  override call(inputs: tf.Tensor | tf.Tensor[], kwargs: Call): tf.Tensor {
+    const branch: Branch = (u) => oneTensor(this.branch.apply(u, kwargs) as tf.Tensor | tf.Tensor[]);
+    return tf.tidy(() => this.connect(oneTensor(inputs), branch));
   }
 
   /** Its own weights, without the branch's. */
@@ -100,10 +105,6 @@ export abstract class ConnectionLayer extends tf.layers.Layer {
 
   override get weights(): LayerVariable[] {
     return [...this.trainableWeights, ...this.nonTrainableWeights];
-  }
-
-  override computeOutputShape(inputShape: tf.Shape | tf.Shape[]): tf.Shape {
-    return oneShape(inputShape);
   }
 
   override getConfig(): tf.serialization.ConfigDict {

@@ -2,9 +2,9 @@
 import * as tf from '@tensorflow/tfjs';
 import { DEFAULT_ITERATIONS, defaultEpsilon } from '../measures/sinkhornKnopp.ts';
 import type { Convention } from '../telemetry/sample.ts';
-import { residual } from './connect.ts';
+import { type Branch, residual } from './connect.ts';
 import { hyperConnection } from './hyper.ts';
-import { type Call, type ConnectionConfig, ConnectionLayer, type LayerVariable, oneShape, oneTensor } from './layer.ts';
+import { type ConnectionConfig, ConnectionLayer, type LayerVariable, oneShape } from './layer.ts';
 import { manifoldConnection } from './manifold.ts';
 import { DEFAULT_NORM_EPS } from './shapes.ts';
 
@@ -24,8 +24,8 @@ export class ResidualConnection extends ConnectionLayer {
     return shape;
   }
 
-  override call(inputs: tf.Tensor | tf.Tensor[], kwargs: Call): tf.Tensor {
-    return tf.tidy(() => residual(oneTensor(inputs), this.runBranch(kwargs), this.observer));
+  protected override connect(x: tf.Tensor, branch: Branch): tf.Tensor {
+    return residual(x, branch, this.observer);
   }
 }
 
@@ -72,15 +72,9 @@ export class HyperConnection extends ConnectionLayer {
     super.build(shape);
   }
 
-  override call(inputs: tf.Tensor | tf.Tensor[], kwargs: Call): tf.Tensor {
-    return tf.tidy(() =>
-      hyperConnection(
-        oneTensor(inputs),
-        this.runBranch(kwargs),
-        { theta: this.theta?.read() ?? null, alpha: this.alpha?.read() ?? null, b: this.b.read() },
-        { normEps: this.settings.normEps, observer: this.observer, block: this.block },
-      ),
-    );
+  protected override connect(x: tf.Tensor, branch: Branch): tf.Tensor {
+    const parameters = { theta: this.theta?.read() ?? null, alpha: this.alpha?.read() ?? null, b: this.b.read() };
+    return hyperConnection(x, branch, parameters, { normEps: this.settings.normEps, observer: this.observer, block: this.block });
   }
 }
 
@@ -147,16 +141,17 @@ export class ManifoldConnection extends ConnectionLayer {
     return this.b;
   }
 
-  override call(inputs: tf.Tensor | tf.Tensor[], kwargs: Call): tf.Tensor {
+  protected override connect(x: tf.Tensor, branch: Branch): tf.Tensor {
     const { convention, iterations, epsilon, normEps } = this.settings;
-    return tf.tidy(() =>
-      manifoldConnection(
-        oneTensor(inputs),
-        this.runBranch(kwargs),
-        { phi: this.phi.read(), alpha: this.alpha.read(), b: this.b.read() },
-        { convention, iterations, epsilon, normEps, observer: this.observer, block: this.block },
-      ),
-    );
+    const parameters = { phi: this.phi.read(), alpha: this.alpha.read(), b: this.b.read() };
+    return manifoldConnection(x, branch, parameters, {
+      convention,
+      iterations,
+      epsilon,
+      normEps,
+      observer: this.observer,
+      block: this.block,
+    });
   }
 }
 

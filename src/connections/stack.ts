@@ -99,10 +99,6 @@ export class ConnectionStack extends tf.layers.Layer {
     return [...this.trainableWeights, ...this.nonTrainableWeights];
   }
 
-  override computeOutputShape(inputShape: tf.Shape | tf.Shape[]): tf.Shape {
-    return oneShape(inputShape);
-  }
-
   override getConfig(): tf.serialization.ConfigDict {
     return {
       ...super.getConfig(),

@@ -24,9 +24,10 @@ export interface SinkhornOptions {
 
 interface SinkhornPlan {
   n: number;
-  iterations: number;
   deepseek: boolean;
   epsilon: number;
+  /** Half-steps. */
+  steps: number;
 }
 
 /** Checks the arguments and fills in the defaults. @throws RangeError naming the argument, the rule and the value */
@@ -45,16 +46,11 @@ function sinkhornPlan(where: string, logits: Float64Array, n: number, options: S
   }
   if (!(epsilon >= 0)) throw new RangeError(`${where}: epsilon must be at least 0, got ${epsilon}`);
   if (!deepseek && epsilon !== 0) throw new RangeError(`${where}: epsilon belongs to the deepseek convention, got ${epsilon} with 'paper'`);
-  return { n, iterations, deepseek, epsilon };
+  return { n, deepseek, epsilon, steps: deepseek ? 2 * iterations - 1 : 2 * iterations };
 }
 
 /** The k-th half-step divides by column sums (true) or row sums (false); there are 2 T (paper) or 2 T − 1 (deepseek). */
 const dividesColumns = (k: number): boolean => k % 2 === 0;
-
-/** How many half-steps there are. */
-function halfSteps({ iterations, deepseek }: SinkhornPlan): number {
-  return deepseek ? 2 * iterations - 1 : 2 * iterations;
-}
 
 /** Where the iteration starts: exp with each column's maximum taken off (paper), softmax of each row + ε (deepseek). Into `m`. */
 function startMatrix(logits: Float64Array, at: number, m: Float64Array, { n, deepseek, epsilon }: SinkhornPlan): void {
@@ -107,7 +103,7 @@ export function sinkhorn(logits: Float64Array, n: number, options: SinkhornOptio
   const out = new Float64Array(logits.length);
   const m = new Float64Array(n * n);
   const sums = new Float64Array(n);
-  const steps = halfSteps(plan);
+  const { steps } = plan;
   for (let at = 0; at < logits.length; at += n * n) {
     startMatrix(logits, at, m, plan);
     for (let k = 0; k < steps; k++) normaliseLines(m, dividesColumns(k), sums, n, plan.epsilon);
@@ -129,7 +125,7 @@ export function sinkhornGradient(logits: Float64Array, gradOut: Float64Array, n:
     throw new RangeError(`sinkhornGradient: gradOut must be as long as logits (${logits.length}), got ${gradOut.length}`);
   }
   const size = n * n;
-  const steps = halfSteps(plan);
+  const { steps } = plan;
   const out = new Float64Array(logits.length);
   const m = new Float64Array(size);
   const g = new Float64Array(size);

@@ -1,6 +1,6 @@
 /** What the layers of the model share: their settings, and the RMS norm with a gain that most of them begin with. */
 import * as tf from '@tensorflow/tfjs';
-import { type LayerArgs, type LayerVariable, oneShape, oneTensor } from '../connections/layer.ts';
+import { type LayerArgs, type LayerVariable, oneTensor } from '../connections/layer.ts';
 import { DEFAULT_NORM_EPS } from '../connections/shapes.ts';
 import { rmsNormalise } from '../kernels/operations/rmsNormalise.ts';
 
@@ -37,10 +37,6 @@ export abstract class BranchLayer<Own extends object = object> extends tf.layers
   /** RMSNorm(x), times the gain. */
   protected normalised(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor {
     return rmsNormalise(oneTensor(inputs), this.settings.normEps, this.gain.read());
-  }
-
-  override computeOutputShape(inputShape: tf.Shape | tf.Shape[]): tf.Shape {
-    return oneShape(inputShape);
   }
 
   override getConfig(): tf.serialization.ConfigDict {

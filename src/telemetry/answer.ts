@@ -2,9 +2,11 @@
 import type { StepAnswer, WarningAnswer } from './api.ts';
 import { MEASURES } from './catalogue.ts';
 import type { StepReport } from './report.ts';
-import { MEMORY_KINDS, type MemoryKind, type RunHeader } from './sample.ts';
+import { MEMORY_KINDS, type RunHeader } from './sample.ts';
 import type { WarningRecord } from './warning.ts';
 import { toWire, toWireOrNull, type WireNumber } from './wire.ts';
+
+const MEASURE_KEYS = MEASURES.map(({ key }) => key);
 
 /** As the detectors have it: Infinity where no threshold is near. */
 export interface StepForecast {
@@ -42,16 +44,10 @@ export function toStepAnswer(
     gradientNorm: toWireOrNull(report.gradientNorm),
     learningRate: toWireOrNull(report.learningRate),
     compositeGain: toWireOrNull(report.compositeGain),
-    measures: keyed(
-      MEASURES.map((m) => m.key),
-      report.measures,
-    ),
+    measures: keyed(MEASURE_KEYS, report.measures),
     mapping: rows(report.mapping, layers, size),
     nonfinite: Array.from(report.nonfinite),
-    memory:
-      report.memory === null
-        ? null
-        : { connections: keyed<MemoryKind>(MEMORY_KINDS, report.memory.connections), totals: report.memory.totals },
+    memory: report.memory && { connections: keyed(MEMORY_KINDS, report.memory.connections), totals: report.memory.totals },
     monitor: report.monitor,
     forecast: forecast.map(({ threshold, steps, interval: [low, high] }) => ({
       threshold,

@@ -6,18 +6,8 @@ import type * as tf from '@tensorflow/tfjs';
 import { WRITE_STREAMS, WRITE_STREAMS_GRADIENT, WRITE_STREAMS_KEEPING } from '../operations/writeStreams.ts';
 import { type Binding, elementOf, innerCode, PACK, stored } from './elements.ts';
 import { canPack, isReadable, makePacked } from './packed.ts';
-import {
-  bindingsAtMost,
-  type Call,
-  hasSubgroups,
-  LANES,
-  makeOutput,
-  runShader,
-  type Shader,
-  sizesOf,
-  type WebGPUBackend,
-  webgpuKernel,
-} from './program.ts';
+import type { Call, Shader, WebGPUBackend } from './program.ts';
+import { bindingsAtMost, hasSubgroups, LANES, makeOutput, runShader, sizesOf, webgpuKernel } from './program.ts';
 import { lanesFor, reduceCode } from './workgroupSum.ts';
 
 /** Our choice: n² + n sums a thread leave registers for no more. */
