@@ -66,9 +66,7 @@ export class HyperConnection extends ConnectionLayer {
       Array.from({ length: n }, () => 1),
       ...Array.from({ length: n }, (_, i) => Array.from({ length: n }, (_, j) => (i === j ? 1 : 0))),
     ];
-    tf.tidy(() => {
-      this.b.write(tf.tensor2d(rows, [n + 2, n]));
-    });
+    tf.tidy(() => void this.b.write(tf.tensor2d(rows, [n + 2, n])));
     super.build(shape);
   }
 
@@ -131,9 +129,7 @@ export class ManifoldConnection extends ConnectionLayer {
     const own = index % n;
     const pre = Array.from({ length: n }, (_, j) => (j === own ? 1 : -1));
     const res = Array.from({ length: n * n }, (_, k) => (k % (n + 1) === 0 ? 0 : offDiagonal));
-    tf.tidy(() => {
-      this.b.write(tf.tensor1d([...pre, ...new Array<number>(n).fill(0), ...res]));
-    });
+    tf.tidy(() => void this.b.write(tf.tensor1d([...pre, ...new Array<number>(n).fill(0), ...res])));
     super.build(shape);
   }
 

@@ -26,10 +26,7 @@ export function hasKernel({ name }: Operation): boolean {
  * @throws where the current backend has no such kernel
  */
 export function runKernel({ name }: Operation, inputs: readonly tf.Tensor[], attributes: Attributes = {}): tf.Tensor[] {
-  const named: tf.NamedTensorMap = {};
-  inputs.forEach((tensor, i) => {
-    named[`input${i}`] = tensor;
-  });
+  const named = Object.fromEntries(inputs.map((tensor, i) => [`input${i}`, tensor]));
   const result: unknown = tf.engine().runKernel(name, named, attributes);
   return Array.isArray(result) ? result : [result as tf.Tensor];
 }

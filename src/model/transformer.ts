@@ -2,7 +2,7 @@
 import * as tf from '@tensorflow/tfjs';
 import { ExpandStreams, ReduceStreams } from '../connections/expandStreams.ts';
 import type { ConnectionLayer } from '../connections/layer.ts';
-import { HyperConnection, ManifoldConnection, ResidualConnection } from '../connections/layers.ts';
+import { HyperConnection, ManifoldConnection, type ManifoldConnectionConfig, ResidualConnection } from '../connections/layers.ts';
 import { RECOMPUTE_MODES, type RecomputeMode } from '../connections/recompute.ts';
 import { MAX_STREAMS } from '../connections/shapes.ts';
 import { ConnectionStack } from '../connections/stack.ts';
@@ -60,15 +60,8 @@ export function createTransformer(config: TransformerConfig): tf.LayersModel {
   return tf.model({ inputs: input, outputs: logits, name: connection });
 }
 
-interface ConnectionBase {
-  name: string;
-  branch: tf.layers.Layer;
-  index: number;
-  seed: number;
-}
-
-const LAYERS: Record<ConnectionName, (base: ConnectionBase) => ConnectionLayer> = {
-  residual: ({ name, branch }) => new ResidualConnection({ name, branch }),
+const LAYERS: Record<ConnectionName, (base: ManifoldConnectionConfig) => ConnectionLayer> = {
+  residual: ({ index, seed, ...base }) => new ResidualConnection(base),
   hc: ({ seed, ...base }) => new HyperConnection(base),
   'hc-static': ({ seed, ...base }) => new HyperConnection({ ...base, dynamic: false }),
   mhc: (base) => new ManifoldConnection(base),

@@ -77,7 +77,7 @@ const options = (width: number, of = rounds): StepsOptions => ({
 const widths = values.widths.split(',').map(Number);
 
 // First: what comes later leaves wasm's heap, 2 GiB at most, in pieces.
-if (wanted('kernels')) show(await kernelBandwidth(tokens, 4, 256, rounds, onProgress));
+if (wanted('kernels')) show(await kernelBandwidth(tokens, rounds, onProgress));
 if (wanted('steps')) for (const width of widths) show(await connectionSteps(options(width)));
 if (wanted('watch')) for (const width of widths) show(await watchedSteps(options(width)));
 // Only there can memory be looked into.

@@ -35,9 +35,7 @@ describe('Sinkhorn', () => {
         const [first, second] = convention === 'paper' ? [p, q] : [q, p]; // deepseek: H = combᵀ
         const expected = permuted(sinkhorn(logits, n, { convention }), n, first, second);
         const actual = sinkhorn(permuted(logits, n, p, q), n, { convention });
-        actual.forEach((value, i) => {
-          expect(Math.abs(value - expected[i])).toBeLessThan(1e-12);
-        });
+        for (const [i, value] of actual.entries()) expect(Math.abs(value - expected[i])).toBeLessThan(1e-12);
       }),
     );
   });
@@ -46,9 +44,7 @@ describe('Sinkhorn', () => {
     const logits = Float64Array.of(0.3, -0.2, 1, 0.5, 0.1, -1, 0.7, 0.2, 0);
     const paper = sinkhorn(logits, 3, { iterations: 200 });
     const deepseek = sinkhorn(transposed(logits, 3), 3, { iterations: 200, convention: 'deepseek', epsilon: 0 });
-    paper.forEach((value, i) => {
-      expect(Math.abs(value - deepseek[i])).toBeLessThan(1e-14);
-    });
+    for (const [i, value] of paper.entries()) expect(Math.abs(value - deepseek[i])).toBeLessThan(1e-14);
   });
 
   it.each(['paper', 'deepseek'] as const)('%s: the gradient agrees with central differences', (convention) => {

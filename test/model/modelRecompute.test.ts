@@ -29,13 +29,10 @@ function disturb(model: tf.LayersModel): void {
   });
 }
 
-const bytes = ({ batch, context }: Size, shift = 0) =>
-  tf.tidy(() =>
-    tf
-      .range(shift, shift + batch * context, 1, 'int32')
-      .mod(tf.scalar(97, 'int32'))
-      .reshape([batch, context]),
-  );
+function bytes({ batch, context }: Size, shift = 0): tf.Tensor {
+  const values = Int32Array.from({ length: batch * context }, (_, i) => (shift + i) % 97);
+  return tf.tensor2d(values, [batch, context], 'int32');
+}
 
 /** The bits of a tensor. */
 const bits = (tensor: tf.Tensor): string => Buffer.from(new Float32Array(tensor.dataSync()).buffer).toString('hex');

@@ -31,19 +31,13 @@ declare const WebAssembly: {
 };
 declare const atob: (base64: string) => string;
 
-interface Loaded {
-  functions: Functions;
-  /** Where scratch begins, and how long it is. */
-  scratch: number;
-  scratchBytes: number;
-}
-
 const bytes = () => Uint8Array.from(atob(BINARY), (c) => c.charCodeAt(0));
 
-const loaded = new WeakMap<object, Loaded>();
+/** By backend: also where its scratch begins, and how long it is. */
+const loaded = new WeakMap<object, { functions: Functions; scratch: number; scratchBytes: number }>();
 
 /** The module on this backend's memory, made at the first call. */
-function load(backend: WasmBackend): Loaded {
+function load(backend: WasmBackend) {
   const known = loaded.get(backend);
   if (known !== undefined) return known;
   const module = new WebAssembly.Module(bytes());
