@@ -109,7 +109,10 @@ export interface ForecastAnswer {
   interval: [low: WireNumber, high: WireNumber];
 }
 
-/** A row of `GET /api/v1/runs/{run}/warnings`, oldest first, and the data of a `warning` event: raised, cleared or acknowledged (`POST …/warnings/{id}/acknowledge`). */
+/**
+ * A row of `GET /api/v1/runs/{run}/warnings`, oldest first, and the data of a `warning` event: raised, cleared or acknowledged
+ * (`POST …/warnings/{id}/acknowledge`).
+ */
 export interface WarningAnswer extends Omit<Warning, 'value'>, Omit<WarningRecord, 'warning'> {
   value: WireNumber;
   /** Does it hold, or did it when the run ended? */

@@ -1,4 +1,7 @@
-/** accelerate(tf) as a whole: it takes back exactly what it put in, and what it puts in is deterministic, leaks nothing and survives growth. */
+/**
+ * accelerate(tf) as a whole: it takes back exactly what it put in, and what it puts in is deterministic, leaks nothing and survives
+ * growth.
+ */
 import * as tf from '@tensorflow/tfjs';
 import '@tensorflow/tfjs-backend-wasm';
 import { afterEach, beforeAll, expect, test, vi } from 'vitest';

@@ -1,4 +1,7 @@
-/** All kernels on wasm, a line for each operation, and which stock ones are replaced. Stock ones that move whole blocks are in blocks.ts, each other one is in a file of its own. */
+/**
+ * All kernels on wasm, a line for each operation, and which stock ones are replaced. Each is in a file of its own, but for replacements
+ * that move whole blocks of values: blocks.ts.
+ */
 import type * as tf from '@tensorflow/tfjs';
 import type { Replacement } from '../replace.ts';
 import { adamWUpdateKernels } from './adamWUpdate.ts';
