@@ -10,6 +10,9 @@ import { createTraining, lossesOf } from '../support/smallTraining.ts';
 
 const kernels = () => new Map(['cpu', 'wasm'].flatMap((b) => tf.getKernelsForBackend(b).map((k) => [`${b} ${k.kernelName}`, k] as const)));
 
+/** TF.js as it is where these backends are the ones there. */
+const withBackends = (registry: object) => ({ ...tf, engine: () => ({ ...tf.engine(), registry }) }) as unknown as typeof tf;
+
 beforeAll(async () => {
   await tf.setBackend('wasm');
   await tf.ready();
@@ -44,16 +47,14 @@ test('it is counted: the last undo takes it out, and an undo called twice counts
 test('where threads share the memory, the wasm kernels stay the stock ones', () => {
   const stock = tf.getKernel('BatchMatMul', 'wasm');
   const memory = new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true });
-  const engine = () => ({ ...tf.engine(), registry: { wasm: { wasm: { asm: { memory } } } } }) as unknown as ReturnType<typeof tf.engine>;
-  const undo = accelerate({ ...tf, engine } as typeof tf);
+  const undo = accelerate(withBackends({ wasm: { wasm: { asm: { memory } } } }));
   expect(tf.getKernel('BatchMatMul', 'wasm')).toBe(stock);
   undo();
 });
 
 test('called before the wasm backend is there, it leaves wasm alone; called again, it does the rest', () => {
   const stock = tf.getKernel('BatchMatMul', 'wasm');
-  const engine = () => ({ ...tf.engine(), registry: {} }) as unknown as ReturnType<typeof tf.engine>;
-  const early = accelerate({ ...tf, engine } as typeof tf);
+  const early = accelerate(withBackends({}));
   expect(tf.getKernel('BatchMatMul', 'wasm')).toBe(stock);
   const late = accelerate(tf);
   expect(tf.getKernel('BatchMatMul', 'wasm')).not.toBe(stock);

@@ -10,13 +10,8 @@ import { HOST_BACKENDS, onHosts } from '../support/backends.ts';
 
 const RERUN = ['connections', 'blocks'] as const;
 
-interface Size {
-  depth: number;
-  width: number;
-  batch: number;
-  context: number;
-}
-const SMALL: Size = { depth: 3, width: 8, batch: 3, context: 6 };
+const SMALL = { depth: 3, width: 8, batch: 3, context: 6 };
+type Size = typeof SMALL;
 
 function createModel(connection: ConnectionName, recompute: RecomputeMode, { depth, width, context }: Size) {
   return createTransformer({ connection, depth, width, context, heads: 2, streams: 4, seed: 1, recompute });
