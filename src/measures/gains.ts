@@ -41,6 +41,8 @@ export function checkMatrices(where: string, h: Float64Array, n: number): number
  */
 export function gains(h: Float64Array, n: number): Gains {
   const tokens = checkMatrices('gains', h, n);
+  let minEntry = Number.POSITIVE_INFINITY;
+  for (let i = 0; i < h.length; i++) minEntry = Math.min(minEntry, h[i]);
   const rows = linesOf(h, n, n, 1);
   const columns = linesOf(h, n, 1, n);
   return {
@@ -52,7 +54,7 @@ export function gains(h: Float64Array, n: number): Gains {
     columnDeviationMean: columns.deviation / tokens,
     rowDeviationMax: rows.largestDeviation,
     columnDeviationMax: columns.largestDeviation,
-    minEntry: h.reduce((low, value) => Math.min(low, value)),
+    minEntry,
     rowSumMin: rows.smallest / tokens,
     columnSumMin: columns.smallest / tokens,
   };
@@ -62,7 +64,10 @@ export function gains(h: Float64Array, n: number): Gains {
 function linesOf(h: Float64Array, n: number, across: number, along: number) {
   const out = { gain: 0, bound: 0, deviation: 0, largestDeviation: 0, smallest: 0 };
   for (let at = 0; at < h.length; at += n * n) {
-    let [gain, bound, deviation, smallest] = [0, 0, 0, Number.POSITIVE_INFINITY];
+    let gain = 0;
+    let bound = 0;
+    let deviation = 0;
+    let smallest = Number.POSITIVE_INFINITY;
     for (let line = 0; line < n; line++) {
       let sum = 0;
       let absolute = 0;
