@@ -100,13 +100,11 @@ export function kernelFor<Backend>(
       const shapes = inputs.map((t) => t.shape);
       const outputs = make(backend, operation.shapes(shapes, attributes), inputs);
       run({ backend, inputs, outputs, shapes, attributes });
-      return operation.through === undefined ? outputs : [...outputs, shared(backend, inputs[operation.through])];
+      if (operation.through === undefined) return outputs;
+      // One more reference to its values.
+      const { dataId, shape, dtype } = inputs[operation.through];
+      (params.backend as tf.KernelBackend).incRef(dataId);
+      return [...outputs, { dataId, shape, dtype }];
     },
   };
-}
-
-/** One more reference to a tensor's values. */
-function shared(backend: unknown, { dataId, shape, dtype }: tf.TensorInfo): tf.TensorInfo {
-  (backend as tf.KernelBackend).incRef(dataId);
-  return { dataId, shape, dtype };
 }

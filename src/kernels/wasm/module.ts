@@ -19,9 +19,7 @@ export interface WasmBackend {
   typedArrayFromHeap(tensor: tf.TensorInfo): Float32Array | Int32Array;
 }
 
-interface Memory {
-  buffer: ArrayBufferLike;
-}
+type Memory = { buffer: ArrayBufferLike };
 
 /** src is compiled without the DOM's types, which is where these are declared. */
 declare const WebAssembly: {
