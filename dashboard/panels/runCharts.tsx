@@ -1,5 +1,5 @@
 /** The charts of a run as a whole: loss and gradient norm, step time and what the monitor costs, deviation of all its connections. */
-import type { RunScalar } from '../../src/telemetry/api.ts';
+import type { RunScalar } from '../../src/telemetry/catalogue.ts';
 import { LineChart } from '../charts/lineChart.tsx';
 import type { Value } from '../model/bands.ts';
 import { lineColour } from '../model/colours.ts';

@@ -2,8 +2,8 @@
  * The series of a run that the page has asked for, kept while steps come: one cache for charts, courses and surroundings. What was
  * there stays until the new is. Draws nothing.
  */
-import type { RunDetail, RunScalar, StepAnswer } from '../../src/telemetry/api.ts';
-import { RUN_SCALARS } from '../../src/telemetry/catalogue.ts';
+import type { RunDetail, StepAnswer } from '../../src/telemetry/api.ts';
+import { RUN_SCALARS, type RunScalar } from '../../src/telemetry/catalogue.ts';
 import type { WireNumber } from '../../src/telemetry/wire.ts';
 import { appendStep, type Bands, bandsOf, halve, mergeStep } from '../model/bands.ts';
 import { fault, reportFault, retryLater } from './fault.ts';

@@ -3,8 +3,7 @@
  * Nothing is left to be read.
  */
 import * as tf from '@tensorflow/tfjs';
-import { dotOf } from '../../src/kernels/dot.ts';
-import { hostValues } from '../../src/kernels/host.ts';
+import { dotOf, hostValues } from '../../src/kernels/host.ts';
 import { squaredNorm } from '../../src/kernels/operations/squaredNorm.ts';
 import { offTape } from '../../src/kernels/tape.ts';
 import {

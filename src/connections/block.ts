@@ -61,18 +61,14 @@ function openInBlock(block: RecomputeBlock, x: tf.Tensor, open: Open, parameters
   if (k === 0) block.start = saved[parameters.length];
   const kept = saved.slice(0, parameters.length);
   block.entries.push({ open, parameters: kept, branch: null });
-  addNode('connection up to its branch', [x, ...parameters], [u, through, res, post], saved, ([du, dx, dRes, dPost]) => {
+  addNode('connection up to its branch', [x, ...parameters], [u, through, res, post], saved, (dys) => {
     const again = rerun(block, k);
     const { result } = again.opened;
-    const seeds = [
-      [result.u, du],
-      [result.x, dx],
-      [result.res, dRes],
-      [result.post, dPost],
-    ] as const;
+    const outputs = [result.u, result.x, result.res, result.post];
+    const seeds = outputs.map((output, i) => [output, dys[i]] as const);
     const gradients = walk(again.opened, seeds, [again.x, ...kept]);
-    // Nobody else's: closeInBlock made them. TF.js would keep them until the whole backward pass has ended.
-    for (const gradient of [dx, dRes, dPost]) gradient?.dispose();
+    // But for u's nobody else's: closeInBlock made them. TF.js would keep them until the whole backward pass has ended.
+    for (const gradient of dys.slice(1)) gradient?.dispose();
     return orZeros(gradients, [x, ...parameters]);
   });
   return { ...opened, x: through };

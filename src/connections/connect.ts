@@ -1,7 +1,11 @@
-/** What HC and mHC have in common: the order of a connection's steps, watched or not. Its two phases are made by block.ts. */
-import type { Tensor } from '@tensorflow/tfjs';
-import type { ConnectionObserver } from './observer.ts';
-import type { Branch } from './residual.ts';
+/**
+ * The order of a connection's steps, watched or not: of HC and mHC, whose two phases are made by block.ts, and of the plain
+ * residual connection, which has no others. Its layer is in layers.ts.
+ */
+import { add, type Tensor } from '@tensorflow/tfjs';
+import { type ConnectionObserver, unobserved } from './observer.ts';
+
+export type Branch = (u: Tensor) => Tensor;
 
 /** A connection up to its branch. */
 export interface Opened {
@@ -36,4 +40,11 @@ export function connect(x: Tensor, branch: Branch, { open, close }: Phases, obse
   const opened = open(observer.enter(x));
   const output = observer.branch(() => branch(opened.u));
   return observer.leave(close(opened, output), opened.res, opened.logits);
+}
+
+/** x' = x + F(x). @param x `[..., C]` @returns the same shape */
+export function residual(x: Tensor, branch: Branch, observer: ConnectionObserver = unobserved): Tensor {
+  const input = observer.enter(x);
+  const output = observer.branch(() => branch(input));
+  return observer.leave(add(input, output), null, null);
 }

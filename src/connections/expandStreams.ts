@@ -1,9 +1,10 @@
 /** Into and out of the streams, as layers: the input is copied n times, the output is their sum. */
 import * as tf from '@tensorflow/tfjs';
-import { oneShape, oneTensor } from './layer.ts';
+import { withGradient } from '../kernels/operation.ts';
+import { type LayerArgs, oneShape, oneTensor } from './layer.ts';
 import { MAX_STREAMS } from './shapes.ts';
 
-export interface ExpandStreamsConfig extends NonNullable<ConstructorParameters<typeof tf.layers.Layer>[0]> {
+export interface ExpandStreamsConfig extends LayerArgs {
   /** n, 1 to 8. */
   streams: number;
 }
@@ -37,11 +38,11 @@ export class ExpandStreams extends tf.layers.Layer {
 
 /** n copies of `[..., C]`, `[..., n, C]`. The gradient, their sum, by one operation: stock takes the copies apart first. */
 function copies(x: tf.Tensor, n: number): tf.Tensor {
-  const stack = tf.customGrad((...args: (tf.Tensor | tf.GradSaveFunc)[]) => ({
-    value: tf.stack(new Array<tf.Tensor>(n).fill(args[0] as tf.Tensor), x.rank - 1),
-    gradFunc: (dy: tf.Tensor) => tf.sum(dy, -2),
-  }));
-  return stack(x);
+  return withGradient(
+    [x],
+    ([given]) => ({ value: tf.stack(new Array<tf.Tensor>(n).fill(given), x.rank - 1), saved: [] }),
+    (dy) => tf.sum(dy, -2),
+  );
 }
 
 /** `[..., n, C]` → `[..., C]`: the sum of the streams. */

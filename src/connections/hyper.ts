@@ -3,11 +3,10 @@ import type { Tensor } from '@tensorflow/tfjs';
 import { hyperMaps, staticMaps } from '../kernels/operations/hyperMaps.ts';
 import { project } from '../kernels/operations/project.ts';
 import { readStreams } from '../kernels/operations/readStreams.ts';
-import { phasesOf, type RecomputeBlock } from './block.ts';
-import { connect, type Open } from './connect.ts';
-import { type ConnectionObserver, unobserved } from './observer.ts';
-import type { Branch } from './residual.ts';
-import { checkShape, checkStreams, DEFAULT_NORM_EPS } from './shapes.ts';
+import { phasesOf } from './block.ts';
+import { type Branch, connect, type Open } from './connect.ts';
+import { unobserved } from './observer.ts';
+import { type ConnectionOptions, checkShape, checkStreams, DEFAULT_NORM_EPS } from './shapes.ts';
 
 export interface HyperParameters {
   /** `[C, n + 2]`, columns θ_pre, θ_post, θ_res row 0 … n − 1. null together with alpha: static HC. */
@@ -18,13 +17,7 @@ export interface HyperParameters {
   b: Tensor;
 }
 
-export interface HyperOptions {
-  /** ε inside the RMS; 1e-6 unless given. */
-  normEps?: number;
-  observer?: ConnectionObserver;
-  /** The block it is rerun with in the backward pass; null, or not given: all is kept. */
-  block?: RecomputeBlock | null;
-}
+export type HyperOptions = ConnectionOptions;
 
 /**
  * x' = H_res x + H_postᵀ F(H_pre x), H = α ∘ tanh(θ x̃ᵀ) + b (Eq 3 and 5 of arXiv 2512.24880; src/README.md,

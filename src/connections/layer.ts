@@ -1,16 +1,17 @@
 /**
  * The tf.layers.Layer around a connection: owns the branch layer and the connection's weights, and is where a monitor
- * hooks in (`observer`). The mathematics is in the functions (residual.ts, hyper.ts, manifold.ts).
+ * hooks in (`observer`). The mathematics is in the functions (connect.ts, hyper.ts, manifold.ts).
  */
 import * as tf from '@tensorflow/tfjs';
 import type { ConnectionKind, Convention } from '../telemetry/sample.ts';
 import type { RecomputeBlock } from './block.ts';
+import type { Branch } from './connect.ts';
 import { type ConnectionObserver, unobserved } from './observer.ts';
 import { MAX_STREAMS } from './shapes.ts';
 
-type LayerArgs = NonNullable<ConstructorParameters<typeof tf.layers.Layer>[0]>;
+export type LayerArgs = NonNullable<ConstructorParameters<typeof tf.layers.Layer>[0]>;
 export type LayerVariable = ReturnType<tf.layers.Layer['addWeight']>;
-type Call = Parameters<tf.layers.Layer['call']>[1];
+export type Call = Parameters<tf.layers.Layer['call']>[1];
 
 export interface ConnectionConfig extends LayerArgs {
   /** F: any layer from `[..., C]` to `[..., C]`. After load: its serialised form. */
@@ -32,6 +33,8 @@ export abstract class ConnectionLayer extends tf.layers.Layer {
   abstract readonly kind: ConnectionKind;
   readonly convention: Convention | null = null;
   readonly branch: tf.layers.Layer;
+  /** What a subclass was made with beside the branch, for its configuration. */
+  protected readonly settings: object = {};
   /** Looks into each call; set by a monitor, `unobserved` otherwise. */
   observer: ConnectionObserver = unobserved;
   /** Set by a ConnectionStack while it applies the layer: what it is rerun with in the backward pass. */
@@ -74,8 +77,12 @@ export abstract class ConnectionLayer extends tf.layers.Layer {
     this.built = true;
   }
 
-  protected runBranch(kwargs: Call): (u: tf.Tensor) => tf.Tensor {
-    return (u) => oneTensor(this.branch.apply(u, kwargs) as tf.Tensor | tf.Tensor[]);
+  /** The equation. @param branch F, with the arguments of the call */
+  protected abstract connect(x: tf.Tensor, branch: Branch): tf.Tensor;
+
+  override call(inputs: tf.Tensor | tf.Tensor[], kwargs: Call): tf.Tensor {
+    const branch: Branch = (u) => oneTensor(this.branch.apply(u, kwargs) as tf.Tensor | tf.Tensor[]);
+    return tf.tidy(() => this.connect(oneTensor(inputs), branch));
   }
 
   /** Its own weights, without the branch's. */
@@ -100,12 +107,9 @@ export abstract class ConnectionLayer extends tf.layers.Layer {
     return [...this.trainableWeights, ...this.nonTrainableWeights];
   }
 
-  override computeOutputShape(inputShape: tf.Shape | tf.Shape[]): tf.Shape {
-    return oneShape(inputShape);
-  }
-
   override getConfig(): tf.serialization.ConfigDict {
-    return { ...super.getConfig(), branch: { className: this.branch.getClassName(), config: this.branch.getConfig() } };
+    const branch = { className: this.branch.getClassName(), config: this.branch.getConfig() };
+    return { ...super.getConfig(), branch, ...this.settings };
   }
 }
 

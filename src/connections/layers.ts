@@ -2,13 +2,11 @@
 import * as tf from '@tensorflow/tfjs';
 import { DEFAULT_ITERATIONS, defaultEpsilon } from '../measures/sinkhornKnopp.ts';
 import type { Convention } from '../telemetry/sample.ts';
+import { type Branch, residual } from './connect.ts';
 import { hyperConnection } from './hyper.ts';
-import { type ConnectionConfig, ConnectionLayer, type LayerVariable, oneShape, oneTensor } from './layer.ts';
+import { type ConnectionConfig, ConnectionLayer, type LayerVariable, oneShape } from './layer.ts';
 import { manifoldConnection } from './manifold.ts';
-import { residual } from './residual.ts';
 import { DEFAULT_NORM_EPS } from './shapes.ts';
-
-type Call = Parameters<tf.layers.Layer['call']>[1];
 
 /** α: both papers. */
 const startAlpha = () => tf.initializers.constant({ value: 0.01 });
@@ -26,8 +24,8 @@ export class ResidualConnection extends ConnectionLayer {
     return shape;
   }
 
-  override call(inputs: tf.Tensor | tf.Tensor[], kwargs: Call): tf.Tensor {
-    return tf.tidy(() => residual(oneTensor(inputs), this.runBranch(kwargs), this.observer));
+  protected override connect(x: tf.Tensor, branch: Branch): tf.Tensor {
+    return residual(x, branch, this.observer);
   }
 }
 
@@ -43,7 +41,7 @@ export interface HyperConnectionConfig extends ConnectionConfig {
 export class HyperConnection extends ConnectionLayer {
   static className = 'GainwatchHyperConnection';
   readonly kind = 'hc';
-  private readonly settings: Required<Omit<HyperConnectionConfig, keyof ConnectionConfig>>;
+  protected override readonly settings: Required<Omit<HyperConnectionConfig, keyof ConnectionConfig>>;
   private theta: LayerVariable | null = null;
   private alpha: LayerVariable | null = null;
   private b!: LayerVariable;
@@ -68,25 +66,13 @@ export class HyperConnection extends ConnectionLayer {
       Array.from({ length: n }, () => 1),
       ...Array.from({ length: n }, (_, i) => Array.from({ length: n }, (_, j) => (i === j ? 1 : 0))),
     ];
-    tf.tidy(() => {
-      this.b.write(tf.tensor2d(rows, [n + 2, n]));
-    });
+    tf.tidy(() => void this.b.write(tf.tensor2d(rows, [n + 2, n])));
     super.build(shape);
   }
 
-  override call(inputs: tf.Tensor | tf.Tensor[], kwargs: Call): tf.Tensor {
-    return tf.tidy(() =>
-      hyperConnection(
-        oneTensor(inputs),
-        this.runBranch(kwargs),
-        { theta: this.theta?.read() ?? null, alpha: this.alpha?.read() ?? null, b: this.b.read() },
-        { normEps: this.settings.normEps, observer: this.observer, block: this.block },
-      ),
-    );
-  }
-
-  override getConfig(): tf.serialization.ConfigDict {
-    return { ...super.getConfig(), ...this.settings };
+  protected override connect(x: tf.Tensor, branch: Branch): tf.Tensor {
+    const parameters = { theta: this.theta?.read() ?? null, alpha: this.alpha?.read() ?? null, b: this.b.read() };
+    return hyperConnection(x, branch, parameters, { normEps: this.settings.normEps, observer: this.observer, block: this.block });
   }
 }
 
@@ -109,7 +95,7 @@ export class ManifoldConnection extends ConnectionLayer {
   static className = 'GainwatchManifoldConnection';
   readonly kind = 'mhc';
   override readonly convention: Convention;
-  private readonly settings: Required<Omit<ManifoldConnectionConfig, keyof ConnectionConfig | 'seed'>> & { seed?: number };
+  protected override readonly settings: Required<Omit<ManifoldConnectionConfig, keyof ConnectionConfig | 'seed'>> & { seed?: number };
   private phi!: LayerVariable;
   private alpha!: LayerVariable;
   private b!: LayerVariable;
@@ -143,9 +129,7 @@ export class ManifoldConnection extends ConnectionLayer {
     const own = index % n;
     const pre = Array.from({ length: n }, (_, j) => (j === own ? 1 : -1));
     const res = Array.from({ length: n * n }, (_, k) => (k % (n + 1) === 0 ? 0 : offDiagonal));
-    tf.tidy(() => {
-      this.b.write(tf.tensor1d([...pre, ...new Array<number>(n).fill(0), ...res]));
-    });
+    tf.tidy(() => void this.b.write(tf.tensor1d([...pre, ...new Array<number>(n).fill(0), ...res])));
     super.build(shape);
   }
 
@@ -153,20 +137,17 @@ export class ManifoldConnection extends ConnectionLayer {
     return this.b;
   }
 
-  override call(inputs: tf.Tensor | tf.Tensor[], kwargs: Call): tf.Tensor {
+  protected override connect(x: tf.Tensor, branch: Branch): tf.Tensor {
     const { convention, iterations, epsilon, normEps } = this.settings;
-    return tf.tidy(() =>
-      manifoldConnection(
-        oneTensor(inputs),
-        this.runBranch(kwargs),
-        { phi: this.phi.read(), alpha: this.alpha.read(), b: this.b.read() },
-        { convention, iterations, epsilon, normEps, observer: this.observer, block: this.block },
-      ),
-    );
-  }
-
-  override getConfig(): tf.serialization.ConfigDict {
-    return { ...super.getConfig(), ...this.settings };
+    const parameters = { phi: this.phi.read(), alpha: this.alpha.read(), b: this.b.read() };
+    return manifoldConnection(x, branch, parameters, {
+      convention,
+      iterations,
+      epsilon,
+      normEps,
+      observer: this.observer,
+      block: this.block,
+    });
   }
 }
 

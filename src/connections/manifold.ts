@@ -5,13 +5,11 @@ import { openManifold } from '../kernels/operations/openManifold.ts';
 import { project } from '../kernels/operations/project.ts';
 import { readStreams } from '../kernels/operations/readStreams.ts';
 import { sinkhorn } from '../kernels/operations/sinkhorn.ts';
-import { DEFAULT_ITERATIONS, defaultEpsilon } from '../measures/sinkhornKnopp.ts';
-import type { Convention } from '../telemetry/sample.ts';
-import { phasesOf, type RecomputeBlock } from './block.ts';
-import { connect, type Open } from './connect.ts';
-import { type ConnectionObserver, unobserved } from './observer.ts';
-import type { Branch } from './residual.ts';
-import { checkShape, checkStreams, DEFAULT_NORM_EPS } from './shapes.ts';
+import { DEFAULT_ITERATIONS, defaultEpsilon, type SinkhornOptions } from '../measures/sinkhornKnopp.ts';
+import { phasesOf } from './block.ts';
+import { type Branch, connect, type Open } from './connect.ts';
+import { unobserved } from './observer.ts';
+import { type ConnectionOptions, checkShape, checkStreams, DEFAULT_NORM_EPS } from './shapes.ts';
 
 export interface ManifoldParameters {
   /** `[nC, n² + 2n]`, columns pre, post, res row-major. */
@@ -22,19 +20,7 @@ export interface ManifoldParameters {
   b: Tensor;
 }
 
-export interface ManifoldOptions {
-  /** Which Sinkhorn (src/README.md, "Sinkhorn–Knopp"); 'paper' unless given. */
-  convention?: Convention;
-  /** Sinkhorn iterations; 20 unless given. */
-  iterations?: number;
-  /** ε of the deepseek convention; 1e-6 there unless given. The paper's convention has none. */
-  epsilon?: number;
-  /** ε inside the RMS; 1e-6 unless given. */
-  normEps?: number;
-  observer?: ConnectionObserver;
-  /** The block it is rerun with in the backward pass; null, or not given: all is kept. */
-  block?: RecomputeBlock | null;
-}
+export interface ManifoldOptions extends SinkhornOptions, ConnectionOptions {}
 
 /**
  * x' = H_res x + H_postᵀ F(H_pre x), with H_res = SinkhornKnopp(H̃_res) doubly stochastic (Eq 7 to 9, 14 to 19 of

@@ -1,5 +1,16 @@
-/** What the connections share: checks of shapes, whose errors name the thing, the rule and the value, and a default. */
+/** What the connections share: checks of shapes, whose errors name the thing, the rule and the value, options and a default. */
 import type { Tensor } from '@tensorflow/tfjs';
+import type { RecomputeBlock } from './block.ts';
+import type { ConnectionObserver } from './observer.ts';
+
+/** Of HC and mHC. */
+export interface ConnectionOptions {
+  /** ε inside the RMS; 1e-6 unless given. */
+  normEps?: number;
+  observer?: ConnectionObserver;
+  /** The block it is rerun with in the backward pass; null, or not given: all is kept. */
+  block?: RecomputeBlock | null;
+}
 
 /** Our choice: the papers have n = 4; shaders write out n² entries, and n² sums have to fit a workgroup's memory. */
 export const MAX_STREAMS = 8;

@@ -5,10 +5,8 @@
 import * as tf from '@tensorflow/tfjs';
 import { isTapeOn } from '../kernels/tape.ts';
 import { createBlock } from './block.ts';
-import { ConnectionLayer, type LayerVariable, oneShape, oneTensor, restoreLayer } from './layer.ts';
+import { type Call, ConnectionLayer, type LayerArgs, type LayerVariable, oneShape, oneTensor, restoreLayer } from './layer.ts';
 import { RECOMPUTE_MODES, type RecomputeMode, recomputeBlock, rerunLater } from './recompute.ts';
-
-type Call = Parameters<tf.layers.Layer['call']>[1];
 
 /**
  * Connections per block where the branches are rerun too: a transformer block. Our choice, as small as it makes sense: what one of them
@@ -16,7 +14,7 @@ type Call = Parameters<tf.layers.Layer['call']>[1];
  */
 const WHOLE_BLOCK = 2;
 
-export interface ConnectionStackConfig extends NonNullable<ConstructorParameters<typeof tf.layers.Layer>[0]> {
+export interface ConnectionStackConfig extends LayerArgs {
   /** From input to output, at least one. After load: their serialised form. */
   connections: readonly (ConnectionLayer | tf.serialization.ConfigDict)[];
   /** 'none' unless given. */
@@ -99,10 +97,6 @@ export class ConnectionStack extends tf.layers.Layer {
 
   override get weights(): LayerVariable[] {
     return [...this.trainableWeights, ...this.nonTrainableWeights];
-  }
-
-  override computeOutputShape(inputShape: tf.Shape | tf.Shape[]): tf.Shape {
-    return oneShape(inputShape);
   }
 
   override getConfig(): tf.serialization.ConfigDict {

@@ -42,8 +42,12 @@ export function accelerate(tf: TensorFlow, { storage }: AccelerateOptions = {}):
   storageInForce = checkedStorage(tf, storage);
   users++;
   const wasm: object | undefined = tf.engine().registry['wasm'];
+  // What is in force already stays.
   const register = (kernels: readonly tfjs.KernelConfig[]) => {
-    for (const kernel of kernels) registerKernelOnce(tf, kernel);
+    for (const kernel of kernels) {
+      const key = `${kernel.backendName} ${kernel.kernelName}`;
+      if (!inForce.has(key)) inForce.set(key, replaceKernel(tf, kernel));
+    }
   };
   register(CPU_KERNELS);
   if (wasm !== undefined && canLoad(wasm)) {
@@ -75,10 +79,4 @@ function checkedStorage(tf: TensorFlow, storage: Storage | undefined): Storage {
     throw new Error(`accelerate: storage must be the one in force, ${storageInForce}, until that is undone, got ${storage}`);
   }
   return storage;
-}
-
-/** What is in force already stays. */
-function registerKernelOnce(tf: TensorFlow, kernel: tfjs.KernelConfig): void {
-  const key = `${kernel.backendName} ${kernel.kernelName}`;
-  if (!inForce.has(key)) inForce.set(key, replaceKernel(tf, kernel));
 }

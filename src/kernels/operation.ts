@@ -26,10 +26,7 @@ export function hasKernel({ name }: Operation): boolean {
  * @throws where the current backend has no such kernel
  */
 export function runKernel({ name }: Operation, inputs: readonly tf.Tensor[], attributes: Attributes = {}): tf.Tensor[] {
-  const named: tf.NamedTensorMap = {};
-  inputs.forEach((tensor, i) => {
-    named[`input${i}`] = tensor;
-  });
+  const named = Object.fromEntries(inputs.map((tensor, i) => [`input${i}`, tensor]));
   const result: unknown = tf.engine().runKernel(name, named, attributes);
   return Array.isArray(result) ? result : [result as tf.Tensor];
 }
@@ -39,11 +36,7 @@ export function runKernel({ name }: Operation, inputs: readonly tf.Tensor[], att
  * @param saved how many of the operation's inputs the gradient kernel takes first, in order
  * @param outputs which of the operation's outputs it takes next; the gradients of all outputs follow
  */
-export function registerGradientKernel(
-  operation: Operation,
-  gradient: Operation,
-  { saved, outputs = [] }: { saved: number; outputs?: boolean[] },
-): void {
+export function registerGradientKernel(operation: Operation, gradient: Operation, saved: number, outputs: boolean[] = []): void {
   const names = Array.from({ length: saved }, (_, i) => `input${i}`);
   tf.registerGradient({
     kernelName: operation.name,
@@ -107,13 +100,11 @@ export function kernelFor<Backend>(
       const shapes = inputs.map((t) => t.shape);
       const outputs = make(backend, operation.shapes(shapes, attributes), inputs);
       run({ backend, inputs, outputs, shapes, attributes });
-      return operation.through === undefined ? outputs : [...outputs, shared(backend, inputs[operation.through])];
+      if (operation.through === undefined) return outputs;
+      // One more reference to its values.
+      const { dataId, shape, dtype } = inputs[operation.through];
+      (params.backend as tf.KernelBackend).incRef(dataId);
+      return [...outputs, { dataId, shape, dtype }];
     },
   };
-}
-
-/** One more reference to a tensor's values. */
-function shared(backend: unknown, { dataId, shape, dtype }: tf.TensorInfo): tf.TensorInfo {
-  (backend as tf.KernelBackend).incRef(dataId);
-  return { dataId, shape, dtype };
 }

@@ -27,12 +27,9 @@ export function replaceKernel(tf: Registry, kernel: tfjs.KernelConfig): () => vo
 /** The kernel of a replacement. Keeps the stock one's setupFunc and disposeFunc: it has to be made ready where ours calls it. */
 export function replacementKernel(tf: Registry, backendName: string, { kernelName, kernelFunc }: Replacement): tfjs.KernelConfig {
   const before = tf.getKernel(kernelName, backendName) as tfjs.KernelConfig | undefined;
-  const stock: tfjs.KernelFunc = before?.kernelFunc ?? missing(kernelName, backendName);
-  return { ...before, kernelName, backendName, kernelFunc: (params) => kernelFunc(params, stock) };
-}
-
-function missing(kernelName: string, backendName: string): tfjs.KernelFunc {
-  return () => {
+  const missing = () => {
     throw new Error(`kernel ${kernelName}: the ${backendName} backend has none of its own for these inputs`);
   };
+  const stock: tfjs.KernelFunc = before?.kernelFunc ?? missing;
+  return { ...before, kernelName, backendName, kernelFunc: (params) => kernelFunc(params, stock) };
 }

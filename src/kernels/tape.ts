@@ -148,9 +148,7 @@ export function walk(
         const inputs = Object.entries(node.inputs).filter(([, tensor]) => reached.has(tensor.id));
         if (inputs.length > 0 && dys.some((dy) => dy !== null)) {
           const names = inputs.map(([name]) => name);
-          gradientsOf(node, dys, names).forEach((gradient, i) => {
-            add(inputs[i][1], gradient);
-          });
+          for (const [i, gradient] of gradientsOf(node, dys, names).entries()) add(inputs[i][1], gradient);
         }
         for (const { id } of node.outputs) {
           gradients.get(id)?.dispose();

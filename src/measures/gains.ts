@@ -21,12 +21,6 @@ export interface Gains {
   columnSumMin: number;
 }
 
-/** Those that are summed over the tokens first. */
-const MEANS = [
-  ...(['forward', 'backward', 'forwardBound', 'backwardBound'] as const),
-  ...(['rowDeviationMean', 'columnDeviationMean', 'rowSumMin', 'columnSumMin'] as const),
-];
-
 /** @returns how many matrices h holds @throws RangeError where it does not hold whole n × n ones, at least one */
 export function checkMatrices(where: string, h: Float64Array, n: number): number {
   if (!Number.isInteger(n) || n < 1) throw new RangeError(`${where}: n must be a whole number from 1, got ${n}`);
@@ -47,63 +41,51 @@ export function checkMatrices(where: string, h: Float64Array, n: number): number
  */
 export function gains(h: Float64Array, n: number): Gains {
   const tokens = checkMatrices('gains', h, n);
-  const out: Gains = {
-    forward: 0,
-    backward: 0,
-    forwardBound: 0,
-    backwardBound: 0,
-    rowDeviationMean: 0,
-    columnDeviationMean: 0,
-    rowDeviationMax: 0,
-    columnDeviationMax: 0,
-    minEntry: Number.POSITIVE_INFINITY,
-    rowSumMin: 0,
-    columnSumMin: 0,
+  let minEntry = Number.POSITIVE_INFINITY;
+  for (let i = 0; i < h.length; i++) minEntry = Math.min(minEntry, h[i]);
+  const rows = linesOf(h, n, n, 1);
+  const columns = linesOf(h, n, 1, n);
+  return {
+    forward: rows.gain / tokens,
+    backward: columns.gain / tokens,
+    forwardBound: rows.bound / tokens,
+    backwardBound: columns.bound / tokens,
+    rowDeviationMean: rows.deviation / tokens,
+    columnDeviationMean: columns.deviation / tokens,
+    rowDeviationMax: rows.largestDeviation,
+    columnDeviationMax: columns.largestDeviation,
+    minEntry,
+    rowSumMin: rows.smallest / tokens,
+    columnSumMin: columns.smallest / tokens,
   };
-  const line = { gain: 0, bound: 0, deviation: 0, smallest: 0 };
-  for (let at = 0; at < h.length; at += n * n) {
-    lineSums(h, at, n, n, 1, line);
-    out.forward += line.gain;
-    out.forwardBound += line.bound;
-    out.rowDeviationMean += line.deviation;
-    out.rowDeviationMax = Math.max(out.rowDeviationMax, line.deviation);
-    out.rowSumMin += line.smallest;
-    lineSums(h, at, n, 1, n, line);
-    out.backward += line.gain;
-    out.backwardBound += line.bound;
-    out.columnDeviationMean += line.deviation;
-    out.columnDeviationMax = Math.max(out.columnDeviationMax, line.deviation);
-    out.columnSumMin += line.smallest;
-    for (let i = at; i < at + n * n; i++) out.minEntry = Math.min(out.minEntry, h[i]);
-  }
-  for (const key of MEANS) out[key] /= tokens;
-  return out;
 }
 
-/** Of the n lines of one matrix, each `across` apart with steps of `along`: extremes of the sums. */
-function lineSums(
-  h: Float64Array,
-  at: number,
-  n: number,
-  across: number,
-  along: number,
-  out: { gain: number; bound: number; deviation: number; smallest: number },
-): void {
-  out.gain = 0;
-  out.bound = 0;
-  out.deviation = 0;
-  out.smallest = Number.POSITIVE_INFINITY;
-  for (let line = 0; line < n; line++) {
-    let sum = 0;
-    let absolute = 0;
-    for (let k = 0; k < n; k++) {
-      const value = h[at + line * across + k * along];
-      sum += value;
-      absolute += Math.abs(value);
+/** Extremes of the sums of a matrix's n lines, each `across` apart with steps of `along`, added up over the matrices. */
+function linesOf(h: Float64Array, n: number, across: number, along: number) {
+  const out = { gain: 0, bound: 0, deviation: 0, largestDeviation: 0, smallest: 0 };
+  for (let at = 0; at < h.length; at += n * n) {
+    let gain = 0;
+    let bound = 0;
+    let deviation = 0;
+    let smallest = Number.POSITIVE_INFINITY;
+    for (let line = 0; line < n; line++) {
+      let sum = 0;
+      let absolute = 0;
+      for (let k = 0; k < n; k++) {
+        const value = h[at + line * across + k * along];
+        sum += value;
+        absolute += Math.abs(value);
+      }
+      gain = Math.max(gain, Math.abs(sum));
+      bound = Math.max(bound, absolute);
+      deviation = Math.max(deviation, Math.abs(sum - 1));
+      smallest = Math.min(smallest, sum);
     }
-    out.gain = Math.max(out.gain, Math.abs(sum));
-    out.bound = Math.max(out.bound, absolute);
-    out.deviation = Math.max(out.deviation, Math.abs(sum - 1));
-    out.smallest = Math.min(out.smallest, sum);
+    out.gain += gain;
+    out.bound += bound;
+    out.deviation += deviation;
+    out.largestDeviation = Math.max(out.largestDeviation, deviation);
+    out.smallest += smallest;
   }
+  return out;
 }

@@ -2,6 +2,5 @@
 export { compositeGains, prefixProducts, suffixProducts } from './compositeGains.ts';
 export { type Gains, gains } from './gains.ts';
 export { type Separation, separation } from './separation.ts';
-export { sinkhornGradient } from './sinkhornGradient.ts';
-export { type SinkhornOptions, sinkhorn } from './sinkhornKnopp.ts';
+export { type SinkhornOptions, sinkhorn, sinkhornGradient } from './sinkhornKnopp.ts';
 export { activationGain, effectiveRank, logitRange, routingEntropy, streamNormRatio } from './streamMeasures.ts';

@@ -1,6 +1,7 @@
 /**
- * Sinkhorn–Knopp in float64, both conventions (src/README.md, "Sinkhorn–Knopp"): what every kernel is held against, and the
- * implementation of those on cpu. The gradient is in sinkhornGradient.ts, built of the same steps.
+ * Sinkhorn–Knopp in float64, both conventions (src/README.md, "Sinkhorn–Knopp"), and its gradient: what every kernel is held
+ * against, and the implementation of those on cpu. The gradient runs the half-steps again, then in reverse, and keeps one token's
+ * iterates at a time, not the batch's.
  */
 
 /** T of arXiv 2512.24880. */
@@ -21,15 +22,16 @@ export interface SinkhornOptions {
   epsilon?: number;
 }
 
-export interface SinkhornPlan {
+interface SinkhornPlan {
   n: number;
-  iterations: number;
   deepseek: boolean;
   epsilon: number;
+  /** Half-steps. */
+  steps: number;
 }
 
 /** Checks the arguments and fills in the defaults. @throws RangeError naming the argument, the rule and the value */
-export function sinkhornPlan(where: string, logits: Float64Array, n: number, options: SinkhornOptions): SinkhornPlan {
+function sinkhornPlan(where: string, logits: Float64Array, n: number, options: SinkhornOptions): SinkhornPlan {
   const { iterations = DEFAULT_ITERATIONS, convention = 'paper', epsilon = defaultEpsilon(convention) } = options;
   const deepseek = convention === 'deepseek';
   if (!Number.isInteger(n) || n < 1) throw new RangeError(`${where}: n must be a whole number from 1, got ${n}`);
@@ -44,19 +46,14 @@ export function sinkhornPlan(where: string, logits: Float64Array, n: number, opt
   }
   if (!(epsilon >= 0)) throw new RangeError(`${where}: epsilon must be at least 0, got ${epsilon}`);
   if (!deepseek && epsilon !== 0) throw new RangeError(`${where}: epsilon belongs to the deepseek convention, got ${epsilon} with 'paper'`);
-  return { n, iterations, deepseek, epsilon };
+  return { n, deepseek, epsilon, steps: deepseek ? 2 * iterations - 1 : 2 * iterations };
 }
 
 /** The k-th half-step divides by column sums (true) or row sums (false); there are 2 T (paper) or 2 T − 1 (deepseek). */
-export const dividesColumns = (k: number): boolean => k % 2 === 0;
-
-/** How many half-steps there are. */
-export function halfSteps({ iterations, deepseek }: SinkhornPlan): number {
-  return deepseek ? 2 * iterations - 1 : 2 * iterations;
-}
+const dividesColumns = (k: number): boolean => k % 2 === 0;
 
 /** Where the iteration starts: exp with each column's maximum taken off (paper), softmax of each row + ε (deepseek). Into `m`. */
-export function startMatrix(logits: Float64Array, at: number, m: Float64Array, { n, deepseek, epsilon }: SinkhornPlan): void {
+function startMatrix(logits: Float64Array, at: number, m: Float64Array, { n, deepseek, epsilon }: SinkhornPlan): void {
   const along = deepseek ? 1 : n; // step within a line: along a row, or down a column
   const across = deepseek ? n : 1;
   for (let line = 0; line < n; line++) {
@@ -73,7 +70,7 @@ export function startMatrix(logits: Float64Array, at: number, m: Float64Array, {
 }
 
 /** One half-step in place: every column (or row) divided by its sum + ε. The divisors go into `sums`. */
-export function normaliseLines(m: Float64Array, columns: boolean, sums: Float64Array, n: number, epsilon: number): void {
+function normaliseLines(m: Float64Array, columns: boolean, sums: Float64Array, n: number, epsilon: number): void {
   const along = columns ? n : 1;
   const across = columns ? 1 : n;
   for (let line = 0; line < n; line++) {
@@ -86,7 +83,7 @@ export function normaliseLines(m: Float64Array, columns: boolean, sums: Float64A
 }
 
 /** `H[i, j] = comb[j, i]` for the deepseek convention, a plain copy for the paper's. */
-export function orient(from: Float64Array, fromAt: number, to: Float64Array, toAt: number, { n, deepseek }: SinkhornPlan): void {
+function orient(from: Float64Array, fromAt: number, to: Float64Array, toAt: number, { n, deepseek }: SinkhornPlan): void {
   for (let i = 0; i < n; i++) {
     for (let j = 0; j < n; j++) to[toAt + i * n + j] = from[fromAt + (deepseek ? j * n + i : i * n + j)];
   }
@@ -106,11 +103,68 @@ export function sinkhorn(logits: Float64Array, n: number, options: SinkhornOptio
   const out = new Float64Array(logits.length);
   const m = new Float64Array(n * n);
   const sums = new Float64Array(n);
-  const steps = halfSteps(plan);
+  const { steps } = plan;
   for (let at = 0; at < logits.length; at += n * n) {
     startMatrix(logits, at, m, plan);
     for (let k = 0; k < steps; k++) normaliseLines(m, dividesColumns(k), sums, n, plan.epsilon);
     orient(m, 0, out, at, plan);
   }
   return out;
+}
+
+/**
+ * ∂L/∂logits. One half-step B = A / d with d = Σ A + ε over the line gives gA = gB/d − Σ_line(gB ∘ A)/d².
+ * O(tokens · T · n²).
+ * @param logits `[..., n, n]`, as in `sinkhorn`
+ * @param gradOut ∂L/∂H_res, the same shape
+ * @throws RangeError naming the argument, the rule and the value
+ */
+export function sinkhornGradient(logits: Float64Array, gradOut: Float64Array, n: number, options: SinkhornOptions = {}): Float64Array {
+  const plan = sinkhornPlan('sinkhornGradient', logits, n, options);
+  if (gradOut.length !== logits.length) {
+    throw new RangeError(`sinkhornGradient: gradOut must be as long as logits (${logits.length}), got ${gradOut.length}`);
+  }
+  const size = n * n;
+  const { steps } = plan;
+  const out = new Float64Array(logits.length);
+  const m = new Float64Array(size);
+  const g = new Float64Array(size);
+  const iterates = Array.from({ length: steps }, () => new Float64Array(size)); // iterates[k]: before half-step k
+  const divisors = Array.from({ length: steps }, () => new Float64Array(n));
+  for (let at = 0; at < logits.length; at += size) {
+    startMatrix(logits, at, m, plan);
+    for (let k = 0; k < steps; k++) {
+      iterates[k].set(m);
+      normaliseLines(m, dividesColumns(k), divisors[k], n, plan.epsilon);
+    }
+    orient(gradOut, at, g, 0, plan);
+    for (let k = steps - 1; k >= 0; k--) undoHalfStep(g, iterates[k], divisors[k], dividesColumns(k), n);
+    startGradient(g, iterates[0], out, at, plan);
+  }
+  return out;
+}
+
+/** gB → gA in place. */
+function undoHalfStep(g: Float64Array, before: Float64Array, divisors: Float64Array, columns: boolean, n: number): void {
+  const along = columns ? n : 1;
+  const across = columns ? 1 : n;
+  for (let line = 0; line < n; line++) {
+    const d = divisors[line];
+    let inner = 0;
+    for (let k = 0; k < n; k++) inner += g[line * across + k * along] * before[line * across + k * along];
+    const shared = inner / (d * d);
+    for (let k = 0; k < n; k++) g[line * across + k * along] = g[line * across + k * along] / d - shared;
+  }
+}
+
+/**
+ * Through the start: exp gives g ∘ M₀ (the column maximum cancels in the first half-step), softmax gives
+ * p ∘ (g − Σ_row g ∘ p) with p = M₀ − ε.
+ */
+function startGradient(g: Float64Array, start: Float64Array, out: Float64Array, at: number, { n, deepseek, epsilon }: SinkhornPlan): void {
+  for (let i = 0; i < n; i++) {
+    let inner = 0;
+    if (deepseek) for (let j = 0; j < n; j++) inner += g[i * n + j] * (start[i * n + j] - epsilon);
+    for (let j = 0; j < n; j++) out[at + i * n + j] = (start[i * n + j] - epsilon) * (g[i * n + j] - inner);
+  }
 }

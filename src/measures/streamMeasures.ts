@@ -29,21 +29,16 @@ export function routingEntropy(h: Float64Array, n: number): number {
  * @param grams `[tokens, n, n]` row-major; a token of zeros gives NaN
  */
 export function effectiveRank(grams: Float64Array, n: number): number {
-  const tokens = checkMatrices('effectiveRank', grams, n);
-  let total = 0;
-  for (let at = 0; at < grams.length; at += n * n) {
+  return meanOfTokens('effectiveRank', grams, n, (at) => {
     let squares = 0;
     for (let i = at; i < at + n * n; i++) squares += grams[i] * grams[i];
-    total += trace(grams, at, n) ** 2 / squares;
-  }
-  return total / tokens;
+    return trace(grams, at, n) ** 2 / squares;
+  });
 }
 
 /** Largest over smallest norm of the n streams, mean over tokens; 1 for n = 1. @param grams `[tokens, n, n]` */
 export function streamNormRatio(grams: Float64Array, n: number): number {
-  const tokens = checkMatrices('streamNormRatio', grams, n);
-  let total = 0;
-  for (let at = 0; at < grams.length; at += n * n) {
+  return meanOfTokens('streamNormRatio', grams, n, (at) => {
     let low = Number.POSITIVE_INFINITY;
     let high = 0;
     for (let i = 0; i < n; i++) {
@@ -51,9 +46,8 @@ export function streamNormRatio(grams: Float64Array, n: number): number {
       low = Math.min(low, square);
       high = Math.max(high, square);
     }
-    total += Math.sqrt(high / low);
-  }
-  return total / tokens;
+    return Math.sqrt(high / low);
+  });
 }
 
 /**
@@ -61,10 +55,7 @@ export function streamNormRatio(grams: Float64Array, n: number): number {
  * @param grams Gram matrices of x', `[tokens, n, n]`  @param inputSquares ‖x‖², `[tokens]`
  */
 export function activationGain(grams: Float64Array, inputSquares: Float64Array, n: number): number {
-  const tokens = checkMatrices('activationGain', grams, n);
-  let total = 0;
-  for (let t = 0; t < tokens; t++) total += Math.sqrt(trace(grams, t * n * n, n) / inputSquares[t]);
-  return total / tokens;
+  return meanOfTokens('activationGain', grams, n, (at) => Math.sqrt(trace(grams, at, n) / inputSquares[at / (n * n)]));
 }
 
 /** Largest max − min of the logits of one token. In nats. Above 30 Sinkhorn does not converge. @param logits `[tokens, n, n]` */
@@ -81,6 +72,14 @@ export function logitRange(logits: Float64Array, n: number): number {
     range = Math.max(range, high - low);
   }
   return range;
+}
+
+/** @param of from where a token's matrix begins */
+function meanOfTokens(where: string, grams: Float64Array, n: number, of: (at: number) => number): number {
+  const tokens = checkMatrices(where, grams, n);
+  let total = 0;
+  for (let at = 0; at < grams.length; at += n * n) total += of(at);
+  return total / tokens;
 }
 
 function trace(grams: Float64Array, at: number, n: number): number {

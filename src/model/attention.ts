@@ -10,23 +10,19 @@ export interface CausalAttentionConfig extends BranchConfig {
 }
 
 /** `[B, T, C]` → `[B, T, C]`; position t sees positions 0 … t. */
-export class CausalAttention extends BranchLayer {
+export class CausalAttention extends BranchLayer<{ heads: number }> {
   static className = 'GainwatchCausalAttention';
-  private readonly heads: number;
   private qkv!: LayerVariable;
   private out!: LayerVariable;
 
   constructor(config: CausalAttentionConfig) {
-    super(config);
-    this.heads = config.heads;
+    super(config, { heads: config.heads });
   }
 
   override build(inputShape: tf.Shape | tf.Shape[]): void {
     const channels = oneShape(inputShape).at(-1) as number;
-    if (channels % this.heads !== 0) {
-      throw new Error(`${this.name}: heads must divide the width, got ${this.heads} heads for width ${channels}`);
-    }
-    const { outputScale, seed } = this.settings;
+    const { heads, outputScale, seed } = this.settings;
+    if (channels % heads !== 0) throw new Error(`${this.name}: heads must divide the width, got ${heads} heads for width ${channels}`);
     this.addGain('attention_norm', channels);
     this.qkv = this.addMatrix('attention_qkv', [channels, 3 * channels], 1 / Math.sqrt(channels), seed);
     this.out = this.addMatrix('attention_out', [channels, channels], outputScale / Math.sqrt(channels), seed + 1);
@@ -34,11 +30,8 @@ export class CausalAttention extends BranchLayer {
   }
 
   override call(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor {
-    return tf.tidy(() => dense(causalAttention(dense(this.normalised(inputs), this.qkv.read()), this.heads), this.out.read()));
-  }
-
-  override getConfig(): tf.serialization.ConfigDict {
-    return { ...super.getConfig(), heads: this.heads };
+    const { heads } = this.settings;
+    return tf.tidy(() => dense(causalAttention(dense(this.normalised(inputs), this.qkv.read()), heads), this.out.read()));
   }
 }
 

@@ -1,34 +1,28 @@
 /** What the layers of the model share: their settings, and the RMS norm with a gain that most of them begin with. */
 import * as tf from '@tensorflow/tfjs';
-import { type LayerVariable, oneShape, oneTensor } from '../connections/layer.ts';
+import { type LayerArgs, type LayerVariable, oneTensor } from '../connections/layer.ts';
 import { DEFAULT_NORM_EPS } from '../connections/shapes.ts';
 import { rmsNormalise } from '../kernels/operations/rmsNormalise.ts';
 
-interface BranchSettings {
-  /** Seed of the starting weights. */
+export interface BranchConfig extends LayerArgs {
+  /** Of the starting weights. */
   seed: number;
-  /** Factor on the std of the output projection's start. */
-  outputScale: number;
-  normEps: number;
-}
-
-export interface BranchConfig extends NonNullable<ConstructorParameters<typeof tf.layers.Layer>[0]> {
-  seed: number;
-  /** 1 unless given. */
+  /** Factor on the std of the output projection's start; 1 unless given. */
   outputScale?: number;
   /** 1e-6 unless given. */
   normEps?: number;
 }
 
 /** `[..., C]` → the same shape, unless a subclass says otherwise. */
-export abstract class BranchLayer extends tf.layers.Layer {
-  protected readonly settings: BranchSettings;
+export abstract class BranchLayer<Own extends object = object> extends tf.layers.Layer {
+  protected readonly settings: Required<Omit<BranchConfig, keyof LayerArgs>> & Own;
   private gain!: LayerVariable;
 
-  constructor(config: BranchConfig) {
+  /** @param own settings of a subclass */
+  constructor(config: BranchConfig, own = {} as Own) {
     super(config);
     const { seed, outputScale = 1, normEps = DEFAULT_NORM_EPS } = config;
-    this.settings = { seed, outputScale, normEps };
+    this.settings = { seed, outputScale, normEps, ...own };
   }
 
   protected addGain(name: string, channels: number): void {
@@ -43,10 +37,6 @@ export abstract class BranchLayer extends tf.layers.Layer {
   /** RMSNorm(x), times the gain. */
   protected normalised(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor {
     return rmsNormalise(oneTensor(inputs), this.settings.normEps, this.gain.read());
-  }
-
-  override computeOutputShape(inputShape: tf.Shape | tf.Shape[]): tf.Shape {
-    return oneShape(inputShape);
   }
 
   override getConfig(): tf.serialization.ConfigDict {

@@ -18,23 +18,19 @@ export interface ByteEmbeddingConfig extends BranchConfig {
 }
 
 /** Byte values `[B, T]` → `[B, T, C]` */
-export class ByteEmbedding extends BranchLayer {
+export class ByteEmbedding extends BranchLayer<{ width: number; context: number }> {
   static className = 'GainwatchByteEmbedding';
-  private readonly width: number;
-  private readonly context: number;
   private bytes!: LayerVariable;
   private positions!: LayerVariable;
 
   constructor(config: ByteEmbeddingConfig) {
-    super(config);
-    this.width = config.width;
-    this.context = config.context;
+    super(config, { width: config.width, context: config.context });
   }
 
   override build(): void {
-    const { seed } = this.settings;
-    this.bytes = this.addMatrix('embedding_bytes', [VOCABULARY, this.width], START_EMBEDDING_STD, seed);
-    this.positions = this.addMatrix('embedding_positions', [this.context, this.width], START_EMBEDDING_STD, seed + 1);
+    const { seed, width, context } = this.settings;
+    this.bytes = this.addMatrix('embedding_bytes', [VOCABULARY, width], START_EMBEDDING_STD, seed);
+    this.positions = this.addMatrix('embedding_positions', [context, width], START_EMBEDDING_STD, seed + 1);
     this.built = true;
   }
 
@@ -42,21 +38,16 @@ export class ByteEmbedding extends BranchLayer {
     return tf.tidy(() => {
       const indices = oneTensor(inputs);
       const time = indices.shape[1] as number;
-      if (time > this.context) throw new Error(`${this.name}: the context is ${this.context} bytes at most, got ${time}`);
-      const positions = this.positions.read();
-      return tf.add(
-        embed(this.bytes.read() as tf.Tensor2D, indices),
-        time === this.context ? positions : positions.slice([0, 0], [time, -1]),
-      );
+      const { context } = this.settings;
+      if (time > context) throw new Error(`${this.name}: the context is ${context} bytes at most, got ${time}`);
+      const all = this.positions.read();
+      const positions = time === context ? all : all.slice([0, 0], [time, -1]);
+      return tf.add(embed(this.bytes.read() as tf.Tensor2D, indices), positions);
     });
   }
 
   override computeOutputShape(inputShape: tf.Shape | tf.Shape[]): tf.Shape {
-    return [...oneShape(inputShape), this.width];
-  }
-
-  override getConfig(): tf.serialization.ConfigDict {
-    return { ...super.getConfig(), width: this.width, context: this.context };
+    return [...oneShape(inputShape), this.settings.width];
   }
 }
 

@@ -11,21 +11,19 @@ export interface FeedForwardConfig extends BranchConfig {
 }
 
 /** `[..., C]` → `[..., C]` */
-export class FeedForward extends BranchLayer {
+export class FeedForward extends BranchLayer<{ expansion: number }> {
   static className = 'GainwatchFeedForward';
-  private readonly expansion: number;
   private up!: LayerVariable;
   private down!: LayerVariable;
 
   constructor(config: FeedForwardConfig) {
-    super(config);
-    this.expansion = config.expansion ?? 4;
+    super(config, { expansion: config.expansion ?? 4 });
   }
 
   override build(inputShape: tf.Shape | tf.Shape[]): void {
     const channels = oneShape(inputShape).at(-1) as number;
-    const hidden = channels * this.expansion;
-    const { outputScale, seed } = this.settings;
+    const { expansion, outputScale, seed } = this.settings;
+    const hidden = channels * expansion;
     this.addGain('mlp_norm', channels);
     this.up = this.addMatrix('mlp_up', [channels, hidden], Math.sqrt(2 / channels), seed);
     this.down = this.addMatrix('mlp_down', [hidden, channels], outputScale / Math.sqrt(hidden), seed + 1);
@@ -34,10 +32,6 @@ export class FeedForward extends BranchLayer {
 
   override call(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor {
     return tf.tidy(() => dense(relu(dense(this.normalised(inputs), this.up.read())), this.down.read()));
-  }
-
-  override getConfig(): tf.serialization.ConfigDict {
-    return { ...super.getConfig(), expansion: this.expansion };
   }
 }
 

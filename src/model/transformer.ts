@@ -2,7 +2,7 @@
 import * as tf from '@tensorflow/tfjs';
 import { ExpandStreams, ReduceStreams } from '../connections/expandStreams.ts';
 import type { ConnectionLayer } from '../connections/layer.ts';
-import { HyperConnection, ManifoldConnection, ResidualConnection } from '../connections/layers.ts';
+import { HyperConnection, ManifoldConnection, type ManifoldConnectionConfig, ResidualConnection } from '../connections/layers.ts';
 import { RECOMPUTE_MODES, type RecomputeMode } from '../connections/recompute.ts';
 import { MAX_STREAMS } from '../connections/shapes.ts';
 import { ConnectionStack } from '../connections/stack.ts';
@@ -51,7 +51,7 @@ export function createTransformer(config: TransformerConfig): tf.LayersModel {
         ? new CausalAttention({ heads, outputScale, seed: branchSeed, name: `${block}.attention.branch` })
         : new FeedForward({ outputScale, seed: branchSeed, name: `${block}.mlp.branch` });
     const name = `${block}.${k % 2 === 0 ? 'attention' : 'mlp'}`;
-    return connect(connection, { name, branch, index: k, seed: branchSeed + 5 });
+    return LAYERS[connection]({ name, branch, index: k, seed: branchSeed + 5 });
   });
   const stack = recompute === 'none' ? connections : [new ConnectionStack({ name: 'connections', connections, recompute })];
   for (const layer of stack) x = layer.apply(x) as tf.SymbolicTensor;
@@ -60,24 +60,13 @@ export function createTransformer(config: TransformerConfig): tf.LayersModel {
   return tf.model({ inputs: input, outputs: logits, name: connection });
 }
 
-function connect(
-  connection: ConnectionName,
-  base: { name: string; branch: tf.layers.Layer; index: number; seed: number },
-): ConnectionLayer {
-  const { name, branch, index, seed } = base;
-  switch (connection) {
-    case 'residual':
-      return new ResidualConnection({ name, branch });
-    case 'hc':
-      return new HyperConnection({ name, branch, index });
-    case 'hc-static':
-      return new HyperConnection({ name, branch, index, dynamic: false });
-    case 'mhc':
-      return new ManifoldConnection({ name, branch, index, seed });
-    case 'mhc-deepseek':
-      return new ManifoldConnection({ name, branch, index, seed, convention: 'deepseek' });
-  }
-}
+const LAYERS: Record<ConnectionName, (base: ManifoldConnectionConfig) => ConnectionLayer> = {
+  residual: ({ index, seed, ...base }) => new ResidualConnection(base),
+  hc: ({ seed, ...base }) => new HyperConnection(base),
+  'hc-static': ({ seed, ...base }) => new HyperConnection({ ...base, dynamic: false }),
+  mhc: (base) => new ManifoldConnection(base),
+  'mhc-deepseek': (base) => new ManifoldConnection({ ...base, convention: 'deepseek' }),
+};
 
 function check(config: TransformerConfig): void {
   if (!CONNECTIONS.includes(config.connection)) {

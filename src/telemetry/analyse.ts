@@ -16,13 +16,12 @@ export function analyse(header: RunHeader, sample: StepSample): StepReport {
   const { streams: n, tokens } = header;
   const layers = header.connections.length;
   const perLayer = tokens * n * n;
-  checkLength('mappings', sample.mappings, layers * perLayer);
-  checkLength('logits', sample.logits, layers * perLayer);
-  checkLength('grams', sample.grams, layers * perLayer);
-  checkLength('inputSquares', sample.inputSquares, layers * tokens);
-  checkLength('gradientGains', sample.gradientGains, layers);
-  checkLength('logitGradients', sample.logitGradients, layers);
-
+  const sizes = { mappings: perLayer, logits: perLayer, grams: perLayer, inputSquares: tokens, gradientGains: 1, logitGradients: 1 };
+  for (const [name, size] of Object.entries(sizes) as [keyof typeof sizes, number][]) {
+    const expected = layers * size;
+    const got = sample[name]?.length ?? expected;
+    if (got !== expected) throw new RangeError(`analyse: ${name} must hold ${expected} values for this run's header, got ${got}`);
+  }
   const measures = new Float32Array(MEASURES.length * layers).fill(Number.NaN);
   const mapping = new Float32Array(layers * n * n);
   const nonfinite = new Float64Array(layers);
@@ -75,12 +74,6 @@ export function analyse(header: RunHeader, sample: StepSample): StepReport {
   }
   const { step, time, stepSeconds, loss, gradientNorm, learningRate, memory, monitor } = sample;
   return { step, time, stepSeconds, loss, gradientNorm, learningRate, compositeGain, measures, mapping, nonfinite, memory, monitor };
-}
-
-function checkLength(name: string, values: Float32Array | null, expected: number): void {
-  if (values !== null && values.length !== expected) {
-    throw new RangeError(`analyse: ${name} must hold ${expected} values for this run's header, got ${values.length}`);
-  }
 }
 
 function countNonfinite(values: Float64Array): number {

@@ -2,9 +2,11 @@
 import type { StepAnswer, WarningAnswer } from './api.ts';
 import { MEASURES } from './catalogue.ts';
 import type { StepReport } from './report.ts';
-import { MEMORY_KINDS, type MemoryKind, type RunHeader } from './sample.ts';
+import { MEMORY_KINDS, type RunHeader } from './sample.ts';
 import type { WarningRecord } from './warning.ts';
-import { toWire, type WireNumber } from './wire.ts';
+import { toWire, toWireOrNull, type WireNumber } from './wire.ts';
+
+const MEASURE_KEYS = MEASURES.map(({ key }) => key);
 
 /** As the detectors have it: Infinity where no threshold is near. */
 export interface StepForecast {
@@ -12,8 +14,6 @@ export interface StepForecast {
   steps: number;
   interval: [low: number, high: number];
 }
-
-const orNull = (value: number | null) => (value === null ? null : toWire(value));
 
 /**
  * @param forecast none unless given: only of the newest step is it known
@@ -40,20 +40,14 @@ export function toStepAnswer(
     step: report.step,
     time: report.time,
     stepSeconds: report.stepSeconds,
-    loss: orNull(report.loss),
-    gradientNorm: orNull(report.gradientNorm),
-    learningRate: orNull(report.learningRate),
-    compositeGain: orNull(report.compositeGain),
-    measures: keyed(
-      MEASURES.map((m) => m.key),
-      report.measures,
-    ),
+    loss: toWireOrNull(report.loss),
+    gradientNorm: toWireOrNull(report.gradientNorm),
+    learningRate: toWireOrNull(report.learningRate),
+    compositeGain: toWireOrNull(report.compositeGain),
+    measures: keyed(MEASURE_KEYS, report.measures),
     mapping: rows(report.mapping, layers, size),
     nonfinite: Array.from(report.nonfinite),
-    memory:
-      report.memory === null
-        ? null
-        : { connections: keyed<MemoryKind>(MEMORY_KINDS, report.memory.connections), totals: report.memory.totals },
+    memory: report.memory && { connections: keyed(MEMORY_KINDS, report.memory.connections), totals: report.memory.totals },
     monitor: report.monitor,
     forecast: forecast.map(({ threshold, steps, interval: [low, high] }) => ({
       threshold,

@@ -3,18 +3,27 @@
  * Arrays over connections are in the order of `RunDetail.connections`. No code.
  */
 
-export type { RunScalar } from './catalogue.ts';
-
-import type { Outcome } from './report.ts';
-import type { ConnectionInfo, MemoryKind } from './sample.ts';
-import type { Warning } from './warning.ts';
+import type { MeasureInfo } from './catalogue.ts';
+import type { Outcome, StepReport } from './report.ts';
+import type { ConnectionInfo, MemoryKind, RunHeader } from './sample.ts';
+import type { Warning, WarningRecord } from './warning.ts';
 import type { WireNumber } from './wire.ts';
 
-/** A row of `GET /api/v1/runs`, newest first. */
-export interface RunSummary {
-  run: string;
-  /** Number of the newest attempt, from 1. */
+/** One attempt at a run. */
+export interface AttemptInfo {
+  /** From 1. */
   attempt: number;
+  startedAt: number;
+  /** First step recorded in it: where it departs from the attempt before. null: nothing recorded yet. */
+  forkStep: number | null;
+  lastStep: number | null;
+  /** null while it goes on. */
+  outcome: Outcome | null;
+}
+
+/** A row of `GET /api/v1/runs`, newest first. Attempt and outcome are those of the newest attempt. */
+export interface RunSummary extends Omit<AttemptInfo, 'forkStep'> {
+  run: string;
   streams: number;
   /** Kinds of connections present, e.g. ["mhc"]. */
   kinds: ConnectionInfo['kind'][];
@@ -23,10 +32,6 @@ export interface RunSummary {
   uploaded: boolean;
   /** Is it written to by this server now? */
   live: boolean;
-  /** null while it goes on. */
-  outcome: Outcome | null;
-  startedAt: number;
-  lastStep: number | null;
   /** Milliseconds since 1970. */
   lastTime: number | null;
   lastLoss: WireNumber | null;
@@ -34,15 +39,6 @@ export interface RunSummary {
   maxCompositeGain: WireNumber | null;
   /** Warnings that hold, or did when it ended; without mere information. */
   activeWarnings: number;
-}
-
-export interface AttemptInfo {
-  attempt: number;
-  startedAt: number;
-  /** First step recorded in it: where it departs from the attempt before. null: nothing recorded yet. */
-  forkStep: number | null;
-  lastStep: number | null;
-  outcome: Outcome | null;
 }
 
 /** From where on a run is warned of, as alerts/limits.ts has them for its kind of connections. */
@@ -58,11 +54,9 @@ export interface RunLimits {
 }
 
 /** `GET /api/v1/runs/{run}`. */
-export interface RunDetail extends RunSummary {
+export interface RunDetail extends RunSummary, Pick<RunHeader, 'tokens' | 'connections'> {
   limits: RunLimits;
-  tokens: number;
-  connections: ConnectionInfo[];
-  measures: { key: string; metric: string; help: string }[];
+  measures: MeasureInfo[];
   memoryKinds: MemoryKind[];
   attempts: AttemptInfo[];
 }
@@ -87,12 +81,9 @@ export interface SeriesAnswer {
 }
 
 /** One step: `GET /api/v1/runs/{run}/steps/latest`, and the data of a `step` event of the stream, where arrays have 8 digits. */
-export interface StepAnswer {
+export interface StepAnswer extends Pick<StepReport, 'step' | 'time' | 'stepSeconds' | 'monitor'> {
   run: string;
   attempt: number;
-  step: number;
-  time: number;
-  stepSeconds: number;
   loss: WireNumber | null;
   gradientNorm: WireNumber | null;
   learningRate: WireNumber | null;
@@ -106,7 +97,6 @@ export interface StepAnswer {
     connections: Record<MemoryKind, WireNumber[]>;
     totals: Record<string, number>;
   } | null;
-  monitor: { overheadSeconds: number; samplesDropped: number; errors: number };
   /** Of the composite gain, by threshold; empty before there are enough steps, and for steps before the newest. */
   forecast: ForecastAnswer[];
 }
@@ -119,17 +109,14 @@ export interface ForecastAnswer {
   interval: [low: WireNumber, high: WireNumber];
 }
 
-/** A row of `GET /api/v1/runs/{run}/warnings`, oldest first, and the data of a `warning` event: raised, cleared or acknowledged. */
-export interface WarningAnswer extends Omit<Warning, 'value'> {
+/**
+ * A row of `GET /api/v1/runs/{run}/warnings`, oldest first, and the data of a `warning` event: raised, cleared or acknowledged
+ * (`POST …/warnings/{id}/acknowledge`).
+ */
+export interface WarningAnswer extends Omit<Warning, 'value'>, Omit<WarningRecord, 'warning'> {
   value: WireNumber;
   /** Does it hold, or did it when the run ended? */
   active: boolean;
-  clearedStep: number | null;
-  clearedTime: number | null;
-  /** Its number among all of the run, from 0. */
-  id: number;
-  /** When somebody acknowledged it, milliseconds since 1970; null: nobody has. `POST …/warnings/{id}/acknowledge` */
-  acknowledgedTime: number | null;
 }
 
 /** `POST /api/v1/runs/{run}/steps` (plugin/openapi.yaml): what became of the steps of a sender, and how its run stands. */

@@ -2,14 +2,14 @@
 export { analyse } from './analyse.ts';
 export { MEASURE_INDEX, MEASURES, type MeasureInfo, type MeasureKey, RUN_SCALARS, type RunScalar } from './catalogue.ts';
 export type { StepReport } from './report.ts';
-export {
-  type ConnectionInfo,
-  type ConnectionKind,
-  type Convention,
-  MEMORY_KINDS,
-  type MemoryKind,
-  type MemorySample,
-  type MonitorCounters,
-  type RunHeader,
-  type StepSample,
+export type {
+  ConnectionInfo,
+  ConnectionKind,
+  Convention,
+  MemoryKind,
+  MemorySample,
+  MonitorCounters,
+  RunHeader,
+  StepSample,
 } from './sample.ts';
+export { MEMORY_KINDS } from './sample.ts';

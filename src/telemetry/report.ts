@@ -2,16 +2,9 @@
  * What we make of one watched step: the measures of every connection. Detectors, recorder, metrics and the live
  * stream see only this. Computed by analyse.ts, or read back from a recording.
  */
-import type { MemorySample, MonitorCounters } from './sample.ts';
+import type { StepFacts } from './sample.ts';
 
-export interface StepReport {
-  step: number;
-  /** Milliseconds since 1970. */
-  time: number;
-  stepSeconds: number;
-  loss: number | null;
-  gradientNorm: number | null;
-  learningRate: number | null;
+export interface StepReport extends StepFacts {
   /**
    * G: max over connections of max(forward of the prefix, backward of the suffix), each a mean over the sampled tokens; null: not
    * known, as a stage is missing.
@@ -23,8 +16,6 @@ export interface StepReport {
   mapping: Float32Array;
   /** Count of NaN and ±Inf among the sampled values of each connection, [L]. */
   nonfinite: Float64Array;
-  memory: MemorySample | null;
-  monitor: MonitorCounters;
   /** Of a step put together from several data-parallel ranks; not recorded. */
   ranks?: RankReport;
 }

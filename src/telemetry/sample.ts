@@ -49,7 +49,8 @@ export interface MonitorCounters {
 
 export const NO_COUNTERS: Readonly<MonitorCounters> = Object.freeze({ overheadSeconds: 0, samplesDropped: 0, errors: 0 });
 
-export interface StepSample {
+/** What is known of a step without its matrices: a sample and a report have it. */
+export interface StepFacts {
   /** The training step's number, from 1, counted by the loop (watched or not). */
   step: number;
   /** When the step ended, milliseconds since 1970. */
@@ -60,6 +61,11 @@ export interface StepSample {
   loss: number | null;
   gradientNorm: number | null;
   learningRate: number | null;
+  memory: MemorySample | null;
+  monitor: MonitorCounters;
+}
+
+export interface StepSample extends StepFacts {
   /** H_res, rows are destinations: [L, S, n, n]. */
   mappings: Float32Array;
   /** H̃_res before Sinkhorn, [L, S, n, n]; NaN rows for connections without logits; null: none has. */
@@ -72,6 +78,4 @@ export interface StepSample {
   gradientGains: Float32Array | null;
   /** ‖Σ over all tokens of ∂L/∂H̃_res‖, the norm of the gradient of b_res, [L]; NaN without logits; null: no optimizer is known. */
   logitGradients: Float32Array | null;
-  memory: MemorySample | null;
-  monitor: MonitorCounters;
 }

@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import * as tf from '@tensorflow/tfjs';
+import type { ConnectionName } from 'gainwatch/model';
 import { type BackendName, startBackend } from '../../plugin/cli/backend.ts';
 import { machine, markdown, type Result } from './benchTable.ts';
 import { kernelBandwidth } from './kernelBandwidth.ts';
@@ -76,7 +77,7 @@ const options = (width: number, of = rounds): StepsOptions => ({
 const widths = values.widths.split(',').map(Number);
 
 // First: what comes later leaves wasm's heap, 2 GiB at most, in pieces.
-if (wanted('kernels')) show(await kernelBandwidth(tokens, 4, 256, rounds, onProgress));
+if (wanted('kernels')) show(await kernelBandwidth(tokens, rounds, onProgress));
 if (wanted('steps')) for (const width of widths) show(await connectionSteps(options(width)));
 if (wanted('watch')) for (const width of widths) show(await watchedSteps(options(width)));
 // Only there can memory be looked into.
@@ -85,12 +86,8 @@ if (wanted('demo')) show(await demoSteps(options(32)));
 if (wanted('stock')) {
   // Stock steps take a minute each at C = 256.
   for (const width of widths) {
-    show(
-      await composedSteps(
-        options(width, width > 64 ? Math.min(3, rounds) : Math.min(6, rounds)),
-        width > 64 ? ['residual'] : ['residual', 'hc', 'mhc'],
-      ),
-    );
+    const [most, kinds]: [number, ConnectionName[]] = width > 64 ? [3, ['residual']] : [6, ['residual', 'hc', 'mhc']];
+    show(await composedSteps(options(width, Math.min(most, rounds)), kinds));
   }
 }
 if (values.json) console.log(JSON.stringify({ machine: machine(), date: new Date().toISOString(), results }, null, 2));

@@ -5,6 +5,7 @@
 import * as tf from '@tensorflow/tfjs';
 import { RECOMPUTE_MODES, type RecomputeMode, recomputeBlock } from 'gainwatch/connections';
 import { accelerate } from 'gainwatch/kernels';
+import type { ConnectionName } from 'gainwatch/model';
 import { type Allocated, countAllocated } from './allocated.ts';
 import { milliseconds, type Result, ratio } from './benchTable.ts';
 import { createTrainee, STREAMS, type Turn, takeTurns } from './runner.ts';
@@ -24,12 +25,7 @@ interface Runner extends Turn {
   step: () => number;
 }
 
-function createRunner(
-  allocated: Allocated,
-  { width, depth }: StepsOptions,
-  connection: 'residual' | 'hc' | 'mhc',
-  mode: RecomputeMode,
-): Runner {
+function createRunner(allocated: Allocated, { width, depth }: StepsOptions, connection: ConnectionName, mode: RecomputeMode): Runner {
   const before = allocated.bytes;
   const { train } = createTrainee({ connection, width, depth, batch: BATCH, context: CONTEXT, recompute: mode });
   const runner: Runner = {

@@ -39,13 +39,8 @@ export function createTrainee({ connection, width, depth, batch, context, recomp
   const model = createTransformer({ connection, depth, width, context, heads: 4, streams: STREAMS, seed: 1, recompute });
   const optimizer = new AdamW({ learningRate: 1e-4, clipNorm: 1 });
   const random = seededRandom(1);
-  const bytes = () =>
-    tf.tensor2d(
-      Int32Array.from({ length: batch * context }, () => 256 * random()),
-      [batch, context],
-      'int32',
-    );
-  const [x, y] = [bytes(), bytes()];
+  const bytes = () => Int32Array.from({ length: batch * context }, () => 256 * random());
+  const [x, y] = [bytes(), bytes()].map((values) => tf.tensor2d(values, [batch, context], 'int32'));
   /** One step. @param look is called before the backward pass @returns the loss */
   const train = (look = () => {}) =>
     optimizer.minimize(() => {
@@ -92,10 +87,8 @@ export async function takeTurns(runners: readonly Turn[], rounds: number, warm: 
       times.set(runner, time);
       if (round >= 0) runner.times.push(time);
     }
-    onRound(
-      round,
-      runners.map((runner) => times.get(runner)!),
-    );
+    const inOrder = runners.map((runner) => times.get(runner)!);
+    onRound(round, inOrder);
     await new Promise((resolve) => setImmediate(resolve)); // the workers' messages arrive
   }
 }

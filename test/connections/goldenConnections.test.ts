@@ -2,7 +2,7 @@ import * as tf from '@tensorflow/tfjs';
 import { expect, it } from 'vitest';
 import { hyperConnection } from '../../src/connections/hyper.ts';
 import { manifoldConnection } from '../../src/connections/manifold.ts';
-import type { ConnectionObserver } from '../../src/connections/observer.ts';
+import { type ConnectionObserver, unobserved } from '../../src/connections/observer.ts';
 import { onEveryBackend } from '../support/backends.ts';
 import { flat, type HyperCase, hyperCases, type ManifoldCase, manifoldCases, type Nested, transpose, worst } from '../support/golden.ts';
 
@@ -25,8 +25,7 @@ async function run(
     seen[name] = tf.keep(t.clone());
   };
   const observer: ConnectionObserver = {
-    enter: (x) => x,
-    branch: (branch) => branch(),
+    ...unobserved,
     leave: (output, mapping) => {
       keep('out', output);
       if (mapping !== null) keep('hRes', mapping);
@@ -51,9 +50,7 @@ function expectGolden({ gradients, values }: Awaited<ReturnType<typeof run>>, go
   for (const name of ['hRes', 'u', 'out'] as const) {
     expect(worst(values[name], flat(golden[name])), name).toBeLessThan(name === 'hRes' ? COEFFICIENTS : ELSEWHERE);
   }
-  expected.forEach((gradient, i) => {
-    expect(worst(gradients[i], flat(gradient)), `gradient ${i}`).toBeLessThan(ELSEWHERE);
-  });
+  for (const [i, gradient] of expected.entries()) expect(worst(gradients[i], flat(gradient)), `gradient ${i}`).toBeLessThan(ELSEWHERE);
 }
 
 onEveryBackend('golden connections', (backend) => {
@@ -71,8 +68,8 @@ onEveryBackend('golden connections', (backend) => {
   });
 
   it.each(hyperCases.map((c) => [c.streams, c] as const))('HC n = %i', async (_, c) => {
-    const columns = (t: { pre: Nested; post: Nested; res: Nested }) => transpose([t.pre, t.post, ...(t.res as Nested[])] as number[][]);
-    const rows = (t: { pre: Nested; post: Nested; res: Nested }) => [t.pre, t.post, ...(t.res as Nested[])];
+    const rows = (t: HyperCase['b']) => [t.pre, t.post, ...(t.res as Nested[])];
+    const columns = (t: HyperCase['b']) => transpose(rows(t) as number[][]);
     const inputs = [c.x, columns(c.theta), c.alpha, rows(c.b), c.W].map((v) => tensor(v as Nested));
     const result = await run(inputs, tensor(c.gradOut), ([x, theta, alpha, b], branch, observer) =>
       hyperConnection(x, branch, { theta, alpha, b }, { normEps: c.normEps, observer }),

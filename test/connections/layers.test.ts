@@ -54,14 +54,10 @@ onEveryBackend('connection layers', () => {
     net.compile({ optimizer: tf.train.adam(0.01), loss: 'meanSquaredError' });
     const values = () => Promise.all(net.trainableWeights.map((w) => w.read().data()));
     const before = await values();
-    await net.fit(tf.randomNormal([4, 5, 6], 0, 1, 'float32', 4), tf.randomNormal([4, 5, 6], 0, 1, 'float32', 5), {
-      epochs: 3,
-      verbose: 0,
-    });
+    const [x, y] = [4, 5].map((seed) => tf.randomNormal([4, 5, 6], 0, 1, 'float32', seed));
+    await net.fit(x, y, { epochs: 3, verbose: 0 });
     const after = await values();
-    net.trainableWeights.forEach((w, i) => {
-      expect(after[i], w.originalName).not.toEqual(before[i]);
-    });
+    for (const [i, w] of net.trainableWeights.entries()) expect(after[i], w.originalName).not.toEqual(before[i]);
   });
 
   it('shapes: streams kept, errors for an input that is none or a branch that changes its shape', () => {
@@ -69,9 +65,8 @@ onEveryBackend('connection layers', () => {
     expect(new ReduceStreams({}).computeOutputShape([null, 5, 4, 6])).toEqual([null, 5, 6]);
     expect(new HyperConnection({ branch: branch(), index: 0 }).computeOutputShape([null, 5, 4, 6])).toEqual([null, 5, 4, 6]);
     expect(() => new HyperConnection({ branch: branch(), index: 0 }).apply(tf.zeros([5, 6]))).toThrow('must be streams [..., n, C]');
-    expect(() => new ManifoldConnection({ branch: branch(), index: 0 }).apply(tf.zeros([2, 5, 4, 7]))).toThrow(
-      'the branch must keep its shape',
-    );
+    const other = new ManifoldConnection({ branch: branch(), index: 0 });
+    expect(() => other.apply(tf.zeros([2, 5, 4, 7]))).toThrow('the branch must keep its shape');
     expect(() => new ExpandStreams({ streams: 9 })).toThrow('streams must be a whole number from 1 to 8, got 9');
     expect(() => new HyperConnection({ branch: branch(), index: -1 })).toThrow('index must be a whole number from 0, got -1');
   });

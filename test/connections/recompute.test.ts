@@ -101,11 +101,8 @@ onHosts('recompute', () => {
     expect(runs).toEqual([false, false, true]);
     expect([value.dataSync()[0], grads[w.name].dataSync()[0]]).toEqual([15, 5]);
     // Its own input as output; a gradient that is asked for twice.
-    expect(
-      tf
-        .grad((t) => recompute((u) => u, t).add(t))(x)
-        .arraySync(),
-    ).toEqual([2, 2]);
+    const twice = tf.grad((t) => recompute((u) => u, t).add(t))(x);
+    expect(twice.arraySync()).toEqual([2, 2]);
     const before = tf.memory().numTensors;
     expect(() => tf.variableGrads(() => tf.sum(recompute(f, x)).add(w.square()))).not.toThrow(); // x is not trained: f is not asked
     tf.disposeVariables();

@@ -119,9 +119,8 @@ onHosts('a stack', () => {
     const expected = gradientsOf(build('none'), x);
     for (const mode of ['connections', 'blocks'] as const) {
       gradientsOf(build(mode), x).forEach((gradient, i) => {
-        gradient.forEach((value, k) => {
-          expect(value).toBeCloseTo(expected[i][k], 3); // sums of three contributions: in another order
-        });
+        // Sums of three contributions: in another order.
+        for (const [k, value] of gradient.entries()) expect(value).toBeCloseTo(expected[i][k], 3);
       });
     }
   });

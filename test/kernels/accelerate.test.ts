@@ -1,13 +1,17 @@
-/** accelerate(tf) as a whole: it takes back exactly what it put in, and what it puts in is deterministic, leaks nothing and survives growth. */
+/**
+ * accelerate(tf) as a whole: it takes back exactly what it put in, and what it puts in is deterministic, leaks nothing and survives
+ * growth.
+ */
 import * as tf from '@tensorflow/tfjs';
 import '@tensorflow/tfjs-backend-wasm';
 import { afterEach, beforeAll, expect, test, vi } from 'vitest';
 import { accelerate } from '../../src/kernels/accelerate.ts';
-import { AdamW } from '../../src/model/adamw.ts';
-import { crossEntropy } from '../../src/model/nextByteLoss.ts';
-import { createTransformer } from '../../src/model/transformer.ts';
+import { createTraining, lossesOf } from '../support/smallTraining.ts';
 
 const kernels = () => new Map(['cpu', 'wasm'].flatMap((b) => tf.getKernelsForBackend(b).map((k) => [`${b} ${k.kernelName}`, k] as const)));
+
+/** TF.js as it is where these backends are the ones there. */
+const withBackends = (registry: object) => ({ ...tf, engine: () => ({ ...tf.engine(), registry }) }) as unknown as typeof tf;
 
 beforeAll(async () => {
   await tf.setBackend('wasm');
@@ -43,16 +47,14 @@ test('it is counted: the last undo takes it out, and an undo called twice counts
 test('where threads share the memory, the wasm kernels stay the stock ones', () => {
   const stock = tf.getKernel('BatchMatMul', 'wasm');
   const memory = new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true });
-  const engine = () => ({ ...tf.engine(), registry: { wasm: { wasm: { asm: { memory } } } } }) as unknown as ReturnType<typeof tf.engine>;
-  const undo = accelerate({ ...tf, engine } as typeof tf);
+  const undo = accelerate(withBackends({ wasm: { wasm: { asm: { memory } } } }));
   expect(tf.getKernel('BatchMatMul', 'wasm')).toBe(stock);
   undo();
 });
 
 test('called before the wasm backend is there, it leaves wasm alone; called again, it does the rest', () => {
   const stock = tf.getKernel('BatchMatMul', 'wasm');
-  const engine = () => ({ ...tf.engine(), registry: {} }) as unknown as ReturnType<typeof tf.engine>;
-  const early = accelerate({ ...tf, engine } as typeof tf);
+  const early = accelerate(withBackends({}));
   expect(tf.getKernel('BatchMatMul', 'wasm')).toBe(stock);
   const late = accelerate(tf);
   expect(tf.getKernel('BatchMatMul', 'wasm')).not.toBe(stock);
@@ -62,35 +64,22 @@ test('called before the wasm backend is there, it leaves wasm alone; called agai
 });
 
 /** Losses of some steps of a small model, all from the same seed. */
-function train(steps: number, connection: 'residual' | 'mhc' = 'residual'): number[] {
-  const model = createTransformer({ connection, depth: 2, width: 24, context: 20, heads: 2, streams: 3, seed: 5 });
-  const optimizer = new AdamW({ learningRate: 3e-3, clipNorm: 1 });
-  const x = tf.tensor2d(
-    Int32Array.from({ length: 60 }, (_, i) => (i * 37) % 256),
-    [3, 20],
-    'int32',
-  );
-  const losses: number[] = [];
-  let tensors = 0;
-  for (let i = 0; i < steps; i++) {
-    const loss = optimizer.minimize(() => crossEntropy(x, model.apply(x, { training: true }) as tf.Tensor), true) as tf.Scalar;
-    losses.push(loss.dataSync()[0]);
-    loss.dispose();
-    if (i === 0) tensors = tf.memory().numTensors;
-  }
+function train(connection: 'residual' | 'mhc'): number[] {
+  const training = createTraining(connection);
+  const losses = lossesOf(training, 1);
+  const tensors = tf.memory().numTensors;
+  losses.push(...lossesOf(training, 11));
   expect(tf.memory().numTensors).toBe(tensors);
-  tf.dispose([x, ...model.weights.map((w) => w.read())]);
-  optimizer.dispose();
   return losses;
 }
 
 test.each(['residual', 'mhc'] as const)(
   '%s: training gives the losses of the stock backend, twice the same ones, and leaks no tensor',
   (connection) => {
-    const stock = train(8, connection);
+    const stock = train(connection);
     const undo = accelerate(tf);
-    const first = train(8, connection);
-    const second = train(8, connection);
+    const first = train(connection);
+    const second = train(connection);
     undo();
     expect(second).toEqual(first);
     expect(first.at(-1)).toBeLessThan(first[0] - 0.5);

@@ -1,4 +1,7 @@
-/** The operations of the connections on every backend against float64: values, and gradients against central differences of the float64 values. */
+/**
+ * The operations of the connections on every backend against float64: values, and gradients against central differences of the
+ * float64 values.
+ */
 import * as tf from '@tensorflow/tfjs';
 import { afterAll, beforeAll, describe, test } from 'vitest';
 import { accelerate } from '../../src/kernels/accelerate.ts';
@@ -19,7 +22,10 @@ const SIZES: Sizes[] = [
   { tokens: 67, n: 4, channels: 64 },
 ];
 
-/** Without a card, compiling takes WebGPU seconds for each: channels in fours and not, and the largest n. goldenConnections.test.ts has n = 1. */
+/**
+ * Without a card, compiling takes WebGPU seconds for each: channels in fours and not, and the largest n. goldenConnections.test.ts
+ * has n = 1.
+ */
 const FOR_WEBGPU = SIZES.filter(({ n, channels }) => n === 2 || n === 8 || channels > 32);
 
 const body = (backend?: string) => {

@@ -1,4 +1,7 @@
-/** accelerate with storage 'float16': project, readStreams and writeStreams on streams in half precision, and everything else that meets them. */
+/**
+ * accelerate with storage 'float16': project, readStreams and writeStreams on streams in half precision, and everything else that
+ * meets them.
+ */
 import * as tf from '@tensorflow/tfjs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { manifoldConnection } from '../../src/connections/manifold.ts';

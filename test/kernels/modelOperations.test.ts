@@ -1,4 +1,7 @@
-/** The custom operations of the model, values and gradients: their kernels on cpu and wasm against the same composed of stock operations on cpu. */
+/**
+ * The custom operations of the model, values and gradients: their kernels on cpu and wasm against the same composed of stock
+ * operations on cpu.
+ */
 import * as tf from '@tensorflow/tfjs';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';

@@ -8,49 +8,41 @@ import { expectSame, normal, normalWith } from '../support/accelerated.ts';
 const swap = ([a, b]: number[], swapped: boolean) => (swapped ? [b, a] : [a, b]);
 
 /** Batch axes of a and b that broadcast with one another. */
-const BATCHES = [
-  [[], []],
-  [[3], [3]],
-  [[3], [1]],
-  [[1], [3]],
-  [[2, 3], [3]],
-  [[3], [2, 3]],
-  [
-    [2, 1],
-    [1, 3],
-  ],
-  [
-    [2, 3],
-    [2, 3],
-  ],
-  [[2, 2, 2], []],
-] as const;
+const BATCHES: { ofA: number[]; ofB: number[] }[] = [
+  { ofA: [], ofB: [] },
+  { ofA: [3], ofB: [3] },
+  { ofA: [3], ofB: [1] },
+  { ofA: [1], ofB: [3] },
+  { ofA: [2, 3], ofB: [3] },
+  { ofA: [3], ofB: [2, 3] },
+  { ofA: [2, 1], ofB: [1, 3] },
+  { ofA: [2, 3], ofB: [2, 3] },
+  { ofA: [2, 2, 2], ofB: [] },
+];
+
+/** On wasm with our kernels. */
+async function accelerated(check: () => void): Promise<void> {
+  await tf.setBackend('wasm');
+  const undo = accelerate(tf);
+  check();
+  undo();
+}
 
 describe('matMul', () => {
-  const check = (batches: readonly (readonly number[])[], m: number, n: number, k: number, ta: boolean, tb: boolean) =>
+  const SIZE = fc.integer({ min: 1, max: 20 });
+  const check = ({ ofA, ofB }: (typeof BATCHES)[number], m: number, n: number, k: number, ta: boolean, tb: boolean) =>
     expectSame(k, () => {
-      const a = normal([...batches[0], ...swap([m, k], ta)], 1);
-      const b = normal([...batches[1], ...swap([k, n], tb)], 2);
+      const a = normal([...ofA, ...swap([m, k], ta)], 1);
+      const b = normal([...ofB, ...swap([k, n], tb)], 2);
       if (tf.getBackend() === 'wasm') return [tf.matMul(a, b, ta, tb)];
       // Stock takes batch position i modulo each operand's count, which is right only where the leading axes are the repeated ones.
-      const all = tf.broadcast_util.assertAndGetBroadcastShape([...batches[0]], [...batches[1]]);
+      const all = tf.broadcast_util.assertAndGetBroadcastShape(ofA, ofB);
       const [wholeA, wholeB] = [a, b].map((t) => tf.broadcastTo(t, [...all, ...t.shape.slice(-2)]));
       return [tf.matMul(wholeA, wholeB, ta, tb)];
     });
 
   test('any small shape, transposed in every combination, with batches that broadcast', () =>
-    fc.assert(
-      fc.asyncProperty(
-        fc.constantFrom(...BATCHES),
-        fc.integer({ min: 1, max: 20 }),
-        fc.integer({ min: 1, max: 20 }),
-        fc.integer({ min: 1, max: 20 }),
-        fc.boolean(),
-        fc.boolean(),
-        check,
-      ),
-      { numRuns: 150 },
-    ));
+    fc.assert(fc.asyncProperty(fc.constantFrom(...BATCHES), SIZE, SIZE, SIZE, fc.boolean(), fc.boolean(), check), { numRuns: 150 }));
 
   // Blocks are 128 × 256 × 256: one more than each, and than two.
   test.each([
@@ -60,7 +52,7 @@ describe('matMul', () => {
     [260, 1, 5],
     [1, 1, 1025],
   ])('beyond one block: m %i, n %i, k %i', async (m, n, k) => {
-    for (const ta of [false, true]) for (const tb of [false, true]) await check([[], []], m, n, k, ta, tb);
+    for (const ta of [false, true]) for (const tb of [false, true]) await check(BATCHES[0], m, n, k, ta, tb);
   });
 
   test('the same twice, to the last bit', async () => {
@@ -77,9 +69,7 @@ describe('matMul', () => {
 
   test('an inner axis of 0 gives zeros; what stock refuses is refused', async () => {
     await expectSame(0, () => [tf.matMul(tf.zeros([3, 0]), tf.zeros([0, 4]))]);
-    const undo = accelerate(tf);
-    expect(() => tf.matMul(tf.zeros([3, 2]), tf.zeros([3, 4]))).toThrow(/inner/i);
-    undo();
+    await accelerated(() => expect(() => tf.matMul(tf.zeros([3, 2]), tf.zeros([3, 4]))).toThrow(/inner/i));
   });
 });
 
@@ -101,23 +91,11 @@ describe('transpose', () => {
     ));
 
   test.each([
-    [
-      [2, 5, 3, 16],
-      [0, 2, 1, 3],
-    ],
-    [
-      [70, 33],
-      [1, 0],
-    ],
-    [
-      [4, 3, 8, 12],
-      [0, 1, 3, 2],
-    ],
-    [
-      [2, 3, 2, 3, 2, 7],
-      [5, 3, 1, 0, 2, 4],
-    ],
-  ])('%j by %j', (shape, perm) => expectSame(0, () => [tf.transpose(normalWith(shape, 1, { 5: Number.NaN }), perm)]));
+    { shape: [2, 5, 3, 16], perm: [0, 2, 1, 3] },
+    { shape: [70, 33], perm: [1, 0] },
+    { shape: [4, 3, 8, 12], perm: [0, 1, 3, 2] },
+    { shape: [2, 3, 2, 3, 2, 7], perm: [5, 3, 1, 0, 2, 4] },
+  ])('$shape by $perm', ({ shape, perm }) => expectSame(0, () => [tf.transpose(normalWith(shape, 1, { 5: Number.NaN }), perm)]));
 });
 
 test('Identity: a second tensor that outlives the first', () =>
@@ -159,13 +137,11 @@ describe('gather', () => {
       tf.gather(normal([2, 4, 5], 1), tf.tensor2d([3, 0, 1, 1], [2, 2], 'int32'), 1, 1),
       tf.gather(tf.greater(normal([4, 3], 1), 0), tf.tensor1d([3, 0], 'int32')),
     ]));
-  test('an index outside is refused in the words of stock', async () => {
-    await tf.setBackend('wasm');
-    const undo = accelerate(tf);
-    expect(() => tf.gather(tf.zeros([3, 2]), tf.tensor1d([0, 3], 'int32'))).toThrow('the index value 3 is not in [0, 2]');
-    expect(() => tf.gather(tf.zeros([3, 2]), tf.tensor1d([-1], 'int32'))).toThrow('the index value -1 is not in [0, 2]');
-    undo();
-  });
+  test.each([3, -1])('index %i, outside, is refused in the words of stock', (index) =>
+    accelerated(() =>
+      expect(() => tf.gather(tf.zeros([3, 2]), tf.tensor1d([0, index], 'int32'))).toThrow(`the index value ${index} is not in [0, 2]`),
+    ),
+  );
 });
 
 describe('split and concat', () => {
@@ -180,13 +156,7 @@ describe('split and concat', () => {
           const axis = anyAxis % shape.length;
           const parts = (): tf.Tensor[] =>
             sizes.map((size, i) => {
-              const part = tf.mul(
-                normal(
-                  shape.map((n, a) => (a === axis ? size : n)),
-                  i + 1,
-                ),
-                9,
-              );
+              const part = tf.mul(normal(shape.with(axis, size), i + 1), 9);
               return dtype === 'bool' ? tf.greater(part, 0) : part.cast(dtype as 'float32');
             });
           return expectSame(0, () => {
@@ -198,10 +168,6 @@ describe('split and concat', () => {
       { numRuns: 100 },
     ));
   test('into equal parts', () => expectSame(0, () => tf.split(normal([2, 3, 12], 1), 3, -1)));
-  test('strings, as stock does it', async () => {
-    await tf.setBackend('wasm');
-    const undo = accelerate(tf);
-    expect(tf.concat([tf.tensor1d(['a', 'b']), tf.tensor1d(['c'])]).dataSync<'string'>()).toEqual(['a', 'b', 'c']);
-    undo();
-  });
+  test('strings, as stock does it', () =>
+    accelerated(() => expect(tf.concat([tf.tensor1d(['a', 'b']), tf.tensor1d(['c'])]).dataSync<'string'>()).toEqual(['a', 'b', 'c'])));
 });

@@ -40,11 +40,7 @@ describe('gains', () => {
     const nan = gains(Float64Array.of(Number.NaN, 0, 0, 1), 2);
     expect([nan.forward, nan.backward, nan.rowDeviationMax, nan.minEntry, nan.rowSumMin].every(Number.isNaN)).toBe(true);
     const inf = gains(Float64Array.of(Number.POSITIVE_INFINITY, 0, 0, 1), 2);
-    expect([inf.forward, inf.backward, inf.forwardBound]).toEqual([
-      Number.POSITIVE_INFINITY,
-      Number.POSITIVE_INFINITY,
-      Number.POSITIVE_INFINITY,
-    ]);
+    for (const gain of [inf.forward, inf.backward, inf.forwardBound]) expect(gain).toBe(Number.POSITIVE_INFINITY);
     expect(() => gains(new Float64Array(3), 2)).toThrow('h must hold whole 2 × 2 matrices, at least one, got 3 values');
   });
 });

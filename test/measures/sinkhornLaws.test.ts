@@ -1,7 +1,7 @@
 /** Laws of Sinkhorn–Knopp in float64, both conventions. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { sinkhorn, sinkhornGradient } from '../../src/measures/index.ts';
+import { type SinkhornOptions, sinkhorn, sinkhornGradient } from '../../src/measures/index.ts';
 import { columnSums, matrix, permutation, permuted, rowSums, sized, transposed } from '../support/matrices.ts';
 
 describe('Sinkhorn', () => {
@@ -35,9 +35,7 @@ describe('Sinkhorn', () => {
         const [first, second] = convention === 'paper' ? [p, q] : [q, p]; // deepseek: H = combᵀ
         const expected = permuted(sinkhorn(logits, n, { convention }), n, first, second);
         const actual = sinkhorn(permuted(logits, n, p, q), n, { convention });
-        actual.forEach((value, i) => {
-          expect(Math.abs(value - expected[i])).toBeLessThan(1e-12);
-        });
+        for (const [i, value] of actual.entries()) expect(Math.abs(value - expected[i])).toBeLessThan(1e-12);
       }),
     );
   });
@@ -46,9 +44,7 @@ describe('Sinkhorn', () => {
     const logits = Float64Array.of(0.3, -0.2, 1, 0.5, 0.1, -1, 0.7, 0.2, 0);
     const paper = sinkhorn(logits, 3, { iterations: 200 });
     const deepseek = sinkhorn(transposed(logits, 3), 3, { iterations: 200, convention: 'deepseek', epsilon: 0 });
-    paper.forEach((value, i) => {
-      expect(Math.abs(value - deepseek[i])).toBeLessThan(1e-14);
-    });
+    for (const [i, value] of paper.entries()) expect(Math.abs(value - deepseek[i])).toBeLessThan(1e-14);
   });
 
   it.each(['paper', 'deepseek'] as const)('%s: the gradient agrees with central differences', (convention) => {
@@ -79,10 +75,9 @@ describe('Sinkhorn', () => {
 
   it('names the argument, the rule and the value', () => {
     expect(() => sinkhorn(new Float64Array(5), 2)).toThrow('sinkhorn: logits must hold whole 2 × 2 matrices, got 5 values');
-    expect(() => sinkhorn(new Float64Array(4), 2, { iterations: 0 })).toThrow('iterations must be a whole number from 1, got 0');
-    expect(() => sinkhorn(new Float64Array(4), 2, { epsilon: 1 })).toThrow(
-      "epsilon belongs to the deepseek convention, got 1 with 'paper'",
-    );
+    const withOptions = (options: SinkhornOptions) => () => sinkhorn(new Float64Array(4), 2, options);
+    expect(withOptions({ iterations: 0 })).toThrow('iterations must be a whole number from 1, got 0');
+    expect(withOptions({ epsilon: 1 })).toThrow("epsilon belongs to the deepseek convention, got 1 with 'paper'");
     expect(() => sinkhornGradient(new Float64Array(4), new Float64Array(8), 2)).toThrow('gradOut must be as long as logits (4), got 8');
   });
 });

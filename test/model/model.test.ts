@@ -64,9 +64,7 @@ onEveryBackend('the model', (backend) => {
       .grad((x) => crossEntropy(indices, x))(logits)
       .data();
     const softmax = await tf.softmax(logits).sub(oneHot).div(2).data();
-    gradient.forEach((value, i) => {
-      expect(value).toBeCloseTo(softmax[i], 6);
-    });
+    for (const [i, value] of gradient.entries()) expect(value).toBeCloseTo(softmax[i], 6);
     expect(() => crossEntropy(tf.tensor1d([1], 'int32'), logits)).toThrow(/one target for each row/);
   });
 });
@@ -92,9 +90,8 @@ describe('AdamW', () => {
     const clipped = new AdamW({ learningRate: 1, clipNorm: 1 });
     const v = tf.variable(tf.zeros([2]), true, 'clipped');
     clipped.applyGradients({ clipped: tf.tensor1d([30, 40]) });
-    const moment = (
-      clipped as unknown as { accumulatedFirstMoment: { variable: tf.Variable }[] }
-    ).accumulatedFirstMoment[0].variable.dataSync();
+    const { accumulatedFirstMoment } = clipped as unknown as { accumulatedFirstMoment: { variable: tf.Variable }[] };
+    const moment = accumulatedFirstMoment[0].variable.dataSync();
     expect(moment[0]).toBeCloseTo(0.1 * 0.6, 5);
     expect(moment[1]).toBeCloseTo(0.1 * 0.8, 5);
     v.dispose();

@@ -10,13 +10,8 @@ import { HOST_BACKENDS, onHosts } from '../support/backends.ts';
 
 const RERUN = ['connections', 'blocks'] as const;
 
-interface Size {
-  depth: number;
-  width: number;
-  batch: number;
-  context: number;
-}
-const SMALL: Size = { depth: 3, width: 8, batch: 3, context: 6 };
+const SMALL = { depth: 3, width: 8, batch: 3, context: 6 };
+type Size = typeof SMALL;
 
 function createModel(connection: ConnectionName, recompute: RecomputeMode, { depth, width, context }: Size) {
   return createTransformer({ connection, depth, width, context, heads: 2, streams: 4, seed: 1, recompute });
@@ -29,13 +24,10 @@ function disturb(model: tf.LayersModel): void {
   });
 }
 
-const bytes = ({ batch, context }: Size, shift = 0) =>
-  tf.tidy(() =>
-    tf
-      .range(shift, shift + batch * context, 1, 'int32')
-      .mod(tf.scalar(97, 'int32'))
-      .reshape([batch, context]),
-  );
+function bytes({ batch, context }: Size, shift = 0): tf.Tensor {
+  const values = Int32Array.from({ length: batch * context }, (_, i) => (shift + i) % 97);
+  return tf.tensor2d(values, [batch, context], 'int32');
+}
 
 /** The bits of a tensor. */
 const bits = (tensor: tf.Tensor): string => Buffer.from(new Float32Array(tensor.dataSync()).buffer).toString('hex');

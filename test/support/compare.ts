@@ -1,6 +1,6 @@
 /**
- * The operations of the connections on the current backend against float64: values, and gradients against central differences of the float64 values.
- * Says which operation and which sizes: the tests do.
+ * The operations of the connections on the current backend against float64: values, and gradients against central differences of the
+ * float64 values. Says which operation and which sizes: the tests do.
  */
 import * as tf from '@tensorflow/tfjs';
 import { expect } from 'vitest';

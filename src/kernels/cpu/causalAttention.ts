@@ -2,19 +2,14 @@
 import { ATTENTION, ATTENTION_GRADIENT } from '../operations/causalAttention.ts';
 import { cpuKernel, dotProduct, type HostArray } from './cpuKernel.ts';
 
-/** Calls `visit` for each head of each batch element, with where its queries, its output and its probabilities begin. */
-function eachHead(
-  [batch, time, width]: number[],
-  heads: number,
-  visit: (q: number, out: number, p: number, channels: number, size: number) => void,
-): void {
+/** Each head of each batch element: where its queries, its output and its probabilities begin. */
+function headsOf([batch, time, width]: number[], heads: number) {
   const channels = width / 3;
   const size = channels / heads;
-  for (let b = 0; b < batch; b++) {
-    for (let h = 0; h < heads; h++) {
-      visit(b * time * width + h * size, b * time * channels + h * size, (b * heads + h) * time * time, channels, size);
-    }
-  }
+  return Array.from({ length: batch * heads }, (_, i) => {
+    const [b, h] = [Math.floor(i / heads), i % heads];
+    return { q: b * time * width + h * size, o: b * time * channels + h * size, p: i * time * time, channels, size };
+  });
 }
 
 /** to += factor · from */
@@ -26,7 +21,7 @@ const forward = cpuKernel(ATTENTION, ([qkv], [out, probabilities], [shape], { he
   const [, time, width] = shape;
   out.fill(0);
   probabilities.fill(0);
-  eachHead(shape, heads as number, (q, o, p, channels, size) => {
+  for (const { q, o, p, channels, size } of headsOf(shape, heads as number)) {
     for (let t = 0; t < time; t++) {
       const scores = Array.from({ length: t + 1 }, (_, s) => dotProduct(qkv, q + t * width, qkv, q + channels + s * width, size));
       const highest = scores.reduce((a, b) => Math.max(a, b));
@@ -37,13 +32,13 @@ const forward = cpuKernel(ATTENTION, ([qkv], [out, probabilities], [shape], { he
         addScaled(out, o + t * channels, qkv, q + 2 * channels + s * width, e / total, size);
       });
     }
-  });
+  }
 });
 
 const gradient = cpuKernel(ATTENTION_GRADIENT, ([qkv, probabilities, dy], [dQkv], [shape, [, heads]]) => {
   dQkv.fill(0);
   const [, time, width] = shape;
-  eachHead(shape, heads, (q, o, p, channels, size) => {
+  for (const { q, o, p, channels, size } of headsOf(shape, heads)) {
     for (let t = 0; t < time; t++) {
       const row = p + t * time;
       const dOut = o + t * channels;
@@ -57,7 +52,7 @@ const gradient = cpuKernel(ATTENTION_GRADIENT, ([qkv, probabilities, dy], [dQkv]
         addScaled(dQkv, keys + s * width, qkv, queries, dScore, size);
       });
     }
-  });
+  }
 });
 
 export const causalAttentionKernels = [forward, gradient];

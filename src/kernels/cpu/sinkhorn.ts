@@ -1,6 +1,5 @@
 /** Sinkhorn–Knopp on cpu, in float64: that of src/measures. */
-import { sinkhornGradient as sinkhornGradient64 } from '../../measures/sinkhornGradient.ts';
-import { sinkhorn as sinkhorn64 } from '../../measures/sinkhornKnopp.ts';
+import { sinkhorn as sinkhorn64, sinkhornGradient as sinkhornGradient64 } from '../../measures/sinkhornKnopp.ts';
 import type { Attributes } from '../operation.ts';
 import { readSinkhornAttributes, SINKHORN, SINKHORN_GRADIENT } from '../operations/sinkhorn.ts';
 import { cpuKernel } from './cpuKernel.ts';

@@ -10,11 +10,7 @@ export interface Coefficients {
 }
 
 /** Shapes of pre, post and res. @param lead the leading axes, `[...]` */
-export const coefficientShapes = (lead: readonly number[], n: number): number[][] => [
-  [...lead, n],
-  [...lead, n],
-  [...lead, n, n],
-];
+export const coefficientShapes = (lead: readonly number[], n: number): number[][] => [[n], [n], [n, n]].map((own) => [...lead, ...own]);
 
 /** Shapes of the gradients of p, s, α and b: their own. */
 export const parameterShapes: Operation['shapes'] = ([p, s, alpha, b]) => [p, s, alpha, b];

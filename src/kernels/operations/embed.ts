@@ -11,19 +11,18 @@ import { withGradient } from '../operation.ts';
  * @returns `[..., C]`
  */
 export function embed(table: tf.Tensor2D, indices: tf.Tensor): tf.Tensor {
-  const [vocabulary, channels] = table.shape;
+  const channels = table.shape[1];
   const flat = indices.reshape([-1]).toInt() as tf.Tensor1D;
   const hasGradient = tf.getKernel(tf.UnsortedSegmentSum, tf.getBackend()) != null;
-  const lookup = hasGradient ? (t: tf.Tensor) => tf.gather(t, flat) : withOneHotGradient(flat, vocabulary);
-  return lookup(table).reshape([...indices.shape, channels]);
+  const rows = hasGradient ? tf.gather(table, flat) : gatherWithOneHot(table, flat);
+  return rows.reshape([...indices.shape, channels]);
 }
 
-function withOneHotGradient(flat: tf.Tensor1D, vocabulary: number): (table: tf.Tensor) => tf.Tensor {
-  return (table) =>
-    withGradient(
-      [table],
-      ([rows]) => ({ value: tf.gather(rows, flat), saved: [flat] }),
-      (dy, [indices]) =>
-        tf.tidy(() => tf.matMul(tf.oneHot(indices as tf.Tensor1D, vocabulary).toFloat() as tf.Tensor2D, dy as tf.Tensor2D, true, false)),
-    );
+function gatherWithOneHot(table: tf.Tensor2D, flat: tf.Tensor1D): tf.Tensor {
+  return withGradient(
+    [table],
+    ([rows]) => ({ value: tf.gather(rows, flat), saved: [flat] }),
+    (dy, [indices]) =>
+      tf.tidy(() => tf.matMul(tf.oneHot(indices as tf.Tensor1D, table.shape[0]).toFloat() as tf.Tensor2D, dy as tf.Tensor2D, true, false)),
+  );
 }

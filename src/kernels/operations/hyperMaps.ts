@@ -11,7 +11,7 @@ export const HYPER_MAPS: Operation = {
 /** p, s, α, b and the gradients of pre, post and res. */
 export const HYPER_MAPS_GRADIENT: Operation = { name: 'GainwatchHyperMapsGradient', shapes: parameterShapes };
 
-registerGradientKernel(HYPER_MAPS, HYPER_MAPS_GRADIENT, { saved: 4 });
+registerGradientKernel(HYPER_MAPS, HYPER_MAPS_GRADIENT, 4);
 
 /**
  * H = α ∘ tanh(s p)ᵀ + b (Eq 5 of arXiv 2512.24880; src/README.md, "Connections").

@@ -11,7 +11,7 @@ export const MANIFOLD_MAPS: Operation = {
 /** p, s, α, b and the gradients of pre, post and res. */
 export const MANIFOLD_MAPS_GRADIENT: Operation = { name: 'GainwatchManifoldMapsGradient', shapes: parameterShapes };
 
-registerGradientKernel(MANIFOLD_MAPS, MANIFOLD_MAPS_GRADIENT, { saved: 4 });
+registerGradientKernel(MANIFOLD_MAPS, MANIFOLD_MAPS_GRADIENT, 4);
 
 /**
  * H̃ = α ∘ (s p) + b, H_pre = σ(H̃_pre) + ε, H_post = 2 σ(H̃_post); `res` is H̃_res, before Sinkhorn (Eq 16 to 18 of

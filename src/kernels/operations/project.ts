@@ -17,7 +17,7 @@ export const PROJECT: Operation = {
 /** x, W, s, dp, ds and dx̂. */
 export const PROJECT_GRADIENT: Operation = { name: 'GainwatchProjectGradient', shapes: ([x, w]) => [x, w] };
 
-registerGradientKernel(PROJECT, PROJECT_GRADIENT, { saved: 2, outputs: [false, true, false] });
+registerGradientKernel(PROJECT, PROJECT_GRADIENT, 2, [false, true, false]);
 
 export interface Projection {
   /** x W, `[..., M]` */

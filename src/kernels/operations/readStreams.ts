@@ -11,7 +11,7 @@ export const READ_STREAMS: Operation = {
 /** pre, x, du and dx̂. */
 export const READ_STREAMS_GRADIENT: Operation = { name: 'GainwatchReadStreamsGradient', shapes: ([pre, x]) => [pre, x] };
 
-registerGradientKernel(READ_STREAMS, READ_STREAMS_GRADIENT, { saved: 2 });
+registerGradientKernel(READ_STREAMS, READ_STREAMS_GRADIENT, 2);
 
 /**
  * u = Σ_j pre_j x_j. Gradient: dpre_j = ⟨du, x_j⟩, dx_j = dx̂_j + pre_j du.

@@ -7,7 +7,7 @@ export const RMS_NORMALISE: Operation = { name: 'GainwatchRmsNormalise', shapes:
 /** x, gain and dy. */
 export const RMS_NORMALISE_GRADIENT: Operation = { name: 'GainwatchRmsNormaliseGradient', shapes: ([x, gain]) => [x, gain] };
 
-registerGradientKernel(RMS_NORMALISE, RMS_NORMALISE_GRADIENT, { saved: 2 });
+registerGradientKernel(RMS_NORMALISE, RMS_NORMALISE_GRADIENT, 2);
 
 /**
  * y = g x r with r = (mean x² + ε)^(−1/2) of each row. Gradient: dx = r (g dy − x r² mean(g dy x)), dg = Σ over rows of dy x r.

@@ -19,14 +19,10 @@ export interface SinkhornOptions {
   epsilon: number;
 }
 
-registerGradientKernel(SINKHORN, SINKHORN_GRADIENT, { saved: 1 });
+registerGradientKernel(SINKHORN, SINKHORN_GRADIENT, 1);
 
 /** The attributes that its kernels get. */
-export interface SinkhornAttributes {
-  iterations: number;
-  deepseek: boolean;
-  epsilon: number;
-}
+export type SinkhornAttributes = ReturnType<typeof sinkhornAttributes>;
 
 /** How the options reach a kernel, which takes numbers and booleans only. */
 export const sinkhornAttributes = ({ iterations, convention, epsilon }: SinkhornOptions) => ({

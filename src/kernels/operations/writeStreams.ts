@@ -13,7 +13,7 @@ export const WRITE_STREAMS_GRADIENT: Operation = {
   shapes: ([res, x, post, branch]) => [res, x, post, branch],
 };
 
-registerGradientKernel(WRITE_STREAMS, WRITE_STREAMS_GRADIENT, { saved: 4 });
+registerGradientKernel(WRITE_STREAMS, WRITE_STREAMS_GRADIENT, 4);
 
 /**
  * x'_i = Σ_j H_ij x_j + post_i F. Gradient: dH_ij = ⟨dx'_i, x_j⟩, dx_j = Σ_i H_ij dx'_i, dpost_i = ⟨dx'_i, F⟩,
@@ -41,13 +41,8 @@ export function writeStreams(res: tf.Tensor, x: tf.Tensor, post: tf.Tensor, bran
 }
 
 /** The same, and what is to be kept of F for the backward pass in its place. Not for the tape. */
-export function writeStreamsKeeping(
-  res: tf.Tensor,
-  x: tf.Tensor,
-  post: tf.Tensor,
-  branch: tf.Tensor,
-): { streams: tf.Tensor; kept: tf.Tensor } {
-  if (!hasKernel(WRITE_STREAMS_KEEPING)) return { streams: writeStreams(res, x, post, branch), kept: branch };
-  const [streams, kept] = runKernel(WRITE_STREAMS_KEEPING, [res, x, post, branch]);
+export function writeStreamsKeeping(...inputs: Parameters<typeof writeStreams>): { streams: tf.Tensor; kept: tf.Tensor } {
+  if (!hasKernel(WRITE_STREAMS_KEEPING)) return { streams: writeStreams(...inputs), kept: inputs[3] };
+  const [streams, kept] = runKernel(WRITE_STREAMS_KEEPING, inputs);
   return { streams, kept };
 }

@@ -19,9 +19,7 @@ export interface WasmBackend {
   typedArrayFromHeap(tensor: tf.TensorInfo): Float32Array | Int32Array;
 }
 
-interface Memory {
-  buffer: ArrayBufferLike;
-}
+type Memory = { buffer: ArrayBufferLike };
 
 /** src is compiled without the DOM's types, which is where these are declared. */
 declare const WebAssembly: {
@@ -31,26 +29,19 @@ declare const WebAssembly: {
 };
 declare const atob: (base64: string) => string;
 
-interface Loaded {
-  functions: Functions;
-  /** Where scratch begins, and how long it is. */
-  scratch: number;
-  scratchBytes: number;
-}
-
 const bytes = () => Uint8Array.from(atob(BINARY), (c) => c.charCodeAt(0));
 
-const loaded = new WeakMap<object, Loaded>();
+/** By backend: also where its scratch begins, and how long it is. */
+const loaded = new WeakMap<object, { functions: Functions; scratch: number; scratchBytes: number }>();
 
 /** The module on this backend's memory, made at the first call. */
-function load(backend: WasmBackend): Loaded {
-  let entry = loaded.get(backend);
-  if (entry === undefined) {
-    const module = new WebAssembly.Module(bytes());
-    const { exports } = new WebAssembly.Instance(module, { env: { memory: backend.wasm.asm.memory } });
-    entry = { functions: exports as Functions, scratch: 0, scratchBytes: 0 };
-    loaded.set(backend, entry);
-  }
+function load(backend: WasmBackend) {
+  const known = loaded.get(backend);
+  if (known !== undefined) return known;
+  const module = new WebAssembly.Module(bytes());
+  const { exports } = new WebAssembly.Instance(module, { env: { memory: backend.wasm.asm.memory } });
+  const entry = { functions: exports as Functions, scratch: 0, scratchBytes: 0 };
+  loaded.set(backend, entry);
   return entry;
 }
 

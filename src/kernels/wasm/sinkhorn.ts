@@ -11,14 +11,12 @@ const forward = wasmKernel(SINKHORN, ({ functions, inputs: [logits], outputs: [o
   functions.sinkhorn(logits, out, tokens, n, iterations, deepseek, epsilon, scratch(functions.sinkhornScratch(n)));
 });
 
-const gradient = wasmKernel(
-  SINKHORN_GRADIENT,
-  ({ functions, inputs: [logits, dOut], outputs: [out], shapes: [shape], attributes, scratch }) => {
-    const [tokens, n] = sizes(shape);
-    const { iterations, deepseek, epsilon } = readSinkhornAttributes(attributes);
-    const work = scratch(functions.sinkhornGradientScratch(n, iterations, deepseek));
-    functions.sinkhornGradient(logits, dOut, out, tokens, n, iterations, deepseek, epsilon, work);
-  },
-);
+const gradient = wasmKernel(SINKHORN_GRADIENT, ({ functions, inputs, outputs: [out], shapes: [shape], attributes, scratch }) => {
+  const [logits, dOut] = inputs;
+  const [tokens, n] = sizes(shape);
+  const { iterations, deepseek, epsilon } = readSinkhornAttributes(attributes);
+  const work = scratch(functions.sinkhornGradientScratch(n, iterations, deepseek));
+  functions.sinkhornGradient(logits, dOut, out, tokens, n, iterations, deepseek, epsilon, work);
+});
 
 export const sinkhornKernels = [forward, gradient];

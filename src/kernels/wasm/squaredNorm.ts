@@ -3,10 +3,7 @@ import { SQUARED_NORM } from '../operations/squaredNorm.ts';
 import { sizeOf, wasmKernel } from './wasmKernel.ts';
 
 const forward = wasmKernel(SQUARED_NORM, ({ functions, inputs, outputs: [out], shapes }) => {
-  let total = 0;
-  inputs.forEach((x, i) => {
-    total += functions.squaredNorm(x, sizeOf(shapes[i]));
-  });
+  const total = inputs.reduce((sum, x, i) => sum + functions.squaredNorm(x, sizeOf(shapes[i])), 0);
   functions.storeFloat(out, total);
 });
 

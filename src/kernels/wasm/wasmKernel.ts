@@ -1,17 +1,14 @@
 /** An operation's kernel on wasm: outputs made first, then one call with addresses. */
 import * as tf from '@tensorflow/tfjs';
-import { type Attributes, kernelFor, type Operation } from '../operation.ts';
+import { type KernelCall, kernelFor, type Operation } from '../operation.ts';
 import type { Functions } from './functions.ts';
 import { makeOutput, pointer, scratch, wasmFunctions } from './module.ts';
 
-export interface Call {
+export interface Call extends Pick<KernelCall<unknown>, 'shapes' | 'attributes'> {
   functions: Functions;
   /** Addresses of the inputs and of the outputs that are computed. */
   inputs: number[];
   outputs: number[];
-  /** Of the inputs. */
-  shapes: number[][];
-  attributes: Attributes;
   /** The address of memory for this call: of the bytes that a function's `…Scratch` asks for. */
   scratch: (bytes: number) => number;
 }

@@ -11,23 +11,20 @@ import { sinkhornKernels } from './sinkhorn.ts';
 import { squaredNormKernels } from './squaredNorm.ts';
 import { writeStreamsKernels } from './writeStreams.ts';
 
+const COMMON = [
+  ...adamWUpdateKernels,
+  ...hyperMapsKernels,
+  ...manifoldMapsKernels,
+  ...projectKernels,
+  ...readStreamsKernels,
+  ...sinkhornKernels,
+  ...squaredNormKernels,
+];
+
 /** By the storage of the streams. */
 export const WEBGPU_KERNELS: Readonly<Record<'float32' | 'float16', readonly tf.KernelConfig[]>> = {
-  float32: kernels('float32'),
-  float16: kernels('float16'),
+  float32: [...COMMON, ...writeStreamsKernels.float32],
+  float16: [...COMMON, ...writeStreamsKernels.float16],
 };
 
 export const WEBGPU_REPLACEMENTS: readonly Replacement[] = [matMul, fusedMatMul];
-
-function kernels(storage: 'float32' | 'float16'): tf.KernelConfig[] {
-  return [
-    ...adamWUpdateKernels,
-    ...hyperMapsKernels,
-    ...manifoldMapsKernels,
-    ...projectKernels,
-    ...readStreamsKernels,
-    ...sinkhornKernels,
-    ...squaredNormKernels,
-    ...writeStreamsKernels[storage],
-  ];
-}

@@ -57,17 +57,13 @@ const pipelines = new WeakMap<object, Map<string, object>>();
 
 function pipelineOf(backend: WebGPUBackend, shader: Shader): object {
   const { device } = backend;
-  let known = pipelines.get(device);
-  if (known === undefined) {
-    known = new Map();
-    pipelines.set(device, known);
-  }
-  let pipeline = known.get(shader.key);
-  if (pipeline === undefined) {
-    const module = device.createShaderModule({ code: source(shader, hasSubgroups(backend)), label: shader.key });
-    pipeline = device.createComputePipeline({ compute: { module, entryPoint: 'main' }, label: shader.key, layout: 'auto' });
-    known.set(shader.key, pipeline);
-  }
+  const made = pipelines.get(device) ?? new Map<string, object>();
+  pipelines.set(device, made);
+  const known = made.get(shader.key);
+  if (known !== undefined) return known;
+  const module = device.createShaderModule({ code: source(shader, hasSubgroups(backend)), label: shader.key });
+  const pipeline = device.createComputePipeline({ compute: { module, entryPoint: 'main' }, label: shader.key, layout: 'auto' });
+  made.set(shader.key, pipeline);
   return pipeline;
 }
 
@@ -100,20 +96,11 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(num_workgroups) count: vec3u,
 
 /** TF.js compiles one empty program for all of these, and runs our pipeline instead of it. */
 class Program {
-  readonly dispatch: [number, number, number];
   readonly dispatchLayout = { x: [0] };
-  readonly outputShape: number[];
-  readonly variableNames: string[];
   readonly workgroupSize = [1, 1, 1];
-  /** Which of the tensors after the first it takes in half precision. */
-  readonly packed: readonly boolean[];
   readonly #pipeline: object;
 
-  constructor(groups: number, output: tf.TensorInfo, packed: readonly boolean[], pipeline: object) {
-    this.dispatch = [groups, 1, 1];
-    this.outputShape = output.shape;
-    this.variableNames = packed.map((_, i) => `input${i}`);
-    this.packed = packed;
+  constructor(pipeline: object) {
     this.#pipeline = pipeline;
   }
   // TF.js sets both before it reads them.
@@ -146,8 +133,14 @@ export function runShader(
   if (groups === 0) return;
   const [first, ...more] = [...outputs].map(flat);
   const bound = [...inputs.map(flat), ...more];
+  // Which of the tensors after the first are in half precision.
   const packed = [...shader.inputs, ...shader.outputs.slice(1)].map(([, element]) => element === PACKED);
-  const program = new Program(groups, first, packed, pipelineOf(backend, shader));
+  const program = Object.assign(new Program(pipelineOf(backend, shader)), {
+    dispatch: [groups, 1, 1],
+    outputShape: first.shape,
+    variableNames: packed.map((_, i) => `input${i}`),
+    packed,
+  });
   const typed = uniforms.map((value, i) => ({ type: shader.uniforms[i][1] === 'f32' ? 'float32' : 'uint32', data: [value] }));
   backend.runWebGPUProgram(program, bound, 'float32', typed, first);
 }

@@ -3,7 +3,7 @@
  * thread per element.
  */
 import { READ_STREAMS, READ_STREAMS_GRADIENT } from '../operations/readStreams.ts';
-import { elementOf, innerCode, PACK, stored } from './elements.ts';
+import { bindings, elementOf, innerCode, PACK, stored } from './elements.ts';
 import { isReadable } from './packed.ts';
 import { hasSubgroups, LANES, runShader, type Shader, sizesOf, webgpuKernel } from './program.ts';
 import { lanesFor, reduceCode } from './workgroupSum.ts';
@@ -39,10 +39,7 @@ function gradientShader(n: number, channels: number, packed: boolean, subgroups:
   return {
     key: `read gradient ${n} ${channels} ${packed}`,
     inputs: [['pre', 'f32'], x.binding, ['du', element], ['through', element]],
-    outputs: [
-      ['dPre', 'f32'],
-      ['dx', element],
-    ],
+    outputs: [...bindings('f32', 'dPre'), ['dx', element]],
     uniforms: [['tokens', 'u32']],
     lanes,
     code: () => `

@@ -145,17 +145,14 @@ function gradientShader(options: Options): Shader {
 /** Numbers in the variables of a thread: WGSL gives it 8192 bytes at least ("Limits"). Ours beside the arrays take 64 at most. */
 const [THREAD_NUMBERS, OTHER_NUMBERS] = [2048, 64];
 
-function checkIterations({ n, iterations }: Options): void {
-  const most = Math.floor((THREAD_NUMBERS - 2 * n * n - OTHER_NUMBERS) / (2 * n));
-  if (iterations > most) throw new Error(`sinkhorn: on webgpu, with n = ${n}, iterations must be at most ${most}, got ${iterations}`);
-}
-
 const kernel = (operation: Operation, shaderOf: (options: Options) => Shader) =>
   webgpuKernel(operation, ({ backend, inputs, outputs, attributes }) => {
     const { shape } = inputs[0];
     const { iterations, deepseek, epsilon } = readSinkhornAttributes(attributes);
-    const options = { n: shape.at(-1) as number, iterations, deepseek, epsilon: deepseek ? epsilon : 0 };
-    checkIterations(options);
+    const n = shape.at(-1) as number;
+    const most = Math.floor((THREAD_NUMBERS - 2 * n * n - OTHER_NUMBERS) / (2 * n));
+    if (iterations > most) throw new Error(`sinkhorn: on webgpu, with n = ${n}, iterations must be at most ${most}, got ${iterations}`);
+    const options = { n, iterations, deepseek, epsilon: deepseek ? epsilon : 0 };
     const count = sizeOf(shape.slice(0, -2));
     runShader(backend, shaderOf(options), inputs, outputs, [count], Math.ceil(count / LANES));
   });

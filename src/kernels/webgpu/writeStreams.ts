@@ -6,18 +6,8 @@ import type * as tf from '@tensorflow/tfjs';
 import { WRITE_STREAMS, WRITE_STREAMS_GRADIENT, WRITE_STREAMS_KEEPING } from '../operations/writeStreams.ts';
 import { type Binding, elementOf, innerCode, PACK, stored } from './elements.ts';
 import { canPack, isReadable, makePacked } from './packed.ts';
-import {
-  bindingsAtMost,
-  type Call,
-  hasSubgroups,
-  LANES,
-  makeOutput,
-  runShader,
-  type Shader,
-  sizesOf,
-  type WebGPUBackend,
-  webgpuKernel,
-} from './program.ts';
+import type { Call, Shader, WebGPUBackend } from './program.ts';
+import { bindingsAtMost, hasSubgroups, LANES, makeOutput, runShader, sizesOf, webgpuKernel } from './program.ts';
 import { lanesFor, reduceCode } from './workgroupSum.ts';
 
 /** Our choice: n² + n sums a thread leave registers for no more. */
@@ -138,16 +128,13 @@ function writeInto({ backend, inputs }: Pick<Call, 'backend' | 'inputs'>, result
   runShader(backend, writeShader(n, channels, formats, kept !== null), inputs, outputs, [size], Math.ceil(size / LANES));
 }
 
-const forward = webgpuKernel(WRITE_STREAMS, (call) => writeInto(call, call.outputs[0], null));
+const write = (call: Call) => writeInto(call, call.outputs[0], null);
+const forward = webgpuKernel(WRITE_STREAMS, write);
 
 const makeStreams = (backend: WebGPUBackend, shape: readonly number[]) =>
   canPack(shape) ? makePacked(backend, shape) : makeOutput(backend, shape);
 
-const forwardPacked = webgpuKernel(
-  WRITE_STREAMS,
-  (call) => writeInto(call, call.outputs[0], null),
-  (backend, [shape]) => [makeStreams(backend, shape)],
-);
+const forwardPacked = webgpuKernel(WRITE_STREAMS, write, (backend, [shape]) => [makeStreams(backend, shape)]);
 
 const forwardKeeping = webgpuKernel(
   WRITE_STREAMS_KEEPING,
@@ -165,19 +152,14 @@ const gradient = webgpuKernel(WRITE_STREAMS_GRADIENT, ({ backend, inputs, output
   const [dRes, dx, dPost, dBranch] = outputs;
   const { tokens, n, channels } = sizesOf(x.shape);
   const formats = { x: isReadable(backend, x), branch: isReadable(backend, branch) };
-  const shader = (part: Part) => gradientShader(n, channels, formats, hasSubgroups(backend), part);
-  if (bindingsAtMost(backend) >= 9) {
-    runShader(backend, shader('all'), [res, post, x, branch, dOut], [dRes, dPost, dx, dBranch], [tokens], tokens);
-  } else {
-    runShader(backend, shader('coefficients'), [x, branch, dOut], [dRes, dPost], [tokens], tokens);
-    runShader(
-      backend,
-      gradientShader(n, channels, { x: false, branch: false }, hasSubgroups(backend), 'streams'),
-      [res, post, dOut],
-      [dx, dBranch],
-      [tokens],
-      tokens,
-    );
+  const run = (part: Part, given: tf.TensorInfo[], results: tf.TensorInfo[]) => {
+    const read = part === 'streams' ? { x: false, branch: false } : formats;
+    runShader(backend, gradientShader(n, channels, read, hasSubgroups(backend), part), given, results, [tokens], tokens);
+  };
+  if (bindingsAtMost(backend) >= 9) run('all', [res, post, x, branch, dOut], [dRes, dPost, dx, dBranch]);
+  else {
+    run('coefficients', [x, branch, dOut], [dRes, dPost]);
+    run('streams', [res, post, dOut], [dx, dBranch]);
   }
 });
 

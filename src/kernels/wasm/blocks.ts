@@ -1,7 +1,10 @@
-/** Replacements that copy blocks of values on wasm: SplitV, Concat, GatherV2. Stock does it in JavaScript, or value by value. */
+/**
+ * Replacements of stock kernels that move or add up whole blocks of values on wasm: SplitV, Concat, GatherV2, which stock does in
+ * JavaScript, or value by value; UnsortedSegmentSum, which it lacks; and Identity, which need not move any.
+ */
 import * as tf from '@tensorflow/tfjs';
 import type { Replacement } from '../replace.ts';
-import { makeOutput, pointer, wasmFunctions } from './module.ts';
+import { makeOutput, pointer, type WasmBackend, wasmFunctions } from './module.ts';
 
 const { sizeFromShape, parseAxisParam } = tf.util;
 const is4Bytes = (x: tf.TensorInfo) => x.dtype === 'float32' || x.dtype === 'int32';
@@ -72,5 +75,31 @@ export const gather: Replacement = {
     if (done) return out;
     tf.backend().disposeData(out.dataId);
     return stock(params); // refuses, and names the index
+  },
+};
+
+/** The gradient of tf.gather needs it. */
+export const segmentSum: Replacement = {
+  kernelName: 'UnsortedSegmentSum',
+  kernelFunc: (params, stock) => {
+    const { inputs, attrs, backend } = params;
+    const { x, segmentIds } = inputs as { x: tf.TensorInfo; segmentIds: tf.TensorInfo };
+    const segments = attrs?.['numSegments'] as number;
+    if (x.dtype !== 'float32' || segmentIds.dtype !== 'int32') return stock(params);
+    const rest = x.shape.slice(segmentIds.shape.length);
+    const out = makeOutput(backend, [segments, ...rest]);
+    const [px, pIds, pOut] = [x, segmentIds, out].map((t) => pointer(backend, t));
+    wasmFunctions(backend).segmentSum(px, pIds, pOut, sizeFromShape(segmentIds.shape), sizeFromShape(rest), segments);
+    return out;
+  },
+};
+
+/** Stock copies. A tensor's values never change in place, so a second tensor may share them, as on the other backends. */
+export const identity: Replacement = {
+  kernelName: 'Identity',
+  kernelFunc: ({ inputs, backend }) => {
+    const { dataId, shape, dtype } = inputs['x'] as tf.TensorInfo;
+    (backend as WasmBackend).incRef(dataId);
+    return { dataId, shape, dtype };
   },
 };
