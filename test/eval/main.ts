@@ -18,13 +18,15 @@ const HELP = `npm run eval [-- --check] [--threads N]
 Replays the recordings in test/eval/recordings through gainwatch's detectors and through the baselines, which are tuned on the
 tuning half, scores them on the held-out half, and writes test/eval/RESULTS.md. Takes about 3 minutes on 2 cores.
 
-  --check      write nothing; exit 1 where RESULTS.md or the table in README.md differ
+  --check      write nothing; exit 1 where RESULTS.md or the table in alerts/README.md differ
   --threads N  threads to work in, ${availableParallelism()} by default
   --help       show this`;
 
 const ROOT = join(import.meta.dirname, '../../..');
 const FOLDER = join(ROOT, 'test/eval/recordings');
 const RESULTS = join(ROOT, 'test/eval/RESULTS.md');
+/** Has the short table. */
+const README = join(ROOT, 'alerts/README.md');
 
 const { values } = parseArgs({
   options: {
@@ -54,9 +56,9 @@ else if (broken !== null) {
   } else {
     const wrong = [
       ...(readFileSync(RESULTS, 'utf8') === text ? [] : [RESULTS]),
-      ...(readFileSync(join(ROOT, 'README.md'), 'utf8').includes(short) ? [] : ['README.md']),
+      ...(readFileSync(README, 'utf8').includes(short) ? [] : [README]),
     ];
     if (wrong.length > 0) throw new Error(`not what the recordings give: ${wrong.join(', ')}; run npm run eval`);
-    console.log('RESULTS.md and README.md are what the recordings give.');
+    console.log('RESULTS.md and alerts/README.md are what the recordings give.');
   }
 }
