@@ -12,7 +12,7 @@ import { notifyFlag, parsePositive, parseWholeNumber, runsFlag, type ServerFlags
 const RECOMPUTE = ['none', 'connections', 'blocks'] as const satisfies readonly RecomputeMode[];
 const STORAGE = ['float32', 'float16'] as const satisfies readonly Storage[];
 
-/** Our choice: half a minute on two cores, in which the composite gain of HC passes the first limit. */
+/** Our choice: half a minute on two cores, in which the composite gain of HC passes its limits. */
 const SHORT = { steps: 240, depth: 12, width: 32, untilGain: null };
 /** Our choice: deeper, so that the gain grows further, and narrower. */
 const LONG = { steps: 3000, depth: 16, width: 16, untilGain: MAX_GAIN_CRITICAL };

@@ -11,6 +11,7 @@ const SENTENCES = {
   itsStep: /The demo at step (\d+)/g,
   passed100: /it reached 100 at step (\d+)/g,
   mhcWarning: /mHC is warned of too, at step (\d+)/g,
+  mhcBackward: /turns at ([\d.]+)/g,
 };
 
 test('the READMEs have the figures that the demo prints', async () => {
@@ -22,6 +23,7 @@ test('the READMEs have the figures that the demo prints', async () => {
     itsStep: [hc.firstWarning!.step],
     passed100: [hc['passed100']],
     mhcWarning: [mhc.firstWarning!.step],
+    mhcBackward: [mhc.maxCompositeBackwardGain.toPrecision(3)],
   };
   const text = readmes().replaceAll(/\s+/g, ' ');
   const written = Object.entries(SENTENCES).map(([name, sentence]) => [
@@ -29,7 +31,8 @@ test('the READMEs have the figures that the demo prints', async () => {
     ...new Set([...text.matchAll(sentence)].map(([, ...found]) => found.join())),
   ]);
   expect(written).toEqual(Object.entries(figures).map(([name, found]) => [name, found.join()]));
-  // What they say without a figure: HC passes 100 after its first warning, mHC's forward gain is 1 and its backward gain below 2.
+  // What they say without a figure: HC passes 100 and 1000 after its first warning, mHC's forward gain is 1 and its backward gain below 2.
   expectGoodDemo(results, 240);
   expect(hc['passed100']).toBeGreaterThan(hc.firstWarning!.step);
+  expect(hc['passed1000']).toBeGreaterThan(hc['passed100']!);
 }, 1_200_000); // 15 s on two free cores
