@@ -78,11 +78,9 @@ export function detect(header: RunHeader, state: DetectorState, report: StepRepo
   const { shared, sensitivity } = state;
   updateShared(shared, header, report);
   const view = { header, report, shared, sensitivity };
-  const findings = DETECTORS.map((detector): Judged => {
-    const own = stateOf(state, detector);
-    detector.update?.(own, view);
-    return [detector, detector.judge(own, view)];
-  });
+  // All take it in before the first judges: one that throws blinds no other.
+  for (const detector of DETECTORS) detector.update?.(stateOf(state, detector), view);
+  const findings = DETECTORS.map((detector): Judged => [detector, detector.judge(stateOf(state, detector), view)]);
   state.step = report.step;
   state.forecast = gainForecasts(header, shared, report);
   return latchAll(state, findings);

@@ -42,7 +42,8 @@ export const growthPhrase = ({ growth, usualGrowth }: CauseFigures['runaway']): 
 const SCALARS: Record<string, string> = { compositeGain: 'composite gain', loss: 'loss', gradientNorm: 'gradient norm' };
 
 /** The name of the scalar of the run that a warning looked at. */
-export const scalarPhrase = ({ measure }: Pick<Warning, 'measure'>): string => SCALARS[measure] ?? measure;
+export const scalarPhrase = ({ measure }: Pick<Warning, 'measure'>): string =>
+  Object.hasOwn(SCALARS, measure) ? SCALARS[measure] : measure;
 
 /** Three significant digits. */
 export const digits = (value: number): string => (Number.isFinite(value) ? String(Number(value.toPrecision(3))) : String(value));

@@ -38,7 +38,7 @@ export interface Monitor {
    * function is awaited by its promise. A scalar tensor or number that comes back is taken for the loss.
    */
   step<T>(run: () => T): T;
-  /** Hands over what the mapping of a connection of one's own (without a layer) reads. @throws on a name that is not watched */
+  /** Gives what the mapping of a connection of one's own (without a layer) reads. @throws on a name that is not watched */
   observe(name: string, tensor: tf.Tensor): void;
   /** Takes all hooks off, waits for what is on its way, ends the run. May be called again. Never throws. */
   close(options?: CloseOptions): Promise<void>;

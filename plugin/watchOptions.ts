@@ -1,6 +1,7 @@
 /** The options of watch(): what they mean, their defaults and their limits. */
 import { join } from 'node:path';
 import type * as tf from '@tensorflow/tfjs';
+import { MAX_TOKENS } from '../src/telemetry/sample.ts';
 import type { Warning } from '../src/telemetry/warning.ts';
 import { parseTarget } from './notify/target.ts';
 import { checkRunName } from './recorder/directory.ts';
@@ -60,8 +61,6 @@ export interface WatchSettings extends Required<Pick<WatchOptions, Defaulted>>, 
   readonly server: ServerOptions;
 }
 
-/** Our choice: a sample of 24 connections (n = 4) then has 19 MB, and 128 of them may wait. */
-const MAX_TOKENS = 4096;
 /** Our choice: a sample of 24 connections (n = 4) has 0.3 MB. */
 const DEFAULT_TOKENS = 64;
 
@@ -75,7 +74,7 @@ export function readWatchOptions(options: WatchOptions): WatchSettings {
     firstStep: wholeOption('firstStep', options.firstStep ?? 1, 1, 1e12),
     every: options.every === undefined ? null : wholeOption('every', options.every, 1, 1e9),
     gradientGain: options.gradientGain ?? false,
-    ...(options.onWarning && { onWarning: options.onWarning }),
+    onWarning: (warning) => options.onWarning?.(warning),
     log: silenced(options.log ?? ((line) => process.stderr.write(`gainwatch: ${line}\n`))),
     server: readServerOptions(options),
   };

@@ -11,7 +11,7 @@ import { admitRank, isOver, withRun } from './lifecycle.ts';
 
 export interface HandledPart {
   result: PartResult;
-  /** What becomes of its step; `dropped`: to be sent again. */
+  /** What becomes of its step; `dropped`: it was not kept. */
   committed: Promise<Committed>;
 }
 
@@ -38,11 +38,12 @@ function addPart(ingest: Ingest, run: IngestRun, part: Part): HandledPart {
     const result = assembled === undefined || assembled.ranks.has(part.rank) ? 'duplicates' : 'late';
     return { result, committed: result === 'late' ? committedBefore : (assembled?.committed ?? committedBefore) };
   }
-  const pending = run.pendingSteps.get(part.step) ?? addPendingStep(run, part.step, run.lastHeardAt);
-  if (pending.parts.has(part.rank)) return { result: 'duplicates', committed: pending.committed };
+  const known = run.pendingSteps.get(part.step);
+  if (known?.parts.has(part.rank)) return { result: 'duplicates', committed: known.committed };
   if (ingest.waitingBytes + part.size > ingest.limits.waitingBytes) {
     throw new FieldError('body', `must wait: ${ingest.limits.waitingBytes} bytes wait for other ranks already`, part.size, 503);
   }
+  const pending = known ?? addPendingStep(run, part.step, run.lastPartAt);
   ingest.waitingBytes += part.size;
   pending.parts.set(part.rank, part);
   rank.lastStep = Math.max(rank.lastStep, part.step);

@@ -36,7 +36,7 @@ export interface PendingStepState {
   parts: Map<number, Part>;
   /** When the first came, ms. */
   since: number;
-  /** Resolves when it is known what became of the step (`dropped` without being assembled: to be sent again). */
+  /** Resolves when it is known what became of the step (`dropped`: it was not kept). */
   committed: Promise<Committed>;
   resolve: (committed: Committed) => void;
 }
@@ -81,7 +81,7 @@ export interface IngestRun {
   lastAssembled: number;
   /** When the attempt began and when something last came, ms. */
   startedAt: number;
-  lastHeardAt: number;
+  lastPartAt: number;
   /** null: it goes on. */
   endedAt: number | null;
   /** Looks again at the steps that wait. */

@@ -71,7 +71,7 @@ export function admitRank(ingest: Ingest, run: IngestRun, position: RankPosition
   if (isNewAttempt) beginAttempt(ingest, run, attempt);
   const rank = noteRank(run, position, model);
   openIfKnown(ingest, run);
-  run.lastHeardAt = ingest.pipeline.now();
+  run.lastPartAt = ingest.pipeline.now();
   return rank;
 }
 
@@ -81,7 +81,7 @@ export function closeRank(ingest: Ingest, name: string, position: RankPosition, 
   const rank = run?.ranks.get(position.rank);
   if (run === null || rank === undefined || (position.attempt !== null && position.attempt !== run.attempt)) return run;
   rank.ended = outcome;
-  run.lastHeardAt = ingest.pipeline.now();
+  run.lastPartAt = ingest.pipeline.now();
   if (isClosed(run)) endRun(ingest, run);
   return run;
 }
@@ -95,7 +95,7 @@ export function sweep(ingest: Ingest): void {
   for (const run of ingest.runs.values()) {
     if (run.endedAt === null) {
       const someClosed = [...run.ranks.values()].some(({ ended }) => ended !== null);
-      if (now - run.lastHeardAt > (someClosed ? MAX_SILENCE_AFTER_CLOSE_MS : MAX_SILENCE_MS)) endRun(ingest, run);
+      if (now - run.lastPartAt > (someClosed ? MAX_SILENCE_AFTER_CLOSE_MS : MAX_SILENCE_MS)) endRun(ingest, run);
     } else if (now - run.endedAt > LINGER_MS) {
       if (run.live !== null) forgetRun(pipeline, run.live);
       // What is recorded is read from the recording from now on.
@@ -135,7 +135,7 @@ function addRun({ pipeline, limits, runs }: Ingest, name: string): IngestRun {
     pastAttempts: new Set(),
     pendingSteps: new Map(),
     stages: 1,
-    lastHeardAt: now,
+    lastPartAt: now,
     timer: null,
     counts: { accepted: 0, duplicates: 0, late: 0, stragglers: 0, tokensDiffer: 0 },
   };

@@ -1,6 +1,7 @@
 /** Every metric, in the order of the exposition, those of the connections among them: what is scraped, and what README.md lists. */
 import { MEASURES } from '../../src/telemetry/catalogue.ts';
 import { MEMORY_KINDS } from '../../src/telemetry/sample.ts';
+import { RULE_SEVERITIES } from '../../src/telemetry/warning.ts';
 import { define, type MetricDefinition, ofLayer, ofRuns } from './definition.ts';
 import { INGEST_DEFINITIONS, RANK_DEFINITIONS } from './ingestDefinitions.ts';
 import { RUN_DEFINITIONS } from './runDefinitions.ts';
@@ -70,8 +71,8 @@ export function metricsTable(): string {
   return ['| metric | labels | meaning |', '| --- | --- | --- |', ...rows].join('\n');
 }
 
-/** The series of the run itself: one of each metric that has no layer, those of the histogram, of the rules and of the two thresholds. */
-const OF_RUN = 45;
+/** The series of the run itself: one of each metric that has no layer, those of the histogram, of two thresholds; and of the rules. */
+const OF_RUN = 34 + Object.values(RULE_SEVERITIES).flat().length;
 /** More than one data-parallel rank: two metrics for each of four gains. */
 const OF_RANKS = 8;
 /** A large model: two connections in each of 61 layers. */

@@ -9,6 +9,7 @@ import { emitWarnings, isPromise } from './workerExchange.ts';
 export function runStep<T>(state: MonitorState, run: () => T): T {
   if (state.closing !== null) return run();
   const onDone = <V>(value: V): V => {
+    state.lastFailed = false;
     handleStepEnd(state, value);
     return value;
   };
@@ -36,7 +37,6 @@ function handleStepBegin(state: MonitorState): void {
 
 /** @param loss what may be one: a scalar tensor or a number */
 function handleStepEnd(state: MonitorState, loss: unknown): void {
-  state.lastFailed = false;
   endStep(state.probe, lossIn(loss));
   state.inStep = false;
   poll(state.client);

@@ -1,7 +1,7 @@
 /** The hooks on what is not gainwatch's: the connections of the user's own, and the gradients on their way to the optimizer's update. */
 import * as tf from '@tensorflow/tfjs';
-import { MAX_STREAMS } from '../../src/connections/shapes.ts';
 import { isRerunning, offTape } from '../../src/kernels/tape.ts';
+import { MAX_STREAMS } from '../../src/telemetry/sample.ts';
 import type { OwnConnection } from './findConnections.ts';
 import { captureConnection, guard, type ProbeState } from './probeState.ts';
 

@@ -5,14 +5,19 @@
 import * as tf from '@tensorflow/tfjs';
 import { seededRandom } from '../../src/model/random.ts';
 import type { MonitorCounters, StepSample } from '../../src/telemetry/sample.ts';
-import type { WatchSettings } from '../watchOptions.ts';
 import { createComposedSampler } from './composedSampler.ts';
 import type { WatchedConnection } from './findConnections.ts';
 import { createHostSampler, isHostBackend } from './hostSampler.ts';
 import type { ConnectionTensors, Sampler } from './sampler.ts';
 import { createWebgpuSampler } from './webgpuSampler.ts';
 
-export interface ProbeOptions extends Pick<WatchSettings, 'tokens' | 'firstStep' | 'every' | 'gradientGain'> {
+export interface ProbeOptions {
+  /** S. */
+  tokens: number;
+  firstStep: number;
+  /** Watch every k-th step; null: as the backend allows. */
+  every: number | null;
+  gradientGain: boolean;
   connections: WatchedConnection[];
   /** All weights of the model, for the totals; none for a list of connections. */
   weights: readonly { read(): tf.Tensor }[];

@@ -40,7 +40,9 @@ function handleAnswer(id: number, { composite_gain: gain, warnings }: StepsAnswe
   const active = new Set(warnings.map((warning) => warning.id));
   for (const { id: number, active: _, value, clearedStep, clearedTime, acknowledgedTime, ...warning } of warnings) {
     if (activeWarnings.has(number)) continue;
-    const record = { id: number, warning: { ...warning, value: fromWire(value) }, clearedStep, clearedTime, acknowledgedTime };
+    // An older monitor tells no cause.
+    const raised = { ...warning, value: fromWire(value), cause: warning.cause ?? null };
+    const record = { id: number, warning: raised, clearedStep, clearedTime, acknowledgedTime };
     activeWarnings.set(number, record);
     emit({ type: 'warning', id, what: 'raised', record });
   }

@@ -5,7 +5,7 @@
 import { closeSync, openSync, readSync, writeSync } from 'node:fs';
 import { toStepAnswer, toWarningAnswer } from '../../src/telemetry/answer.ts';
 import { RUN_SCALARS } from '../../src/telemetry/catalogue.ts';
-import { type ConnectionInfo, MEMORY_KINDS } from '../../src/telemetry/sample.ts';
+import { type ConnectionInfo, MAX_STREAMS, MEMORY_KINDS } from '../../src/telemetry/sample.ts';
 import { FieldError } from '../fieldError.ts';
 import { recordedForecast } from '../pipeline/detection.ts';
 import { type Db, unknownSchema } from '../recorder/database.ts';
@@ -114,7 +114,7 @@ const KINDS: readonly unknown[] = ['residual', 'hc', 'mhc', 'own'] satisfies Con
 function checkAttempt(db: Db, row: AttemptRow): void {
   const { streams, tokens, connections } = headerOf(row);
   const isHeader =
-    isWhole(1, 8)(streams) &&
+    isWhole(1, MAX_STREAMS)(streams) &&
     isWhole(1, 1e9)(tokens) &&
     Array.isArray(connections) &&
     isWhole(1, MAX_CONNECTIONS)(connections.length) &&

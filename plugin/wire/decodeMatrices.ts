@@ -1,13 +1,9 @@
 /** A safetensors body → a rank's part of a step, with the matrices of its connections. */
-import { MEMORY_KINDS, type StepSample } from '../../src/telemetry/sample.ts';
+import { MAX_STREAMS, MAX_TOKENS, MEMORY_KINDS, type StepSample } from '../../src/telemetry/sample.ts';
 import { FieldError } from '../fieldError.ts';
 import { mapObservations, memoryOf, OBSERVATION_KEYS, observationShape, type Part, partOf, sentScalars } from './part.ts';
 import { readSafetensors, type WireTensor } from './safetensors.ts';
 import type { Schemas } from './schema.ts';
-
-/** S and n, as openapi.yaml has them (`tokens`, `streams`). */
-const MAX_TOKENS = 4096;
-const MAX_STREAMS = 8;
 
 /** Those that are texts as they are; all others are JSON, or NaN and the infinities. */
 const TEXTS = ['attempt', 'orientation'];

@@ -1,8 +1,8 @@
 /** Into and out of the streams, as layers: the input is copied n times, the output is their sum. */
 import * as tf from '@tensorflow/tfjs';
 import { withGradient } from '../kernels/operation.ts';
+import { MAX_STREAMS } from '../telemetry/sample.ts';
 import { type LayerArgs, oneShape, oneTensor } from './layer.ts';
-import { MAX_STREAMS } from './shapes.ts';
 
 export interface ExpandStreamsConfig extends LayerArgs {
   /** n, 1 to 8. */

@@ -4,10 +4,10 @@
  */
 import * as tf from '@tensorflow/tfjs';
 import type { ConnectionKind, Convention } from '../telemetry/sample.ts';
+import { MAX_STREAMS } from '../telemetry/sample.ts';
 import type { RecomputeBlock } from './block.ts';
 import type { Branch } from './connect.ts';
 import { type ConnectionObserver, unobserved } from './observer.ts';
-import { MAX_STREAMS } from './shapes.ts';
 
 export type LayerArgs = NonNullable<ConstructorParameters<typeof tf.layers.Layer>[0]>;
 export type LayerVariable = ReturnType<tf.layers.Layer['addWeight']>;

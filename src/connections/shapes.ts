@@ -1,5 +1,6 @@
 /** What the connections share: checks of shapes, whose errors name the thing, the rule and the value, options and a default. */
 import type { Tensor } from '@tensorflow/tfjs';
+import { MAX_STREAMS } from '../telemetry/sample.ts';
 import type { RecomputeBlock } from './block.ts';
 import type { ConnectionObserver } from './observer.ts';
 
@@ -11,9 +12,6 @@ export interface ConnectionOptions {
   /** The block it is rerun with in the backward pass; null, or not given: all is kept. */
   block?: RecomputeBlock | null;
 }
-
-/** Our choice: the papers have n = 4; shaders write out n² entries, and n² sums have to fit a workgroup's memory. */
-export const MAX_STREAMS = 8;
 
 /** ε inside the RMS. The papers do not say; 1e-6 is what RMS norms usually have. */
 export const DEFAULT_NORM_EPS = 1e-6;

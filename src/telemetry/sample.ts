@@ -16,6 +16,11 @@ export interface ConnectionInfo {
   convention: Convention | null;
 }
 
+/** n at most. Our choice: the papers have n = 4; shaders write out n² entries, and n² sums have to fit a workgroup's memory. */
+export const MAX_STREAMS = 8;
+/** S at most. Our choice: a sample of 24 connections (n = 4) then has 19 MB, and 128 of them may wait. */
+export const MAX_TOKENS = 4096;
+
 /** What does not change while a run goes on. */
 export interface RunHeader {
   /** 1 to 64 of A–Z a–z 0–9 . _ - , beginning with a letter or digit: a file name and a label. */

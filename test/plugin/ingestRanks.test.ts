@@ -127,3 +127,16 @@ test('steps of a run whose other stage never comes are dropped when the next att
   handle(bodyOf(header, sample, {}, 'second'));
   expect([await first.committed, ingest.waitingBytes, ingest.runs.get('sent')!.live!.last?.step]).toEqual(['dropped', 0, 1]);
 });
+
+test('a step that was refused because too much waits is no step: sent again, it is taken', async () => {
+  const { ingest, handle } = await startIngest({ recorder: null, now: () => Date.now() });
+  const send = (step: number) => handle(bodyOf(header, { ...sample, step }, { rank: '0', world_size: '2' }));
+  Object.assign(ingest.limits, { waitingBytes: 2 ** 30 });
+  const first = send(1);
+  Object.assign(ingest.limits, { waitingBytes: ingest.waitingBytes });
+  expect(() => send(2)).toThrow('must wait');
+  vi.advanceTimersByTime(60_000); // the first step is assembled without the other rank
+  expect(await first.committed).toBe('unrecorded');
+  expect(send(2).result).toBe('accepted');
+  expect(ingest.runs.get('sent')!.live!.errors).toBe(0);
+});

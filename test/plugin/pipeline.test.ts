@@ -45,12 +45,18 @@ describe('a disk that refuses', () => {
   test('to the end: the loss is said', async () => {
     const { pipeline, problems, run } = await startRun(header);
     run.recording!.db.pragma('max_page_count = 1');
-    for (let step = 1; step <= 100; step++) handleReport(pipeline, run, testReport(header, step));
+    const committed = Array.from({ length: 100 }, (_, i) => handleReport(pipeline, run, testReport(header, i + 1)));
     vi.advanceTimersByTime(200);
     closeRun(pipeline, run, 'completed');
+    expect(new Set(await Promise.all(committed))).toEqual(new Set(['dropped']));
     expect(problems.at(-1)).toBe('100 steps of hc could not be recorded');
     expect(run.dropped).toBe(100);
   });
+});
+
+test('a report that nobody records says so', async () => {
+  const { pipeline, run } = await startRun(header, { recorder: null });
+  expect(await handleReport(pipeline, run, testReport(header, 1))).toBe('unrecorded');
 });
 
 test('without a recorder everything is shown at once', async () => {

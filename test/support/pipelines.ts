@@ -1,6 +1,7 @@
 /** A pipeline, or an ingest over one, without server: with what its sinks saw. Timers stand still until a test advances them. */
 import { onTestFinished, vi } from 'vitest';
 import { handlePart } from '../../plugin/ingest/handlePart.ts';
+import { INGEST_LIMITS } from '../../plugin/ingest/ingestRun.ts';
 import { createIngest } from '../../plugin/ingest/lifecycle.ts';
 import type { WarningChange } from '../../plugin/pipeline/detection.ts';
 import { createPipeline, openRun } from '../../plugin/pipeline/pipeline.ts';
@@ -39,7 +40,7 @@ export async function startRun(header: RunHeader, change?: PipelineChange) {
 /** `handle` gives a body to the ingest as if it were a request to the run "sent". */
 export async function startIngest(change: PipelineChange = {}) {
   const started = await startPipeline(change);
-  const ingest = createIngest(started.pipeline);
+  const ingest = createIngest(started.pipeline, { ...INGEST_LIMITS });
   const schemas = compileSchemas();
   const handle = (body: Buffer) => handlePart(ingest, 'sent', decodeMatrices(schemas, body, started.pipeline.now()));
   return { ...started, ingest, handle };
