@@ -60,7 +60,7 @@ function lastReadyStep(run: IngestRun, now: number): number | null {
 export function assembleStepsUpTo(ingest: Ingest, run: IngestRun, lastStep: number): void {
   if (run.live === null) return;
   for (const step of [...run.pendingSteps.keys()].filter((one) => one <= lastStep).sort((a, b) => a - b)) {
-    const pending = takePending(ingest, run, step);
+    const pending = removePendingStep(ingest, run, step);
     noteStep(run, pending.parts);
     run.assembledSteps.set(step, { ranks: new Set(pending.parts.keys()), committed: pending.committed });
     if (run.assembledSteps.size > MAX_REMEMBERED_STEPS) run.assembledSteps.delete(run.assembledSteps.keys().next().value!);
@@ -79,7 +79,7 @@ export function assembleStepsUpTo(ingest: Ingest, run: IngestRun, lastStep: numb
   }
 }
 
-function takePending(ingest: Ingest, run: IngestRun, step: number): PendingStepState {
+function removePendingStep(ingest: Ingest, run: IngestRun, step: number): PendingStepState {
   const pending = run.pendingSteps.get(step)!;
   run.pendingSteps.delete(step);
   for (const part of pending.parts.values()) ingest.waitingBytes -= part.size;
@@ -88,6 +88,6 @@ function takePending(ingest: Ingest, run: IngestRun, step: number): PendingStepS
 
 /** Steps that will not be assembled: their senders keep them. */
 export function dropPendingSteps(ingest: Ingest, run: IngestRun): void {
-  for (const step of [...run.pendingSteps.keys()]) takePending(ingest, run, step).resolve('dropped');
+  for (const step of [...run.pendingSteps.keys()]) removePendingStep(ingest, run, step).resolve('dropped');
   stopTimer(run);
 }

@@ -46,11 +46,11 @@ export function recomputeCost(n: number, connections: number, length: number): n
  * @throws in the backward pass, where `run` reads a trained variable that is not among the weights
  */
 export function recompute(run: (x: tf.Tensor) => tf.Tensor, x: tf.Tensor, weights: readonly tf.Tensor[] = []): tf.Tensor {
-  return rerunLater(run, x, weights, false);
+  return rerunInBackward(run, x, weights, false);
 }
 
 /** The same. @param frees is the gradient of y nobody else's, so that it may be disposed once it was used? */
-export function rerunLater(run: (x: tf.Tensor) => tf.Tensor, x: tf.Tensor, read: readonly tf.Tensor[], frees: boolean): tf.Tensor {
+export function rerunInBackward(run: (x: tf.Tensor) => tf.Tensor, x: tf.Tensor, read: readonly tf.Tensor[], frees: boolean): tf.Tensor {
   if (!isTapeOn()) return run(x);
   const weights = [...new Set(read)]; // one that is shared by two layers has one gradient
   const y = offTape(() =>

@@ -6,7 +6,7 @@ import * as tf from '@tensorflow/tfjs';
 import { isTapeOn } from '../kernels/tape.ts';
 import { createBlock } from './block.ts';
 import { type Call, ConnectionLayer, type LayerArgs, type LayerVariable, oneShape, oneTensor, restoreLayer } from './layer.ts';
-import { RECOMPUTE_MODES, type RecomputeMode, recomputeBlock, rerunLater } from './recompute.ts';
+import { RECOMPUTE_MODES, type RecomputeMode, recomputeBlock, rerunInBackward } from './recompute.ts';
 
 /**
  * Connections per block where the branches are rerun too: a transformer block. Our choice, as small as it makes sense: what one of them
@@ -79,7 +79,7 @@ export class ConnectionStack extends tf.layers.Layer {
           if (isTapeOn()) layers[0].observer.kept?.(x);
           const weights = layers.flatMap((layer) => layer.weights.map((weight) => weight.read() as tf.Variable));
           const trained = weights.filter((weight) => weight.trainable);
-          x = rerunLater((streams) => applyAll(layers, streams, kwargs), x, trained, !isLast);
+          x = rerunInBackward((streams) => applyAll(layers, streams, kwargs), x, trained, !isLast);
         } else x = applyAll(layers, x, kwargs, this.recompute === 'connections' ? isLast : null);
         if (before !== input) before.dispose();
       }
