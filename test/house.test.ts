@@ -16,7 +16,7 @@ const list = execFileSync('git', ['ls-files', '-z', '--cached', '--others', '--e
 const files = list.split('\0').filter((path) => path !== '' && existsSync(join(ROOT, path)));
 const read = (path: string) => readFileSync(join(ROOT, path), 'utf8');
 const sources = files.filter(
-  (path) => /\.tsx?$/.test(path) && !path.endsWith('.d.ts') && !/^ \* Generated|^\/\*\* Generated/m.test(read(path)),
+  (path) => /\.tsx?$/.test(path) && !path.endsWith('.d.ts') && !/^ \* .*Generated: .npm run kernels/m.test(read(path)),
 );
 const parsed = new Map(sources.map((path) => [path, parseSync(path, read(path))]));
 
