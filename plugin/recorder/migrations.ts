@@ -1,14 +1,18 @@
 /**
  * The schema of a recording: what makes each version (PRAGMA user_version; application_id 'gwat') out of the one before it.
  * Earlier ones are read, and brought up when they are written: version 1 has neither warnings nor detectors, version 2 no time
- * of acknowledgement, version 3 no source, version 4 no cause. SQL only: database.ts runs it.
+ * of acknowledgement, version 3 no source, version 4 no cause, version 5 no key, no missing ranks and nothing packed. SQL only:
+ * database.ts runs it.
  *
  * - attempts: one row per opening of the run, or per step back: when, which process, how it ended, first and last step,
  *   the connections (JSON) and the order of the measures (JSON); largest composite gain so far;
- *   source: by what name a sender knows it (NULL: written by the training process itself), to go on in it after a restart.
+ *   source: by what name a sender knows it ('': it sent none; NULL: written by the training process itself), to go on in it after a
+ *   restart. key: SHA-256 (hex) of the key of the training that it belongs to (NULL: opened without one).
  * - steps: one row per step and attempt. Scalars as columns (NULL: not known; NaN is the text 'NaN').
  *   measures: float32 [measure, connection]; mapping: float32 [connection, n, n], the token-mean H_res;
  *   nonfinite: float64 [connection]; memory: float64 [kind, connection], bytes. All little-endian.
+ *   missing_ranks: JSON list of the ranks that sent the run and whose part came too late (NULL: none).
+ *   packed: 1 where measures and mapping (of a bucket measures_min and measures_max) are deflated (raw), as most of them is NaN.
  * - buckets: minimum and maximum of every scalar and measure over 8^level consecutive step numbers, level 1 to 5,
  *   brought up to date with every commit. A NaN makes the maximum NaN and does not count in the minimum, unless all are.
  *   A scalar that is not known does not count; where none is, the minimum is +Inf and the maximum −Inf. In the first
@@ -92,6 +96,11 @@ CREATE TABLE detectors (
   'ALTER TABLE warnings ADD COLUMN acknowledged_time INTEGER;',
   'ALTER TABLE attempts ADD COLUMN source TEXT;',
   'ALTER TABLE warnings ADD COLUMN cause TEXT;',
+  `ALTER TABLE attempts ADD COLUMN key TEXT;
+ALTER TABLE steps ADD COLUMN missing_ranks TEXT;
+ALTER TABLE steps ADD COLUMN packed INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE buckets ADD COLUMN packed INTEGER NOT NULL DEFAULT 0;
+`,
 ];
 
 export const SCHEMA_VERSION = MIGRATIONS.length;
