@@ -99,7 +99,8 @@ def watch(
     url = url.strip() if isinstance(url, str) else url
     broken = _address_rule(url)
     if broken:
-        raise ValueError(f"url: {broken} (given {_without_secrets(url)!r})")
+        shown = re.sub(r"[?#].*", lambda found: f"{found[0][0]}…", re.sub(r".*@", "…@", url, flags=re.DOTALL), flags=re.DOTALL) if isinstance(url, str) else type(url).__name__
+        raise ValueError(f"url: {broken} (given {shown!r})")
     run = run if run is not None else os.environ.get("GAINWATCH_RUN") or None
     _rule(run is None or (isinstance(run, str) and RUN.fullmatch(run)), "run", "must be 1 to 64 of A-Z a-z 0-9 . _ -, beginning with a letter or digit", run)
     _rule(orientation in ("H", "comb"), "orientation", "must be 'H' or 'comb'", orientation)
@@ -152,10 +153,8 @@ def _address_rule(url: Any) -> str:
     return "" if re.fullmatch(r"https?://(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:\d*)?(/[!-~]*)?", url, re.IGNORECASE) and "\\" not in url else rule
 
 
-def _without_secrets(text: Any) -> Any:
-    """An address, as a message may repeat it; other texts with an address or a token in them."""
-    if not isinstance(text, str):
-        return text
+def _without_secrets(text: str) -> str:
+    """Without what looks like a login or a token in it."""
     text = re.sub(r"//[^/\s]*@", "//…@", text)
     text = re.sub(r"(?i)\b((?:\w*token|password|secret)=)[^&#\s\"'<>]+", r"\1…", text)
     return re.sub(r"(?i)\b(bearer\s+)[!-~]{8,}", r"\1…", text)
