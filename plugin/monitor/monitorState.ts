@@ -15,6 +15,8 @@ export interface MonitorState {
   readonly probe: ProbeState;
   /** The run's number in the worker. */
   id: number;
+  /** Its name, another than the setting where the monitor has a run of another training by that name. */
+  run: string;
   signals: Signals;
   /** n, once the run is open. */
   streams: number | null;
@@ -52,6 +54,7 @@ export function createMonitorState(settings: WatchSettings, client: WorkerClient
     client,
     probe,
     id: -1,
+    run: settings.run,
     signals: { stepped: () => {}, dispose: () => {} },
     streams: null,
     compositeGain: null,
