@@ -1289,7 +1289,7 @@ class _Sender(threading.Thread):
         refusal = answer.get("error")
         refusal = refusal if isinstance(refusal, dict) else {}
         free, rule = refusal.get("free"), " ".join(str(refusal[name]) for name in ("field", "rule") if refusal.get(name))
-        if status == 409 and isinstance(free, str) and RUN.fullmatch(free) and free != self.run_name:
+        if status == 409 and isinstance(free, str) and RUN.fullmatch(free) and free != self.run_name and self._memory:
             self._reason = self._clean(f"{what}: 409 {rule}")
             self._note_taken(free, rule)
             return _TAKEN, {}

@@ -8,7 +8,7 @@ import { type MonitorAddress, withoutSecrets } from './monitorAddress.ts';
 const MAX_ANSWER_BYTES = 4 * 2 ** 20;
 /** Of what an answer says, for people. */
 const MAX_SHOWN = 300;
-/** Statuses of a body that is of no use to send again. All else may do better later: 401 with the right token, 404 behind another proxy … */
+/** Statuses of a body that is of no use to send again. All else may do better later: 401 with the right token, 404 behind a proxy … */
 const REFUSED: readonly number[] = [400, 409, 413, 415, 422];
 
 /** Of a name that is free, as openapi.yaml has it. */

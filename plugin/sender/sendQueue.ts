@@ -4,7 +4,7 @@
  *
  *   waits ──flush──► on its way ──done──► gone          refused, of several: once more in halves; of one: dropped and counted
  *     ▲                  │ later: back off, or as Retry-After says
- *     └──────────────────┴ the run goes on in another training: asked for every TAKEN_ASK_MS, after TAKEN_MS sent as the name that is free
+ *     └──────────────────┴ the run goes on in another training: asked for now and then, at last sent as the name that is free
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import type { StepsAnswer } from '../../src/telemetry/api.ts';
@@ -13,17 +13,7 @@ import { backOff, spread } from '../retry.ts';
 import { stopTimer } from '../timers.ts';
 import { encodeBatch } from '../wire/encode.ts';
 import { hasCounts, type RequestOptions, requestMonitor, type Sent } from './monitorRequest.ts';
-import {
-  FLUSH_DELAY_MS,
-  goOver,
-  isClosing,
-  noteDone,
-  noteTaken,
-  reportLoss,
-  type SendQueue,
-  TAKEN_LIMITS,
-  warn,
-} from './sendQueueState.ts';
+import { FLUSH_DELAY_MS, goOver, isClosing, noteDone, noteTaken, reportLoss, type SendQueue, warn } from './sendQueueState.ts';
 
 /** Our choice: what a training process can spare. */
 const MAX_WAITING_BYTES = 256 * 2 ** 20;
@@ -78,7 +68,7 @@ function flush(queue: SendQueue): Promise<void> {
 
 async function sendAll(queue: SendQueue): Promise<void> {
   const { taken } = queue;
-  if (taken !== null && (isClosing(queue) || performance.now() - taken.since >= TAKEN_LIMITS.overMs)) goOver(queue, taken.free);
+  if (taken !== null && (isClosing(queue) || performance.now() - taken.since >= queue.limits.overMs)) goOver(queue, taken.free);
   while (queue.waiting.length > 0) {
     // To ask whether the run is free, one step is enough.
     const isSent = await sendBatch(queue, firstBatch(queue.waiting, queue.taken === null ? MAX_BATCH_STEPS : 1));
@@ -127,7 +117,7 @@ async function ask<T>(queue: SendQueue, tail: string, asked: Asked<T>): Promise<
     // Without steps another name would hold an empty run, and the same name is none: refused.
     if (queue.waiting.length === 0 || sent.free === run) return { ...sent, what: 'refused', kind: '409 run' };
     noteTaken(queue, sent.problem, sent.free);
-    queue.notBefore = now + (isClosing(queue) ? CLOSING_ASK_MS : spread(TAKEN_LIMITS.askMs, Math.random()));
+    queue.notBefore = now + (isClosing(queue) ? CLOSING_ASK_MS : spread(queue.limits.askMs, Math.random()));
   } else if (sent.what === 'later') {
     queue.delayMs = backOff(queue.delayMs, isClosing(queue) ? MAX_CLOSING_DELAY_MS : MAX_RETRY_DELAY_MS);
     queue.notBefore = now + spread(sent.retryAfterMs ?? queue.delayMs, Math.random());

@@ -5,8 +5,13 @@
 import type { StepsAnswer } from '../../src/telemetry/api.ts';
 import type { MonitorAddress } from './monitorAddress.ts';
 
-/** While the run goes on in another training. Our choice: longer than one that was killed counts as going on. */
-export const TAKEN_LIMITS = { askMs: 10_000, overMs: 120_000 };
+/** While the run goes on in another training: how often it is asked for, and how long. */
+export interface TakenLimits {
+  askMs: number;
+  overMs: number;
+}
+/** Our choice: longer than one that was killed counts as going on. */
+const TAKEN_LIMITS: TakenLimits = { askMs: 10_000, overMs: 120_000 };
 
 /** Between two batches; twice as long after each failure. Our choice: a chart that moves twice a second. */
 export const FLUSH_DELAY_MS = 500;
@@ -35,6 +40,7 @@ export interface SendQueue {
   readonly stop: AbortController;
   /** The run goes on in another training since then, and this name is free; null: it does not. */
   taken: { free: string; since: number } | null;
+  readonly limits: TakenLimits;
   readonly onAnswer: (answer: StepsAnswer) => void;
   /** Gets each kind of problem once, and when it is over. */
   readonly onProblem: (message: string) => void;
@@ -49,9 +55,10 @@ export interface SendQueue {
 type SendQueueOptions = Pick<SendQueue, 'run' | 'monitor' | 'key' | 'onAnswer' | 'onProblem' | 'onRename'>;
 
 /** An empty queue. */
-export function createSendQueue(options: SendQueueOptions): SendQueue {
+export function createSendQueue(options: SendQueueOptions, limits: TakenLimits = TAKEN_LIMITS): SendQueue {
   return {
     ...options,
+    limits,
     waiting: [],
     waitingBytes: 0,
     dropped: 0,
@@ -81,7 +88,7 @@ export function noteDone(queue: SendQueue): void {
 /** The run goes on in another training: said when it is found, not each time it is asked for. */
 export function noteTaken(queue: SendQueue, problem: string, free: string): void {
   if (queue.taken === null) {
-    const { askMs, overMs } = TAKEN_LIMITS;
+    const { askMs, overMs } = queue.limits;
     queue.onProblem(
       `run ${queue.run} goes on in ANOTHER TRAINING (${problem}): nothing is lost, steps are kept and the run is asked for every ${askMs / 1000} s; ` +
         `if it is not free within ${overMs / 1000} s this training is sent as run ${free}. Give each training a name of its own (run, ` +
