@@ -9,7 +9,7 @@ import type { Part } from '../wire/part.ts';
 import { type Claimant, claim } from './claim.ts';
 import type { Ingest, IngestRun, PartResult } from './ingestRun.ts';
 import { addPart, assembleReadySteps } from './join.ts';
-import { beginNext, noteHeard, withRun } from './lifecycle.ts';
+import { beginNext, makePlace, noteHeard, withRun } from './lifecycle.ts';
 import { checkRanks, noteRank, openIfKnown } from './ranks.ts';
 
 export interface HandledParts extends Record<Exclude<PartResult, 'late'>, number> {
@@ -55,8 +55,9 @@ function take(ingest: Ingest, run: IngestRun, parts: readonly Part[], claimant: 
   checkRanks(ingest, isNext ? null : run, parts);
   const goesOn = !isNext || (attempt !== null && attempt === run.attempt);
   const judged = goesOn ? judge(ingest, run, attempt ?? run.attempt, claimed === 'over', parts) : parts.map((part) => ({ part, committed: null }));
-  if (isNext) beginNext(ingest, run, claimant);
   if (claimed === 'over') return count(run, judged);
+  makePlace(ingest, run);
+  if (isNext) beginNext(ingest, run, claimant);
   for (const { part } of judged) noteRank(run, part, modelOf(part)).ended = null;
   openIfKnown(ingest, run);
   noteHeard(ingest, run);

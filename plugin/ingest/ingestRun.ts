@@ -4,6 +4,7 @@ import type { ConnectionInfo, MonitorCounters } from '../../src/telemetry/sample
 import type { Committed, LiveRun } from '../pipeline/liveRun.ts';
 import type { Pipeline } from '../pipeline/pipeline.ts';
 import type { Part } from '../wire/part.ts';
+import type { Analyst } from './analyst.ts';
 
 export interface IngestLimits {
   /** Runs that go on or linger. */
@@ -50,6 +51,8 @@ export interface PendingStepState {
   /** When the first came: by the run's patience, and by the monotonic clock, ms. */
   since: number;
   addedAt: number;
+  /** Its stages as one model, of each pipeline, made beside the loop; null: not asked for. */
+  analysed: (StepReport | null)[] | 'coming' | null;
   /** Resolves when it is known what became of the step (`dropped`: it was not kept). */
   committed: Promise<Committed>;
   resolve: (committed: Committed) => void;
@@ -126,6 +129,8 @@ export interface Ingest {
   readonly runs: Map<string, IngestRun>;
   /** Of parts that wait for other ranks. */
   waitingBytes: number;
+  /** Analyses beside the loop; null: there is no other thread. */
+  readonly analyst: Analyst | null;
   /** Requests that were refused, by the status of the answer. */
   readonly refused: Map<number, number>;
   /** Requests that are being read, by the run's name; and when one was last turned away as there was no place for it. */

@@ -17,7 +17,7 @@ import type { Committed } from '../pipeline/liveRun.ts';
 import { handleReport } from '../pipeline/pipeline.ts';
 import { stopTimer } from '../timers.ts';
 import type { Part } from '../wire/part.ts';
-import { combine } from './combine.ts';
+import { chainedStages, combine } from './combine.ts';
 import { type Ingest, type IngestRun, type PendingStepState, stagesOf } from './ingestRun.ts';
 import { lookAtPatience, TICK_MS } from './patience.ts';
 import { expectedRanks, missingIn, noteStep } from './ranks.ts';
@@ -58,7 +58,8 @@ function addPendingStep(ingest: Ingest, run: IngestRun, step: number): PendingSt
     resolve = known;
   });
   if (run.pendingSteps.size === 0) run.lookedAt = ingest.pipeline.monotonic();
-  const pending = { parts: new Map(), since: run.patience, addedAt: ingest.pipeline.monotonic(), committed, resolve };
+  const addedAt = ingest.pipeline.monotonic();
+  const pending: PendingStepState = { parts: new Map(), since: run.patience, addedAt, analysed: null, committed, resolve };
   run.pendingSteps.set(step, pending);
   return pending;
 }
@@ -73,7 +74,8 @@ function hasPlace({ runs, limits, waitingBytes }: Ingest, run: IngestRun, { rank
   let common = 0;
   for (const other of runs.values()) common += Math.max(0, other.waitingBytes - share);
   if (run.waitingBytes + size <= limits.runWaitingBytes && common + size <= limits.waitingBytes / 2 && waitingBytes + size <= limits.waitingBytes) return true;
-  return run.live !== null && run.ranks.size >= run.worldSize && expectedRanks(run).every((one) => one === rank || known?.parts.has(one));
+  const isComplete = run.ranks.size >= run.worldSize || run.patience >= MAX_START_WAIT_MS;
+  return run.live !== null && isComplete && expectedRanks(run).every((one) => one === rank || known?.parts.has(one));
 }
 
 /** Assembles the steps that are ready, for a moment; looks again soon as long as some wait. */
@@ -85,7 +87,8 @@ export function assembleReadySteps(ingest: Ingest, run: IngestRun): void {
 }
 
 /** In their order. */
-function readySteps({ pipeline }: Ingest, run: IngestRun): number[] {
+function readySteps(ingest: Ingest, run: IngestRun): number[] {
+  const { pipeline } = ingest;
   if (run.ranks.size < run.worldSize && run.patience < MAX_START_WAIT_MS) return [];
   const expected = expectedRanks(run);
   const isComplete = ({ parts }: PendingStepState) => parts.size >= expected.length && expected.every((rank) => parts.has(rank));
@@ -95,10 +98,27 @@ function readySteps({ pipeline }: Ingest, run: IngestRun): number[] {
   for (const [step, pending] of steps) {
     const waited = run.patience - pending.since;
     const isUp = waited >= (step < lastComplete ? GRACE_MS : MAX_WAIT_MS) || pipeline.monotonic() - pending.addedAt >= MAX_TOTAL_WAIT_MS;
-    if (isUp || isComplete(pending)) ready.push(step);
+    if ((isUp || isComplete(pending)) && isAnalysed(ingest, run, pending)) ready.push(step);
     else if (step > run.lastAssembled) break; // those after it wait for it
   }
   return ready;
+}
+
+/** Are the stages of a step analysed as one model? If not, that begins, beside the loop. */
+function isAnalysed(ingest: Ingest, run: IngestRun, pending: PendingStepState): boolean {
+  const { analyst } = ingest;
+  if (run.stages === 1 || analyst === null || run.live === null) return true;
+  if (pending.analysed === null) {
+    pending.analysed = 'coming';
+    const chains = chainedStages(run.live.header, stagesOf(run), run.ranks, [...pending.parts.values()]);
+    void Promise.all(chains.map((chain) => chain && analyst.analyse(chain.header, chain.sample)))
+      .catch(() => [])
+      .then((reports) => {
+        pending.analysed = reports;
+        assembleReadySteps(ingest, run);
+      });
+  }
+  return pending.analysed !== 'coming';
 }
 
 /** Passes all that waits to the pipeline, in its order, with the ranks that it has. Nothing where the run has not begun. */
@@ -122,8 +142,9 @@ function assembleStep(ingest: Ingest, run: IngestRun, step: number): void {
   const missingRanks = missingIn(run, pending.parts);
   if (step > run.lastAssembled) noteStep(run, pending.parts);
   run.lastAssembled = Math.max(run.lastAssembled, step);
+  const known = Array.isArray(pending.analysed) ? pending.analysed : [];
   try {
-    const { report, tokensDiffer } = combine(live.header, stagesOf(run), run.ranks, [...pending.parts.values()]);
+    const { report, tokensDiffer } = combine(live.header, stagesOf(run), run.ranks, [...pending.parts.values()], known);
     if (tokensDiffer) run.counts.tokensDiffer++;
     // Of ranks that are away too: what counts does not go down with them.
     const monitor = sumCounters([...run.ranks.values()].map(({ counters }) => counters));

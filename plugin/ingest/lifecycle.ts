@@ -11,6 +11,7 @@ import { NO_COUNTERS } from '../../src/telemetry/sample.ts';
 import { FieldError } from '../fieldError.ts';
 import { closeRun, forgetRun, type Pipeline, settleRun } from '../pipeline/pipeline.ts';
 import type { RankPosition } from '../wire/part.ts';
+import type { Analyst } from './analyst.ts';
 import { type Claimant, claim, isSilent, ownError } from './claim.ts';
 import { INGEST_LIMITS, type Ingest, type IngestLimits, type IngestRun } from './ingestRun.ts';
 import { assembleAll, dropPendingSteps } from './join.ts';
@@ -28,10 +29,11 @@ const MAX_PAST_ATTEMPTS = 1000;
 const MIN_IDLE_MS = 10_000;
 
 /** An ingest that knows of no run. It ends the runs it opened, through `pipeline`. */
-export function createIngest(pipeline: Pipeline, limits: IngestLimits = INGEST_LIMITS): Ingest {
+export function createIngest(pipeline: Pipeline, limits: IngestLimits = INGEST_LIMITS, analyst: Analyst | null = null): Ingest {
   return {
     pipeline,
     limits,
+    analyst,
     runs: new Map(),
     waitingBytes: 0,
     refused: new Map(),
@@ -67,6 +69,7 @@ export function openRank(ingest: Ingest, name: string, position: RankPosition, m
     // One that closed opens again; without a name, a rank that opens twice begins anew.
     const isNext = claimed !== 'current' || (attempt === null && run.attempt === null && run.ranks.has(rank));
     checkRanks(ingest, isNext ? null : run, [{ ...position, ...model }]);
+    makePlace(ingest, run);
     if (isNext) beginNext(ingest, run, claimant);
     noteRank(run, position, model).ended = null;
     openIfKnown(ingest, run);
@@ -87,19 +90,15 @@ export function noteHeard({ pipeline }: Ingest, run: IngestRun): void {
 export function closeRank(
   ingest: Ingest,
   name: string,
-  position: Pick<RankPosition, 'attempt' | 'rank'> & { worldSize?: number | undefined },
+  position: Omit<RankPosition, 'worldSize'> & { worldSize?: number | undefined },
   outcome: Outcome,
   key: string | null = null,
 ): IngestRun | null {
   const { attempt, rank: number, worldSize } = position;
   const claimant = { attempt, key };
   return withRun(ingest, name, claimant, (run) => {
-    const isCurrent = run.begun && run.endedAt === null && (attempt === run.attempt || (attempt === null && run.key === null) || (key !== null && key === run.key));
-    if (!isCurrent) {
-      if (run.begun && run.endedAt === null && !run.pastAttempts.has(attempt ?? '')) claim(ingest, run, claimant); // refuses a stranger
-      return run.begun ? run : null;
-    }
-    if (attempt !== null && attempt !== run.attempt) return run; // of one that is over, of the same training
+    if (!run.begun) return null;
+    if (claim(ingest, run, claimant) !== 'current') return run;
     const rank = run.ranks.get(number) ?? { stage: 0, replica: null, lastStep: -1, misses: 0, counters: NO_COUNTERS, ended: null };
     if (run.live !== null && !run.ranks.has(number)) return run;
     run.ranks.set(number, rank);
@@ -176,9 +175,8 @@ function closeLive(ingest: Ingest, run: IngestRun, outcome: Outcome): void {
 }
 
 function addRun(ingest: Ingest, name: string, claimant: Claimant): IngestRun {
-  const { pipeline, limits, runs } = ingest;
+  const { pipeline, runs } = ingest;
   if (pipeline.live.get(name)?.outcome === null) throw ownError(ingest, name, claimant);
-  if (runs.size >= limits.runs) makePlace(ingest);
   const now = pipeline.monotonic();
   const run: IngestRun = {
     name,
@@ -200,16 +198,20 @@ function addRun(ingest: Ingest, name: string, claimant: Claimant): IngestRun {
   return run;
 }
 
-/** @throws FieldError 429 where no run can go: those that have ended first, then those without a step, then those that are silent */
-function makePlace(ingest: Ingest): void {
+/**
+ * Makes place for a run whose first rank comes: of those that are idle, one that has ended goes first, then one without a step, then one
+ * that is silent. @throws FieldError 429 where none can go
+ */
+export function makePlace(ingest: Ingest, own: IngestRun): void {
   const { pipeline, limits, runs } = ingest;
+  if (own.ranks.size > 0 || runs.size <= limits.runs) return;
   const idle = [...runs.values()]
-    .filter((run) => pipeline.monotonic() - run.lastPartAt > MIN_IDLE_MS)
+    .filter((run) => run !== own && pipeline.monotonic() - run.lastPartAt > MIN_IDLE_MS)
     .sort((a, b) => a.lastPartAt - b.lastPartAt);
   const gone =
     idle.find(({ endedAt }) => endedAt !== null) ?? idle.find(({ lastAssembled }) => lastAssembled < 0) ?? idle.find((run) => isSilent(ingest, run));
   if (gone === undefined) {
-    throw new FieldError('run', `must be one of the ${limits.runs} that are known here: end another one`, runs.size, 429);
+    throw new FieldError('run', `must be one of the ${limits.runs} that are known here: end another one`, own.name, 429);
   }
   if (gone.endedAt === null) endRun(ingest, gone, true);
   forget(ingest, gone);

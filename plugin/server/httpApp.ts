@@ -3,6 +3,7 @@ import compression from 'compression';
 import express, { type ErrorRequestHandler, type Express } from 'express';
 import helmet from 'helmet';
 import { FieldError } from '../fieldError.ts';
+import type { Analyst } from '../ingest/analyst.ts';
 import type { Ingest } from '../ingest/ingestRun.ts';
 import type { Metrics } from '../metrics/metrics.ts';
 import type { Pipeline } from '../pipeline/pipeline.ts';
@@ -18,12 +19,13 @@ export interface AppOptions {
   metrics: Metrics;
   stream: Stream;
   ingest: Ingest;
+  analyst: Analyst;
   /** Folder of the built dashboard. */
   assets: string;
 }
 
 /** The application, listening nowhere yet. */
-export function createApp({ access, pipeline, metrics, stream, ingest, assets }: AppOptions): Express {
+export function createApp({ access, pipeline, metrics, stream, ingest, analyst, assets }: AppOptions): Express {
   const app = express();
   app.disable('x-powered-by');
   app.set('query parser', 'simple');
@@ -67,7 +69,7 @@ export function createApp({ access, pipeline, metrics, stream, ingest, assets }:
     const labels = { __scheme__: scheme, __metrics_path__: `${access.basePath}/metrics` };
     response.json([{ targets: [request.headers.host ?? ''], labels }]);
   });
-  routes.use('/api/v1', createIngestRoutes(ingest));
+  routes.use('/api/v1', createIngestRoutes(ingest, analyst));
   routes.use('/api/v1', createRoutes(pipeline, stream));
   routes.use(
     express.static(assets, {
@@ -84,7 +86,7 @@ export function createApp({ access, pipeline, metrics, stream, ingest, assets }:
 
 const answerError: ErrorRequestHandler = (error: unknown, _request, response, next) => {
   if (response.headersSent) next(error);
-  else if (error instanceof FieldError) refuse(response, error.status, error.field, error.rule, error.value);
+  else if (error instanceof FieldError) refuse(response, error.status, error.field, error.rule, error.value, error.free);
   else {
     const { status = 500, message = String(error) } = error as { status?: number; message?: string };
     refuse(response, status, 'server', message, null);
