@@ -88,7 +88,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
       stream.close();
       const closed = new Promise((resolve) => server.close(resolve));
       server.closeAllConnections();
-      await Promise.all([closed, notifier.close(MAX_NOTICE_WAIT_MS)]);
+      await Promise.all([closed, ingest.analyst.close(), notifier.close(MAX_NOTICE_WAIT_MS)]);
     },
   };
 }

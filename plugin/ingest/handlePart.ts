@@ -32,7 +32,7 @@ function addPart(ingest: Ingest, run: IngestRun, part: Part): HandledPart {
   if (isOver(run, part.attempt)) return { result: 'late', committed: committedBefore };
   const { connections, streams, content } = part;
   const isStepBack = part.step < (run.ranks.get(part.rank)?.lastStep ?? Number.NEGATIVE_INFINITY);
-  const rank = admitRank(ingest, run, part, { connections, streams, tokens: 'tokens' in content ? content.tokens : null }, isStepBack);
+  const rank = admitRank(ingest, run, part, { connections, streams, tokens: content.tokens }, isStepBack);
   if (part.step <= run.lastAssembled) {
     const assembled = run.assembledSteps.get(part.step);
     const result = assembled === undefined || assembled.ranks.has(part.rank) ? 'duplicates' : 'late';

@@ -4,6 +4,7 @@ import type { ConnectionInfo, MonitorCounters } from '../../src/telemetry/sample
 import type { Committed, LiveRun } from '../pipeline/liveRun.ts';
 import type { Pipeline } from '../pipeline/pipeline.ts';
 import type { Part } from '../wire/part.ts';
+import type { Analyst } from './analyst.ts';
 
 export interface IngestLimits {
   /** Runs that go on or linger. */
@@ -91,6 +92,7 @@ export interface IngestRun {
 
 export interface Ingest {
   readonly pipeline: Pipeline;
+  readonly analyst: Analyst;
   readonly limits: IngestLimits;
   /** By name. */
   readonly runs: Map<string, IngestRun>;

@@ -10,6 +10,7 @@ import type { Outcome } from '../../src/telemetry/report.ts';
 import { FieldError } from '../fieldError.ts';
 import { closeRun, forgetRun, type Pipeline } from '../pipeline/pipeline.ts';
 import type { RankPosition } from '../wire/part.ts';
+import { createAnalyst } from './analyst.ts';
 import { INGEST_LIMITS, type Ingest, type IngestLimits, type IngestRun, type RankState } from './ingestRun.ts';
 import { assembleStepsUpTo, dropPendingSteps } from './join.ts';
 import { checkRank, noteRank, openIfKnown, type RankModel } from './ranks.ts';
@@ -25,7 +26,7 @@ const MAX_PAST_ATTEMPTS = 1000;
 
 /** An ingest that knows of no run. It ends the runs it opened, through `pipeline`. */
 export function createIngest(pipeline: Pipeline, limits: IngestLimits = INGEST_LIMITS): Ingest {
-  return { pipeline, limits, runs: new Map(), waitingBytes: 0, refused: new Map() };
+  return { pipeline, analyst: createAnalyst(), limits, runs: new Map(), waitingBytes: 0, refused: new Map() };
 }
 
 /** Acts on a run, which is made where it is not known; one that its first request does not fill stays unknown. @throws what `act` throws */

@@ -89,7 +89,7 @@ export function noteStep({ ranks, counts }: IngestRun, parts: ReadonlyMap<number
   for (const [number, rank] of ranks) {
     const content = parts.get(number)?.content;
     if (content !== undefined) {
-      rank.counters = ('sample' in content ? content.sample : content.report).monitor;
+      rank.counters = content.report.monitor;
       rank.misses = 0;
     } else if (rank.ended === null) {
       if (rank.misses < MAX_MISSES) counts.stragglers++;

@@ -162,7 +162,7 @@ function insertStep(db: Db, attempt: number, report: StepReport): void {
     overhead_seconds: monitor.overheadSeconds,
     samples_dropped: monitor.samplesDropped,
     errors: monitor.errors,
-    memory_totals: memory === null ? null : JSON.stringify(memory.totals),
+    memory_totals: memory === null ? null : JSON.stringify(Object.fromEntries(memory.totals)),
     measures: blob(report.measures),
     mapping: blob(report.mapping),
     nonfinite: blob(report.nonfinite),
