@@ -9,7 +9,7 @@ export class FieldError extends RangeError {
   /** @param status of HTTP; 400 unless given */
   constructor(field: string, rule: string, value: unknown, status = 400, free?: string) {
     super(`${field} ${rule}, got ${value}`);
-    this.field = field;
+    this.field = short(field);
     this.rule = rule;
     this.value = value;
     this.status = status;

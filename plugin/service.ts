@@ -2,8 +2,6 @@
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
-import { createAnalyst } from './ingest/analyst.ts';
-import { INGEST_LIMITS } from './ingest/ingestRun.ts';
 import { createIngest, sweep } from './ingest/lifecycle.ts';
 import { createMetrics } from './metrics/metrics.ts';
 import { createNotifier } from './notify/notifier.ts';
@@ -58,15 +56,14 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   checkAccess(options);
   const targets = options.notify.map(parseTarget);
   const pipeline = createPipeline({ directory, recorder: await loadRecorder(onProblem), now, onProblem });
-  const analyst = createAnalyst();
-  const ingest = createIngest(pipeline, INGEST_LIMITS, analyst);
+  const ingest = createIngest(pipeline);
   const metrics = createMetrics(packageVersion(), ingest, options.rankLabel);
   const stream = createStream(pipeline);
   pipeline.sinks.add(metrics.sink);
   pipeline.sinks.add(stream.sink);
   const notifier = createNotifier(targets, { fetch, random: Math.random, onProblem });
   pipeline.sinks.add(notifier.sink);
-  const server = createServer(createApp({ access: options, pipeline, metrics, stream, ingest, analyst, assets: join(DIST, 'dashboard') }));
+  const server = createServer(createApp({ access: options, pipeline, metrics, stream, ingest, assets: join(DIST, 'dashboard') }));
   server.requestTimeout = REQUEST_TIMEOUT_MS;
   // Only an upload is read before it is answered: all others have a few seconds instead of the hour.
   server.on('request', (request, response) => {
@@ -91,7 +88,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
       stream.close();
       const closed = new Promise((resolve) => server.close(resolve));
       server.closeAllConnections();
-      await Promise.all([closed, notifier.close(MAX_NOTICE_WAIT_MS), analyst.close()]);
+      await Promise.all([closed, ingest.analyst.close(), notifier.close(MAX_NOTICE_WAIT_MS)]);
     },
   };
 }

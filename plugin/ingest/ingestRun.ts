@@ -124,13 +124,12 @@ export interface IngestRun {
 
 export interface Ingest {
   readonly pipeline: Pipeline;
+  readonly analyst: Analyst;
   readonly limits: IngestLimits;
   /** By name. */
   readonly runs: Map<string, IngestRun>;
   /** Of parts that wait for other ranks. */
   waitingBytes: number;
-  /** Analyses beside the loop; null: there is no other thread. */
-  readonly analyst: Analyst | null;
   /** Requests that were refused, by the status of the answer. */
   readonly refused: Map<number, number>;
   /** Requests that are being read, by the run's name; and when one was last turned away as there was no place for it. */

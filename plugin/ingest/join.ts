@@ -107,7 +107,7 @@ function readySteps(ingest: Ingest, run: IngestRun): number[] {
 /** Are the stages of a step analysed as one model? If not, that begins, beside the loop. */
 function isAnalysed(ingest: Ingest, run: IngestRun, pending: PendingStepState): boolean {
   const { analyst } = ingest;
-  if (run.stages === 1 || analyst === null || run.live === null) return true;
+  if (run.stages === 1 || run.live === null) return true;
   if (pending.analysed === null) {
     pending.analysed = 'coming';
     const chains = chainedStages(run.live.header, stagesOf(run), run.ranks, [...pending.parts.values()]);

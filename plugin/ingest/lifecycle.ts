@@ -11,7 +11,7 @@ import { NO_COUNTERS } from '../../src/telemetry/sample.ts';
 import { FieldError } from '../fieldError.ts';
 import { closeRun, forgetRun, type Pipeline, settleRun } from '../pipeline/pipeline.ts';
 import type { RankPosition } from '../wire/part.ts';
-import type { Analyst } from './analyst.ts';
+import { createAnalyst } from './analyst.ts';
 import { type Claimant, claim, isSilent, ownError } from './claim.ts';
 import { INGEST_LIMITS, type Ingest, type IngestLimits, type IngestRun } from './ingestRun.ts';
 import { assembleAll, dropPendingSteps } from './join.ts';
@@ -29,11 +29,11 @@ const MAX_PAST_ATTEMPTS = 1000;
 const MIN_IDLE_MS = 10_000;
 
 /** An ingest that knows of no run. It ends the runs it opened, through `pipeline`. */
-export function createIngest(pipeline: Pipeline, limits: IngestLimits = INGEST_LIMITS, analyst: Analyst | null = null): Ingest {
+export function createIngest(pipeline: Pipeline, limits: IngestLimits = INGEST_LIMITS): Ingest {
   return {
     pipeline,
+    analyst: createAnalyst(),
     limits,
-    analyst,
     runs: new Map(),
     waitingBytes: 0,
     refused: new Map(),

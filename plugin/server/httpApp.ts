@@ -3,9 +3,8 @@ import compression from 'compression';
 import express, { type ErrorRequestHandler, type Express } from 'express';
 import helmet from 'helmet';
 import { FieldError } from '../fieldError.ts';
-import type { Analyst } from '../ingest/analyst.ts';
 import type { Ingest } from '../ingest/ingestRun.ts';
-import type { Metrics } from '../metrics/metrics.ts';
+import { FORMATS, type Metrics } from '../metrics/metrics.ts';
 import type { Pipeline } from '../pipeline/pipeline.ts';
 import { type Access, checkHost, checkSite, checkToken, refuse } from './access.ts';
 import { createIngestRoutes } from './ingestRoutes.ts';
@@ -19,13 +18,12 @@ export interface AppOptions {
   metrics: Metrics;
   stream: Stream;
   ingest: Ingest;
-  analyst: Analyst;
   /** Folder of the built dashboard. */
   assets: string;
 }
 
 /** The application, listening nowhere yet. */
-export function createApp({ access, pipeline, metrics, stream, ingest, analyst, assets }: AppOptions): Express {
+export function createApp({ access, pipeline, metrics, stream, ingest, assets }: AppOptions): Express {
   const app = express();
   app.disable('x-powered-by');
   app.set('query parser', 'simple');
@@ -61,7 +59,7 @@ export function createApp({ access, pipeline, metrics, stream, ingest, analyst, 
   // A third of the time of level 6, for a fifteenth more bytes.
   routes.use(compression({ level: 2 }));
   routes.get('/metrics', async (request, response) => {
-    const { contentType, body } = await metrics.scrape(request.headers.accept);
+    const { contentType, body } = await metrics.scrape(request.accepts([...FORMATS]));
     response.set({ 'Content-Type': contentType, 'Cache-Control': 'no-store', Vary: 'Accept' }).send(Buffer.from(body));
   });
   routes.get('/sd', (request, response) => {
@@ -69,7 +67,7 @@ export function createApp({ access, pipeline, metrics, stream, ingest, analyst, 
     const labels = { __scheme__: scheme, __metrics_path__: `${access.basePath}/metrics` };
     response.json([{ targets: [request.headers.host ?? ''], labels }]);
   });
-  routes.use('/api/v1', createIngestRoutes(ingest, analyst));
+  routes.use('/api/v1', createIngestRoutes(ingest));
   routes.use('/api/v1', createRoutes(pipeline, stream));
   routes.use(
     express.static(assets, {

@@ -5,7 +5,6 @@ import { toWarningAnswer } from '../../src/telemetry/answer.ts';
 import type { StepsAnswer } from '../../src/telemetry/api.ts';
 import { toWireOrNull } from '../../src/telemetry/wire.ts';
 import { FieldError } from '../fieldError.ts';
-import type { Analyst } from '../ingest/analyst.ts';
 import { handleParts } from '../ingest/handleParts.ts';
 import type { Ingest, IngestRun } from '../ingest/ingestRun.ts';
 import { closeRank, openRank } from '../ingest/lifecycle.ts';
@@ -28,13 +27,13 @@ const RECORDING_RETRY_SECONDS = 5;
 const KEY = /^[A-Za-z0-9._:-]{8,128}$/;
 
 /** The routes; what is refused is counted. */
-export function createIngestRoutes(ingest: Ingest, analyst: Analyst): Router {
+export function createIngestRoutes(ingest: Ingest): Router {
   const router = Router();
   const read = createBodyReader();
   router.put('/runs/:run', checkVersion, beginReading(ingest), read, onlyFields(), async (request, response) => {
     const run = runIn(request);
     const key = keyIn(request);
-    const state = await analyst.decodeState(request.body as Buffer);
+    const state = await ingest.analyst.decodeState(request.body as Buffer);
     const known = afterReading(response, () => setState(ingest, run, state, key));
     response.json({ run, attempt: known?.live?.recording?.attempt ?? null });
   });
@@ -42,7 +41,7 @@ export function createIngestRoutes(ingest: Ingest, analyst: Analyst): Router {
     const run = runIn(request);
     const key = keyIn(request);
     const contentType = (request.headers['content-type'] ?? '').split(';')[0].trim().toLowerCase();
-    const parts = await analyst.decode(contentType, request.body as Buffer, ingest.pipeline.now());
+    const parts = await ingest.analyst.decode(contentType, request.body as Buffer, ingest.pipeline.now());
     const { committed, ...counts } = afterReading(response, () => handleParts(ingest, run, parts, key));
     await allCommitted(ingest, run, committed);
     const { last, detection } = ingest.runs.get(run)?.live ?? {};
