@@ -62,6 +62,9 @@ export function openForWriting(path: string): Db {
 /** Has the recording tables for warnings? One of version 1 that nobody has written since has none. */
 export const hasWarnings = (db: Db): boolean => pragma(db, 'user_version') >= 2;
 
+/** Can rows of the recording be packed? */
+export const hasPacked = (db: Db): boolean => pragma(db, 'user_version') >= 6;
+
 /**
  * Opens a recording that must exist; nothing can be written through it, its version stays.
  * @throws Error with the path where there is no such file, it is no recording or of a newer version

@@ -5,7 +5,7 @@ import { MEASURES, RUN_SCALARS } from '../../src/telemetry/catalogue.ts';
 import type { Outcome, StepReport } from '../../src/telemetry/report.ts';
 import { MEMORY_KINDS, type RunHeader } from '../../src/telemetry/sample.ts';
 import type { WarningRecord } from '../../src/telemetry/warning.ts';
-import { blob, doubles, floats, fromSql, type SqlBlob, toSql } from './blobs.ts';
+import { blob, doubles, fromSql, pack, type SqlBlob, toSql, unpack } from './blobs.ts';
 import { addToBuckets, type Bucket, LEVELS, largest } from './buckets.ts';
 import { type Db, insert, openForWriting } from './database.ts';
 import { makeWay, recordingPath } from './directory.ts';
@@ -88,7 +88,8 @@ function resumeAttempt(db: Db, header: RunHeader, source: string): AttemptState 
   const same = row.streams === header.streams && row.connections === JSON.stringify(header.connections) && row.measures === MEASURE_KEYS;
   if (!same) return null;
   db.prepare('UPDATE attempts SET outcome = NULL, ended_at = NULL, pid = ? WHERE attempt = ?').run(process.pid, row.attempt);
-  const open = Array.from({ length: LEVELS }, (_, i) => newestBucket(db, row.attempt, i + 1)).filter((bucket) => bucket !== null);
+  const layers = header.connections.length;
+  const open = Array.from({ length: LEVELS }, (_, i) => newestBucket(db, row.attempt, i + 1, layers)).filter((bucket) => bucket !== null);
   const { attempt, last_step: lastStep } = row;
   return { attempt, lastStep, maxCompositeGain: fromSql(row.max_composite_gain), open };
 }
@@ -154,6 +155,7 @@ export function commitReports(
 
 function insertStep(db: Db, attempt: number, report: StepReport): void {
   const { memory, monitor } = report;
+  const { packed, blobs } = pack([report.measures, report.mapping]);
   insert(db, 'steps', {
     attempt,
     step: report.step,
@@ -163,14 +165,15 @@ function insertStep(db: Db, attempt: number, report: StepReport): void {
     samples_dropped: monitor.samplesDropped,
     errors: monitor.errors,
     memory_totals: memory === null ? null : JSON.stringify(memory.totals),
-    measures: blob(report.measures),
-    mapping: blob(report.mapping),
+    packed,
+    measures: blobs[0],
+    mapping: blobs[1],
     nonfinite: blob(report.nonfinite),
     memory: memory === null ? null : blob(memory.connections),
   });
 }
 
-/** Columns by the field of a bucket. Its arrays are BLOBs. */
+/** Columns by the field of a bucket. Its arrays are BLOBs, those of the measures packed. */
 const BUCKET_COLUMNS = {
   level: 'level',
   bucket: 'bucket',
@@ -184,23 +187,29 @@ const BUCKET_COLUMNS = {
 } as const satisfies Record<keyof Bucket, string>;
 
 function upsertBucket(db: Db, attempt: number, bucket: Bucket): void {
+  const { packed, blobs } = pack([bucket.measuresMin, bucket.measuresMax]);
   const cells = (Object.keys(BUCKET_COLUMNS) as (keyof Bucket)[]).map((field) => {
     const value = bucket[field];
-    return [BUCKET_COLUMNS[field], typeof value === 'number' ? Math.round(value) : blob(value)];
+    return [BUCKET_COLUMNS[field], typeof value === 'number' ? Math.round(value) : value instanceof Float64Array ? blob(value) : null];
   });
-  insert(db, 'buckets', { attempt, ...Object.fromEntries(cells) }, 'INSERT OR REPLACE');
+  const row = { attempt, ...Object.fromEntries(cells), packed, measures_min: blobs[0], measures_max: blobs[1] };
+  insert(db, 'buckets', row, 'INSERT OR REPLACE');
 }
 
-type BucketRow = { [K in keyof Bucket]: Bucket[K] extends number ? number : SqlBlob };
+type BucketRow = { [K in keyof Bucket]: Bucket[K] extends number ? number : SqlBlob } & { packed: number };
 
-function newestBucket(db: Db, attempt: number, level: number): Bucket | null {
+/** @param layers connections of the attempt, whose measures are today's */
+function newestBucket(db: Db, attempt: number, level: number, layers: number): Bucket | null {
   const columns = Object.entries(BUCKET_COLUMNS).map(([field, column]) => `${column} AS ${field}`);
-  const newest = db.prepare(`SELECT ${columns.join(', ')} FROM buckets WHERE attempt = ? AND level = ? ORDER BY bucket DESC LIMIT 1`);
+  const newest = db.prepare(
+    `SELECT ${columns.join(', ')}, packed FROM buckets WHERE attempt = ? AND level = ? ORDER BY bucket DESC LIMIT 1`,
+  );
   const row = newest.get(attempt, level) as BucketRow | undefined;
   if (row === undefined) return null;
-  const { scalarsMin, scalarsMax, measuresMin, measuresMax, ...numbers } = row;
+  const { scalarsMin, scalarsMax, measuresMin, measuresMax, packed, ...numbers } = row;
   const scalars = { scalarsMin: doubles(scalarsMin), scalarsMax: doubles(scalarsMax) };
-  return { ...numbers, ...scalars, measuresMin: floats(measuresMin), measuresMax: floats(measuresMax) };
+  const measures = (side: SqlBlob) => unpack(side, packed, MEASURES.length * layers);
+  return { ...numbers, ...scalars, measuresMin: measures(measuresMin), measuresMax: measures(measuresMax) };
 }
 
 /** Says how the attempt ended and closes the file. */
