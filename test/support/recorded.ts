@@ -53,6 +53,13 @@ export function unpackRows(db: Database.Database): void {
   }
 }
 
+/** The same of a file that nobody has open. */
+export function unpackFile(path: string): void {
+  const db = new Database(path);
+  unpackRows(db);
+  db.close();
+}
+
 /** Runs SQL on the file of a recording. @returns the version of its schema afterwards */
 export function changeRecording(path: string, sql = ''): number {
   const db = new Database(path);
