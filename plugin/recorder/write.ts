@@ -1,6 +1,5 @@
 /** Writes a run's recording: attempts, steps and buckets, a batch of reports in one transaction. Reads back only what it needs to
  * go on with an attempt. */
-import { mkdirSync } from 'node:fs';
 import { MEASURES, RUN_SCALARS } from '../../src/telemetry/catalogue.ts';
 import type { Outcome, StepReport } from '../../src/telemetry/report.ts';
 import { MEMORY_KINDS, type RunHeader } from '../../src/telemetry/sample.ts';
@@ -9,6 +8,7 @@ import { blob, doubles, fromSql, pack, type SqlBlob, toSql, unpack } from './blo
 import { addToBuckets, type Bucket, LEVELS, largest } from './buckets.ts';
 import { type Db, insert, openForWriting } from './database.ts';
 import { makeWay, recordingPath } from './directory.ts';
+import { createFolder } from './files.ts';
 import { SCALAR_COLUMNS } from './migrations.ts';
 import { type AttemptRow, isAlive } from './read.ts';
 import { readWarningRows, writeWarnings } from './recordedWarnings.ts';
@@ -44,7 +44,7 @@ export interface Recording extends AttemptState {
  */
 export function openRecording(directory: string, header: RunHeader, time: number, source: string | null = null): Recording {
   const path = recordingPath(directory, header.run);
-  mkdirSync(directory, { recursive: true });
+  createFolder(directory);
   makeWay(directory, header.run);
   const db = openForWriting(path);
   try {
