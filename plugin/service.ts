@@ -66,7 +66,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   const pipeline = createPipeline({ directory, recorder: record ? await loadRecorder(onProblem) : null, now, onProblem });
   const ingest = createIngest(pipeline);
   const upkeep = startUpkeep({ directory, keepDays, maxBytes, isHere: (run) => pipeline.live.has(run), onProblem });
-  const metrics = createMetrics(packageVersion(), { ingest, rankLabel: options.rankLabel ?? false, space: record ? upkeep.space : null });
+  const metrics = createMetrics(packageVersion(), ingest, options.rankLabel, record ? upkeep.disk : null);
   const stream = createStream(pipeline);
   pipeline.sinks.add(metrics.sink);
   pipeline.sinks.add(stream.sink);

@@ -34,6 +34,8 @@ export interface LiveRun {
   readonly startedAt: number;
   /** null: not recorded. */
   recording: Recording | null;
+  /** Why nothing can be recorded now; null: all is well, or nothing shall be. */
+  recordingProblem: string | null;
   attempt: number;
   /** null while it goes on. */
   outcome: Outcome | null;

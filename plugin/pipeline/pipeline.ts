@@ -63,6 +63,7 @@ export function openRun(pipeline: Pipeline, header: RunHeader, source: string | 
     header,
     startedAt,
     recording,
+    recordingProblem: null,
     attempt: recording?.attempt ?? 1,
     outcome: null,
     last: null,

@@ -63,7 +63,8 @@ export async function removeOld(retention: Retention): Promise<Removal[]> {
 }
 
 const sentence = ({ name, bytes, endedAt, why }: Removal, { keepDays, maxBytes }: RetentionLimits): string => {
-  const reason = why === 'age' ? `it ended more than ${keepDays} days ago (--keep-days)` : `all have more than ${maxBytes} bytes (--max-bytes)`;
+  const reason =
+    why === 'age' ? `it ended more than ${keepDays} days ago (--keep-days)` : `all have more than ${maxBytes} bytes (--max-bytes)`;
   return `the recording of run ${name} is removed: ${reason}; it ended ${new Date(endedAt).toISOString()} and had ${bytes} bytes`;
 };
 

@@ -63,7 +63,10 @@ export function takeServeLock(directory: string, time: number, onProblem: (messa
 }
 
 function refusal(directory: string, holder: Holder | null): string {
-  const who = holder === null ? '' : `, process ${holder.pid} on ${holder.host}${holder.url === null ? '' : `, ${holder.url}`}, since ${holder.since}`;
+  const who =
+    holder === null
+      ? ''
+      : `, process ${holder.pid} on ${holder.host}${holder.url === null ? '' : `, ${holder.url}`}, since ${holder.since}`;
   return `the folder ${directory} has a gainwatch serve already${who}: use that one, stop it, or give another folder (--runs)`;
 }
 

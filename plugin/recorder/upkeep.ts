@@ -5,7 +5,7 @@
 import { existsSync } from 'node:fs';
 import { statfs } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
-import { addFree, createFreeSpace, type FreeSpace, freeBytes, noteTold, spanPhrase } from './freeSpace.ts';
+import { addFree, createFreeSpace, type FreeSpace, freeBytes, noteTold, spanPhrase, timeLeftSeconds } from './freeSpace.ts';
 import type { Retention } from './removeRecordings.ts';
 import type { RetentionLimits } from './retention.ts';
 
@@ -22,7 +22,8 @@ export interface UpkeepOptions extends RetentionLimits {
 }
 
 export interface Upkeep {
-  readonly space: FreeSpace;
+  /** What is known of the disk now; null: not known yet. */
+  disk(): { freeBytes: number | null; timeLeftSeconds: number | null };
   close(): void;
 }
 
@@ -32,7 +33,7 @@ export function startUpkeep(options: UpkeepOptions): Upkeep {
   const timers = [every(MEASURE_INTERVAL_MS, () => measure(space, options))];
   if (options.keepDays !== null || options.maxBytes !== null) timers.push(every(REMOVE_INTERVAL_MS, removal(options)));
   return {
-    space,
+    disk: () => ({ freeBytes: freeBytes(space), timeLeftSeconds: timeLeftSeconds(space) }),
     close: () => {
       for (const timer of timers) clearInterval(timer);
     },

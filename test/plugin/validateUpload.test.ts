@@ -106,13 +106,22 @@ test.each<[string, () => Uint8Array, RegExp]>([
   ['one with a text for a key', changed("UPDATE attempts SET key = 'secret'"), /SHA-256 .* as key in attempts/],
   ['one with no digits for a key', changed(`UPDATE attempts SET key = '${'g'.repeat(64)}'`), /as key in attempts/],
   ['one with a BLOB for a key', changed('UPDATE attempts SET key = zeroblob(64)'), /as key in attempts/],
-  ...['[1.5]', '[-1]', '["0"]', '[[0]]', '{"0":1}', '[1e999]', '7', '[', `[${'1,'.repeat(9999)}1]`].map(
-    (list): [string, () => Uint8Array, RegExp] => [
-      `one with the missing ranks ${list.slice(0, 20)}`,
-      changed(`UPDATE steps SET missing_ranks = '${list}' WHERE step = 3`),
-      /as missing_ranks in steps/,
-    ],
-  ),
+  ...[
+    '[[1.5,2]]',
+    '[[0,-1]]',
+    '["01"]',
+    '[[0]]',
+    '[[0,[1]]]',
+    '{"0":[0,1]}',
+    '[[0,1e999]]',
+    '7',
+    '[',
+    `[${'[1,1],'.repeat(1999)}[1,1]]`,
+  ].map((list): [string, () => Uint8Array, RegExp] => [
+    `one with the missing ranks ${list.slice(0, 20)}`,
+    changed(`UPDATE steps SET missing_ranks = '${list}' WHERE step = 3`),
+    /as missing_ranks in steps/,
+  ]),
   ['one that is packed twice', changed('UPDATE steps SET packed = 2'), /number from 0 to 1 as packed in steps/],
   ['one with a text for packed', changed("UPDATE buckets SET packed = 'x'"), /as packed in buckets/],
   ['one that is said to be packed', changed('UPDATE steps SET packed = 1 WHERE step = 3'), /packed arrays of as many values/],
@@ -136,7 +145,7 @@ test.each<[string, () => Uint8Array, RegExp]>([
 
 test('one with packed rows, a key and missing ranks is taken, and read', async () => {
   const service = await start();
-  const sql = `UPDATE attempts SET key = '${'0a'.repeat(32)}'; UPDATE steps SET missing_ranks = '[3,511]' WHERE step = 4`;
+  const sql = `UPDATE attempts SET key = '${'0a'.repeat(32)}'; UPDATE steps SET missing_ranks = '[[3,3],[9,511]]' WHERE step = 4`;
   expect(await upload(service, recording({ sparse: true, sql }))).toEqual({ status: 201, body: { run: 'hc' } });
   const series = await json<SeriesAnswer>(service, 'api/v1/runs/hc/series?measure=forwardGain');
   expect(series.steps).toHaveLength(20);
