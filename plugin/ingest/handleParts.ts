@@ -9,7 +9,8 @@ import type { Part } from '../wire/part.ts';
 import { type Claimant, claim } from './claim.ts';
 import type { Ingest, IngestRun, PartResult } from './ingestRun.ts';
 import { addPart, assembleReadySteps } from './join.ts';
-import { beginNext, makePlace, noteHeard, withRun } from './lifecycle.ts';
+import { withRun } from './knownRuns.ts';
+import { beginNext, makePlace, noteHeard } from './lifecycle.ts';
 import { checkRanks, noteRank, openIfKnown } from './ranks.ts';
 
 export interface HandledParts extends Record<Exclude<PartResult, 'late'>, number> {
@@ -51,10 +52,16 @@ function take(ingest: Ingest, run: IngestRun, parts: readonly Part[], claimant: 
   const { attempt } = claimant;
   const claimed = claim(ingest, run, claimant);
   const isNext = claimed === 'next' || (claimed === 'current' && attempt === null && run.attempt === null && goesBack(ingest, run, parts));
-  if (isNext && isKnownEnd(ingest, run, attempt, parts)) return count(run, parts.map((part) => ({ part, committed: STORED })));
+  if (isNext && isKnownEnd(ingest, run, attempt, parts))
+    return count(
+      run,
+      parts.map((part) => ({ part, committed: STORED })),
+    );
   checkRanks(ingest, isNext ? null : run, parts);
   const goesOn = !isNext || (attempt !== null && attempt === run.attempt);
-  const judged = goesOn ? judge(ingest, run, attempt ?? run.attempt, claimed === 'over', parts) : parts.map((part) => ({ part, committed: null }));
+  const judged = goesOn
+    ? judge(ingest, run, attempt ?? run.attempt, claimed === 'over', parts)
+    : parts.map((part) => ({ part, committed: null }));
   if (claimed === 'over') return count(run, judged);
   makePlace(ingest, run);
   if (isNext) beginNext(ingest, run, claimant);
@@ -106,7 +113,13 @@ function judge(ingest: Ingest, run: IngestRun, attempt: string | null, isOver: b
 }
 
 /** What becomes of a part that was here before; null: it is new. */
-function knownPart(ingest: Ingest, run: IngestRun, attempt: string | null, isOver: boolean, { step, rank }: Part): Promise<Committed> | 'late' | null {
+function knownPart(
+  ingest: Ingest,
+  run: IngestRun,
+  attempt: string | null,
+  isOver: boolean,
+  { step, rank }: Part,
+): Promise<Committed> | 'late' | null {
   if (!isOver) {
     const pending = run.pendingSteps.get(step);
     if (pending !== undefined) return pending.parts.has(rank) ? pending.committed : null;
@@ -139,7 +152,12 @@ function goesBack(ingest: Ingest, run: IngestRun, parts: readonly Part[]): boole
     const rank = run.ranks.get(part.rank);
     if (rank !== undefined) return part.step < rank.lastStep && !isKnown(ingest, run, part);
     // After a restart nothing is known of ranks: what is stored otherwise is of an earlier start of the training.
-    return part.worldSize === 1 && part.step <= run.lastAssembled && storedOf(ingest, run, null, part.step) !== null && !isKnown(ingest, run, part);
+    return (
+      part.worldSize === 1 &&
+      part.step <= run.lastAssembled &&
+      storedOf(ingest, run, null, part.step) !== null &&
+      !isKnown(ingest, run, part)
+    );
   });
 }
 

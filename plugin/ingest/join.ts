@@ -68,12 +68,22 @@ function addPendingStep(ingest: Ingest, run: IngestRun, step: number): PendingSt
  * May a part wait? Each run has a share that nobody can take from it, and a part of what is common; what completes its step needs neither.
  * Half of all is shared out, half is common. Our choice.
  */
-function hasPlace({ runs, limits, waitingBytes }: Ingest, run: IngestRun, { rank, size }: Part, known: PendingStepState | undefined): boolean {
+function hasPlace(
+  { runs, limits, waitingBytes }: Ingest,
+  run: IngestRun,
+  { rank, size }: Part,
+  known: PendingStepState | undefined,
+): boolean {
   const share = limits.waitingBytes / 2 / limits.runs;
   if (run.waitingBytes + size <= share) return true;
   let common = 0;
   for (const other of runs.values()) common += Math.max(0, other.waitingBytes - share);
-  if (run.waitingBytes + size <= limits.runWaitingBytes && common + size <= limits.waitingBytes / 2 && waitingBytes + size <= limits.waitingBytes) return true;
+  if (
+    run.waitingBytes + size <= limits.runWaitingBytes &&
+    common + size <= limits.waitingBytes / 2 &&
+    waitingBytes + size <= limits.waitingBytes
+  )
+    return true;
   const isComplete = run.ranks.size >= run.worldSize || run.patience >= MAX_START_WAIT_MS;
   return run.live !== null && isComplete && expectedRanks(run).every((one) => one === rank || known?.parts.has(one));
 }
@@ -123,7 +133,13 @@ function isAnalysed(ingest: Ingest, run: IngestRun, pending: PendingStepState): 
 
 /** Passes all that waits to the pipeline, in its order, with the ranks that it has. Nothing where the run has not begun. */
 export function assembleAll(ingest: Ingest, run: IngestRun): void {
-  if (run.live !== null) assemble(ingest, run, [...run.pendingSteps.keys()].sort((a, b) => a - b), Number.POSITIVE_INFINITY);
+  if (run.live !== null)
+    assemble(
+      ingest,
+      run,
+      [...run.pendingSteps.keys()].sort((a, b) => a - b),
+      Number.POSITIVE_INFINITY,
+    );
 }
 
 /** @param turnMs after which it stops. @returns whether all are done */
@@ -159,7 +175,11 @@ function assembleStep(ingest: Ingest, run: IngestRun, step: number): void {
 }
 
 /** Until it is forgotten among many; one that was not kept is, so that it is taken when it is sent again. */
-function remember({ assembledSteps }: IngestRun, step: number, assembled: { ranks: Set<number>; committed: Promise<Committed>; report: StepReport | null }): void {
+function remember(
+  { assembledSteps }: IngestRun,
+  step: number,
+  assembled: { ranks: Set<number>; committed: Promise<Committed>; report: StepReport | null },
+): void {
   const one = { ...assembled };
   assembledSteps.set(step, one);
   if (assembledSteps.size > MAX_REMEMBERED_STEPS) assembledSteps.delete(assembledSteps.keys().next().value!);

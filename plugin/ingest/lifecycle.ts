@@ -9,52 +9,22 @@
 import type { Outcome } from '../../src/telemetry/report.ts';
 import { NO_COUNTERS } from '../../src/telemetry/sample.ts';
 import { FieldError } from '../fieldError.ts';
-import { closeRun, forgetRun, type Pipeline, settleRun } from '../pipeline/pipeline.ts';
+import { closeRun, forgetRun, settleRun } from '../pipeline/pipeline.ts';
 import type { RankPosition } from '../wire/part.ts';
-import { createAnalyst } from './analyst.ts';
-import { type Claimant, claim, isSilent, ownError } from './claim.ts';
-import { INGEST_LIMITS, type Ingest, type IngestLimits, type IngestRun } from './ingestRun.ts';
+import { type Claimant, claim, isSilent } from './claim.ts';
+import type { Ingest, IngestRun } from './ingestRun.ts';
 import { assembleAll, dropPendingSteps } from './join.ts';
+import { emptyAttempt, MAX_SILENCE_MS, withRun } from './knownRuns.ts';
 import { checkRanks, noteRank, openIfKnown, type RankModel } from './ranks.ts';
 
 /** How long a run that has ended stays to be scraped. Our choice: four scrapes at Prometheus' usual 15 s. */
 const LINGER_MS = 60_000;
-/** Silence after which a run is taken to have ended. Our choice: above the pause of a checkpoint or an evaluation. */
-const MAX_SILENCE_MS = 3_600_000;
 /** The same, where some of its ranks have closed: the others of a job end with them. Our choice. */
 const MAX_SILENCE_AFTER_CLOSE_MS = 60_000;
 /** Names of attempts that are over, so that what is sent of them is known as that. Our choice. */
 const MAX_PAST_ATTEMPTS = 1000;
 /** How long a run must have been idle that makes way for another, though it has ended or has no step. Our choice. */
 const MIN_IDLE_MS = 10_000;
-
-/** An ingest that knows of no run. It ends the runs it opened, through `pipeline`. */
-export function createIngest(pipeline: Pipeline, limits: IngestLimits = INGEST_LIMITS): Ingest {
-  return {
-    pipeline,
-    analyst: createAnalyst(),
-    limits,
-    runs: new Map(),
-    waitingBytes: 0,
-    refused: new Map(),
-    reading: new Map(),
-    turnedAway: new Map(),
-    startedAt: pipeline.monotonic(),
-  };
-}
-
-/**
- * Acts on a run, which is made where it is not known, of its recording where it has one; one that its first request does not fill stays
- * unknown. @throws what `act` throws; FieldError 409 where a training writes it itself, 429 where there is no place
- */
-export function withRun<T>(ingest: Ingest, name: string, claimant: Claimant, act: (run: IngestRun) => T): T {
-  const run = ingest.runs.get(name) ?? addRun(ingest, name, claimant);
-  try {
-    return act(run);
-  } finally {
-    if (run.ranks.size === 0) ingest.runs.delete(name);
-  }
-}
 
 /**
  * A rank announces its connections, before its first step.
@@ -108,7 +78,12 @@ export function closeRank(
     if (!allClosed(run) || (run.live === null && worldSize !== 1)) return run;
     if (!endRun(ingest, run)) {
       rank.ended = null;
-      throw new FieldError('run', `cannot be closed yet, as its recording refuses (${run.live?.recordingProblem}): send it again`, name, 503);
+      throw new FieldError(
+        'run',
+        `cannot be closed yet, as its recording refuses (${run.live?.recordingProblem}): send it again`,
+        name,
+        503,
+      );
     }
     run.isClosed = true;
     return run;
@@ -174,91 +149,6 @@ function closeLive(ingest: Ingest, run: IngestRun, outcome: Outcome): void {
   dropPendingSteps(ingest, run);
 }
 
-function addRun(ingest: Ingest, name: string, claimant: Claimant): IngestRun {
-  const { pipeline, runs } = ingest;
-  if (pipeline.live.get(name)?.outcome === null) throw ownError(ingest, name, claimant);
-  const now = pipeline.monotonic();
-  const run: IngestRun = {
-    name,
-    begun: false,
-    ...emptyAttempt({ attempt: null, key: null }),
-    isFresh: false,
-    pastAttempts: new Set(),
-    attemptTimes: [],
-    pendingSteps: new Map(),
-    waitingBytes: 0,
-    stages: 1,
-    lookedAt: now,
-    lastPartAt: now,
-    timer: null,
-    counts: { accepted: 0, duplicates: 0, late: 0, stragglers: 0, tokensDiffer: 0 },
-  };
-  fillFromRecording(ingest, run, claimant);
-  runs.set(name, run);
-  return run;
-}
-
-/**
- * Makes place for a run whose first rank comes: of those that are idle, one that has ended goes first, then one without a step, then one
- * that is silent. @throws FieldError 429 where none can go
- */
-export function makePlace(ingest: Ingest, own: IngestRun): void {
-  const { pipeline, limits, runs } = ingest;
-  if (own.ranks.size > 0 || runs.size <= limits.runs) return;
-  const idle = [...runs.values()]
-    .filter((run) => run !== own && pipeline.monotonic() - run.lastPartAt > MIN_IDLE_MS)
-    .sort((a, b) => a.lastPartAt - b.lastPartAt);
-  const gone =
-    idle.find(({ endedAt }) => endedAt !== null) ?? idle.find(({ lastAssembled }) => lastAssembled < 0) ?? idle.find((run) => isSilent(ingest, run));
-  if (gone === undefined) {
-    throw new FieldError('run', `must be one of the ${limits.runs} that are known here: end another one`, own.name, 429);
-  }
-  if (gone.endedAt === null) endRun(ingest, gone, true);
-  forget(ingest, gone);
-}
-
-/** What an earlier process, or this one before it forgot the run, has recorded of it: its attempt goes on. */
-function fillFromRecording(ingest: Ingest, run: IngestRun, claimant: Claimant): void {
-  const { pipeline, startedAt } = ingest;
-  let sent: ReturnType<NonNullable<Pipeline['recorder']>['readSentRun']> = null;
-  try {
-    sent = pipeline.recorder?.readSentRun(pipeline.directory, run.name) ?? null;
-  } catch {
-    return; // it cannot be read now: that is said when it is opened
-  }
-  if (sent === null) return;
-  const isOld = pipeline.now() - sent.lastTime > MAX_SILENCE_MS;
-  if (sent.isWrittenElsewhere && !isOld) throw ownError(ingest, run.name, claimant);
-  const { source, outcome } = sent;
-  const isClosed = outcome !== null && outcome !== 'unknown';
-  Object.assign(run, {
-    begun: true,
-    attempt: source === '' ? null : source,
-    key: sent.key,
-    lastAssembled: sent.lastStep ?? -1,
-    lastPartAt: startedAt,
-    endedAt: source === null || isClosed || isOld ? startedAt : null,
-    isClosed: source === null || isClosed,
-  });
-  for (const past of sent.sources) if (past !== source && past !== '') run.pastAttempts.add(past);
-}
-
-const emptyAttempt = ({ attempt, key }: Claimant) => ({
-  attempt,
-  key,
-  live: null,
-  listings: new Map(),
-  ranks: new Map(),
-  assembledSteps: new Map(),
-  streams: 0,
-  tokens: 0,
-  worldSize: 1,
-  lastAssembled: -1,
-  patience: 0,
-  endedAt: null,
-  isClosed: false,
-});
-
 /**
  * Begins the next attempt: ends the one that goes on, if there is one, and forgets its ranks. One that ended by silence, or closed and
  * opens again, goes on under its name.
@@ -280,4 +170,25 @@ export function beginNext(ingest: Ingest, run: IngestRun, claimant: Claimant): v
     isFresh,
     attemptTimes: [...recent, now],
   });
+}
+
+/**
+ * Makes place for a run whose first rank comes: of those that are idle, one that has ended goes first, then one without a step, then one
+ * that is silent. @throws FieldError 429 where none can go
+ */
+export function makePlace(ingest: Ingest, own: IngestRun): void {
+  const { pipeline, limits, runs } = ingest;
+  if (own.ranks.size > 0 || runs.size <= limits.runs) return;
+  const idle = [...runs.values()]
+    .filter((run) => run !== own && pipeline.monotonic() - run.lastPartAt > MIN_IDLE_MS)
+    .sort((a, b) => a.lastPartAt - b.lastPartAt);
+  const gone =
+    idle.find(({ endedAt }) => endedAt !== null) ??
+    idle.find(({ lastAssembled }) => lastAssembled < 0) ??
+    idle.find((run) => isSilent(ingest, run));
+  if (gone === undefined) {
+    throw new FieldError('run', `must be one of the ${limits.runs} that are known here: end another one`, own.name, 429);
+  }
+  if (gone.endedAt === null) endRun(ingest, gone, true);
+  forget(ingest, gone);
 }

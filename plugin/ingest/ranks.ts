@@ -8,8 +8,9 @@
  *                                                  └──────────────────┘
  *   A new attempt forgets all ranks.
  */
-import { type ConnectionInfo, NO_COUNTERS, type RunHeader } from '../../src/telemetry/sample.ts';
+
 import type { RankRange } from '../../src/telemetry/report.ts';
+import { type ConnectionInfo, NO_COUNTERS, type RunHeader } from '../../src/telemetry/sample.ts';
 import { FieldError } from '../fieldError.ts';
 import { openRun } from '../pipeline/pipeline.ts';
 import type { Part, RankPosition } from '../wire/part.ts';
@@ -58,7 +59,11 @@ export function checkRanks(ingest: Ingest, run: IngestRun | null, sent: readonly
   }
 }
 
-function checkRank({ limits }: Ingest, run: Known, { rank, stage, stages, connections, streams }: RankPosition & Omit<RankModel, 'tokens'>): void {
+function checkRank(
+  { limits }: Ingest,
+  run: Known,
+  { rank, stage, stages, connections, streams }: RankPosition & Omit<RankModel, 'tokens'>,
+): void {
   const known = run.ranks.get(rank);
   if (known === undefined && run.ranks.size >= limits.ranks) {
     throw new FieldError('rank', `must be one of the ${limits.ranks} of this run that are known here`, rank, 429);

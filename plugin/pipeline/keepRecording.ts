@@ -78,7 +78,8 @@ function adoptWarnings({ detection }: LiveRun, { warnings: rows }: Recording, no
   detection.savedAt = Number.NEGATIVE_INFINITY;
 }
 
-const isSame = (a: WarningRecord['warning'], b: WarningRecord['warning']): boolean => a.rule === b.rule && a.step === b.step && a.time === b.time;
+const isSame = (a: WarningRecord['warning'], b: WarningRecord['warning']): boolean =>
+  a.rule === b.rule && a.step === b.step && a.time === b.time;
 
 /** Notes why the recording refuses, and says it when that begins or another reason comes. */
 export function noteRefusal(context: RecordContext, run: LiveRun, error: Error): void {

@@ -119,7 +119,8 @@ export function checkStall(pipeline: Pipeline, run: LiveRun): void {
 
 /** Somebody knows of a warning: recorded at once. The first time stays. @returns whether that is in the recording, or nothing shall be */
 export function acknowledge(pipeline: Pipeline, run: LiveRun, record: WarningRecord): boolean {
-  if (acknowledgeWarning(run.detection, record, pipeline.now())) emit(pipeline, run, (sink) => sink.onWarning?.(run, record, 'acknowledged'));
+  if (acknowledgeWarning(run.detection, record, pipeline.now()))
+    emit(pipeline, run, (sink) => sink.onWarning?.(run, record, 'acknowledged'));
   if (run.detection.unsaved.has(record)) commitAll(pipeline, run);
   return !run.detection.unsaved.has(record) || !pipeline.keeps;
 }

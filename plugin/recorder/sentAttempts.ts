@@ -3,8 +3,9 @@
  * ingest, which promises nothing that is not in the file.
  */
 import { existsSync } from 'node:fs';
+import { MEASURES } from '../../src/telemetry/catalogue.ts';
 import type { Outcome, RankRange } from '../../src/telemetry/report.ts';
-import { floats, fromSql, type SqlBlob, type SqlNumber } from './blobs.ts';
+import { fromSql, type SqlBlob, type SqlNumber, unpack } from './blobs.ts';
 import { type Db, openForReading, openForWriting } from './database.ts';
 import { recordingPath } from './directory.ts';
 import { isAlive } from './read.ts';
@@ -37,14 +38,16 @@ export interface SentRun {
 /** A step of an attempt by its source, in whichever recorded attempt it is; null: it is not stored. Asks a file that is open. */
 export function storedStep(db: Db, source: string, step: number): StoredStep | null {
   const found = db.prepare(
-    'SELECT missing_ranks, loss, measures FROM steps WHERE step = ? AND attempt IN (SELECT attempt FROM attempts WHERE source = ?) LIMIT 1',
+    'SELECT missing_ranks, loss, packed, measures, length(nonfinite) / 8 AS layers FROM steps WHERE step = ? AND attempt IN (SELECT attempt FROM attempts WHERE source = ?) LIMIT 1',
   );
-  const row = found.get(step, source) as { missing_ranks: string | null; loss: SqlNumber; measures: SqlBlob } | undefined;
+  const row = found.get(step, source) as
+    | { missing_ranks: string | null; loss: SqlNumber; packed: number; measures: SqlBlob; layers: number }
+    | undefined;
   if (row === undefined) return null;
   return {
     missingRanks: row.missing_ranks === null ? [] : (JSON.parse(row.missing_ranks) as RankRange[]),
     loss: fromSql(row.loss),
-    measures: floats(row.measures),
+    measures: unpack(row.measures, row.packed, MEASURES.length * row.layers),
   };
 }
 
@@ -82,7 +85,9 @@ export const readSentRun = (directory: string, run: string): SentRun | null =>
     const newest = rows.at(-1);
     if (newest === undefined) return null;
     const { attempt, pid, outcome, started_at: startedAt, last_step: lastStep, source = null, key = null } = newest;
-    const last = db.prepare('SELECT time FROM steps WHERE attempt = ? ORDER BY step DESC LIMIT 1').get(attempt) as { time: number } | undefined;
+    const last = db.prepare('SELECT time FROM steps WHERE attempt = ? ORDER BY step DESC LIMIT 1').get(attempt) as
+      | { time: number }
+      | undefined;
     return {
       source,
       key,
@@ -98,9 +103,11 @@ export const readSentRun = (directory: string, run: string): SentRun | null =>
 export function recordEnd(directory: string, run: string, source: string, outcome: Outcome, time: number): void {
   const db = openForWriting(recordingPath(directory, run));
   try {
-    db.prepare(
-      'UPDATE attempts SET outcome = ?, ended_at = ? WHERE attempt = (SELECT max(attempt) FROM attempts) AND source = ?',
-    ).run(outcome, time, source);
+    db.prepare('UPDATE attempts SET outcome = ?, ended_at = ? WHERE attempt = (SELECT max(attempt) FROM attempts) AND source = ?').run(
+      outcome,
+      time,
+      source,
+    );
   } finally {
     db.close();
   }

@@ -1,14 +1,16 @@
 /** Writes a run's recording: attempts, steps and buckets, a batch of reports in one transaction. Reads back only what it needs to
  * go on with an attempt. */
-import { mkdirSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { MEASURES, RUN_SCALARS } from '../../src/telemetry/catalogue.ts';
 import type { Outcome, StepReport } from '../../src/telemetry/report.ts';
 import { MEMORY_KINDS, type RunHeader } from '../../src/telemetry/sample.ts';
 import type { WarningRecord } from '../../src/telemetry/warning.ts';
-import { blob, doubles, floats, fromSql, type SqlBlob, toSql } from './blobs.ts';
+import { blob, fromSql, pack, toSql } from './blobs.ts';
+import { readBucket, upsertBucket } from './bucketRows.ts';
 import { addToBuckets, type Bucket, FACTOR, LEVELS, largest } from './buckets.ts';
 import { type Db, insert, openForWriting } from './database.ts';
 import { makeWay, recordingPath } from './directory.ts';
+import { createFolder } from './files.ts';
 import { SCALAR_COLUMNS } from './migrations.ts';
 import { type AttemptRow, isAlive } from './read.ts';
 import { readWarningRows, writeWarnings } from './recordedWarnings.ts';
@@ -55,7 +57,7 @@ export interface Recording extends AttemptState {
  */
 export function openRecording(directory: string, header: RunHeader, time: number, owner: AttemptOwner | null = null): Recording {
   const path = recordingPath(directory, header.run);
-  mkdirSync(directory, { recursive: true });
+  createFolder(directory);
   makeWay(directory, header.run);
   const db = openForWriting(path);
   try {
@@ -110,7 +112,10 @@ function resumeAttempt(db: Db, header: RunHeader, source: string): AttemptState 
   const same = row.streams === header.streams && row.connections === JSON.stringify(header.connections) && row.measures === MEASURE_KEYS;
   if (!same) return null;
   db.prepare('UPDATE attempts SET outcome = NULL, ended_at = NULL, pid = ? WHERE attempt = ?').run(process.pid, row.attempt);
-  const open = Array.from({ length: LEVELS }, (_, i) => readBucket(db, row.attempt, i + 1, null)).filter((bucket) => bucket !== null);
+  const layers = header.connections.length;
+  const open = Array.from({ length: LEVELS }, (_, i) => readBucket(db, row.attempt, i + 1, null, layers)).filter(
+    (bucket) => bucket !== null,
+  );
   const { attempt, last_step: lastStep } = row;
   return { attempt, lastStep, maxCompositeGain: fromSql(row.max_composite_gain), open };
 }
@@ -186,9 +191,10 @@ function insertEarlier(db: Db, staged: AttemptState, report: StepReport, changed
   if (db.prepare('SELECT 1 FROM steps WHERE attempt = ? AND step = ?').get(attempt, step) !== undefined) return;
   insertStep(db, attempt, report);
   db.prepare('UPDATE attempts SET first_step = min(first_step, ?) WHERE attempt = ?').run(step, attempt);
+  const layers = report.nonfinite.length;
   const before = Array.from({ length: LEVELS }, (_, i) => {
     const number = Math.floor(step / FACTOR ** (i + 1));
-    return staged.open[i]?.bucket === number ? staged.open[i] : (readBucket(db, attempt, i + 1, number) ?? undefined);
+    return staged.open[i]?.bucket === number ? staged.open[i] : (readBucket(db, attempt, i + 1, number, layers) ?? undefined);
   });
   const after = addToBuckets(before, report, changed);
   staged.open = staged.open.map((bucket, i) => (bucket.bucket === after[i].bucket ? after[i] : bucket));
@@ -197,6 +203,7 @@ function insertEarlier(db: Db, staged: AttemptState, report: StepReport, changed
 
 function insertStep(db: Db, attempt: number, report: StepReport): void {
   const { memory, monitor } = report;
+  const { packed, blobs } = pack([report.measures, report.mapping]);
   insert(db, 'steps', {
     attempt,
     step: report.step,
@@ -206,47 +213,13 @@ function insertStep(db: Db, attempt: number, report: StepReport): void {
     samples_dropped: monitor.samplesDropped,
     errors: monitor.errors,
     memory_totals: memory === null ? null : JSON.stringify(Object.fromEntries(memory.totals)),
-    measures: blob(report.measures),
-    mapping: blob(report.mapping),
+    packed,
+    measures: blobs[0],
+    mapping: blobs[1],
     nonfinite: blob(report.nonfinite),
     memory: memory === null ? null : blob(memory.connections),
     missing_ranks: report.missingRanks?.length ? JSON.stringify(report.missingRanks) : null,
   });
-}
-
-/** Columns by the field of a bucket. Its arrays are BLOBs. */
-const BUCKET_COLUMNS = {
-  level: 'level',
-  bucket: 'bucket',
-  firstStep: 'first_step',
-  firstTime: 'first_time',
-  count: 'count',
-  scalarsMin: 'scalars_min',
-  scalarsMax: 'scalars_max',
-  measuresMin: 'measures_min',
-  measuresMax: 'measures_max',
-} as const satisfies Record<keyof Bucket, string>;
-
-function upsertBucket(db: Db, attempt: number, bucket: Bucket): void {
-  const cells = (Object.keys(BUCKET_COLUMNS) as (keyof Bucket)[]).map((field) => {
-    const value = bucket[field];
-    return [BUCKET_COLUMNS[field], typeof value === 'number' ? Math.round(value) : blob(value)];
-  });
-  insert(db, 'buckets', { attempt, ...Object.fromEntries(cells) }, 'INSERT OR REPLACE');
-}
-
-type BucketRow = { [K in keyof Bucket]: Bucket[K] extends number ? number : SqlBlob };
-
-/** @param bucket its number; null: the newest of the level */
-function readBucket(db: Db, attempt: number, level: number, bucket: number | null): Bucket | null {
-  const columns = Object.entries(BUCKET_COLUMNS).map(([field, column]) => `${column} AS ${field}`);
-  const which = bucket === null ? '' : 'AND bucket = ?';
-  const found = db.prepare(`SELECT ${columns.join(', ')} FROM buckets WHERE attempt = ? AND level = ? ${which} ORDER BY bucket DESC LIMIT 1`);
-  const row = found.get(attempt, level, ...(bucket === null ? [] : [bucket])) as BucketRow | undefined;
-  if (row === undefined) return null;
-  const { scalarsMin, scalarsMax, measuresMin, measuresMax, ...numbers } = row;
-  const scalars = { scalarsMin: doubles(scalarsMin), scalarsMax: doubles(scalarsMax) };
-  return { ...numbers, ...scalars, measuresMin: floats(measuresMin), measuresMax: floats(measuresMax) };
 }
 
 /** Records how the attempt ended; the file stays open. @throws what SQLite throws */

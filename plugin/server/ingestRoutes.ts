@@ -54,7 +54,8 @@ export function createIngestRoutes(ingest: Ingest): Router {
       const { status } = error;
       ingest.refused.set(status, (ingest.refused.get(status) ?? 0) + 1);
       if (status === 503) noteTurnedAway(ingest, request);
-      if (status === 429 || status === 503) response.set('Retry-After', String(error.field === 'recording' ? RECORDING_RETRY_SECONDS : RETRY_AFTER_SECONDS));
+      if (status === 429 || status === 503)
+        response.set('Retry-After', String(error.field === 'recording' ? RECORDING_RETRY_SECONDS : RETRY_AFTER_SECONDS));
     }
     next(error);
   }) satisfies ErrorRequestHandler);
@@ -64,7 +65,8 @@ export function createIngestRoutes(ingest: Ingest): Router {
 /** Opens or closes a rank. @returns what is known of its run; null: nothing */
 function setState(ingest: Ingest, run: string, state: RunState, key: string | null): IngestRun | null {
   const position = rankPositionOf(state);
-  if (state.state === 'closed') return closeRank(ingest, run, { ...position, worldSize: state.world_size }, state.outcome ?? 'unknown', key);
+  if (state.state === 'closed')
+    return closeRank(ingest, run, { ...position, worldSize: state.world_size }, state.outcome ?? 'unknown', key);
   return openRank(ingest, run, position, { connections: connectionsOf(state), streams: state.streams, tokens: state.tokens ?? null }, key);
 }
 
@@ -88,7 +90,8 @@ function keyIn({ headers }: Request): string | null {
   return createHash('sha256').update(key).digest('hex');
 }
 
-const nameIn = (request: Request): string | null => (typeof request.params['run'] === 'string' && isRunName(request.params['run']) ? request.params['run'] : null);
+const nameIn = (request: Request): string | null =>
+  typeof request.params['run'] === 'string' && isRunName(request.params['run']) ? request.params['run'] : null;
 
 /** A handler that counts the request among those of its run that are being read, until it is acted upon, or its end. */
 const beginReading =

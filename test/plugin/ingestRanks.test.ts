@@ -125,7 +125,11 @@ test('steps of a run whose other stage never comes are dropped when the next att
   const first = handle(ofStage(0), 'key');
   expect(ingest.waitingBytes).toBeGreaterThan(0);
   handle(bodyOf(header, sample, {}, 'second'), 'key');
-  expect([...(await Promise.all(first.committed)), ingest.waitingBytes, ingest.runs.get('sent')!.live!.last?.step]).toEqual(['dropped', 0, 1]);
+  expect([...(await Promise.all(first.committed)), ingest.waitingBytes, ingest.runs.get('sent')!.live!.last?.step]).toEqual([
+    'dropped',
+    0,
+    1,
+  ]);
 });
 
 test('a step that was refused because too much waits is no step: sent again, it is taken', async () => {

@@ -2,7 +2,7 @@
 import { onTestFinished, vi } from 'vitest';
 import { handleParts } from '../../plugin/ingest/handleParts.ts';
 import { INGEST_LIMITS } from '../../plugin/ingest/ingestRun.ts';
-import { createIngest } from '../../plugin/ingest/lifecycle.ts';
+import { createIngest } from '../../plugin/ingest/knownRuns.ts';
 import type { WarningChange } from '../../plugin/pipeline/detection.ts';
 import { createPipeline, openRun } from '../../plugin/pipeline/pipeline.ts';
 import { requireRecorder } from '../../plugin/recorder/loadRecorder.ts';
