@@ -68,6 +68,7 @@ export function openRun(pipeline: Pipeline, header: RunHeader, owner: AttemptOwn
     recording,
     recordingProblem: null,
     attempt: recording?.attempt ?? 1,
+    recordedAttempt: recording?.attempt ?? null,
     outcome: null,
     reportedAt: pipeline.monotonic(),
     newestStep: recording?.lastStep ?? Number.NEGATIVE_INFINITY,
@@ -145,7 +146,7 @@ function runDetectors(pipeline: Pipeline, run: LiveRun, ask: (detectors: Detecto
  */
 export function settleRun(pipeline: Pipeline, run: LiveRun, outcome: Outcome): boolean {
   if (!pipeline.keeps) return true;
-  if (commitAll(pipeline, run) > 0 || run.recording === null) return false;
+  if (commitAll(pipeline, run) > 0 || run.recordingProblem !== null || run.recording === null) return false;
   try {
     pipeline.recorder!.recordOutcome(run.recording, outcome, pipeline.now());
     return pipeline.recorder!.isInPlace(run.recording);
