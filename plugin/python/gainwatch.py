@@ -52,7 +52,8 @@ TIMEOUT_SECONDS = 30.0  # of one request: the monitor waits 20 s for other ranks
 MAX_RETRY_AFTER_SECONDS = 300.0  # our choice: a Retry-After beyond is a mistake
 TAKEN_ASK_SECONDS, TAKEN_SECONDS = 10.0, 120.0  # while the run goes on in another training: how often it is asked for, and how long
 LAST_TRY_SECONDS = 1.0  # of drain_seconds, kept for a last try
-BATCH_BODIES, BATCH_BYTES, MAX_ANSWER_BYTES = 256, 16 << 20, 4 << 20
+BATCH_BODIES, BATCH_BYTES = 256, 8 << 20  # of one request: half of what the monitor takes
+MAX_ANSWER_BYTES = 4 << 20  # more is read by nobody
 REFUSED = (400, 409, 413, 415, 422)  # of no use to send again
 CHECK_TOKENS, CHECKS = 8, 12  # tokens per connection and attempts of the self-check, at the watched steps 1, 2, 4, 8, ...
 RUN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -1030,7 +1031,7 @@ class _Sender(threading.Thread):
         return torch.empty(size, dtype=torch.float32, pin_memory=True)
 
     def close(self, outcome: str, attempt: str, seconds: float) -> None:
-        self._ending = {"state": "closed", "attempt": attempt, "rank": self._identity["rank"], "outcome": outcome}
+        self._ending = {"state": "closed", "attempt": attempt, **self._identity, "outcome": outcome}
         self._deadline = time.monotonic() + seconds
         self._stopping.set()
         self._done.wait(seconds + 1)
