@@ -167,7 +167,7 @@ function toFieldError(errors: readonly ErrorObject[]): FieldError {
 /** Of a value that fits none of several types: all of them. Empty where there is one. */
 function alternatives(path: string, errors: readonly ErrorObject[]): string {
   const of = errors.filter((error) => error.instancePath === path);
-  const types = of.filter(({ keyword }) => keyword === 'type').map(({ params }) => String(params['type']));
+  const types = of.filter(({ keyword }) => keyword === 'type').flatMap(({ params }) => [params['type']].flat().map(String));
   const words = of.flatMap(({ params }) => (params['allowedValues'] as unknown[] | undefined) ?? []).map(String);
   const all = [...new Set([...types, ...words])];
   return all.length > 1 ? `must be one of ${all.join(', ')}` : '';
