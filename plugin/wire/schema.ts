@@ -159,10 +159,16 @@ function toFieldError(errors: readonly ErrorObject[]): FieldError {
           ? `must be one of ${allowedValues.map(String).join(', ')}`
           : allowedValue !== undefined
             ? `must be ${String(allowedValue)}`
-            : alternatives(first.instancePath, errors) || (first.message ?? 'does not follow openapi.yaml');
+            : outside(first.instancePath, errors) ||
+              alternatives(first.instancePath, errors) ||
+              (first.message ?? 'does not follow openapi.yaml');
   const data = property === undefined ? first.data : (first.data as Record<string, unknown>)[String(property)];
   return new FieldError(short(field === '' ? 'body' : field), rule, shown(data));
 }
+
+/** Of a number that is too small or too large: its limit. Empty where it is none. */
+const outside = (path: string, errors: readonly ErrorObject[]): string =>
+  errors.find(({ instancePath, keyword }) => instancePath === path && /^(min|max)imum$/.test(keyword))?.message ?? '';
 
 /** Of a value that fits none of several types: all of them. Empty where there is one. */
 function alternatives(path: string, errors: readonly ErrorObject[]): string {
