@@ -24,7 +24,7 @@ export async function serve(flags: ServerFlags & { runs: string }): Promise<void
   }
   const service = await startService(options);
   if (service.note !== null) print(service.note);
-  print(`${addresses(service.url, options.token)}Recordings ${flags.runs}${fresh ? ' (new)' : ''}`);
+  print(`${addresses(service.url, options)}Recordings ${flags.runs}${fresh ? ' (new)' : ''}`);
   await stopped();
   await service.close();
 }
@@ -50,7 +50,7 @@ export async function replay(file: string, flags: ReplayFlags): Promise<void> {
     const options = serviceOptions(flags, flags.runs ?? scratch!);
     const service = await startService(options);
     if (service.note !== null) print(service.note);
-    print(`${addresses(service.url, options.token)}Replaying ${detail.run}, attempt ${newest.attempt}, at ${flags.speed} times its speed`);
+    print(`${addresses(service.url, options)}Replaying ${detail.run}, attempt ${newest.attempt}, at ${flags.speed} times its speed`);
     const { pipeline } = service;
     const run = openRun(pipeline, newest.header);
     const stop = new AbortController();
