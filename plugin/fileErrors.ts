@@ -10,7 +10,8 @@ export function toReadError(error: unknown, path: string, run: string): unknown 
   if (error instanceof FieldError || !(error instanceof Error)) return error;
   if (isLocked(error)) return new FieldError('run', 'is locked by another process, try again', run, 503);
   if (!error.message.startsWith(path)) return error;
-  return new FieldError('run', `cannot be read: ${short(error.message.replaceAll(path, basename(path)))}`, run, 500);
+  const refusal = new FieldError('run', `cannot be read: ${short(error.message.replaceAll(path, basename(path)))}`, run, 500);
+  return Object.assign(refusal, { cause: error }); // with the path, for the log
 }
 
 /** Does SQLite wait for another process? */

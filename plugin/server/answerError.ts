@@ -14,7 +14,7 @@ export const answerError =
     try {
       const refused = toRefusal(error);
       if (refused === null || refused.status === 500) {
-        const { stack, code = '' } = error as { stack?: string; code?: string };
+        const { stack, code = '' } = ((error as Error).cause ?? error) as { stack?: string; code?: string };
         const told = stack ?? String(error);
         warnOnce(`http ${code} ${told.split('\n')[1] ?? told}`, `${request.method} ${request.path} failed here: ${told}`);
       }
@@ -30,7 +30,6 @@ export const answerError =
 function toRefusal(error: unknown): FieldError | null {
   if (error instanceof FieldError) return error;
   const { status } = error as { status?: unknown };
-  if (error instanceof URIError) return new FieldError('path', 'must be percent-encoded UTF-8', null);
   // Of express and what it brings: its messages repeat what was sent.
   if (typeof status === 'number' && status >= 400 && status < 500) return new FieldError('request', 'cannot be understood', null, status);
   return null;

@@ -53,7 +53,7 @@ export function createApp({ access, pipeline, metrics, stream, ingest, assets }:
   routes.get('/healthz', (_request, response) => {
     response.type('text/plain').send('ok\n');
   });
-  routes.use(checkMethod, checkHost(access), authorize(access, createSessions(performance.now.bind(performance))), checkSite);
+  routes.use(checkRequest, checkHost(access), authorize(access, createSessions(performance.now.bind(performance))), checkSite);
   routes.get('/api/v1/stream', onlyFields('run'), (request, response) => stream.handle(request, response, requesterOf(response).leftMs));
   // Without the slash at its end the page's relative addresses would lead elsewhere.
   routes.get('/', (request, response, next) => {
@@ -85,10 +85,22 @@ export function createApp({ access, pipeline, metrics, stream, ingest, assets }:
   return app;
 }
 
-/** What nothing here answers to, TRACE and those of WebDAV among it, gets no further. */
-const checkMethod: RequestHandler = (request, response, next) => {
-  if (METHODS.includes(request.method)) return next();
-  response.set('Allow', METHODS.join(', '));
-  refuse(response, 405, 'method', `must be one of ${METHODS.join(', ')}`, request.method);
-};
 const METHODS = ['GET', 'HEAD', 'PUT', 'POST', 'DELETE'];
+
+/** A method that nothing here answers to, TRACE among them, and a path that is no text get no further. */
+const checkRequest: RequestHandler = (request, response, next) => {
+  if (!METHODS.includes(request.method)) {
+    response.set('Allow', METHODS.join(', '));
+    refuse(response, 405, 'method', `must be one of ${METHODS.join(', ')}`, request.method);
+  } else if (isEncoded(request.path)) next();
+  else refuse(response, 400, 'path', 'must be percent-encoded UTF-8', short(request.path));
+};
+
+function isEncoded(path: string): boolean {
+  try {
+    decodeURIComponent(path);
+    return true;
+  } catch {
+    return false;
+  }
+}
