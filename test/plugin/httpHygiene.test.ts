@@ -4,7 +4,6 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { closeRun, handleReport, openRun } from '../../dist/plugin/pipeline/pipeline.js';
 import { testHeader, testReport } from '../support/samples.ts';
-import { listenLocally } from '../support/servers.ts';
 import { ask, sendRaw, start } from '../support/service.ts';
 
 const header = testHeader('hc');
