@@ -27,8 +27,8 @@ export interface WatchOptions {
   /** Address to listen on; 127.0.0.1 unless given. Others than loopback need a token. */
   host?: string;
   /**
-   * Asked of everyone who connects, gives the rights to view and to send; GAINWATCH_TOKEN, or what the file GAINWATCH_TOKEN_FILE holds, unless
-   * given. The next three likewise (GAINWATCH_VIEW_TOKEN, GAINWATCH_VIEW_TOKEN_FILE …).
+   * Asked of everyone who connects, gives the rights to view and to send; GAINWATCH_TOKEN, or what the file GAINWATCH_TOKEN_FILE holds,
+   * unless given. The next three likewise (GAINWATCH_VIEW_TOKEN, GAINWATCH_VIEW_TOKEN_FILE …).
    */
   token?: string;
   /** Gives the right to view alone. */

@@ -1,13 +1,16 @@
 /**
- * The end of a request that failed: a refusal in our own words, and for a fault of ours a plain sentence, while path, message and stack go to
- * the log alone.
+ * The end of a request that failed: a refusal in our own words, and for a fault of ours a plain sentence, while path, message and stack go
+ * to the log alone.
  */
 import type { ErrorRequestHandler } from 'express';
 import { FieldError } from '../fieldError.ts';
 import type { WarnOnce } from '../warnOnce.ts';
 import { refuse } from './access.ts';
 
-/** The last handler of an application. @param warnOnce gets each kind of fault with its stack. Throws nothing: a request that cannot be answered ends */
+/**
+ * The last handler of an application. Throws nothing: a request that cannot be answered ends.
+ * @param warnOnce gets each kind of fault with its stack
+ */
 export const answerError =
   (warnOnce: WarnOnce): ErrorRequestHandler =>
   (error: unknown, request, response, _next) => {

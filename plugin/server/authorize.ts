@@ -39,8 +39,8 @@ function sessionIn(request: Request): string | undefined {
 const bearerIn = ({ headers }: Request): string | undefined => /^bearer +(\S+) *$/i.exec(headers.authorization ?? '')?.[1];
 
 /**
- * The handler that asks for a token: as `Authorization: Bearer …`, or as the session that `/?token=…` is exchanged for (Secure where the browser came
- * over https, by a proxy).
+ * The handler that asks for a token: as `Authorization: Bearer …`, or as the session that `/?token=…` is exchanged for (Secure where the
+ * browser came over https, by a proxy).
  */
 export function authorize(access: Access, sessions: Sessions): RequestHandler {
   if (!isGuarded(access)) {

@@ -6,19 +6,19 @@ import { createServer, type RequestListener, type Server, STATUS_CODES } from 'n
 import type { Socket } from 'node:net';
 import type { WarnOnce } from '../warnOnce.ts';
 
-/** Of one request, to its last byte. Our choice: a recording of half a gigabyte may come through a slow tunnel; bodies of steps have less (readBody.ts). */
+/** Of one request, to its last byte. Our choice: half a gigabyte may come through a slow tunnel. Bodies of steps have less of their own. */
 const REQUEST_TIMEOUT_MS = 3_600_000;
 /** From the first byte of a request, or from the connection, to the end of its headers. As Apache's mod_reqtimeout (header=20). */
 const HEADERS_TIMEOUT_MS = 20_000;
 /** How often those two are looked at. Our choice; Node's 30 s would make the 20 s 50. */
 const CHECK_TIMEOUTS_MS = 5000;
-/** That nothing moves on a connection with a request: a client that does not read its answer. Our choice: longer than the check of an upload (120 s). */
+/** That nothing moves on a connection: a client that does not read its answer. Our choice: longer than the check of an upload (120 s). */
 const IDLE_TIMEOUT_MS = 180_000;
-/** Between two requests of a connection. Our choice: longer than proxies keep theirs (nginx and AWS: 60 s), else one of theirs may meet our end. */
+/** Between two requests of a connection. Our choice: longer than proxies keep theirs (60 s), else a request may meet our end. */
 const KEEP_ALIVE_MS = 65_000;
 /** Our choice: 3000 pages with a stream were tried. */
 const MAX_CONNECTIONS = 4096;
-/** Of those, that wait for a request or for the rest of its headers; beyond, the one that waits longest is closed. Our choice: twice 512 ranks. */
+/** That wait for a request or the rest of its headers; beyond, the one that waits longest is closed. Our choice: twice 512 ranks. */
 const MAX_WAITING = 1024;
 /** How long a client may go on sending what nobody reads, once it has its answer. Our choice. */
 const MAX_UNREAD_MS = 10_000;

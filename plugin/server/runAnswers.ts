@@ -23,7 +23,7 @@ function liveRun(pipeline: Pipeline, name: string): LiveRun | null {
   return run !== undefined && run.outcome === null ? run : null;
 }
 
-/** Where the recording of a run lies, null where it has none; an uploaded one is not that of a run of this process that has the same name. */
+/** Where the recording of a run lies; null: it has none. An uploaded one is not that of a run of this process that has the same name. */
 export function recordingOf(pipeline: Pipeline, name: string): FoundRecording | null {
   const found = pipeline.recorder === null ? null : findRecording(pipeline.directory, name);
   return found?.uploaded && pipeline.live.has(name) ? null : found;

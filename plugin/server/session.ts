@@ -1,7 +1,8 @@
 /**
  * Sessions of browsers: what the address with the token is exchanged for, as an EventSource can send no header. A session is a text
- * that says what it may and until when, signed with a key that this process alone has and forgets at its end: nothing is kept of it, it is worth
- * nothing at another server or after a restart, and the token itself goes to no port of the host but this one. Sets no cookie: authorize.ts does.
+ * that says what it may and until when, signed with a key that this process alone has and forgets at its end: nothing is kept of it, it is
+ * worth nothing at another server or after a restart, and the token itself goes to no port of the host but this one. Sets no cookie:
+ * authorize.ts does.
  */
 import { createHmac, randomBytes } from 'node:crypto';
 import type { Right } from '../../src/telemetry/api.ts';

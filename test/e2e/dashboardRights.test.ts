@@ -1,4 +1,4 @@
-/** The dashboard in a real Chromium where tokens are asked for: what may be done, a link of another site, an ended session, a deleted run. */
+/** The dashboard in a real Chromium behind tokens: what may be done, a link of another site, an ended session; a deleted run. */
 import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { closeRun, handleReport, openRun } from '../../dist/plugin/pipeline/pipeline.js';
