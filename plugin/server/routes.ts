@@ -1,4 +1,4 @@
-/** The routes of `/api/v1`: rights, runs, series, latest step, warnings, uploads; JSON as src/telemetry/api.ts has it. Stream: stream.ts. */
+/** The routes of `/api/v1`: rights, runs, series, steps, warnings, uploads; JSON as src/telemetry/api.ts has it. Stream: stream.ts. */
 import { type Request, type Response, Router } from 'express';
 import { toStepAnswer } from '../../src/telemetry/answer.ts';
 import type { GoneAnswer, RightsAnswer, UploadAnswer } from '../../src/telemetry/api.ts';
