@@ -2,6 +2,8 @@
  * Runs and their warnings as the HTTP interface shows them, and the acknowledgement of a warning. What goes on in this process is in
  * its memory, all else in the recordings, which other processes may be writing.
  */
+import { existsSync } from 'node:fs';
+import { basename, dirname } from 'node:path';
 import { type StepForecast, toWarningAnswer } from '../../src/telemetry/answer.ts';
 import type { RunDetail, RunSummary, SeriesAnswer, WarningAnswer } from '../../src/telemetry/api.ts';
 import { countActive, type WarningRecord } from '../../src/telemetry/warning.ts';
@@ -47,15 +49,16 @@ export const summaryOf = (run: LiveRun): RunSummary => summarize(factsOf(run));
 export const recordedSummary = (pipeline: Pipeline, name: string): RunSummary | null =>
   readRecording(pipeline, name, (recorder, reader) => recorder.readSummary(reader, liveRun(pipeline, name) !== null));
 
-/** `GET /runs`: every run, newest first. A file that is no recording is passed over. */
+/** `GET /runs`: every run, newest first. A file that cannot be read is passed over, which is said once. */
 export function listSummaries(pipeline: Pipeline): RunSummary[] {
   const found = new Map<string, RunSummary>();
   for (const name of listRecordings(pipeline.directory)) {
     try {
       const summary = recordedSummary(pipeline, name);
       if (summary !== null) found.set(name, summary);
-    } catch {
-      // Not ours to judge: asked for by name, it is answered with the reason.
+    } catch (error) {
+      // Asked for by name, it is answered with the reason.
+      pipeline.warnOnce(`read ${name} ${(error as Error).message}`, `run ${name} is not listed: ${(error as Error).message}`);
     }
   }
   for (const run of pipeline.live.values())
@@ -94,7 +97,7 @@ export const seriesOf = (pipeline: Pipeline, name: string, query: SeriesQuery): 
 
 /**
  * Asks the recording of a run, which is closed after it.
- * @throws FieldError 404 where the run is not recorded; what opening or `read` throws
+ * @throws FieldError 404 where the run is not recorded, 500 or 503 where its file cannot be read, saying why; what `read` throws of these
  */
 export function readRecording<T>(
   pipeline: Pipeline,
@@ -107,12 +110,22 @@ export function readRecording<T>(
     const rule = pipeline.live.has(name) ? 'is not recorded (see the log of its process)' : 'must be one of /api/v1/runs';
     throw new FieldError('run', rule, name, 404);
   }
-  const reader = recorder.openReader(found.path, name, found.uploaded);
+  let reader: Reader | null = null;
   try {
+    reader = recorder.openReader(found.path, name, found.uploaded);
     return read(recorder, reader);
+  } catch (error) {
+    throw error instanceof FieldError ? error : unreadable(name, found.path, error as Error & { code?: string });
   } finally {
-    recorder.closeReader(reader);
+    if (reader !== null) recorder.closeReader(reader);
   }
+}
+
+/** Why a recording cannot be read, without its folder: 404 where it has just been removed, 503 where it is locked, 500 otherwise. */
+function unreadable(name: string, path: string, { message, code }: Error & { code?: string }): FieldError {
+  const reason = message.replaceAll(path, basename(path)).replaceAll(`${dirname(path)}/`, '');
+  if (!existsSync(path)) return new FieldError('run', 'must be one of /api/v1/runs', name, 404);
+  return new FieldError('run', `has a recording that cannot be read: ${reason}`, name, code === 'SQLITE_BUSY' ? 503 : 500);
 }
 
 /** A run whose warnings are in memory: it goes on here, or has ended here and is not recorded. */

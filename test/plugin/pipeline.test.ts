@@ -34,11 +34,13 @@ describe('a disk that refuses', () => {
     expect(steps).toEqual(Array.from({ length: 300 }, (_, i) => i + 1)); // none waits for the disk
     expect(run.errors).toBeGreaterThan(1);
     expect(problems).toHaveLength(1);
-    expect(problems[0]).toMatch(/hc\.sqlite could not be written, trying again: .*full/);
+    expect(run.recordingProblem).toMatch(/full/);
+    expect(problems[0]).toMatch(/hc\.sqlite .*could not be written, trying again: .*full/);
     db.pragma('max_page_count = 1000000');
     vi.advanceTimersByTime(6000);
     expect(steps).toEqual(Array.from({ length: 300 }, (_, i) => i + 1));
     expect(recordedSteps(pipeline)).toEqual(steps);
+    expect([run.recordingProblem, problems.at(-1)]).toEqual([null, 'hc is recorded again']);
     closeRun(pipeline, run, 'completed');
   });
 

@@ -1,8 +1,8 @@
 /** A pipeline, or an ingest over one, without server: with what its sinks saw. Timers stand still until a test advances them. */
 import { onTestFinished, vi } from 'vitest';
-import { handlePart } from '../../plugin/ingest/handlePart.ts';
+import { handleParts } from '../../plugin/ingest/handleParts.ts';
 import { INGEST_LIMITS } from '../../plugin/ingest/ingestRun.ts';
-import { createIngest } from '../../plugin/ingest/lifecycle.ts';
+import { createIngest } from '../../plugin/ingest/knownRuns.ts';
 import type { WarningChange } from '../../plugin/pipeline/detection.ts';
 import { createPipeline, openRun } from '../../plugin/pipeline/pipeline.ts';
 import { requireRecorder } from '../../plugin/recorder/loadRecorder.ts';
@@ -18,7 +18,9 @@ export async function startPipeline({ directory = temporaryFolder(), ...change }
   const problems: string[] = [];
   const onProblem = (message: string) => problems.push(message);
   const recorder = await requireRecorder();
-  const pipeline = createPipeline({ directory, recorder, now: () => 5_000_000, onProblem, ...change });
+  // One clock for both, unless a test lets them go apart.
+  const now = change.now ?? (() => 5_000_000);
+  const pipeline = createPipeline({ directory, recorder, onProblem, monotonic: now, ...change, now });
   /** Steps that were shown. */
   const steps: number[] = [];
   const warnings: { what: WarningChange; step: number; record: WarningRecord }[] = [];
@@ -42,6 +44,7 @@ export async function startIngest(change: PipelineChange = {}) {
   const started = await startPipeline(change);
   const ingest = createIngest(started.pipeline, { ...INGEST_LIMITS });
   const schemas = compileSchemas();
-  const handle = (body: Buffer) => handlePart(ingest, 'sent', decodeMatrices(schemas, body, started.pipeline.now()));
+  const handle = (body: Buffer, key: string | null = null) =>
+    handleParts(ingest, 'sent', [decodeMatrices(schemas, body, started.pipeline.now())], key);
   return { ...started, ingest, handle };
 }
