@@ -86,7 +86,9 @@ function monitorOf(state: MonitorState): Monitor {
       return state.run;
     },
     key: settings.key,
-    url: client.url,
+    get url() {
+      return client.url;
+    },
     counters: probe.counters,
     get compositeGain() {
       return state.compositeGain;

@@ -8,7 +8,7 @@ import { parseTarget } from './notify/target.ts';
 import { checkRunName } from './recorder/directory.ts';
 import { checkSentToken, readMonitorUrl } from './sender/monitorAddress.ts';
 import { DEFAULT_PORT } from './server/listen.ts';
-import { tokenOf } from './token.ts';
+import { readToken, TOKEN_NAMES, type Tokens, tokensIn } from './token.ts';
 import { wholeNumberRule } from './wholeNumber.ts';
 import type { ServerOptions } from './worker/client.ts';
 
@@ -33,8 +33,17 @@ export interface WatchOptions {
   port?: number;
   /** Address to listen on; 127.0.0.1 unless given. Others than loopback need a token. */
   host?: string;
-  /** Asked of everyone who connects; GAINWATCH_TOKEN, or what the file GAINWATCH_TOKEN_FILE holds, unless given. */
+  /**
+   * Asked of everyone who connects, gives the rights to view and to send; GAINWATCH_TOKEN, or what the file GAINWATCH_TOKEN_FILE holds,
+   * unless given. The next three likewise (GAINWATCH_VIEW_TOKEN, GAINWATCH_VIEW_TOKEN_FILE …).
+   */
   token?: string;
+  /** Gives the right to view alone. */
+  viewToken?: string;
+  /** Gives the right to send alone. */
+  sendToken?: string;
+  /** Gives the rights to view and to decide: acknowledge warnings, delete recordings. */
+  decideToken?: string;
   /** Further names allowed in the Host header. */
   allowHost?: readonly string[];
   /** Path of the server behind a proxy, like /gainwatch. */
@@ -76,6 +85,7 @@ export function readWatchOptions(options: WatchOptions): WatchSettings {
   const { env } = process;
   const run = options.run ?? (env['GAINWATCH_RUN'] || defaultName(new Date()));
   checkRunName(run);
+  const log = silenced(options.log ?? ((line) => process.stderr.write(`gainwatch: ${line}\n`)));
   return {
     run,
     key: keyOption(options.key ?? (env['GAINWATCH_KEY'] || randomBytes(16).toString('hex'))),
@@ -84,8 +94,8 @@ export function readWatchOptions(options: WatchOptions): WatchSettings {
     every: options.every === undefined ? null : wholeOption('every', options.every, 1, 1e9),
     gradientGain: options.gradientGain ?? false,
     onWarning: (warning) => options.onWarning?.(warning),
-    log: silenced(options.log ?? ((line) => process.stderr.write(`gainwatch: ${line}\n`))),
-    server: readServerOptions(options),
+    log,
+    server: readServerOptions(options, log),
   };
 }
 
@@ -116,20 +126,20 @@ function keyOption(key: string): string {
   return key;
 }
 
-function readServerOptions(options: WatchOptions): ServerOptions {
+function readServerOptions(options: WatchOptions, log: (line: string) => void): ServerOptions {
   const { env } = process;
   const port = options.port ?? (env['GAINWATCH_PORT'] === undefined ? undefined : Number(env['GAINWATCH_PORT']));
   const notify = [options.notify ?? env['GAINWATCH_NOTIFY'] ?? []].flat();
   for (const target of notify) parseTarget(target);
   const url = readMonitorUrl(options.url ?? env['GAINWATCH_URL'] ?? null);
-  const token = options.token ?? tokenOf({ token: env['GAINWATCH_TOKEN'], tokenFile: env['GAINWATCH_TOKEN_FILE'] });
-  if (url !== null) checkSentToken(token);
+  const tokens = Object.fromEntries(TOKEN_NAMES.map((name) => [name, options[name] ?? readToken(tokensIn(env), name, log)])) as Tokens;
+  if (url !== null) checkSentToken(tokens.token);
   return {
     directory: options.runs ?? join(process.cwd(), 'gainwatch-runs'),
     host: options.host ?? '127.0.0.1',
     port: wholeOption('port (GAINWATCH_PORT)', port ?? DEFAULT_PORT, 0, 65535),
     portGiven: port !== undefined,
-    token,
+    ...tokens,
     allowHost: options.allowHost ?? [],
     basePath: options.basePath ?? '',
     notify,
