@@ -171,7 +171,12 @@ export function acknowledgeIn(pipeline: Pipeline, name: string, id: string): { a
   if (held !== null) {
     const record = held.detection.warnings[index];
     if (!acknowledge(pipeline, held, record)) {
-      throw new FieldError('run', `cannot be written now (${held.recordingProblem}): it is noted here, and recorded as soon as it can be`, name, 503);
+      throw new FieldError(
+        'run',
+        `cannot be written now (${held.recordingProblem}): it is noted here, and recorded as soon as it can be`,
+        name,
+        503,
+      );
     }
     return { answer: answerOf(name, record), isNews, emitted: true };
   }
