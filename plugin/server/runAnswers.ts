@@ -2,8 +2,6 @@
  * Runs and their warnings as the HTTP interface shows them, and the acknowledgement of a warning. What goes on in this process is in
  * its memory, all else in the recordings, which other processes may be writing.
  */
-import { existsSync } from 'node:fs';
-import { basename, dirname } from 'node:path';
 import { type StepForecast, toWarningAnswer } from '../../src/telemetry/answer.ts';
 import type { RunDetail, RunSummary, SeriesAnswer, WarningAnswer } from '../../src/telemetry/api.ts';
 import { countActive, type WarningRecord } from '../../src/telemetry/warning.ts';
@@ -58,7 +56,7 @@ export function listSummaries(pipeline: Pipeline): RunSummary[] {
       if (summary !== null) found.set(name, summary);
     } catch (error) {
       // Asked for by name, it is answered with the reason.
-      pipeline.warnOnce(`read ${name} ${(error as Error).message}`, `run ${name} is not listed: ${(error as Error).message}`);
+      pipeline.warnOnce(`list ${name}`, `run ${name} is not listed, as its recording cannot be read: ${(error as Error).message}`);
     }
   }
   for (const run of pipeline.live.values())
@@ -97,7 +95,7 @@ export const seriesOf = (pipeline: Pipeline, name: string, query: SeriesQuery): 
 
 /**
  * Asks the recording of a run, which is closed after it.
- * @throws FieldError 404 where the run is not recorded, 500 or 503 where its file cannot be read, saying why; what `read` throws of these
+ * @throws FieldError 404 where the run is not recorded; what opening or `read` throws
  */
 export function readRecording<T>(
   pipeline: Pipeline,
@@ -110,22 +108,12 @@ export function readRecording<T>(
     const rule = pipeline.live.has(name) ? 'is not recorded (see the log of its process)' : 'must be one of /api/v1/runs';
     throw new FieldError('run', rule, name, 404);
   }
-  let reader: Reader | null = null;
+  const reader = recorder.openReader(found.path, name, found.uploaded);
   try {
-    reader = recorder.openReader(found.path, name, found.uploaded);
     return read(recorder, reader);
-  } catch (error) {
-    throw error instanceof FieldError ? error : unreadable(name, found.path, error as Error & { code?: string });
   } finally {
-    if (reader !== null) recorder.closeReader(reader);
+    recorder.closeReader(reader);
   }
-}
-
-/** Why a recording cannot be read, without its folder: 404 where it has just been removed, 503 where it is locked, 500 otherwise. */
-function unreadable(name: string, path: string, { message, code }: Error & { code?: string }): FieldError {
-  const reason = message.replaceAll(path, basename(path)).replaceAll(`${dirname(path)}/`, '');
-  if (!existsSync(path)) return new FieldError('run', 'must be one of /api/v1/runs', name, 404);
-  return new FieldError('run', `has a recording that cannot be read: ${reason}`, name, code === 'SQLITE_BUSY' ? 503 : 500);
 }
 
 /** A run whose warnings are in memory: it goes on here, or has ended here and is not recorded. */
