@@ -1,7 +1,12 @@
-/** In what time a disk is full, from what was measured of it; and when that is told. No disk. */
+/** In what time a disk is full, from what was measured of it, and when that is told; and what a scrape is told of a real one. */
+import { join } from 'node:path';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { openRun } from '../../dist/plugin/pipeline/pipeline.js';
 import { addFree, createFreeSpace, freeBytes, noteTold, spanPhrase, timeLeftSeconds } from '../../plugin/recorder/freeSpace.ts';
+import { temporaryFolder } from '../support/folders.ts';
+import { testHeader } from '../support/samples.ts';
+import { start } from '../support/service.ts';
 
 const MIB = 2 ** 20;
 const HALF_MINUTE = 30_000;
@@ -93,4 +98,20 @@ test('a disk that is full at the start is told at once', () => {
   const space = measured(1, () => 0);
   expect(noteTold(space)).toBe(0);
   expect(noteTold(space)).toBe(null);
+});
+
+test('a scrape has the free space of the disk of the recordings, whose folder need not be there yet, and whether a run is not recorded', async () => {
+  const service = await start({ directory: join(temporaryFolder(), 'not', 'yet') });
+  const scrape = async () => (await fetch(`${service.url}metrics`)).text();
+  await expect.poll(scrape).toMatch(/^mhc_monitor_disk_free_bytes [1-9]/m);
+  const run = openRun(service.pipeline, testHeader('hc'));
+  expect(await scrape()).toContain('mhc_monitor_recording_failing{run="hc"} 0');
+  run.recordingProblem = 'the disk is full';
+  expect(await scrape()).toContain('mhc_monitor_recording_failing{run="hc"} 1');
+});
+
+test('where nothing is kept there is no disk to be full', async () => {
+  const service = await start({ record: false });
+  const text = await (await fetch(`${service.url}metrics`)).text();
+  expect(text).not.toMatch(/^mhc_monitor_disk_free_bytes \d/m);
 });
