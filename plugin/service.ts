@@ -2,7 +2,8 @@
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
-import { createIngest, sweep } from './ingest/lifecycle.ts';
+import { createIngest } from './ingest/knownRuns.ts';
+import { sweep } from './ingest/lifecycle.ts';
 import { createMetrics } from './metrics/metrics.ts';
 import { createNotifier } from './notify/notifier.ts';
 import { parseTarget } from './notify/target.ts';
@@ -99,7 +100,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
       stream.close();
       const closed = new Promise((resolve) => server.close(resolve));
       server.closeAllConnections();
-      await Promise.all([closed, notifier.close(MAX_NOTICE_WAIT_MS)]);
+      await Promise.all([closed, ingest.analyst.close(), notifier.close(MAX_NOTICE_WAIT_MS)]);
     },
   };
 }

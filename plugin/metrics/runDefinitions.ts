@@ -15,7 +15,7 @@ const TRAINING: readonly MetricDefinition[] = [
     last === null ? null : last.time / 1000,
   ),
   ofRuns('mhc_training_memory_bytes', 'Memory of the run; allocated is what the backend holds after the step.', ['kind'], ({ last }) =>
-    Object.entries(last?.memory?.totals ?? {}).map(([kind, bytes]) => [{ kind }, bytes]),
+    [...(last?.memory?.totals ?? [])].map(([kind, bytes]) => [{ kind }, bytes]),
   ),
   ofRuns('mhc_run_info', 'What each run is; always 1.', ['attempt', 'streams', 'tokens'], ({ run: { header, attempt } }) => [
     [{ attempt: String(attempt), streams: String(header.streams), tokens: String(header.tokens) }, 1],

@@ -113,7 +113,7 @@ function reportOf(row: StepRow, attempt: AttemptRow): StepReport {
     memory:
       row.memory === null
         ? null
-        : { connections: doubles(row.memory), totals: JSON.parse(row.memory_totals ?? '{}') as Record<string, number> },
+        : { connections: doubles(row.memory), totals: new Map(Object.entries(JSON.parse(row.memory_totals ?? '{}') as object)) },
     monitor: { overheadSeconds: row.overhead_seconds, samplesDropped: row.samples_dropped, errors: row.errors },
   };
 }

@@ -103,6 +103,6 @@ function same(a: string, b: string): boolean {
 }
 
 /** Answers with an error as openapi.yaml has it. */
-export function refuse(response: Response, status: number, field: string, rule: string, value: unknown): void {
-  response.status(status).json({ error: { field, rule, value } });
+export function refuse(response: Response, status: number, field: string, rule: string, value: unknown, free?: string): void {
+  response.status(status).json({ error: { field, rule, value, free } });
 }

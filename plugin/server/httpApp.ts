@@ -4,7 +4,7 @@ import express, { type ErrorRequestHandler, type Express } from 'express';
 import helmet from 'helmet';
 import { FieldError } from '../fieldError.ts';
 import type { Ingest } from '../ingest/ingestRun.ts';
-import type { Metrics } from '../metrics/metrics.ts';
+import { FORMATS, type Metrics } from '../metrics/metrics.ts';
 import type { Pipeline } from '../pipeline/pipeline.ts';
 import { type Access, checkHost, checkSite, checkToken, refuse } from './access.ts';
 import { createIngestRoutes } from './ingestRoutes.ts';
@@ -59,7 +59,7 @@ export function createApp({ access, pipeline, metrics, stream, ingest, assets }:
   // A third of the time of level 6, for a fifteenth more bytes.
   routes.use(compression({ level: 2 }));
   routes.get('/metrics', async (request, response) => {
-    const { contentType, body } = await metrics.scrape(request.headers.accept);
+    const { contentType, body } = await metrics.scrape(request.accepts([...FORMATS]));
     response.set({ 'Content-Type': contentType, 'Cache-Control': 'no-store', Vary: 'Accept' }).send(Buffer.from(body));
   });
   routes.get('/sd', (request, response) => {
@@ -84,7 +84,7 @@ export function createApp({ access, pipeline, metrics, stream, ingest, assets }:
 
 const answerError: ErrorRequestHandler = (error: unknown, _request, response, next) => {
   if (response.headersSent) next(error);
-  else if (error instanceof FieldError) refuse(response, error.status, error.field, error.rule, error.value);
+  else if (error instanceof FieldError) refuse(response, error.status, error.field, error.rule, error.value, error.free);
   else {
     const { status = 500, message = String(error) } = error as { status?: number; message?: string };
     refuse(response, status, 'server', message, null);

@@ -80,11 +80,11 @@ test('a recording that goes on with its attempt goes on with its packed buckets'
   const [reports] = fc.sample(sparseReports(header), { numRuns: 1, seed: 7 });
   const inOne = temporaryFolder();
   const inTwo = temporaryFolder();
-  const all = openRecording(inOne, header, 1, 'a');
+  const all = openRecording(inOne, header, 1, { source: 'a', key: null, fresh: false });
   commitReports(all, reports);
   closeRecording(all, 'completed', 2);
   for (const report of reports) {
-    const part = openRecording(inTwo, header, 1, 'a');
+    const part = openRecording(inTwo, header, 1, { source: 'a', key: null, fresh: false });
     commitReports(part, [report]);
     closeRecording(part, 'unknown', 2);
   }
