@@ -26,16 +26,20 @@ export interface UpkeepOptions extends RetentionLimits {
 export interface Upkeep {
   /** What is known of the disk now; null: not known yet. */
   disk(): { freeBytes: number | null; timeLeftSeconds: number | null };
+  start(): void;
   close(): void;
 }
 
-/** Begins, and goes on until it is closed. What fails is said, and tried again. */
-export function startUpkeep(options: UpkeepOptions): Upkeep {
+/** What goes on from its start until it is closed. What fails is said, and tried again. */
+export function createUpkeep(options: UpkeepOptions): Upkeep {
   const space = createFreeSpace();
-  const timers = [every(MEASURE_INTERVAL_MS, () => measure(space, options))];
-  if (options.keepDays !== null || options.maxBytes !== null) timers.push(every(REMOVE_INTERVAL_MS, removal(options)));
+  const timers: NodeJS.Timeout[] = [];
   return {
     disk: () => ({ freeBytes: freeBytes(space), timeLeftSeconds: timeLeftSeconds(space) }),
+    start: () => {
+      timers.push(every(MEASURE_INTERVAL_MS, () => measure(space, options)));
+      if (options.keepDays !== null || options.maxBytes !== null) timers.push(every(REMOVE_INTERVAL_MS, removal(options)));
+    },
     close: () => {
       for (const timer of timers) clearInterval(timer);
     },

@@ -15,6 +15,7 @@ import { temporaryFolder } from '../support/folders.ts';
 import { changeRecording } from '../support/recorded.ts';
 import { testHeader, testReport } from '../support/samples.ts';
 import { json, start } from '../support/service.ts';
+import { connectStream } from '../support/streamClient.ts';
 
 const NOW = Date.now();
 
@@ -191,4 +192,20 @@ test('a server keeps its folder within the limits: from the start, what goes on 
   await vi.waitFor(() => expect(service.problems).toEqual([expect.stringMatching(/^the recording of run old is removed/)]), 10_000);
   expect((await json<RunSummary[]>(service, 'api/v1/runs')).map(({ run }) => run).sort()).toEqual(['live', 'new']);
   expect((await fetch(`${service.url}api/v1/runs/old`)).status).toBe(404);
+});
+
+test('a page that shows a run is told when it is removed', async () => {
+  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+  onTestFinished(() => void vi.useRealTimers());
+  const directory = temporaryFolder();
+  const locked = new Database(record(directory, 'old', 30));
+  locked.exec('BEGIN IMMEDIATE');
+  const service = await start({ directory, keepDays: 7 });
+  const client = await connectStream(service);
+  expect((await json<RunSummary[]>(service, 'api/v1/runs')).map(({ run }) => run)).toEqual(['old']);
+  locked.exec('ROLLBACK');
+  locked.close();
+  vi.advanceTimersByTime(300_000);
+  expect((await client.events('gone', 1))[0].data).toEqual({ run: 'old' });
+  expect(await json<RunSummary[]>(service, 'api/v1/runs')).toEqual([]);
 });
