@@ -170,7 +170,9 @@ export function acknowledgeIn(pipeline: Pipeline, name: string, id: string): { a
   const held = heldRun(pipeline, name);
   if (held !== null) {
     const record = held.detection.warnings[index];
-    acknowledge(pipeline, held, record);
+    if (!acknowledge(pipeline, held, record)) {
+      throw new FieldError('run', `cannot be written now (${held.recordingProblem}): it is noted here, and recorded as soon as it can be`, name, 503);
+    }
     return { answer: answerOf(name, record), isNews, emitted: true };
   }
   const found = recordingOf(pipeline, name);

@@ -1,4 +1,6 @@
-/** A 2xx is a promise: what is answered so is in the file, once, with its values; what cannot be kept is refused, shown, and taken later. */
+/**
+ * A 2xx is a promise: what is answered so is in the file, once, with its values; what cannot be kept is refused, shown, and taken later.
+ */
 import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import Database from 'libsql';
