@@ -28,7 +28,7 @@ describe('an uploaded recording', () => {
     expect(await json<StepAnswer>(service, 'api/v1/runs/hc/steps/latest')).toMatchObject({ run: 'hc', step: 20, forecast: [] });
     expect((await json<SeriesAnswer>(service, 'api/v1/runs/hc/series?measure=loss')).steps).toHaveLength(20);
     expect(readdirSync(uploadsOf(service))).toEqual(['hc.sqlite']);
-    expect(statSync(recordingPath(uploadsOf(service), 'hc')).mode & 0o777).toBe(0o444);
+    expect(statSync(recordingPath(uploadsOf(service), 'hc')).mode & 0o777).toBe(0o400);
     const refused = await fetch(`${service.url}api/v1/runs/hc/warnings/0/acknowledge`, { method: 'POST' });
     expect(refused.status).toBe(409);
     expect(await refused.text()).toContain('was uploaded and is only read');
