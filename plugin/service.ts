@@ -1,15 +1,17 @@
 /** The pipeline with its sinks, its clock and its server, put together: what the worker runs, and `gainwatch serve`. */
 import { readFileSync } from 'node:fs';
-import { createServer } from 'node:http';
 import { join } from 'node:path';
-import { createIngest, sweep } from './ingest/lifecycle.ts';
+import { createIngest } from './ingest/knownRuns.ts';
+import { sweep } from './ingest/lifecycle.ts';
 import { createMetrics } from './metrics/metrics.ts';
 import { createNotifier } from './notify/notifier.ts';
 import { parseTarget } from './notify/target.ts';
 import { checkStall, closeRun, createPipeline, type Pipeline } from './pipeline/pipeline.ts';
 import { loadRecorder } from './recorder/loadRecorder.ts';
+import { startUpkeep } from './recorder/upkeep.ts';
 import { type Access, checkAccess } from './server/access.ts';
 import { createApp } from './server/httpApp.ts';
+import { createHttpServer } from './server/httpServer.ts';
 import { listen } from './server/listen.ts';
 import { createStream } from './server/stream.ts';
 
@@ -23,8 +25,14 @@ export interface ServiceOptions extends Access {
   notify: readonly string[];
   /** Metrics of each rank of the runs that are sent here. */
   rankLabel?: boolean;
+  /** false: nothing is kept. */
+  record?: boolean;
+  /** How many days a recording is kept after its run has ended; null: for ever. */
+  keepDays?: number | null;
+  /** Of all recordings, above which the oldest ended ones are removed; null: no bound. */
+  maxBytes?: number | null;
   now: () => number;
-  /** Gets what the user should know, once each. */
+  /** Gets what the user should know: faults, once each, and who did what. */
   onProblem: (message: string) => void;
 }
 
@@ -43,11 +51,6 @@ const CHECK_INTERVAL_MS = 5000;
 /** How long notices may take to arrive when all ends. Our choice: what someone waits for after Ctrl-C. */
 const MAX_NOTICE_WAIT_MS = 5000;
 
-/** Of one request. Our choice: a recording of half a gigabyte may come through a slow tunnel. */
-const REQUEST_TIMEOUT_MS = 3_600_000;
-/** How long a client may go on sending what nobody reads, once it has its answer. Our choice. */
-const MAX_UNREAD_MS = 10_000;
-
 const DIST = join(import.meta.dirname, '..');
 
 /** A service that listens. @throws Error where the options of access do not fit together, or the port cannot be opened */
@@ -55,22 +58,18 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   const { directory, host, now, onProblem } = options;
   checkAccess(options);
   const targets = options.notify.map(parseTarget);
-  const pipeline = createPipeline({ directory, recorder: await loadRecorder(onProblem), now, onProblem });
+  const { record = true, keepDays = null, maxBytes = null } = options;
+  const pipeline = createPipeline({ directory, recorder: record ? await loadRecorder(onProblem) : null, now, onProblem });
   const ingest = createIngest(pipeline);
-  const metrics = createMetrics(packageVersion(), ingest, options.rankLabel);
+  const upkeep = startUpkeep({ directory, keepDays, maxBytes, isHere: (run) => pipeline.live.has(run), onProblem });
+  const metrics = createMetrics(packageVersion(), ingest, options.rankLabel, record ? upkeep.disk : null);
   const stream = createStream(pipeline);
   pipeline.sinks.add(metrics.sink);
   pipeline.sinks.add(stream.sink);
   const notifier = createNotifier(targets, { fetch, random: Math.random, onProblem });
   pipeline.sinks.add(notifier.sink);
-  const server = createServer(createApp({ access: options, pipeline, metrics, stream, ingest, assets: join(DIST, 'dashboard') }));
-  server.requestTimeout = REQUEST_TIMEOUT_MS;
-  // Only an upload is read before it is answered: all others have a few seconds instead of the hour.
-  server.on('request', (request, response) => {
-    response.once('finish', () => {
-      if (!request.complete) setTimeout(() => request.complete || request.destroy(), MAX_UNREAD_MS).unref();
-    });
-  });
+  const app = createApp({ access: options, pipeline, metrics, stream, ingest, assets: join(DIST, 'dashboard') });
+  const server = createHttpServer(app, pipeline.warnOnce);
   const port = await listen(server, host, options.port, options.portGiven);
   const checks = setInterval(() => {
     for (const run of pipeline.live.values()) if (run.outcome === null) checkStall(pipeline, run);
@@ -84,6 +83,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     note: options.port !== 0 && port !== options.port ? `port ${options.port} is taken, serving on ${port}` : null,
     close: async () => {
       clearInterval(checks);
+      upkeep.close();
       for (const run of pipeline.live.values()) closeRun(pipeline, run, 'unknown');
       stream.close();
       const closed = new Promise((resolve) => server.close(resolve));

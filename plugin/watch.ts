@@ -80,7 +80,9 @@ function monitorOf(state: MonitorState): Monitor {
   const { client, probe, settings, warnings } = state;
   return {
     run: settings.run,
-    url: client.url,
+    get url() {
+      return client.url;
+    },
     counters: probe.counters,
     get compositeGain() {
       return state.compositeGain;

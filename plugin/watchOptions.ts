@@ -6,7 +6,7 @@ import type { Warning } from '../src/telemetry/warning.ts';
 import { parseTarget } from './notify/target.ts';
 import { checkRunName } from './recorder/directory.ts';
 import { DEFAULT_PORT } from './server/listen.ts';
-import { tokenOf } from './token.ts';
+import { readToken, TOKEN_NAMES, type Tokens, tokensIn } from './token.ts';
 import { wholeNumberRule } from './wholeNumber.ts';
 import type { ServerOptions } from './worker/client.ts';
 
@@ -26,8 +26,17 @@ export interface WatchOptions {
   port?: number;
   /** Address to listen on; 127.0.0.1 unless given. Others than loopback need a token. */
   host?: string;
-  /** Asked of everyone who connects; GAINWATCH_TOKEN, or what the file GAINWATCH_TOKEN_FILE holds, unless given. */
+  /**
+   * Asked of everyone who connects, gives the rights to view and to send; GAINWATCH_TOKEN, or what the file GAINWATCH_TOKEN_FILE holds,
+   * unless given. The next three likewise (GAINWATCH_VIEW_TOKEN, GAINWATCH_VIEW_TOKEN_FILE …).
+   */
   token?: string;
+  /** Gives the right to view alone. */
+  viewToken?: string;
+  /** Gives the right to send alone. */
+  sendToken?: string;
+  /** Gives the rights to view and to decide: acknowledge warnings, delete recordings. */
+  decideToken?: string;
   /** Further names allowed in the Host header. */
   allowHost?: readonly string[];
   /** Path of the server behind a proxy, like /gainwatch. */
@@ -68,6 +77,7 @@ const DEFAULT_TOKENS = 64;
 export function readWatchOptions(options: WatchOptions): WatchSettings {
   const run = options.run ?? `run-${new Date().toISOString().replace(/[-:]/g, '').replace('T', '-').slice(0, 15)}`;
   checkRunName(run);
+  const log = silenced(options.log ?? ((line) => process.stderr.write(`gainwatch: ${line}\n`)));
   return {
     run,
     tokens: wholeOption('tokens', options.tokens ?? DEFAULT_TOKENS, 1, MAX_TOKENS),
@@ -75,8 +85,8 @@ export function readWatchOptions(options: WatchOptions): WatchSettings {
     every: options.every === undefined ? null : wholeOption('every', options.every, 1, 1e9),
     gradientGain: options.gradientGain ?? false,
     onWarning: (warning) => options.onWarning?.(warning),
-    log: silenced(options.log ?? ((line) => process.stderr.write(`gainwatch: ${line}\n`))),
-    server: readServerOptions(options),
+    log,
+    server: readServerOptions(options, log),
   };
 }
 
@@ -107,7 +117,7 @@ function monitorUrl(text: string | null): string | null {
   return url.href.replace(/\/*$/, '/');
 }
 
-function readServerOptions(options: WatchOptions): ServerOptions {
+function readServerOptions(options: WatchOptions, log: (line: string) => void): ServerOptions {
   const { env } = process;
   const port = options.port ?? (env['GAINWATCH_PORT'] === undefined ? undefined : Number(env['GAINWATCH_PORT']));
   const notify = [options.notify ?? env['GAINWATCH_NOTIFY'] ?? []].flat();
@@ -117,7 +127,7 @@ function readServerOptions(options: WatchOptions): ServerOptions {
     host: options.host ?? '127.0.0.1',
     port: wholeOption('port (GAINWATCH_PORT)', port ?? DEFAULT_PORT, 0, 65535),
     portGiven: port !== undefined,
-    token: options.token ?? tokenOf({ token: env['GAINWATCH_TOKEN'], tokenFile: env['GAINWATCH_TOKEN_FILE'] }),
+    ...(Object.fromEntries(TOKEN_NAMES.map((name) => [name, options[name] ?? readToken(tokensIn(env), name, log)])) as Tokens),
     allowHost: options.allowHost ?? [],
     basePath: options.basePath ?? '',
     notify,

@@ -5,11 +5,20 @@ import { type MetricsState, noteFailed, type RunMetrics } from './runMetrics.ts'
 /** One series of a metric at a scrape; absent where its value is not known. */
 export type Series = readonly [labels: Record<string, string>, value: number | null | undefined];
 
+/** Of the disk of the recordings; null: not known (yet). */
+export interface DiskSpace {
+  freeBytes: number | null;
+  /** Until it is full; +Inf: it does not fill. */
+  timeLeftSeconds: number | null;
+}
+
 /** What the series are made of. */
 export interface ScrapeContext {
   readonly state: MetricsState;
   /** null: this process takes no runs of others. */
   readonly ingest: Ingest | null;
+  /** null: nothing is recorded. */
+  readonly disk: (() => DiskSpace) | null;
   /** Of gainwatch. */
   readonly version: string;
 }

@@ -28,10 +28,16 @@ const MAX_GONE_RUNS = 256;
  * @param version of gainwatch
  * @param ingest null: this process takes no runs of others
  * @param rankLabel series of each rank too
+ * @param disk of the recordings; null: nothing is recorded
  */
-export function createMetrics(version: string, ingest: Ingest | null = null, rankLabel = false): Metrics {
+export function createMetrics(
+  version: string,
+  ingest: Ingest | null = null,
+  rankLabel = false,
+  disk: ScrapeContext['disk'] = null,
+): Metrics {
   const state: MetricsState = new Map();
-  const context: ScrapeContext = { state, ingest, version };
+  const context: ScrapeContext = { state, ingest, version, disk };
   // One for each format: prom-client changes the names of counters with the content type, and corrupts an object in two registries.
   const text = createRegistry(context, Registry.PROMETHEUS_CONTENT_TYPE, rankLabel);
   const openMetrics = createRegistry(context, Registry.OPENMETRICS_CONTENT_TYPE, rankLabel);

@@ -2,6 +2,7 @@
  * What a watched run holds on the training thread between its steps. Plain data: what changes it is beside this file, what it looks
  * at is the probe's.
  */
+import { randomUUID } from 'node:crypto';
 import type { Warning, WarningRecord } from '../../src/telemetry/warning.ts';
 import type { ProbeState } from '../probe/probeState.ts';
 import type { Signals } from '../signals.ts';
@@ -13,6 +14,8 @@ export interface MonitorState {
   readonly settings: WatchSettings;
   readonly client: WorkerClient;
   readonly probe: ProbeState;
+  /** Name of the attempt: a worker that is started anew goes on in it. */
+  readonly attempt: string;
   /** The run's number in the worker. */
   id: number;
   signals: Signals;
@@ -51,6 +54,7 @@ export function createMonitorState(settings: WatchSettings, client: WorkerClient
     settings,
     client,
     probe,
+    attempt: randomUUID(),
     id: -1,
     signals: { stepped: () => {}, dispose: () => {} },
     streams: null,

@@ -1,7 +1,8 @@
 /** What goes between a watched run and the worker: samples there; gains, warnings (on to the user's onWarning) and problems back. */
 import type { StepSample } from '../../src/telemetry/sample.ts';
+import type { WarningRecord } from '../../src/telemetry/warning.ts';
 import { post, postSample } from '../worker/client.ts';
-import type { FromWorker } from '../worker/workerMessages.ts';
+import type { ToRun } from '../worker/workerMessages.ts';
 import type { MonitorState } from './monitorState.ts';
 
 /**
@@ -14,28 +15,31 @@ export function deliverSample(state: MonitorState, sample: StepSample, streams: 
   const { connections } = probe.options;
   if (state.streams === null) {
     state.streams = streams;
-    post(client, { type: 'open', id, header: { run, streams, tokens, connections: connections.map((c) => c.info) } });
+    const header = { run, streams, tokens, connections: connections.map((c) => c.info) };
+    post(client, { type: 'open', id, header, source: state.attempt });
   } else if (state.streams !== streams) {
     throw new Error(`the run began with ${state.streams} streams and has ${streams} now`);
   }
   if (postSample(client, { type: 'step', id, sample })) return;
   probe.counters.samplesDropped++;
-  if (client.alive && !state.queueWasFull) probe.counters.errors++;
+  if (client.state !== 'running') return; // it died, which was said
+  if (!state.queueWasFull) probe.counters.errors++;
   state.queueWasFull = true;
-  state.warnOnce('queue', `run ${run}: the monitor's thread does not keep up (or has died): samples are dropped and counted`);
+  state.warnOnce('queue', `run ${run}: the monitor's thread does not keep up: samples are dropped and counted`);
 }
 
 /** May be called at any time; the user's onWarning is not called within a step. */
-export function handleMessage(state: MonitorState, message: FromWorker): void {
-  const { client, warnings } = state;
+export function handleMessage(state: MonitorState, message: ToRun): void {
+  const { warnings, probe } = state;
   switch (message.type) {
     case 'reported':
       state.compositeGain = message.compositeGain;
       break;
     case 'warning': {
       const { what, record } = message;
-      if (what === 'raised') state.pendingWarnings.push(record.warning);
-      else if (!warnings.has(record.id)) return; // of an earlier process: raised before watch()
+      if (what === 'raised') {
+        if (!isTold(warnings.get(record.id), record)) state.pendingWarnings.push(record.warning);
+      } else if (!warnings.has(record.id)) return; // of an earlier process: raised before watch()
       warnings.set(record.id, record);
       if (!state.inStep) emitWarnings(state);
       break;
@@ -43,14 +47,20 @@ export function handleMessage(state: MonitorState, message: FromWorker): void {
     case 'closed':
       state.closed.resolve();
       break;
+    case 'died':
+      probe.counters.errors++;
+      probe.counters.samplesDropped += message.lost;
+      if (message.isLast) state.closed.resolve();
+      state.settings.log(message.message);
+      break;
     case 'problem':
-      if (!client.alive) {
-        state.probe.counters.errors++;
-        state.closed.resolve();
-      }
       state.settings.log(message.message);
   }
 }
+
+/** A worker that was started anew may raise again what it raised just before it died. */
+const isTold = (known: WarningRecord | undefined, { warning }: WarningRecord): boolean =>
+  known !== undefined && known.clearedTime === null && known.warning.rule === warning.rule && known.warning.severity === warning.severity;
 
 /** Gives what is pending to onWarning, oldest first. What it throws, or its promise rejects with, is reported once. */
 export function emitWarnings(state: MonitorState): void {

@@ -2,13 +2,12 @@
  * The worker thread where `watch(model, { url })` sends to a monitor of another process: the same messages as worker.ts, and HTTP
  * behind them instead of a pipeline. Loads no TF.js.
  */
-import { randomUUID } from 'node:crypto';
 import type { StepsAnswer } from '../../src/telemetry/api.ts';
 import type { RunHeader, StepSample } from '../../src/telemetry/sample.ts';
 import type { WarningRecord } from '../../src/telemetry/warning.ts';
 import { fromWire } from '../../src/telemetry/wire.ts';
 import { encodeStep } from '../wire/encode.ts';
-import { emit, onMessages, onProblem, options } from '../worker/workerPort.ts';
+import { emit, noteDone, onMessages, onProblem, options } from '../worker/workerPort.ts';
 import { closeSendQueue, createSendQueue, type MonitorAddress, push, request, type SendQueue } from './sendQueue.ts';
 
 interface SentRun {
@@ -22,10 +21,20 @@ interface SentRun {
 
 const monitor: MonitorAddress = { url: options.url!, token: options.token };
 const runs = new Map<number, SentRun>();
+/** Samples that were taken in, and how many of them do not wait any more, as far as was noted. */
+let taken = 0;
+let done = 0;
 
-function openRun(id: number, header: RunHeader): void {
+/** Notes what waits no more. */
+function noteWaiting(): void {
+  const waiting = [...runs.values()].reduce((sum, { queue }) => sum + queue.waiting.length, 0);
+  noteDone(taken - waiting - done);
+  done = taken - waiting;
+}
+
+function openRun(id: number, header: RunHeader, attempt: string): void {
   const queue = createSendQueue({ run: header.run, monitor, onProblem, onAnswer: (answer) => handleAnswer(id, answer) });
-  runs.set(id, { header, attempt: randomUUID(), queue, activeWarnings: new Map(), lastStep: 0 });
+  runs.set(id, { header, attempt, queue, activeWarnings: new Map(), lastStep: 0 });
 }
 
 function handleSample({ header, attempt, queue }: SentRun, sample: StepSample): void {
@@ -36,6 +45,7 @@ function handleSample({ header, attempt, queue }: SentRun, sample: StepSample): 
 /** The monitor's warnings that hold: which of them are new, and which are gone since its last answer? */
 function handleAnswer(id: number, { composite_gain: gain, warnings }: StepsAnswer): void {
   const { activeWarnings, lastStep } = runs.get(id)!;
+  noteWaiting();
   if (gain !== null) emit({ type: 'reported', id, compositeGain: fromWire(gain) });
   const active = new Set(warnings.map((warning) => warning.id));
   for (const { id: number, active: _, value, clearedStep, clearedTime, acknowledgedTime, ...warning } of warnings) {
@@ -68,12 +78,14 @@ onMessages(async (message) => {
   const run = runs.get(message.id);
   switch (message.type) {
     case 'open':
-      return openRun(message.id, message.header);
+      return openRun(message.id, message.header, message.source);
     case 'step':
-      if (run === undefined) return;
-      handleSample(run, message.sample);
-      run.lastStep = message.sample.step;
-      return;
+      taken++;
+      if (run !== undefined) {
+        handleSample(run, message.sample);
+        run.lastStep = message.sample.step;
+      }
+      return noteWaiting();
     case 'close':
       if (run !== undefined) await closeRun(run, message.outcome);
       emit({ type: 'closed', id: message.id });

@@ -5,8 +5,11 @@ import type { StepSample } from '../../src/telemetry/sample.ts';
 import type { LiveRun } from '../pipeline/liveRun.ts';
 import { handleReport, type Pipeline } from '../pipeline/pipeline.ts';
 
-/** Passes the report of a sample to the pipeline. A sample that does not fit the run is counted as an error, warned of once, and lost. */
-export function handleSample(pipeline: Pipeline, run: LiveRun, sample: StepSample): void {
+/**
+ * Passes the report of a sample to the pipeline. A sample that does not fit the run is counted as an error, warned of once, and lost.
+ * @returns resolves when it is known what became of it; never rejects
+ */
+export async function handleSample(pipeline: Pipeline, run: LiveRun, sample: StepSample): Promise<void> {
   const { header } = run;
   let report: StepReport;
   try {
@@ -17,5 +20,5 @@ export function handleSample(pipeline: Pipeline, run: LiveRun, sample: StepSampl
     pipeline.warnOnce(`analyse ${header.run}`, message);
     return;
   }
-  void handleReport(pipeline, run, report);
+  await handleReport(pipeline, run, report);
 }

@@ -6,7 +6,7 @@ import type { LiveRun } from '../pipeline/liveRun.ts';
 import { closeRun, forgetRun, openRun } from '../pipeline/pipeline.ts';
 import { startService } from '../service.ts';
 import { handleSample } from './handleSample.ts';
-import { emit, onMessages, onProblem, options } from './workerPort.ts';
+import { emit, noteDone, onMessages, onProblem, options } from './workerPort.ts';
 
 try {
   const service = await startService({ ...options, now: Date.now, onProblem });
@@ -32,13 +32,14 @@ try {
     const run = runs.get(id);
     switch (message.type) {
       case 'open': {
-        const opened = openRun(pipeline, message.header);
+        const opened = openRun(pipeline, message.header, { source: message.source, key: null, fresh: false });
         runs.set(id, opened);
         ids.set(opened, id);
         break;
       }
       case 'step':
-        if (run !== undefined) handleSample(pipeline, run, message.sample);
+        if (run === undefined) noteDone(1);
+        else void handleSample(pipeline, run, message.sample).finally(() => noteDone(1));
         break;
       case 'close': {
         if (run !== undefined) {

@@ -10,7 +10,7 @@ import type { ServiceOptions } from '../service.ts';
 export interface WorkerOptions extends Omit<ServiceOptions, 'now' | 'onProblem' | 'rankLabel'> {
   /** Of a monitor in another process, with a slash at its end: sent there instead of served here; null: served here. */
   url: string | null;
-  /** Shared with the training thread: [0] samples taken in so far. */
+  /** Shared with the training thread: [0] samples taken in so far, [1] those of which nothing waits in the worker any more. */
   progress: SharedArrayBuffer;
   /** The worker's end of the way to the training thread. */
   channel: MessagePort;
@@ -18,7 +18,8 @@ export interface WorkerOptions extends Omit<ServiceOptions, 'now' | 'onProblem' 
 
 /** Training thread → worker. `id` tells the watched runs of the process apart. */
 export type ToWorker =
-  | { type: 'open'; id: number; header: RunHeader }
+  /** `source`: name of the attempt, with which a thread that is started anew goes on in it. */
+  | { type: 'open'; id: number; header: RunHeader; source: string }
   | { type: 'step'; id: number; sample: StepSample }
   /** The run ends; its metrics stay `lingerSeconds` longer, then `closed` is answered. */
   | { type: 'close'; id: number; outcome: Outcome; lingerSeconds: number; monitor: MonitorCounters }
@@ -37,3 +38,8 @@ export type FromWorker =
   | { type: 'closed'; id: number }
   /** Something the user should read: recording off, disk full … */
   | { type: 'problem'; message: string };
+
+/** What a watched run is told: what the worker says, or that it died (`lost`: samples that went with it; `isLast`: it stays dead). */
+export type ToRun =
+  | Exclude<FromWorker, { type: 'listening' | 'refused' }>
+  | { type: 'died'; message: string; isLast: boolean; lost: number };

@@ -6,6 +6,9 @@ export const options = workerData as WorkerOptions;
 /** [0] counts the samples that were taken in, so that the training thread can bound the queue. */
 const progress = new Int32Array(options.progress);
 
+/** So many samples were committed, sent or given up: what the training thread counts as lost should this thread die. */
+export const noteDone = (count: number): void => void Atomics.add(progress, 1, count);
+
 /** Sends a message to the training thread. */
 export const emit = (message: FromWorker): void => options.channel.postMessage(message);
 /** Sends what the user should read. */

@@ -4,7 +4,6 @@
  */
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
-import type { Worker } from 'node:worker_threads';
 import * as tf from '@tensorflow/tfjs';
 import { HyperConnection } from 'gainwatch/connections';
 import { accelerate } from 'gainwatch/kernels';
@@ -72,21 +71,6 @@ test('a probe that throws: counted, reported once, the losses stay', async () =>
   expect(lines.filter((line) => line.includes('this probe is broken'))).toHaveLength(1);
   await monitor.close();
   expect(() => recorded(runs)).toThrow(/no such file/);
-});
-
-test('a worker that dies: samples are dropped, counted and reported', async () => {
-  const losses = await expected();
-  const training = createTraining('hc', 1);
-  const started = new Promise<Worker>((resolve) => process.once('worker', resolve));
-  const { monitor, lines } = await startWatching(training.model, { optimizer: training.optimizer });
-  const got = lossesOf(training, 5, monitor.step);
-  await (await started).terminate();
-  got.push(...lossesOf(training, count - 5, monitor.step));
-  expect(got).toEqual(losses);
-  expect(monitor.counters.samplesDropped).toBe(count - 5);
-  expect(monitor.counters.errors).toBeGreaterThanOrEqual(1);
-  expect(lines.filter((line) => line.includes("monitor's thread"))).not.toHaveLength(0);
-  await monitor.close();
 });
 
 test('a worker that stops answering: the queue is bounded, nothing waits, close() comes back', async () => {
