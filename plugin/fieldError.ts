@@ -4,13 +4,16 @@ export class FieldError extends RangeError {
   readonly rule: string;
   readonly value: unknown;
   readonly status: number;
+  /** A name that could be taken in its place. */
+  readonly free: string | undefined;
   /** @param status of HTTP; 400 unless given */
-  constructor(field: string, rule: string, value: unknown, status = 400) {
+  constructor(field: string, rule: string, value: unknown, status = 400, free?: string) {
     super(`${field} ${rule}, got ${value}`);
-    this.field = field;
+    this.field = short(field);
     this.rule = rule;
     this.value = value;
     this.status = status;
+    this.free = free;
   }
 }
 

@@ -1,12 +1,14 @@
 /** The pipeline with its sinks, its clock and its server, put together: what the worker runs, and `gainwatch serve`. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { createIngest, sweep } from './ingest/lifecycle.ts';
+import { createIngest } from './ingest/knownRuns.ts';
+import { sweep } from './ingest/lifecycle.ts';
 import { createMetrics } from './metrics/metrics.ts';
 import { createNotifier } from './notify/notifier.ts';
 import { parseTarget } from './notify/target.ts';
 import { checkStall, closeRun, createPipeline, type Pipeline } from './pipeline/pipeline.ts';
 import { loadRecorder } from './recorder/loadRecorder.ts';
+import { startUpkeep } from './recorder/upkeep.ts';
 import { type Access, checkAccess } from './server/access.ts';
 import { createApp } from './server/httpApp.ts';
 import { createHttpServer } from './server/httpServer.ts';
@@ -23,6 +25,12 @@ export interface ServiceOptions extends Access {
   notify: readonly string[];
   /** Metrics of each rank of the runs that are sent here. */
   rankLabel?: boolean;
+  /** false: nothing is kept. */
+  record?: boolean;
+  /** How many days a recording is kept after its run has ended; null: for ever. */
+  keepDays?: number | null;
+  /** Of all recordings, above which the oldest ended ones are removed; null: no bound. */
+  maxBytes?: number | null;
   now: () => number;
   /** Gets what the user should know: faults, once each, and who did what. */
   onProblem: (message: string) => void;
@@ -50,9 +58,11 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   const { directory, host, now, onProblem } = options;
   checkAccess(options);
   const targets = options.notify.map(parseTarget);
-  const pipeline = createPipeline({ directory, recorder: await loadRecorder(onProblem), now, onProblem });
+  const { record = true, keepDays = null, maxBytes = null } = options;
+  const pipeline = createPipeline({ directory, recorder: record ? await loadRecorder(onProblem) : null, now, onProblem });
   const ingest = createIngest(pipeline);
-  const metrics = createMetrics(packageVersion(), ingest, options.rankLabel);
+  const upkeep = startUpkeep({ directory, keepDays, maxBytes, isHere: (run) => pipeline.live.has(run), onProblem });
+  const metrics = createMetrics(packageVersion(), ingest, options.rankLabel, record ? upkeep.disk : null);
   const stream = createStream(pipeline);
   pipeline.sinks.add(metrics.sink);
   pipeline.sinks.add(stream.sink);
@@ -73,11 +83,12 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     note: options.port !== 0 && port !== options.port ? `port ${options.port} is taken, serving on ${port}` : null,
     close: async () => {
       clearInterval(checks);
+      upkeep.close();
       for (const run of pipeline.live.values()) closeRun(pipeline, run, 'unknown');
       stream.close();
       const closed = new Promise((resolve) => server.close(resolve));
       server.closeAllConnections();
-      await Promise.all([closed, notifier.close(MAX_NOTICE_WAIT_MS)]);
+      await Promise.all([closed, ingest.analyst.close(), notifier.close(MAX_NOTICE_WAIT_MS)]);
     },
   };
 }

@@ -47,11 +47,15 @@ export const stalled: Detector<StallState> = {
   judge: () => null,
 };
 
+/** Seconds without a report from which on a run stands still. */
+export const stallThreshold = ({ usual, longest }: StallState): number =>
+  Math.max(MIN_SECONDS, (MIN_USUAL * usual) / 1000, (MIN_LONGEST * longest) / 1000);
+
 /** What it finds by the clock. @param now ms since 1970 */
 export function judgeClock(state: StallState, header: RunHeader, now: number): Finding {
   if (state.time === 0) return null;
   const value = (now - state.time) / 1000;
-  const threshold = Math.max(MIN_SECONDS, (MIN_USUAL * state.usual) / 1000, (MIN_LONGEST * state.longest) / 1000);
+  const threshold = stallThreshold(state);
   if (value <= threshold) return null;
   const cause = { kind: 'stall', figures: { lastStep: state.step, usualSeconds: state.usual / 1000 } } as const;
   const at = { step: state.step, time: now };

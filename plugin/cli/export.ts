@@ -5,6 +5,7 @@ import { MEASURES, type RunScalar } from '../../src/telemetry/catalogue.ts';
 import { csvRow } from '../../src/telemetry/csv.ts';
 import { MEMORY_KINDS } from '../../src/telemetry/sample.ts';
 import { toWireOrNull } from '../../src/telemetry/wire.ts';
+import { PRIVATE_FILE } from '../recorder/files.ts';
 import { requireRecorder } from '../recorder/loadRecorder.ts';
 import type { RecordedStep } from '../recorder/read.ts';
 
@@ -33,7 +34,7 @@ function* csvRows({ attempt, header, report }: RecordedStep): Generator<string> 
 export async function exportCsv(file: string, out: string | undefined): Promise<void> {
   const recorder = await requireRecorder();
   const reader = recorder.openReader(file);
-  const stream = out === undefined ? process.stdout : createWriteStream(out);
+  const stream = out === undefined ? process.stdout : createWriteStream(out, { mode: PRIVATE_FILE });
   let rows = 0;
   const write = async (line: string) => {
     if (!stream.write(`${line}\n`)) await once(stream, 'drain');

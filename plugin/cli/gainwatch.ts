@@ -5,8 +5,8 @@ import { packageVersion } from '../service.ts';
 import { addDemoCommand } from './demoCommand.ts';
 import { exportCsv } from './export.ts';
 import { notify } from './notify.ts';
-import { notifyFlag, parsePositive, runsFlag, type ServerFlags, withServerFlags } from './options.ts';
-import { type ReplayFlags, replay, serve } from './serve.ts';
+import { notifyFlag, parseBytes, parsePositive, runsFlag, withServerFlags } from './options.ts';
+import { type ReplayFlags, replay, type ServeFlags, serve } from './serve.ts';
 
 const program = new Command('gainwatch')
   .description('Sees a hyper-connection training run going wrong before the loss does.')
@@ -21,8 +21,11 @@ withServerFlags(
     .description('Dashboard, /metrics and the HTTP interface over a folder of recordings and the runs that are sent to it.')
     .option('--rank-label', 'metrics of each data-parallel rank too: more series', false)
     .addOption(notifyFlag().env('GAINWATCH_NOTIFY'))
-    .addOption(runsFlag()),
-).action((flags: ServerFlags & { runs: string }) => serve(flags));
+    .addOption(runsFlag())
+    .option('--no-record', 'keep nothing: what is sent is shown, and gone with the server')
+    .option('--keep-days <number>', 'remove recordings so many days after their run has ended (default: never)', parsePositive)
+    .option('--max-bytes <size>', 'remove the oldest ended runs above so much in all, like 10G or 500M (default: never)', parseBytes),
+).action((flags: ServeFlags) => serve(flags));
 
 withServerFlags(
   program

@@ -23,6 +23,18 @@ export const parsePositive = (text: string): number => {
   return value;
 };
 
+/** Powers of 1024, as `du -h` and `df -h` write them. */
+const UNITS = 'KMGT';
+
+/** Reads a size in bytes: 1048576, 500M, 10G (GB and GiB too). @throws InvalidArgumentError where it is none */
+export const parseBytes = (text: string): number => {
+  const [, digits, unit = ''] = /^(\d+(?:\.\d+)?)\s*([KMGT])?(?:i?B)?$/i.exec(text.trim()) ?? [];
+  const value = Math.round(Number(digits) * 1024 ** (unit === '' ? 0 : UNITS.indexOf(unit.toUpperCase()) + 1));
+  if (!(value > 0) || !Number.isSafeInteger(value))
+    throw new InvalidArgumentError('It must be a number of bytes above 0, or one with K, M, G or T.');
+  return value;
+};
+
 const collect = (value: string, before: string[]): string[] => [...before, value];
 
 export interface ServerFlags extends TokenOptions {

@@ -1,32 +1,61 @@
 /** `gainwatch serve` and `gainwatch replay`: the service in this process, over recordings and runs that are sent. Loads no TF.js. */
 import { once } from 'node:events';
-import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { SingleBar } from 'cli-progress';
 import { closeRun, forgetRun, handleReport, openRun } from '../pipeline/pipeline.ts';
+import { createFolder } from '../recorder/files.ts';
 import { requireRecorder } from '../recorder/loadRecorder.ts';
+import type { ServeLock } from '../recorder/serveLock.ts';
 import { startService } from '../service.ts';
 import { addresses, print, type ServerFlags, serviceOptions } from './options.ts';
 
 /** Resolves on SIGINT or SIGTERM. */
 const stopped = (): Promise<unknown> => Promise.race(['SIGINT', 'SIGTERM'].map((signal) => once(process, signal)));
 
-/** Serves until Ctrl-C. @throws Error where an option cannot be, the folder cannot be made or the port cannot be opened */
-export async function serve(flags: ServerFlags & { runs: string }): Promise<void> {
-  const options = serviceOptions(flags, flags.runs);
-  const fresh = !existsSync(flags.runs);
+export interface ServeFlags extends ServerFlags {
+  runs: string;
+  /** false: --no-record. */
+  record: boolean;
+  keepDays?: number;
+  maxBytes?: number;
+}
+
+/**
+ * Serves until Ctrl-C.
+ * @throws Error where an option cannot be, the folder cannot be made or is another server's, or the port cannot be opened
+ */
+export async function serve(flags: ServeFlags): Promise<void> {
+  const { runs, record, keepDays, maxBytes } = flags;
+  if (!record && (keepDays ?? maxBytes) !== undefined)
+    throw new Error('--keep-days and --max-bytes go with recordings: not with --no-record');
+  const options = serviceOptions(flags, runs);
+  const fresh = !existsSync(runs);
+  const lock = record ? await takeFolder(runs, options.onProblem) : null;
   try {
-    mkdirSync(flags.runs, { recursive: true });
-  } catch (error) {
-    throw new Error(`runs: the folder ${flags.runs} cannot be created (--runs): ${(error as Error).message}`);
+    const service = await startService({ ...options, record, keepDays: keepDays ?? null, maxBytes: maxBytes ?? null });
+    lock?.announce(service.url);
+    if (service.note !== null) print(service.note);
+    const where = record ? `${runs}${fresh ? ' (new)' : ''}` : 'none: nothing is kept (--no-record)';
+    print(`${addresses(service.url, options)}Recordings ${where}`);
+    await stopped();
+    await service.close();
+  } finally {
+    lock?.release();
   }
-  const service = await startService(options);
-  if (service.note !== null) print(service.note);
-  print(`${addresses(service.url, options)}Recordings ${flags.runs}${fresh ? ' (new)' : ''}`);
-  await stopped();
-  await service.close();
+}
+
+/** The folder, made where it is missing, and its lock. @returns null where it takes none, or SQLite cannot be loaded: each is said */
+async function takeFolder(runs: string, onProblem: (message: string) => void): Promise<ServeLock | null> {
+  try {
+    createFolder(runs);
+  } catch (error) {
+    throw new Error(`runs: the folder ${runs} cannot be created (--runs): ${(error as Error).message}`);
+  }
+  const locks = await import('../recorder/serveLock.ts').catch(() => null); // startService says why not
+  return locks === null ? null : locks.takeServeLock(runs, Date.now(), onProblem);
 }
 
 export interface ReplayFlags extends ServerFlags {

@@ -6,7 +6,7 @@ import { analyse } from '../../src/telemetry/analyse.ts';
 import { MEASURES, OVER_DEPTH } from '../../src/telemetry/catalogue.ts';
 import type { StepReport } from '../../src/telemetry/report.ts';
 import { type ConnectionInfo, MEMORY_KINDS, type MemorySample, type RunHeader, type StepSample } from '../../src/telemetry/sample.ts';
-import { type Matrices, mapObservations, type Part, type RankPosition } from '../wire/part.ts';
+import { mapObservations, type Part, type RankPosition } from '../wire/part.ts';
 import { combineScalars, reduce } from './reduce.ts';
 
 /** A step of one pipeline, or of all of them. */
@@ -18,19 +18,42 @@ export interface CombinedStep {
 
 type RankPlacement = Pick<RankPosition, 'stage' | 'replica'>;
 
+/** Stages that can be analysed as one model: what `analyse` is to be given. */
+export interface ChainedStages {
+  header: RunHeader;
+  sample: StepSample;
+}
+
+/**
+ * What has to be analysed before a step can be put together, for each of its pipelines in the order of `combine`: its stages as one model;
+ * null where there is one stage, one is missing, or they sampled different tokens. A copy of the matrices.
+ * @param header, stages, ranks, parts as for `combine`
+ */
+export function chainedStages(
+  header: RunHeader,
+  stages: readonly (readonly ConnectionInfo[])[],
+  ranks: ReadonlyMap<number, RankPlacement>,
+  parts: readonly Part[],
+): (ChainedStages | null)[] {
+  return pipelinesOf(ranks, parts).map((pipeline) => chainOf(header, stages.length, pipeline).chained);
+}
+
 /**
  * @param stages connections of each stage, together those of the header
  * @param ranks all of the run, by number
  * @param parts of some of them, at least one
+ * @param analysed the reports of `chainedStages`, where they were made before; what it has not is analysed here
+ * @throws RangeError where an array does not fit its connections
  */
 export function combine(
   header: RunHeader,
   stages: readonly (readonly ConnectionInfo[])[],
   ranks: ReadonlyMap<number, RankPlacement>,
   parts: readonly Part[],
+  analysed: readonly (StepReport | null)[] = [],
 ): CombinedStep {
   const pipelines = pipelinesOf(ranks, parts);
-  const chained = pipelines.map((pipeline) => chain(header, stageStarts(stages), pipeline));
+  const chained = pipelines.map((pipeline, p) => chain(header, stageStarts(stages), pipeline, analysed[p] ?? null));
   const firstRanks = pipelines.map(([first]) => first.rank);
   const reports = chained.map((one) => one.report);
   return { report: reduce(header, firstRanks, reports), tokensDiffer: chained.some((one) => one.tokensDiffer) };
@@ -65,35 +88,38 @@ function pipelinesOf(ranks: ReadonlyMap<number, RankPlacement>, parts: readonly 
   return [...pipelines].sort(([a], [b]) => a - b).map(([, pipeline]) => pipeline);
 }
 
-const matricesOf = ({ content }: Part): Matrices | null => ('sample' in content ? content : null);
+/**
+ * @param stages how many the run has
+ * @param parts of one pipeline, by stage; one may be missing
+ */
+function chainOf(header: RunHeader, stages: number, parts: readonly Part[]): { chained: ChainedStages | null; tokensDiffer: boolean } {
+  const matrices = parts.map(({ content }) => content.matrices).filter((one) => one !== null);
+  if (stages === 1 || parts.length < stages || matrices.length < stages) return { chained: null, tokensDiffer: false };
+  const [{ positions }] = matrices;
+  const { tokens } = parts[0].content;
+  const same = parts.every((part, i) => part.content.tokens === tokens && `${matrices[i].positions}` === `${positions}`);
+  if (tokens === null || !same) return { chained: null, tokensDiffer: true };
+  return { chained: { header: { ...header, tokens }, sample: chainSamples(matrices.map((one) => one.sample)) }, tokensDiffer: false };
+}
 
 /**
- * Analyses the stages as one model where their matrices are all there and of the same tokens, else each by itself.
+ * The stages as one model where their matrices are all there and of the same tokens, else each by itself.
  * @param starts index of each stage's first connection in the header
- * @param parts of one pipeline, by stage; one may be missing
+ * @param parts as for `chainOf`
+ * @param analysed the report of the stages as one model, where it was made before
  * @throws RangeError where an array does not fit its connections
  */
-function chain(header: RunHeader, starts: readonly number[], parts: readonly Part[]): CombinedStep {
-  const matrices = parts.map(matricesOf).filter((one) => one !== null);
-  const whole = parts.length === starts.length;
-  const known = whole && matrices.length === parts.length;
-  if (known) {
-    const [{ tokens, positions }] = matrices;
-    const same = matrices.every((one) => one.tokens === tokens && `${one.positions}` === `${positions}`);
-    if (same) return { report: analyse({ ...header, tokens }, chainSamples(matrices.map((one) => one.sample))), tokensDiffer: false };
-  }
-  const reports = parts.map((part) => {
-    const { content, connections } = part;
-    return 'report' in content ? content.report : analyse({ ...header, tokens: content.tokens, connections }, content.sample);
-  });
-  if (whole && parts.length === 1) return { report: reports[0], tokensDiffer: false };
+function chain(header: RunHeader, starts: readonly number[], parts: readonly Part[], analysed: StepReport | null): CombinedStep {
+  if (analysed !== null) return { report: analysed, tokensDiffer: false };
+  const { chained, tokensDiffer } = chainOf(header, starts.length, parts);
+  if (chained !== null) return { report: analyse(chained.header, chained.sample), tokensDiffer };
+  const reports = parts.map(({ content }) => content.report);
+  if (starts.length === 1 && parts.length === 1) return { report: reports[0], tokensDiffer };
   const from = parts.map((part) => starts[part.stage]);
-  return { report: sideBySide(header, reports, from), tokensDiffer: known };
+  return { report: sideBySide(header, reports, from), tokensDiffer };
 }
 
 function chainSamples(samples: readonly StepSample[]): StepSample {
-  const [first] = samples;
-  if (samples.length === 1) return first;
   return {
     ...combineScalars(samples),
     memory: chainMemory(samples.map((sample) => sample.memory)),
@@ -140,7 +166,7 @@ function chainMemory(parts: readonly (MemorySample | null)[]): MemorySample | nu
   if (!parts.every((part) => part !== null)) return null;
   const layers = parts.map((part) => part.connections.length / MEMORY_KINDS.length);
   const connections = new Float64Array(parts.reduce((sum, part) => sum + part.connections.length, 0));
-  const totals: Record<string, number> = {};
+  const totals = new Map<string, number>();
   let at = 0;
   for (let k = 0; k < MEMORY_KINDS.length; k++) {
     parts.forEach((part, i) => {
@@ -148,6 +174,6 @@ function chainMemory(parts: readonly (MemorySample | null)[]): MemorySample | nu
       at += layers[i];
     });
   }
-  for (const part of parts) for (const [kind, bytes] of Object.entries(part.totals)) totals[kind] = (totals[kind] ?? 0) + bytes;
+  for (const part of parts) for (const [kind, bytes] of part.totals) totals.set(kind, (totals.get(kind) ?? 0) + bytes);
   return { connections, totals };
 }

@@ -1,9 +1,10 @@
 /** What is known of a run that other processes send: plain data. Filled by lifecycle.ts (attempts), ranks.ts, join.ts (steps). */
-import type { Outcome } from '../../src/telemetry/report.ts';
+import type { Outcome, StepReport } from '../../src/telemetry/report.ts';
 import type { ConnectionInfo, MonitorCounters } from '../../src/telemetry/sample.ts';
 import type { Committed, LiveRun } from '../pipeline/liveRun.ts';
 import type { Pipeline } from '../pipeline/pipeline.ts';
 import type { Part } from '../wire/part.ts';
+import type { Analyst } from './analyst.ts';
 
 export interface IngestLimits {
   /** Runs that go on or linger. */
@@ -11,11 +12,24 @@ export interface IngestLimits {
   /** Ranks and connections of a run. */
   ranks: number;
   connections: number;
-  /** Bytes of parts that wait for others, of all runs. */
+  /** Bytes of parts that wait for others, of all runs; and of one. */
   waitingBytes: number;
+  runWaitingBytes: number;
+  /** Attempts that a run may begin in a minute. */
+  attempts: number;
 }
-/** Our choice: far above what `npm run bench:load` holds (64 ranks of 122 connections), and below what memory holds. */
-export const INGEST_LIMITS: IngestLimits = { runs: 64, ranks: 4096, connections: 8192, waitingBytes: 512 * 2 ** 20 };
+/**
+ * Our choice: far above what `npm run bench:load` holds (64 ranks of 122 connections), and below what memory holds. A training that
+ * begins anew more often than every few seconds has no use for its charts.
+ */
+export const INGEST_LIMITS: IngestLimits = {
+  runs: 64,
+  ranks: 4096,
+  connections: 8192,
+  waitingBytes: 512 * 2 ** 20,
+  runWaitingBytes: 64 * 2 ** 20,
+  attempts: 12,
+};
 
 /** One process that sends the run; its states stand in ranks.ts. */
 export interface RankState {
@@ -34,8 +48,11 @@ export interface RankState {
 export interface PendingStepState {
   /** By rank. */
   parts: Map<number, Part>;
-  /** When the first came, ms. */
+  /** When the first came: by the run's patience, and by the monotonic clock, ms. */
   since: number;
+  addedAt: number;
+  /** Its stages as one model, of each pipeline, made beside the loop; null: not asked for. */
+  analysed: (StepReport | null)[] | 'coming' | null;
   /** Resolves when it is known what became of the step (`dropped`: it was not kept). */
   committed: Promise<Committed>;
   resolve: (committed: Committed) => void;
@@ -45,9 +62,11 @@ export interface PendingStepState {
 export interface AssembledStep {
   ranks: ReadonlySet<number>;
   committed: Promise<Committed>;
+  /** Until it is committed. */
+  report: StepReport | null;
 }
 
-/** Duplicates were taken before; what is late is of a step that was assembled without it, or of an attempt that is over. */
+/** Duplicates are stored already, or wait for that; what is late is of a step that was assembled without it, and refused. */
 export type PartResult = 'accepted' | 'duplicates' | 'late';
 
 /** Parts that came, by what they were, and what was missing in the steps that were assembled of them. */
@@ -60,10 +79,18 @@ export interface IngestCounts extends Record<PartResult, number> {
 
 export interface IngestRun {
   readonly name: string;
+  /** Has it an attempt, here or in its recording? */
+  begun: boolean;
+  /** Its attempt goes on in none that is recorded. */
+  isFresh: boolean;
   /** Its current attempt; null: not named. */
   attempt: string | null;
+  /** SHA-256 of the key of the training that it belongs to, hex; null: opened without one. */
+  key: string | null;
   /** Names of those before. */
   readonly pastAttempts: Set<string>;
+  /** When the newest of them began, by the monotonic clock, ms. */
+  attemptTimes: number[];
   /** null until the connections of all stages are known. */
   live: LiveRun | null;
   stages: number;
@@ -76,14 +103,20 @@ export interface IngestRun {
   ranks: Map<number, RankState>;
   /** By step. */
   readonly pendingSteps: Map<number, PendingStepState>;
+  /** Of their parts. */
+  waitingBytes: number;
   /** The last ones, by step. */
   assembledSteps: Map<number, AssembledStep>;
   lastAssembled: number;
-  /** When the attempt began and when something last came, ms. */
-  startedAt: number;
+  /** How long the attempt has waited for ranks while the server kept up, and when that was last looked at, ms. */
+  patience: number;
+  lookedAt: number;
+  /** When something last came, by the monotonic clock, ms. */
   lastPartAt: number;
-  /** null: it goes on. */
+  /** By the same clock; null: it goes on. */
   endedAt: number | null;
+  /** It ended as its ranks closed it, not by silence. */
+  isClosed: boolean;
   /** Looks again at the steps that wait. */
   timer: NodeJS.Timeout | null;
   readonly counts: IngestCounts;
@@ -91,6 +124,7 @@ export interface IngestRun {
 
 export interface Ingest {
   readonly pipeline: Pipeline;
+  readonly analyst: Analyst;
   readonly limits: IngestLimits;
   /** By name. */
   readonly runs: Map<string, IngestRun>;
@@ -98,6 +132,11 @@ export interface Ingest {
   waitingBytes: number;
   /** Requests that were refused, by the status of the answer. */
   readonly refused: Map<number, number>;
+  /** Requests that are being read, by the run's name; and when one was last turned away as there was no place for it. */
+  readonly reading: Map<string, number>;
+  readonly turnedAway: Map<string, number>;
+  /** By the monotonic clock, ms. */
+  readonly startedAt: number;
 }
 
 /** Connections of the stages that are known, in their order. */

@@ -1,88 +1,201 @@
 /**
  * The steps of a run whose ranks come one by one: waited for, assembled in the order of the steps, passed to the pipeline. Which
- * ranks there are, and the attempts, are ranks.ts's and lifecycle.ts's.
+ * ranks there are, and the attempts, are ranks.ts's and lifecycle.ts's; how long is waited, patience.ts's.
  *
  *   a step:  absent ──first part──► pending ──ready, or time is up──► assembled ──► committed
- *                                      │                                  ├───────► unrecorded (nothing is recorded)
- *                                      │                                  └───────► dropped (the disk refused)
- *                                      └── the attempt ends before all stages are known ──► dropped
+ *              ▲                       │                                  ├───────► unrecorded (nothing shall be recorded)
+ *              │                       │                                  └───────► dropped (too much waits, or the run has ended)
+ *              │                       └── the attempt ends before all stages are known ──► dropped
+ *              └─────────────────────────────── sent again ◄──────────────────────────────────┘
  *
- *   ready: all ranks that are waited for are there, or a later step is ready. Time is up after MAX_WAIT_MS, or when the attempt ends.
+ *   ready: all ranks that are waited for are there; or, after GRACE_MS, a later step is. Time is up after MAX_WAIT_MS, or when the attempt
+ *   ends. A step below one that was assembled comes late: it waits for its ranks like any, and holds up none.
  */
+import type { StepReport } from '../../src/telemetry/report.ts';
+import { FieldError } from '../fieldError.ts';
 import type { Committed } from '../pipeline/liveRun.ts';
 import { handleReport } from '../pipeline/pipeline.ts';
 import { stopTimer } from '../timers.ts';
-import { combine } from './combine.ts';
+import type { Part } from '../wire/part.ts';
+import { chainedStages, combine } from './combine.ts';
 import { type Ingest, type IngestRun, type PendingStepState, stagesOf } from './ingestRun.ts';
-import { expectedRanks, noteStep } from './ranks.ts';
+import { lookAtPatience, TICK_MS } from './patience.ts';
+import { expectedRanks, missingIn, noteStep } from './ranks.ts';
 import { sumCounters } from './reduce.ts';
 
 /** How long a step waits for a rank. Our choice: above the half second between the requests of a sender, below its patience. */
 const MAX_WAIT_MS = 3000;
+/** The same where a later step has all its ranks. Our choice: requests of one rank may overtake each other on their way. */
+const GRACE_MS = 500;
 /** The same at the start of an attempt, while some ranks have sent nothing yet: processes of a job start seconds apart. Our choice. */
 const MAX_START_WAIT_MS = 15_000;
+/** However busy the server is. Our choice. */
+const MAX_TOTAL_WAIT_MS = 120_000;
 /** Of which it is known which ranks they have: above MAX_STEPS of a request. Our choice. */
 const MAX_REMEMBERED_STEPS = 2048;
+/** How long steps are put together before others are heard. Our choice. */
+const MAX_TURN_MS = 20;
 
-/** A step that waits for its ranks, without any so far. @param since ms */
-export function addPendingStep(run: IngestRun, step: number, since: number): PendingStepState {
+/** Adds a part to its step. @returns what becomes of the step. @throws FieldError 503 where too much waits */
+export function addPart(ingest: Ingest, run: IngestRun, part: Part): Promise<Committed> {
+  const known = run.pendingSteps.get(part.step);
+  if (!hasPlace(ingest, run, part, known)) {
+    const rule = `must wait: ${run.waitingBytes} bytes of this run wait for other ranks already (${ingest.waitingBytes} of all runs)`;
+    throw new FieldError('body', rule, part.size, 503);
+  }
+  const pending = known ?? addPendingStep(ingest, run, part.step);
+  pending.parts.set(part.rank, part);
+  ingest.waitingBytes += part.size;
+  run.waitingBytes += part.size;
+  const rank = run.ranks.get(part.rank);
+  if (rank !== undefined) rank.lastStep = Math.max(rank.lastStep, part.step);
+  return pending.committed;
+}
+
+function addPendingStep(ingest: Ingest, run: IngestRun, step: number): PendingStepState {
   let resolve: PendingStepState['resolve'] = () => {};
   const committed = new Promise<Committed>((known) => {
     resolve = known;
   });
-  const pending: PendingStepState = { parts: new Map(), since, committed, resolve };
+  if (run.pendingSteps.size === 0) run.lookedAt = ingest.pipeline.monotonic();
+  const addedAt = ingest.pipeline.monotonic();
+  const pending: PendingStepState = { parts: new Map(), since: run.patience, addedAt, analysed: null, committed, resolve };
   run.pendingSteps.set(step, pending);
   return pending;
 }
 
-/** Assembles every step that has all its ranks, and those before it; looks again when the first that waits has had its time. */
+/**
+ * May a part wait? Each run has a share that nobody can take from it, and a part of what is common; what completes its step needs neither.
+ * Half of all is shared out, half is common. Our choice.
+ */
+function hasPlace(
+  { runs, limits, waitingBytes }: Ingest,
+  run: IngestRun,
+  { rank, size }: Part,
+  known: PendingStepState | undefined,
+): boolean {
+  const share = limits.waitingBytes / 2 / limits.runs;
+  if (run.waitingBytes + size <= share) return true;
+  let common = 0;
+  for (const other of runs.values()) common += Math.max(0, other.waitingBytes - share);
+  if (
+    run.waitingBytes + size <= limits.runWaitingBytes &&
+    common + size <= limits.waitingBytes / 2 &&
+    waitingBytes + size <= limits.waitingBytes
+  )
+    return true;
+  const isComplete = run.ranks.size >= run.worldSize || run.patience >= MAX_START_WAIT_MS;
+  return run.live !== null && isComplete && expectedRanks(run).every((one) => one === rank || known?.parts.has(one));
+}
+
+/** Assembles the steps that are ready, for a moment; looks again soon as long as some wait. */
 export function assembleReadySteps(ingest: Ingest, run: IngestRun): void {
-  if (run.live !== null) {
-    const last = lastReadyStep(run, ingest.pipeline.now());
-    if (last !== null) assembleStepsUpTo(ingest, run, last);
-  }
   stopTimer(run);
-  if (run.pendingSteps.size > 0) run.timer = setTimeout(() => assembleReadySteps(ingest, run), MAX_WAIT_MS / 4).unref();
+  lookAtPatience(ingest, run);
+  const isDone = run.live === null || assemble(ingest, run, readySteps(ingest, run), MAX_TURN_MS);
+  if (run.pendingSteps.size > 0) run.timer = setTimeout(() => assembleReadySteps(ingest, run), isDone ? TICK_MS : 0).unref();
 }
 
-function lastReadyStep(run: IngestRun, now: number): number | null {
-  if (run.ranks.size < run.worldSize && now - run.startedAt < MAX_START_WAIT_MS) return null;
+/** In their order. */
+function readySteps(ingest: Ingest, run: IngestRun): number[] {
+  const { pipeline } = ingest;
+  if (run.ranks.size < run.worldSize && run.patience < MAX_START_WAIT_MS) return [];
   const expected = expectedRanks(run);
-  let last: number | null = null;
-  for (const [step, { parts, since }] of run.pendingSteps) {
-    const isReady = now - since >= MAX_WAIT_MS || expected.every((rank) => parts.has(rank));
-    if (isReady && (last === null || step > last)) last = step;
+  const isComplete = ({ parts }: PendingStepState) => parts.size >= expected.length && expected.every((rank) => parts.has(rank));
+  const steps = [...run.pendingSteps].sort(([a], [b]) => a - b);
+  const lastComplete = steps.findLast(([, pending]) => isComplete(pending))?.[0] ?? Number.NEGATIVE_INFINITY;
+  const ready: number[] = [];
+  for (const [step, pending] of steps) {
+    const waited = run.patience - pending.since;
+    const isUp = waited >= (step < lastComplete ? GRACE_MS : MAX_WAIT_MS) || pipeline.monotonic() - pending.addedAt >= MAX_TOTAL_WAIT_MS;
+    if ((isUp || isComplete(pending)) && isAnalysed(ingest, run, pending)) ready.push(step);
+    else if (step > run.lastAssembled) break; // those after it wait for it
   }
-  return last;
+  return ready;
 }
 
-/** Passes the steps that wait to the pipeline, in their order, with the ranks that they have. Nothing where the run has not begun. */
-export function assembleStepsUpTo(ingest: Ingest, run: IngestRun, lastStep: number): void {
-  if (run.live === null) return;
-  for (const step of [...run.pendingSteps.keys()].filter((one) => one <= lastStep).sort((a, b) => a - b)) {
-    const pending = removePendingStep(ingest, run, step);
-    noteStep(run, pending.parts);
-    run.assembledSteps.set(step, { ranks: new Set(pending.parts.keys()), committed: pending.committed });
-    if (run.assembledSteps.size > MAX_REMEMBERED_STEPS) run.assembledSteps.delete(run.assembledSteps.keys().next().value!);
-    run.lastAssembled = step;
-    try {
-      const { report, tokensDiffer } = combine(run.live.header, stagesOf(run), run.ranks, [...pending.parts.values()]);
-      if (tokensDiffer) run.counts.tokensDiffer++;
-      // Of ranks that are away too: what counts does not go down with them.
-      const monitor = sumCounters([...run.ranks.values()].map(({ counters }) => counters));
-      void handleReport(ingest.pipeline, run.live, { ...report, monitor }).then(pending.resolve);
-    } catch (error) {
-      run.live.errors++;
-      pending.resolve('unrecorded'); // sent again it would fail again
-      ingest.pipeline.onProblem(`step ${step} of ${run.name} could not be put together: ${(error as Error).message}`);
-    }
+/** Are the stages of a step analysed as one model? If not, that begins, beside the loop. */
+function isAnalysed(ingest: Ingest, run: IngestRun, pending: PendingStepState): boolean {
+  const { analyst } = ingest;
+  if (run.stages === 1 || run.live === null) return true;
+  if (pending.analysed === null) {
+    pending.analysed = 'coming';
+    const chains = chainedStages(run.live.header, stagesOf(run), run.ranks, [...pending.parts.values()]);
+    void Promise.all(chains.map((chain) => chain && analyst.analyse(chain.header, chain.sample)))
+      .catch(() => [])
+      .then((reports) => {
+        pending.analysed = reports;
+        assembleReadySteps(ingest, run);
+      });
   }
+  return pending.analysed !== 'coming';
+}
+
+/** Passes all that waits to the pipeline, in its order, with the ranks that it has. Nothing where the run has not begun. */
+export function assembleAll(ingest: Ingest, run: IngestRun): void {
+  if (run.live !== null)
+    assemble(
+      ingest,
+      run,
+      [...run.pendingSteps.keys()].sort((a, b) => a - b),
+      Number.POSITIVE_INFINITY,
+    );
+}
+
+/** @param turnMs after which it stops. @returns whether all are done */
+function assemble(ingest: Ingest, run: IngestRun, steps: readonly number[], turnMs: number): boolean {
+  const start = ingest.pipeline.monotonic();
+  return steps.every((step, i) => {
+    if (i > 0 && ingest.pipeline.monotonic() - start > turnMs) return false;
+    assembleStep(ingest, run, step);
+    return true;
+  });
+}
+
+function assembleStep(ingest: Ingest, run: IngestRun, step: number): void {
+  const live = run.live!;
+  const pending = removePendingStep(ingest, run, step);
+  const missingRanks = missingIn(run, pending.parts);
+  if (step > run.lastAssembled) noteStep(run, pending.parts);
+  run.lastAssembled = Math.max(run.lastAssembled, step);
+  const known = Array.isArray(pending.analysed) ? pending.analysed : [];
+  try {
+    const { report, tokensDiffer } = combine(live.header, stagesOf(run), run.ranks, [...pending.parts.values()], known);
+    if (tokensDiffer) run.counts.tokensDiffer++;
+    // Of ranks that are away too: what counts does not go down with them.
+    const monitor = sumCounters([...run.ranks.values()].map(({ counters }) => counters));
+    const whole = { ...report, monitor, ...(missingRanks.length > 0 ? { missingRanks } : {}) };
+    remember(run, step, { ranks: new Set(pending.parts.keys()), committed: pending.committed, report });
+    void handleReport(ingest.pipeline, live, whole).then(pending.resolve);
+  } catch (error) {
+    live.errors++;
+    pending.resolve('unrecorded'); // sent again it would fail again
+    ingest.pipeline.onProblem(`step ${step} of ${run.name} could not be put together: ${(error as Error).message}`);
+  }
+}
+
+/** Until it is forgotten among many; one that was not kept is, so that it is taken when it is sent again. */
+function remember(
+  { assembledSteps }: IngestRun,
+  step: number,
+  assembled: { ranks: Set<number>; committed: Promise<Committed>; report: StepReport | null },
+): void {
+  const one = { ...assembled };
+  assembledSteps.set(step, one);
+  if (assembledSteps.size > MAX_REMEMBERED_STEPS) assembledSteps.delete(assembledSteps.keys().next().value!);
+  void one.committed.then((committed) => {
+    one.report = null;
+    if (committed === 'dropped' && assembledSteps.get(step) === one) assembledSteps.delete(step);
+  });
 }
 
 function removePendingStep(ingest: Ingest, run: IngestRun, step: number): PendingStepState {
   const pending = run.pendingSteps.get(step)!;
   run.pendingSteps.delete(step);
-  for (const part of pending.parts.values()) ingest.waitingBytes -= part.size;
+  for (const { size } of pending.parts.values()) {
+    ingest.waitingBytes -= size;
+    run.waitingBytes -= size;
+  }
   return pending;
 }
 

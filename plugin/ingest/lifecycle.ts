@@ -3,165 +3,192 @@
  *
  *   unknown ──first open or part──► attempt goes on ──all ranks closed, or silence──► ended ──LINGER_MS──► forgotten
  *                                     ▲  │                                              │
- *                                     │  └── another attempt's name, or a step back ────┤
+ *                                     │  └── the next attempt of its training (claim.ts)┤
  *                                     └───────────────── the next attempt ◄─────────────┘
  */
 import type { Outcome } from '../../src/telemetry/report.ts';
+import { NO_COUNTERS } from '../../src/telemetry/sample.ts';
 import { FieldError } from '../fieldError.ts';
-import { closeRun, forgetRun, type Pipeline } from '../pipeline/pipeline.ts';
+import { closeRun, forgetRun, settleRun } from '../pipeline/pipeline.ts';
 import type { RankPosition } from '../wire/part.ts';
-import { INGEST_LIMITS, type Ingest, type IngestLimits, type IngestRun, type RankState } from './ingestRun.ts';
-import { assembleStepsUpTo, dropPendingSteps } from './join.ts';
-import { checkRank, noteRank, openIfKnown, type RankModel } from './ranks.ts';
+import { type Claimant, claim, isSilent } from './claim.ts';
+import type { Ingest, IngestRun } from './ingestRun.ts';
+import { assembleAll, dropPendingSteps } from './join.ts';
+import { emptyAttempt, MAX_SILENCE_MS, withRun } from './knownRuns.ts';
+import { checkRanks, noteRank, openIfKnown, type RankModel } from './ranks.ts';
 
 /** How long a run that has ended stays to be scraped. Our choice: four scrapes at Prometheus' usual 15 s. */
 const LINGER_MS = 60_000;
-/** Silence after which a run is taken to have ended. Our choice: above the pause of a checkpoint or an evaluation. */
-const MAX_SILENCE_MS = 3_600_000;
 /** The same, where some of its ranks have closed: the others of a job end with them. Our choice. */
 const MAX_SILENCE_AFTER_CLOSE_MS = 60_000;
-/** Names of attempts that are over, so that what is late is known as that. Our choice. */
+/** Names of attempts that are over, so that what is sent of them is known as that. Our choice. */
 const MAX_PAST_ATTEMPTS = 1000;
-
-/** An ingest that knows of no run. It ends the runs it opened, through `pipeline`. */
-export function createIngest(pipeline: Pipeline, limits: IngestLimits = INGEST_LIMITS): Ingest {
-  return { pipeline, limits, runs: new Map(), waitingBytes: 0, refused: new Map() };
-}
-
-/** Acts on a run, which is made where it is not known; one that its first request does not fill stays unknown. @throws what `act` throws */
-export function withRun<T>(ingest: Ingest, name: string, act: (run: IngestRun) => T): T {
-  const run = ingest.runs.get(name) ?? addRun(ingest, name);
-  try {
-    return act(run);
-  } finally {
-    if (run.listings.size === 0 && run.pastAttempts.size === 0) ingest.runs.delete(name);
-  }
-}
-
-/** Is a part of this attempt late? An attempt that ended by silence goes on with its next step; one that its ranks closed does not. */
-export function isOver(run: IngestRun, attempt: string | null): boolean {
-  if (attempt === null) return run.attempt !== null && run.endedAt === null;
-  return attempt === run.attempt ? run.endedAt !== null && isClosed(run) : run.pastAttempts.has(attempt);
-}
+/** How long a run must have been idle that makes way for another, though it has ended or has no step. Our choice. */
+const MIN_IDLE_MS = 10_000;
 
 /**
  * A rank announces its connections, before its first step.
- * @throws FieldError 409 where it contradicts what the run has sent before, 429 where a limit is reached
+ * @throws FieldError 409 where it contradicts what the run has sent before or belongs to another training, 429 where a limit is reached
  */
-export function openRank(ingest: Ingest, name: string, position: RankPosition, model: RankModel): IngestRun {
-  return withRun(ingest, name, (run) => {
-    const { attempt, rank } = position;
-    if (attempt !== null && attempt !== run.attempt && run.pastAttempts.has(attempt)) {
-      throw new FieldError('attempt', 'must not be one before the current', attempt, 409);
-    }
-    admitRank(ingest, run, position, model, run.ranks.has(rank)).ended = null;
+export function openRank(ingest: Ingest, name: string, position: RankPosition, model: RankModel, key: string | null = null): IngestRun {
+  const { attempt, rank } = position;
+  const claimant = { attempt, key };
+  return withRun(ingest, name, claimant, (run) => {
+    const claimed = claim(ingest, run, claimant);
+    if (claimed === 'over' && attempt !== run.attempt) throw new FieldError('attempt', 'must not be one before the current', attempt, 409);
+    // One that closed opens again; without a name, a rank that opens twice begins anew.
+    const isNext = claimed !== 'current' || (attempt === null && run.attempt === null && run.ranks.has(rank));
+    checkRanks(ingest, isNext ? null : run, [{ ...position, ...model }]);
+    makePlace(ingest, run);
+    if (isNext) beginNext(ingest, run, claimant);
+    noteRank(run, position, model).ended = null;
+    openIfKnown(ingest, run);
+    noteHeard(ingest, run);
     return run;
   });
 }
 
+/** Something of the run came in. */
+export function noteHeard({ pipeline }: Ingest, run: IngestRun): void {
+  run.lastPartAt = pipeline.monotonic();
+}
+
 /**
- * Notes a rank that sends something, in the attempt that goes on or in a new one. The run begins when all its stages are known.
- * @param isRestart it sends what an attempt without a name cannot go on with
- * @throws FieldError as `checkRank`
+ * A rank has ended; with the last of them the run. Of a run that is not known (null) or has ended: nothing.
+ * @throws FieldError 409 where the run belongs to another training, 503 where its end cannot be recorded now
  */
-export function admitRank(ingest: Ingest, run: IngestRun, position: RankPosition, model: RankModel, isRestart: boolean): RankState {
-  const { attempt } = position;
-  const isNewAttempt = attempt !== run.attempt || run.endedAt !== null || (attempt === null && isRestart);
-  checkRank(ingest, isNewAttempt ? null : run, position, model);
-  if (isNewAttempt) beginAttempt(ingest, run, attempt);
-  const rank = noteRank(run, position, model);
-  openIfKnown(ingest, run);
-  run.lastPartAt = ingest.pipeline.now();
-  return rank;
+export function closeRank(
+  ingest: Ingest,
+  name: string,
+  position: Omit<RankPosition, 'worldSize'> & { worldSize?: number | undefined },
+  outcome: Outcome,
+  key: string | null = null,
+): IngestRun | null {
+  const { attempt, rank: number, worldSize } = position;
+  const claimant = { attempt, key };
+  return withRun(ingest, name, claimant, (run) => {
+    if (!run.begun) return null;
+    if (claim(ingest, run, claimant) !== 'current') return run;
+    const rank = run.ranks.get(number) ?? { stage: 0, replica: null, lastStep: -1, misses: 0, counters: NO_COUNTERS, ended: null };
+    if (run.live !== null && !run.ranks.has(number)) return run;
+    run.ranks.set(number, rank);
+    rank.ended = outcome;
+    noteHeard(ingest, run);
+    // After a restart nothing is known of the other ranks, as long as none has sent a step: silence ends the run.
+    if (!allClosed(run) || (run.live === null && worldSize !== 1)) return run;
+    if (!endRun(ingest, run)) {
+      rank.ended = null;
+      throw new FieldError(
+        'run',
+        `cannot be closed yet, as its recording refuses (${run.live?.recordingProblem}): send it again`,
+        name,
+        503,
+      );
+    }
+    run.isClosed = true;
+    return run;
+  });
 }
 
-/** A rank has ended; with the last of them the run. Of an attempt that is over, or a run not known (null): nothing. */
-export function closeRank(ingest: Ingest, name: string, position: RankPosition, outcome: Outcome): IngestRun | null {
-  const run = ingest.runs.get(name) ?? null;
-  const rank = run?.ranks.get(position.rank);
-  if (run === null || rank === undefined || (position.attempt !== null && position.attempt !== run.attempt)) return run;
-  rank.ended = outcome;
-  run.lastPartAt = ingest.pipeline.now();
-  if (isClosed(run)) endRun(ingest, run);
-  return run;
-}
-
-const isClosed = ({ ranks }: IngestRun): boolean => [...ranks.values()].every(({ ended }) => ended !== null);
+const allClosed = ({ ranks }: IngestRun): boolean => [...ranks.values()].every(({ ended }) => ended !== null);
 
 /** To be called every few seconds: ends runs that have been silent too long, forgets those that have lingered. */
 export function sweep(ingest: Ingest): void {
   const { pipeline } = ingest;
-  const now = pipeline.now();
+  const now = pipeline.monotonic();
   for (const run of ingest.runs.values()) {
     if (run.endedAt === null) {
       const someClosed = [...run.ranks.values()].some(({ ended }) => ended !== null);
-      if (now - run.lastPartAt > (someClosed ? MAX_SILENCE_AFTER_CLOSE_MS : MAX_SILENCE_MS)) endRun(ingest, run);
-    } else if (now - run.endedAt > LINGER_MS) {
-      if (run.live !== null) forgetRun(pipeline, run.live);
-      // What is recorded is read from the recording from now on.
-      if (pipeline.recorder !== null && pipeline.live.get(run.name) === run.live) pipeline.live.delete(run.name);
-      ingest.runs.delete(run.name);
-    }
+      if (now - run.lastPartAt <= (someClosed ? MAX_SILENCE_AFTER_CLOSE_MS : MAX_SILENCE_MS)) continue;
+      endRun(ingest, run, true);
+      run.isClosed = allClosed(run);
+    } else if (now - run.endedAt > LINGER_MS) forget(ingest, run);
   }
+  for (const [name, at] of ingest.turnedAway) if (now - at > LINGER_MS) ingest.turnedAway.delete(name);
+}
+
+function forget({ pipeline, runs }: Ingest, run: IngestRun): void {
+  if (run.live !== null) forgetRun(pipeline, run.live);
+  // What is recorded is read from the recording from now on.
+  if (pipeline.recorder !== null && pipeline.live.get(run.name) === run.live) pipeline.live.delete(run.name);
+  runs.delete(run.name);
 }
 
 /** The worst outcome of a rank is the run's; a silent rank's is unknown. */
 const WORST_FIRST: readonly Outcome[] = ['failed', 'interrupted', 'unknown', 'completed'];
 
-function endRun(ingest: Ingest, run: IngestRun): void {
+/** @param isForced even where that cannot be recorded. @returns false: it goes on, as its end cannot be recorded */
+function endRun(ingest: Ingest, run: IngestRun, isForced = false): boolean {
+  const { pipeline } = ingest;
   const outcomes = [...run.ranks.values()].map(({ ended }) => ended ?? 'unknown');
-  closeLive(ingest, run, WORST_FIRST.find((outcome) => outcomes.includes(outcome)) ?? 'unknown');
-  run.endedAt = ingest.pipeline.now();
+  const outcome = WORST_FIRST.find((one) => outcomes.includes(one)) ?? 'unknown';
+  assembleAll(ingest, run);
+  if (run.live === null) {
+    if (!recordEndOf(ingest, run, outcome) && !isForced) return false;
+  } else if (!settleRun(pipeline, run.live, outcome) && !isForced) return false;
+  closeLive(ingest, run, outcome);
+  run.endedAt = pipeline.monotonic();
+  return true;
+}
+
+/** Of a run that was recorded by an earlier process. */
+function recordEndOf({ pipeline }: Ingest, run: IngestRun, outcome: Outcome): boolean {
+  try {
+    pipeline.recorder?.recordEnd(pipeline.directory, run.name, run.attempt ?? '', outcome, pipeline.now());
+    return true;
+  } catch (error) {
+    pipeline.warnOnce(`end ${run.name}`, `${run.name}: its end could not be recorded: ${(error as Error).message}`);
+    return false;
+  }
 }
 
 /** What waits is assembled as it is, or dropped where the run has not begun. */
 function closeLive(ingest: Ingest, run: IngestRun, outcome: Outcome): void {
-  assembleStepsUpTo(ingest, run, Number.POSITIVE_INFINITY);
+  assembleAll(ingest, run);
   if (run.live !== null) closeRun(ingest.pipeline, run.live, outcome);
   dropPendingSteps(ingest, run);
 }
 
-function addRun({ pipeline, limits, runs }: Ingest, name: string): IngestRun {
-  if (runs.size >= limits.runs) {
-    throw new FieldError('run', `must be one of the ${limits.runs} that are known here: end another one`, name, 429);
+/**
+ * Begins the next attempt: ends the one that goes on, if there is one, and forgets its ranks. One that ended by silence, or closed and
+ * opens again, goes on under its name.
+ * @throws FieldError 429 where too many begin
+ */
+export function beginNext(ingest: Ingest, run: IngestRun, claimant: Claimant): void {
+  const now = ingest.pipeline.monotonic();
+  const recent = run.attemptTimes.filter((time) => now - time < 60_000);
+  if (recent.length >= ingest.limits.attempts) {
+    throw new FieldError('attempt', `must not be the next: ${recent.length} have begun within a minute`, claimant.attempt, 429);
   }
-  if (pipeline.live.get(name)?.outcome === null) {
-    throw new FieldError('run', 'must not be one that this process watches itself', name, 409);
-  }
-  const now = pipeline.now();
-  const run: IngestRun = {
-    name,
-    ...emptyAttempt(null, now),
-    pastAttempts: new Set(),
-    pendingSteps: new Map(),
-    stages: 1,
-    lastPartAt: now,
-    timer: null,
-    counts: { accepted: 0, duplicates: 0, late: 0, stragglers: 0, tokensDiffer: 0 },
-  };
-  runs.set(name, run);
-  return run;
-}
-
-const emptyAttempt = (attempt: string | null, now: number) => ({
-  attempt,
-  live: null,
-  listings: new Map(),
-  ranks: new Map(),
-  assembledSteps: new Map(),
-  streams: 0,
-  tokens: 0,
-  worldSize: 1,
-  lastAssembled: -1,
-  startedAt: now,
-  endedAt: null,
-});
-
-/** Ends the attempt that goes on, if there is one, and forgets its ranks. */
-function beginAttempt(ingest: Ingest, run: IngestRun, attempt: string | null): void {
   if (run.endedAt === null && run.ranks.size > 0) closeLive(ingest, run, 'unknown');
   else dropPendingSteps(ingest, run);
-  if (run.attempt !== null && run.attempt !== attempt) run.pastAttempts.add(run.attempt);
+  if (run.attempt !== null && run.attempt !== claimant.attempt) run.pastAttempts.add(run.attempt);
   if (run.pastAttempts.size > MAX_PAST_ATTEMPTS) run.pastAttempts.delete(run.pastAttempts.values().next().value!);
-  Object.assign(run, emptyAttempt(attempt, ingest.pipeline.now()));
+  const isFresh = run.begun && run.attempt === null && claimant.attempt === null;
+  Object.assign(run, emptyAttempt({ ...claimant, key: claimant.key ?? (claimant.attempt === run.attempt ? run.key : null) }), {
+    begun: true,
+    isFresh,
+    attemptTimes: [...recent, now],
+  });
+}
+
+/**
+ * Makes place for a run whose first rank comes: of those that are idle, one that has ended goes first, then one without a step, then one
+ * that is silent. @throws FieldError 429 where none can go
+ */
+export function makePlace(ingest: Ingest, own: IngestRun): void {
+  const { pipeline, limits, runs } = ingest;
+  if (own.ranks.size > 0 || runs.size <= limits.runs) return;
+  const idle = [...runs.values()]
+    .filter((run) => run !== own && pipeline.monotonic() - run.lastPartAt > MIN_IDLE_MS)
+    .sort((a, b) => a.lastPartAt - b.lastPartAt);
+  const gone =
+    idle.find(({ endedAt }) => endedAt !== null) ??
+    idle.find(({ lastAssembled }) => lastAssembled < 0) ??
+    idle.find((run) => isSilent(ingest, run));
+  if (gone === undefined) {
+    throw new FieldError('run', `must be one of the ${limits.runs} that are known here: end another one`, own.name, 429);
+  }
+  if (gone.endedAt === null) endRun(ingest, gone, true);
+  forget(ingest, gone);
 }

@@ -8,6 +8,8 @@
  *                                                  └──────────────────┘
  *   A new attempt forgets all ranks.
  */
+
+import type { RankRange } from '../../src/telemetry/report.ts';
 import { type ConnectionInfo, NO_COUNTERS, type RunHeader } from '../../src/telemetry/sample.ts';
 import { FieldError } from '../fieldError.ts';
 import { openRun } from '../pipeline/pipeline.ts';
@@ -27,37 +29,60 @@ export interface RankModel {
   tokens: number | null;
 }
 
+/** What ranks are checked against. */
+interface Known {
+  stages: number;
+  streams: number;
+  listings: Map<number, ConnectionInfo[]>;
+  ranks: Map<number, { stage: number }>;
+}
+
 /**
- * Does a rank fit the run? Changes nothing.
+ * Do ranks fit the run, and each other? Changes nothing.
  * @param run null: a new attempt, of which nothing is known
- * @throws FieldError where it contradicts what the run has sent before (409), or a limit is reached (429)
+ * @throws FieldError where one contradicts what the run has sent before (409), or a limit is reached (429)
  */
-export function checkRank(
-  { limits }: Ingest,
-  run: IngestRun | null,
-  { rank, stage, stages }: RankPosition,
-  { connections, streams }: RankModel,
-): void {
-  const listed = run?.listings.get(stage);
-  const total = [...(run?.listings.values() ?? [])].flat().length + (listed === undefined ? connections.length : 0);
-  if (run !== null) {
-    const known = run.ranks.get(rank);
-    if (known === undefined && run.ranks.size >= limits.ranks) {
-      throw new FieldError('rank', `must be one of the ${limits.ranks} of this run that are known here`, rank, 429);
-    }
-    if (run.ranks.size > 0 && stages !== run.stages) {
-      throw new FieldError('stages', `must be as the other ranks say (${run.stages})`, stages, 409);
-    }
-    if (known !== undefined && known.stage !== stage) {
-      throw new FieldError('stage', `must be as rank ${rank} said before (${known.stage})`, stage, 409);
-    }
-    if (run.streams > 0 && streams !== run.streams) {
-      throw new FieldError('streams', `must be as before (n = ${run.streams})`, streams, 409);
-    }
-    if (listed !== undefined && !haveSameNames(listed, connections)) {
-      throw new FieldError('order', 'must be as at the start of the attempt (a new attempt may have others)', connections.length, 409);
-    }
+export function checkRanks(ingest: Ingest, run: IngestRun | null, sent: readonly (RankPosition & Omit<RankModel, 'tokens'>)[]): void {
+  const known: Known = {
+    stages: run?.stages ?? 1,
+    streams: run?.streams ?? 0,
+    listings: new Map(run?.listings),
+    ranks: new Map(run?.ranks),
+  };
+  for (const one of sent) {
+    checkRank(ingest, known, one);
+    known.stages = one.stages;
+    if (!known.ranks.has(one.rank)) known.ranks.set(one.rank, { stage: one.stage });
+    if (known.listings.has(one.stage)) continue;
+    known.listings.set(one.stage, one.connections);
+    known.streams = one.streams;
   }
+}
+
+function checkRank(
+  { limits }: Ingest,
+  run: Known,
+  { rank, stage, stages, connections, streams }: RankPosition & Omit<RankModel, 'tokens'>,
+): void {
+  const known = run.ranks.get(rank);
+  if (known === undefined && run.ranks.size >= limits.ranks) {
+    throw new FieldError('rank', `must be one of the ${limits.ranks} of this run that are known here`, rank, 429);
+  }
+  if (run.ranks.size > 0 && stages !== run.stages) {
+    throw new FieldError('stages', `must be as the other ranks say (${run.stages})`, stages, 409);
+  }
+  if (known !== undefined && known.stage !== stage) {
+    throw new FieldError('stage', `must be as rank ${rank} said before (${known.stage})`, stage, 409);
+  }
+  if (run.streams > 0 && streams !== run.streams) {
+    throw new FieldError('streams', `must be as before (n = ${run.streams})`, streams, 409);
+  }
+  const listed = run.listings.get(stage);
+  if (listed !== undefined) {
+    if (haveSameNames(listed, connections)) return;
+    throw new FieldError('order', 'must be as at the start of the attempt (a new attempt may have others)', connections.length, 409);
+  }
+  const total = [...run.listings.values()].reduce((sum, listing) => sum + listing.length, connections.length);
   if (total > limits.connections) throw new FieldError('order', `must leave the run at most ${limits.connections} connections`, total, 429);
 }
 
@@ -89,13 +114,25 @@ export function noteStep({ ranks, counts }: IngestRun, parts: ReadonlyMap<number
   for (const [number, rank] of ranks) {
     const content = parts.get(number)?.content;
     if (content !== undefined) {
-      rank.counters = ('sample' in content ? content.sample : content.report).monitor;
+      rank.counters = content.report.monitor;
       rank.misses = 0;
     } else if (rank.ended === null) {
       if (rank.misses < MAX_MISSES) counts.stragglers++;
       rank.misses++;
     }
   }
+}
+
+/** Ranks that the training has and the step has not, as pairs of the first and the last of a row. */
+export function missingIn({ worldSize }: IngestRun, parts: ReadonlyMap<number, Part>): RankRange[] {
+  const missing: RankRange[] = [];
+  let next = 0;
+  for (const rank of [...parts.keys()].sort((a, b) => a - b)) {
+    if (rank > next) missing.push([next, rank - 1]);
+    next = rank + 1;
+  }
+  if (next < worldSize) missing.push([next, worldSize - 1]);
+  return missing;
 }
 
 const haveSameNames = (a: readonly ConnectionInfo[], b: readonly ConnectionInfo[]): boolean =>
@@ -113,6 +150,6 @@ export function openIfKnown(ingest: Ingest, run: IngestRun): void {
   const stages = stagesOf(run);
   if (run.live !== null || stages.length < run.stages) return;
   const header: RunHeader = { run: run.name, streams: run.streams, tokens: Math.max(1, run.tokens), connections: withUniqueNames(stages) };
-  run.live = openRun(ingest.pipeline, header, run.attempt);
+  run.live = openRun(ingest.pipeline, header, { source: run.attempt ?? '', key: run.key, fresh: run.isFresh });
   run.lastAssembled = run.live.recording?.lastStep ?? -1;
 }

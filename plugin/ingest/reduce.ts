@@ -71,7 +71,7 @@ function largestComposite(measures: Float32Array, layers: number, reports: reado
 }
 
 function fullest(parts: readonly (MemorySample | null)[]): MemorySample | null {
-  const of = (part: MemorySample) => part.totals['allocated'] ?? Object.values(part.totals).reduce((sum, bytes) => sum + bytes, 0);
+  const of = (part: MemorySample) => part.totals.get('allocated') ?? [...part.totals.values()].reduce((sum, bytes) => sum + bytes, 0);
   return parts.reduce((most, part) => (part !== null && (most === null || of(part) > of(most)) ? part : most), null);
 }
 

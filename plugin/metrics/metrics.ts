@@ -4,13 +4,21 @@ import type { Ingest } from '../ingest/ingestRun.ts';
 import type { Sink } from '../pipeline/sinks.ts';
 import type { ScrapeContext } from './definition.ts';
 import { definitions, STEP_SECONDS } from './definitions.ts';
-import { addStep, addWarning, createRunMetrics, type MetricsState } from './runMetrics.ts';
+import { addStep, addWarning, createRunMetrics, type MetricsState, noteFailed } from './runMetrics.ts';
 
 export interface Metrics {
   readonly sink: Sink;
-  /** The exposition for an Accept header: OpenMetrics where it is asked for, text 0.0.4 otherwise. */
-  scrape(accept: string | undefined): Promise<{ contentType: string; body: string }>;
+  /** The exposition. @param format the one of `FORMATS` that is wanted most; text 0.0.4 where it is none */
+  scrape(format?: string | false): Promise<{ contentType: string; body: string }>;
 }
+
+/** What an Accept header may be about, for `request.accepts`: the first where several are as welcome. `escaping`: names need none. */
+export const FORMATS: readonly string[] = [
+  'text/plain;version=0.0.4;charset=utf-8',
+  ...['underscores', 'dots', 'values', 'allow-utf-8'].map(
+    (escaping) => `application/openmetrics-text;version=1.0.0;charset=utf-8;escaping=${escaping}`,
+  ),
+];
 
 /** Runs that are gone of which the outcome is kept: a sender of ever new runs fills nothing. Our choice. */
 const MAX_GONE_RUNS = 256;
@@ -20,10 +28,16 @@ const MAX_GONE_RUNS = 256;
  * @param version of gainwatch
  * @param ingest null: this process takes no runs of others
  * @param rankLabel series of each rank too
+ * @param disk of the recordings; null: nothing is recorded
  */
-export function createMetrics(version: string, ingest: Ingest | null = null, rankLabel = false): Metrics {
+export function createMetrics(
+  version: string,
+  ingest: Ingest | null = null,
+  rankLabel = false,
+  disk: ScrapeContext['disk'] = null,
+): Metrics {
   const state: MetricsState = new Map();
-  const context: ScrapeContext = { state, ingest, version };
+  const context: ScrapeContext = { state, ingest, version, disk };
   // One for each format: prom-client changes the names of counters with the content type, and corrupts an object in two registries.
   const text = createRegistry(context, Registry.PROMETHEUS_CONTENT_TYPE, rankLabel);
   const openMetrics = createRegistry(context, Registry.OPENMETRICS_CONTENT_TYPE, rankLabel);
@@ -37,7 +51,7 @@ export function createMetrics(version: string, ingest: Ingest | null = null, ran
       const metrics = state.get(run.header.run);
       if (metrics === undefined) return;
       addStep(metrics, report);
-      if (!Number.isFinite(report.stepSeconds)) return;
+      if (!isCount(report.stepSeconds)) return;
       for (const histogram of histograms) histogram.observe({ run: run.header.run }, report.stepSeconds);
     },
     onWarning: (run, { warning }, what) => {
@@ -55,12 +69,15 @@ export function createMetrics(version: string, ingest: Ingest | null = null, ran
   };
   return {
     sink,
-    scrape: async (accept) => {
-      const { registry } = accept?.includes('application/openmetrics-text') ? openMetrics : text;
+    scrape: async (format) => {
+      const { registry } = typeof format === 'string' && format.startsWith('application/openmetrics-text') ? openMetrics : text;
       return { contentType: registry.contentType, body: await registry.metrics() };
     },
   };
 }
+
+/** Can a counter go up by it? */
+const isCount = (value: number): boolean => Number.isFinite(value) && value >= 0;
 
 type ContentType = PrometheusContentType | OpenMetricsContentType;
 
@@ -71,8 +88,17 @@ function createRegistry(context: ScrapeContext, contentType: ContentType, rankLa
   const registers = [registry];
   for (const { name, help, labels: labelNames, collect } of definitions(rankLabel)) {
     const options = { help, labelNames, registers };
-    const known = () => collect(context).flatMap(([labels, value]) => (value == null ? [] : [{ labels, value }]));
-    if (!name.endsWith('_total'))
+    const isCounter = name.endsWith('_total');
+    /** prom-client throws at what is none of its values, and all other series would be lost with it. */
+    const known = () =>
+      collect(context).flatMap(([labels, value]) => {
+        if (value == null) return [];
+        if (typeof value === 'number' && (!isCounter || isCount(value))) return [{ labels, value }];
+        const run = context.state.get(labels['run'] ?? '');
+        if (run !== undefined) noteFailed(run, name);
+        return [];
+      });
+    if (!isCounter)
       new Gauge({
         ...options,
         name,

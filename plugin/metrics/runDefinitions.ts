@@ -15,7 +15,7 @@ const TRAINING: readonly MetricDefinition[] = [
     last === null ? null : last.time / 1000,
   ),
   ofRuns('mhc_training_memory_bytes', 'Memory of the run; allocated is what the backend holds after the step.', ['kind'], ({ last }) =>
-    Object.entries(last?.memory?.totals ?? {}).map(([kind, bytes]) => [{ kind }, bytes]),
+    [...(last?.memory?.totals ?? [])].map(([kind, bytes]) => [{ kind }, bytes]),
   ),
   ofRuns('mhc_run_info', 'What each run is; always 1.', ['attempt', 'streams', 'tokens'], ({ run: { header, attempt } }) => [
     [{ attempt: String(attempt), streams: String(header.streams), tokens: String(header.tokens) }, 1],
@@ -59,6 +59,18 @@ const MONITOR: readonly MetricDefinition[] = [
     ({ run }) => run.monitor.samplesDropped + run.dropped,
   ),
   ofRun('mhc_monitor_errors_total', 'Faults of gainwatch itself; none touches the training.', ({ run }) => run.monitor.errors + run.errors),
+  ofRun(
+    'mhc_monitor_recording_failing',
+    'Whether the recording of a run cannot be written now (1) or can (0): its steps are shown, and not acknowledged.',
+    ({ run }) => (run.recordingProblem === null ? 0 : 1),
+  ),
+  define('mhc_monitor_disk_free_bytes', 'Free space on the disk of the recordings.', [], ({ disk }) => [[{}, disk?.().freeBytes]]),
+  define(
+    'mhc_monitor_disk_time_left_seconds',
+    'Until the disk of the recordings is full if it goes on filling as in the last half hour; +Inf: it does not fill.',
+    [],
+    ({ disk }) => [[{}, disk?.().timeLeftSeconds]],
+  ),
 ];
 
 export const RUN_DEFINITIONS: readonly MetricDefinition[] = [...TRAINING, ...WARNING, ...MONITOR];

@@ -11,6 +11,8 @@ export interface RunMetrics {
   last: StepReport | null;
   /** Warnings raised, by rule and severity. */
   readonly warningsTotal: { rule: string; severity: Severity; count: number }[];
+  /** Metrics that could not be made of it, each counted once as an error of the run. */
+  readonly failed: Set<string>;
   /** Only the outcome is left to be scraped. */
   gone: boolean;
 }
@@ -29,7 +31,14 @@ export function createRunMetrics(run: LiveRun, before?: RunMetrics): RunMetrics 
     return l < 0 ? 0 : (before?.nonfiniteTotal[l] ?? 0);
   });
   const { stepsTotal = 0, warningsTotal = counts } = before ?? {};
-  return { run, stepsTotal, nonfiniteTotal, last: null, warningsTotal, gone: false };
+  return { run, stepsTotal, nonfiniteTotal, last: null, warningsTotal, failed: new Set(), gone: false };
+}
+
+/** A metric that cannot be made of the run, or a value that it cannot have, is left out and counted. */
+export function noteFailed({ run, failed }: RunMetrics, metric: string): void {
+  if (failed.has(metric)) return;
+  failed.add(metric);
+  run.errors++;
 }
 
 /** Counts a warning that was raised. */

@@ -1,97 +1,164 @@
 /**
  * The way of a report into the recording: waits a moment so that many share one commit, is committed, and only then shown to the sinks.
- * A disk that refuses stops nothing that is shown: reports are shown uncommitted, stay queued, and are tried again at growing intervals.
+ * A recording that refuses (cannot be opened, a full disk, a lock, a file that was taken away) stops nothing that is shown: reports are
+ * shown uncommitted, stay queued, and are tried again at growing intervals until it takes them (keepRecording.ts opens it anew).
  *
  *   enqueueReport ─► waiting ──commit──► committed ─► shown
- *                     │  ▲ │
- *                     │  └─┴─ refused: shown at once; the next try after twice the time
- *                     └─ too many wait, or the run is closed: dropped, and counted
+ *          │           │  ▲ │
+ *          │           │  └─┴─ refused: shown at once; the next try after twice the time
+ *          │           └─ the run is closed: dropped
+ *          └─ too many wait: shown, and dropped
  */
 import type { StepReport } from '../../src/telemetry/report.ts';
 import { largest } from '../recorder/buckets.ts';
-import type { Recorder } from '../recorder/loadRecorder.ts';
 import { backOff } from '../retry.ts';
 import { stopTimer } from '../timers.ts';
 import { markSaved, stateToSave } from './detection.ts';
-import type { CommitQueueState, Committed, LiveRun } from './liveRun.ts';
+import { isPoison, noteLost, noteRefusal, noteSuccess, type RecordContext, reopen } from './keepRecording.ts';
+import type { CommitQueueState, Committed, LiveRun, QueuedReport } from './liveRun.ts';
 import { emit, type SinkContext } from './sinks.ts';
 
 /** From a report to its commit. Our choice: half of the 200 ms that the design allows for group commits. */
 const COMMIT_DELAY_MS = 100;
-/** Between tries while the disk refuses; our choice: a disk that was cleared is noticed within seconds. */
-const MAX_RETRY_DELAY_MS = 5000;
-/** Per run. Our choice: 40 minutes at two steps a second, some 60 MB for 64 connections; then the oldest are dropped and counted. */
+/** Between tries while the recording refuses; our choice: a disk that was cleared is noticed within seconds. */
+export const MAX_RETRY_DELAY_MS = 5000;
+/** Per run. Our choice: 40 minutes at two steps a second. */
 const MAX_WAITING_REPORTS = 5000;
+/** Of all runs: 5000 reports of 64 connections are some 60 MB. Our choice. */
+const MAX_WAITING_BYTES = 256 * 2 ** 20;
+/** Of one transaction, so that nobody is kept waiting for long. Our choice: some 20 ms. */
+const MAX_COMMIT_REPORTS = 256;
+const MAX_COMMIT_BYTES = 4 * 2 ** 20;
 
-/** The part of a pipeline that commits need. */
-export interface CommitContext extends SinkContext {
-  /** null: nothing is recorded. */
-  readonly recorder: Recorder | null;
-  /** Milliseconds since 1970. */
-  readonly now: () => number;
+export interface CommitContext extends RecordContext {
+  /** Bytes of reports that wait, of all runs. */
+  waitingBytes: number;
 }
 
 /** An empty queue. */
 export const createCommitQueue = (): CommitQueueState => ({ entries: [], timer: null, delayMs: COMMIT_DELAY_MS });
 
-/** @returns resolves when it is known what became of the report; never rejects */
-export function enqueueReport(context: CommitContext, run: LiveRun, report: StepReport): Promise<Committed> {
+const bytesOf = ({ measures, mapping, nonfinite }: StepReport): number => measures.byteLength + mapping.byteLength + nonfinite.byteLength;
+
+/**
+ * @param shown the sinks are not to have it: they had it before, or it is older than what they have
+ * @returns resolves when it is known what became of the report; never rejects
+ */
+export function enqueueReport(context: CommitContext, run: LiveRun, report: StepReport, shown = false): Promise<Committed> {
   const { queue } = run;
-  if (run.recording === null) {
-    showReport(context, run, run.attempt, report);
-    markSaved(run.detection, null, report.time);
-    return Promise.resolve('unrecorded');
+  const bytes = bytesOf(report);
+  const isFull = queue.entries.length >= MAX_WAITING_REPORTS || context.waitingBytes + bytes > MAX_WAITING_BYTES;
+  if (!context.keeps || context.recorder === null || isFull) {
+    showWaiting(context, run);
+    if (!shown) showReport(context, run, run.attempt, report);
+    if (context.keeps && run.owner === null) run.dropped++; // a sender has it still
+    if (!context.keeps) markSaved(run.detection, null, report.time);
+    return Promise.resolve(context.keeps ? 'dropped' : 'unrecorded');
   }
+  context.waitingBytes += bytes;
   return new Promise((resolve) => {
-    queue.entries.push({ report, resolve, shown: false });
-    if (queue.entries.length > MAX_WAITING_REPORTS) drop(run, 1);
-    if (queue.delayMs > COMMIT_DELAY_MS) showWaiting(context, run); // the disk refuses: what is seen does not wait for it
-    queue.timer ??= setTimeout(() => commit(context, run), queue.delayMs);
+    queue.entries.push({ report, bytes, resolve, shown });
+    if (run.recordingProblem !== null) showWaiting(context, run); // what is seen does not wait for it
+    commitLater(context, run);
   });
 }
 
+/** Has the queue looked at after its delay. */
+export function commitLater(context: CommitContext, run: LiveRun): void {
+  run.queue.timer ??= setTimeout(() => commit(context, run), run.queue.delayMs);
+}
+
 /**
- * Commits what waits and shows it; on failure shows it all the same and tries again later.
+ * Commits what waits, a part at a time, and shows it; on failure shows it all the same and tries again later.
  * @param last the state of the detectors too, however fresh the recorded one is
  */
 export function commit(context: CommitContext, run: LiveRun, last = false): void {
   stopTimer(run.queue);
-  const { detection, queue, recording } = run;
-  const { entries } = queue;
-  const { recorder } = context;
-  if (recording === null || recorder === null || (!last && entries.length === 0 && detection.unsaved.size === 0)) return;
-  const reports = entries.map((entry) => entry.report);
-  const time = reports.at(-1)?.time ?? context.now();
+  const { detection, queue } = run;
+  if (!context.keeps || (!last && queue.entries.length === 0 && detection.unsaved.size === 0 && run.recordingProblem === null)) return;
   try {
-    const state = stateToSave(detection, last ? Number.POSITIVE_INFINITY : time);
-    const attempts = recorder.commitReports(recording, reports, { changed: detection.unsaved, state });
-    markSaved(detection, state, time);
-    queue.entries = [];
+    const recording = reopen(context, run);
+    const entries = firstPart(queue.entries);
+    const reports = entries.map((entry) => entry.report);
+    const time = reports.at(-1)?.time ?? context.now();
+    const isAll = entries.length === queue.entries.length;
+    const state = isAll ? stateToSave(detection, last ? Number.POSITIVE_INFINITY : time) : null;
+    const changed = isAll ? detection.unsaved : [];
+    const attempts = context.recorder!.commitReports(recording, reports, { changed, state });
+    if (!context.recorder!.isInPlace(recording)) {
+      noteLost(context, run);
+      commit(context, run, last); // into a new one
+      return;
+    }
+    run.recordedAttempt = recording.attempt;
+    if (isAll) markSaved(detection, state, time);
+    noteSuccess(context, run);
+    take(context, queue, entries.length);
     queue.delayMs = COMMIT_DELAY_MS;
     entries.forEach(({ report, shown }, i) => {
       if (!shown) showReport(context, run, attempts[i], report);
     });
     for (const { resolve } of entries) resolve('committed');
+    if (!isAll) queue.timer = setTimeout(() => commit(context, run, last), 0);
   } catch (error) {
-    run.errors++;
-    context.warnOnce(`commit ${run.header.run}`, `${recording.path} could not be written, trying again: ${(error as Error).message}`);
+    if (isPoison(error)) dropPoison(context, run);
+    noteRefusal(context, run, error as Error);
     queue.delayMs = backOff(queue.delayMs, MAX_RETRY_DELAY_MS);
-    queue.timer = setTimeout(() => commit(context, run), queue.delayMs);
+    commitLater(context, run);
     showWaiting(context, run);
   }
 }
 
-/** Tries a last time to commit what waits, and drops the rest. @returns how many reports are lost */
-export function closeCommitQueue(context: CommitContext, run: LiveRun): number {
-  commit(context, run, true);
-  stopTimer(run.queue);
-  return drop(run, run.queue.entries.length);
+function firstPart(entries: readonly QueuedReport[]): QueuedReport[] {
+  let bytes = 0;
+  const end = entries.findIndex((entry, i) => {
+    bytes += entry.bytes;
+    return i === MAX_COMMIT_REPORTS || (i > 0 && bytes > MAX_COMMIT_BYTES);
+  });
+  return entries.slice(0, end < 0 ? undefined : end);
 }
 
-function drop(run: LiveRun, count: number): number {
-  run.dropped += count;
-  for (const { resolve } of run.queue.entries.splice(0, count)) resolve('dropped');
-  return count;
+function take(context: CommitContext, queue: CommitQueueState, count: number): QueuedReport[] {
+  const taken = queue.entries.splice(0, count);
+  for (const { bytes } of taken) context.waitingBytes -= bytes;
+  return taken;
+}
+
+/** What can never be written is not to keep back what can: each of the first part by itself, and those that fail go. */
+function dropPoison(context: CommitContext, run: LiveRun): void {
+  const { queue, recording } = run;
+  if (recording === null) return;
+  for (const entry of firstPart(queue.entries)) {
+    try {
+      const [attempt] = context.recorder!.commitReports(recording, [entry.report]);
+      take(context, queue, 1);
+      if (!entry.shown) showReport(context, run, attempt, entry.report);
+      entry.resolve('committed');
+    } catch (error) {
+      if (!isPoison(error)) return;
+      take(context, queue, 1);
+      if (!entry.shown) showReport(context, run, run.attempt, entry.report);
+      run.dropped++;
+      entry.resolve('dropped');
+    }
+  }
+}
+
+/** Commits all that waits, now. @returns how many reports the recording refuses: they still wait */
+export function commitAll(context: CommitContext, run: LiveRun): number {
+  do commit(context, run, true);
+  while (run.queue.entries.length > 0 && run.recordingProblem === null && context.keeps);
+  stopTimer(run.queue);
+  return run.queue.entries.length;
+}
+
+/** Gives up what waits. @returns how many reports are lost */
+export function dropAll(context: CommitContext, run: LiveRun): number {
+  stopTimer(run.queue);
+  const dropped = take(context, run.queue, run.queue.entries.length);
+  run.dropped += dropped.length;
+  for (const { resolve } of dropped) resolve('dropped');
+  return dropped.length;
 }
 
 function showWaiting(context: CommitContext, run: LiveRun): void {

@@ -2,11 +2,11 @@
 import type { StepForecast } from '../../src/telemetry/answer.ts';
 import type { Outcome, StepReport } from '../../src/telemetry/report.ts';
 import type { MonitorCounters, RunHeader } from '../../src/telemetry/sample.ts';
-import type { Recording } from '../recorder/write.ts';
+import type { AttemptOwner, Recording } from '../recorder/write.ts';
 import type { DetectionState } from './detection.ts';
 
 /**
- * What became of a report: it is in the recording; or nothing is recorded of this run, so that nothing of it can be lost; or it was
+ * What became of a report: it is in the recording; or nothing shall be recorded, so that nothing of it can be lost; or it was
  * given up, as the recording could not be written.
  */
 export type Committed = 'committed' | 'unrecorded' | 'dropped';
@@ -14,8 +14,9 @@ export type Committed = 'committed' | 'unrecorded' | 'dropped';
 /** A report that waits for its commit. */
 export interface QueuedReport {
   readonly report: StepReport;
+  readonly bytes: number;
   readonly resolve: (committed: Committed) => void;
-  /** The sinks have it although it is not committed, as the disk refuses. */
+  /** The sinks have it although it is not committed, or shall not have it. */
   shown: boolean;
 }
 
@@ -32,11 +33,21 @@ export interface LiveRun {
   readonly header: RunHeader;
   /** Milliseconds since 1970. */
   readonly startedAt: number;
-  /** null: not recorded. */
+  /** Whose attempt it is, where another process or thread may go on with it; null: of this one alone. */
+  readonly owner: AttemptOwner | null;
+  /** null: not open, as nothing shall be recorded or as it refuses. */
   recording: Recording | null;
+  /** Why nothing can be recorded now; null: all is well, or nothing shall be. */
+  recordingProblem: string | null;
   attempt: number;
+  /** Its number in the recording, once that was open; null: it was not. */
+  recordedAttempt: number | null;
   /** null while it goes on. */
   outcome: Outcome | null;
+  /** When the newest report came, by the monotonic clock, ms. */
+  reportedAt: number;
+  /** The highest step that the detectors have judged, or that was recorded before this process. */
+  newestStep: number;
   /** The newest report that the sinks have. */
   last: StepReport | null;
   /** Of `last`; empty where the detectors did not see it, or have seen a later one since. */

@@ -7,9 +7,9 @@ import type { Refusal } from '../../alerts/detect.ts';
 import type { Outcome, StepReport } from '../../src/telemetry/report.ts';
 import { NO_COUNTERS, type RunHeader } from '../../src/telemetry/sample.ts';
 import type { WarningRecord } from '../../src/telemetry/warning.ts';
-import type { Recording } from '../recorder/write.ts';
+import type { AttemptOwner } from '../recorder/write.ts';
 import { createWarnOnce } from '../warnOnce.ts';
-import { type CommitContext, closeCommitQueue, commit, createCommitQueue, enqueueReport } from './commitQueue.ts';
+import { type CommitContext, commit, commitAll, commitLater, createCommitQueue, dropAll, enqueueReport } from './commitQueue.ts';
 import {
   acknowledgeWarning,
   type ChangedWarning,
@@ -19,62 +19,73 @@ import {
   detectReport,
   detectStallAt,
 } from './detection.ts';
+import { noteRefusal, openFirst } from './keepRecording.ts';
 import type { Committed, LiveRun } from './liveRun.ts';
 import { emit } from './sinks.ts';
 
 export interface Pipeline extends CommitContext {
   /** By name: those that go on, and those that have ended and are still scraped. */
   readonly live: Map<string, LiveRun>;
-  /** Folder of the recordings. */
-  readonly directory: string;
   readonly detectors: Detectors;
-  /** Gets what the user should know. */
-  readonly onProblem: (message: string) => void;
+  /** Milliseconds of a clock that never jumps: what is waited for is measured by it. */
+  readonly monotonic: () => number;
 }
 
-/** A pipeline without runs and sinks. */
+/** A pipeline without runs and sinks. What can be recorded shall be, unless `keeps` says otherwise. */
 export function createPipeline(
-  options: Pick<Pipeline, 'directory' | 'recorder' | 'now' | 'onProblem'> & { detectors?: Detectors },
+  options: Pick<Pipeline, 'directory' | 'recorder' | 'now' | 'onProblem'> & Partial<Pick<Pipeline, 'detectors' | 'keeps' | 'monotonic'>>,
 ): Pipeline {
-  return { detectors: DETECTORS, ...options, live: new Map(), sinks: new Set(), warnOnce: createWarnOnce(options.onProblem) };
+  return {
+    detectors: DETECTORS,
+    keeps: options.recorder !== null,
+    monotonic: () => performance.now(),
+    ...options,
+    live: new Map(),
+    sinks: new Set(),
+    waitingBytes: 0,
+    warnOnce: createWarnOnce(options.onProblem),
+  };
 }
 
 /**
- * Begins a run, or an attempt of one that is recorded. Where no recording can be opened it goes on unrecorded, which is warned of once.
- * @param source name of the attempt where a sender gives one: where the newest recorded attempt has it too, that is resumed
+ * Begins a run, or an attempt of one that is recorded. Where no recording can be opened that is warned of, and tried again with each commit.
+ * @param owner whose attempt it is: where the newest recorded attempt has the same source, that is resumed
  * @throws Error if a run of this name goes on in this process
  */
-export function openRun(pipeline: Pipeline, header: RunHeader, source: string | null = null): LiveRun {
+export function openRun(pipeline: Pipeline, header: RunHeader, owner: AttemptOwner | null = null): LiveRun {
   if (pipeline.live.get(header.run)?.outcome === null) {
     throw new Error(`run ${header.run} is being watched in this process already: give each run a name of its own`);
   }
   const startedAt = pipeline.now();
   const { detectors, recorder } = pipeline;
-  let recording: Recording | null = null;
-  let errors = 0;
-  try {
-    recording = recorder?.openRecording(pipeline.directory, header, startedAt, source) ?? null;
-  } catch (error) {
-    errors++;
-    pipeline.warnOnce(`open ${header.run}`, `run ${header.run} is not recorded: ${(error as Error).message}`);
-  }
+  const opened = openFirst(pipeline, { header, startedAt, owner });
+  const recording = opened instanceof Error ? null : opened;
   const recorded = recorder && recording && { warnings: [...recording.warnings.keys()], state: recorder.readDetectorState(recording.db) };
   const run: LiveRun = {
     header,
     startedAt,
+    owner,
     recording,
+    recordingProblem: null,
     attempt: recording?.attempt ?? 1,
+    recordedAttempt: recording?.attempt ?? null,
     outcome: null,
+    reportedAt: pipeline.monotonic(),
+    newestStep: recording?.lastStep ?? Number.NEGATIVE_INFINITY,
     last: null,
     forecast: [],
     maxCompositeGain: recording?.maxCompositeGain ?? null,
     detection: createDetectionState(detectors, header, recorded, startedAt, (why) => warnOfRefusal(pipeline, header.run, why)),
     monitor: NO_COUNTERS,
-    errors,
+    errors: 0,
     dropped: 0,
     queue: createCommitQueue(),
   };
   pipeline.live.set(header.run, run);
+  if (opened instanceof Error) {
+    noteRefusal(pipeline, run, opened);
+    commitLater(pipeline, run);
+  }
   emit(pipeline, run, (sink) => sink.onOpen?.(run));
   return run;
 }
@@ -87,25 +98,32 @@ function warnOfRefusal({ warnOnce }: Pipeline, run: string, why: Refusal): void 
 }
 
 /**
- * Takes in the next report, whatever its source. Warnings are raised before it returns.
+ * Takes in the next report, whatever its source. Warnings are raised before it returns. Of a run with an owner, a step that is not
+ * above those before comes late: it is recorded only, as detectors and sinks have seen it, or what came after it.
  * @returns resolves when the report is committed, or when it is known that it will not be; never rejects. An answer of 2xx waits for it
  */
 export function handleReport(pipeline: Pipeline, run: LiveRun, report: StepReport): Promise<Committed> {
+  if (run.owner !== null && report.step <= run.newestStep) return enqueueReport(pipeline, run, report, true);
+  run.newestStep = report.step;
+  run.reportedAt = pipeline.monotonic();
   runDetectors(pipeline, run, (detectors) => detectReport(detectors, run.header, run.detection, report));
   return enqueueReport(pipeline, run, report);
 }
 
 /** Has the run stalled? No report shows that. To be called every few seconds. */
 export function checkStall(pipeline: Pipeline, run: LiveRun): void {
-  const changes = runDetectors(pipeline, run, (detectors) => detectStallAt(detectors, run.header, run.detection, pipeline.now()));
+  // By the clock of the reports, on which neither a jump of ours nor a sender's that is slow has a part.
+  const now = run.last === null ? pipeline.now() : run.last.time + pipeline.monotonic() - run.reportedAt;
+  const changes = runDetectors(pipeline, run, (detectors) => detectStallAt(detectors, run.header, run.detection, now));
   if (changes > 0) commit(pipeline, run);
 }
 
-/** Somebody knows of a warning: recorded at once. The first time stays. */
-export function acknowledge(pipeline: Pipeline, run: LiveRun, record: WarningRecord): void {
-  if (!acknowledgeWarning(run.detection, record, pipeline.now())) return;
-  commit(pipeline, run);
-  emit(pipeline, run, (sink) => sink.onWarning?.(run, record, 'acknowledged'));
+/** Somebody knows of a warning: recorded at once. The first time stays. @returns whether that is in the recording, or nothing shall be */
+export function acknowledge(pipeline: Pipeline, run: LiveRun, record: WarningRecord): boolean {
+  if (acknowledgeWarning(run.detection, record, pipeline.now()))
+    emit(pipeline, run, (sink) => sink.onWarning?.(run, record, 'acknowledged'));
+  if (run.detection.unsaved.has(record)) commitAll(pipeline, run);
+  return !run.detection.unsaved.has(record) || !pipeline.keeps;
 }
 
 /** A detector that fails costs its warnings, nothing else. @returns how many warnings changed */
@@ -122,11 +140,28 @@ function runDetectors(pipeline: Pipeline, run: LiveRun, ask: (detectors: Detecto
   return changes.length;
 }
 
+/**
+ * Commits what waits, and how the run ends, before it is closed.
+ * @returns false: the recording refuses, and the run goes on
+ */
+export function settleRun(pipeline: Pipeline, run: LiveRun, outcome: Outcome): boolean {
+  if (!pipeline.keeps) return true;
+  if (commitAll(pipeline, run) > 0 || run.recordingProblem !== null || run.recording === null) return false;
+  try {
+    pipeline.recorder!.recordOutcome(run.recording, outcome, pipeline.now());
+    return pipeline.recorder!.isInPlace(run.recording);
+  } catch (error) {
+    noteRefusal(pipeline, run, error as Error);
+    return false;
+  }
+}
+
 /** Ends a run, once: commits what waits and records the outcome. What still cannot be written is lost, and warned of. */
 export function closeRun(pipeline: Pipeline, run: LiveRun, outcome: Outcome): void {
   if (run.outcome !== null) return;
   const name = run.header.run;
-  const lost = closeCommitQueue(pipeline, run);
+  commitAll(pipeline, run);
+  const lost = dropAll(pipeline, run);
   if (lost > 0) pipeline.onProblem(`${lost} steps of ${name} could not be recorded`);
   run.outcome = outcome;
   try {

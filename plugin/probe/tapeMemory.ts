@@ -96,16 +96,16 @@ export function sampleMemory({ options: { connections, optimizer, weights }, mem
       values[k * layers + l] = bytes[kind];
     });
   });
-  const totals: Record<string, number> = { allocated: allocatedBytes() };
-  if (weights.length > 0) totals['parameters'] = sum(weights.map((w) => w.read().size * 4));
+  const totals = new Map([['allocated', allocatedBytes()]]);
+  if (weights.length > 0) totals.set('parameters', sum(weights.map((w) => w.read().size * 4)));
   const known = (bytes: number[]) => bytes.filter((b) => !Number.isNaN(b));
   if (known(activations).length > 0) {
-    totals['activations'] = sum(known(activations));
-    totals['branch_activations'] = sum(known(branchActivations));
+    totals.set('activations', sum(known(activations)));
+    totals.set('branch_activations', sum(known(branchActivations)));
   }
   if (gradients !== null) {
-    totals['gradients'] = sum([...gradients.values()]);
-    totals['optimizer'] = sum([...slots.values()]);
+    totals.set('gradients', sum([...gradients.values()]));
+    totals.set('optimizer', sum([...slots.values()]));
   }
   return { connections: values, totals };
 }

@@ -73,6 +73,7 @@ export function addToBuckets(open: readonly (Bucket | undefined)[], report: Step
         measuresMax: report.measures.slice(),
       };
     next.count++;
+    if (report.step < next.firstStep) Object.assign(next, { firstStep: report.step, firstTime: report.time });
     addScalars(next, report);
     lowerMin(next.measuresMin, report.measures);
     raiseMax(next.measuresMax, report.measures);

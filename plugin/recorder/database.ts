@@ -7,12 +7,13 @@
  */
 import { existsSync } from 'node:fs';
 import Database from 'libsql';
+import { createPrivately, readOnlyAddress } from './files.ts';
 import { APPLICATION_ID, MIGRATIONS, SCHEMA_VERSION } from './migrations.ts';
 
 export type Db = Database.Database;
 
-/** How long a statement waits for a lock that another process holds: a commit takes some milliseconds. Our choice. */
-const BUSY_TIMEOUT_MS = 5000;
+/** How long a statement waits for a lock that another process holds: a commit takes some milliseconds, and nobody is answered meanwhile. Our choice. */
+const BUSY_TIMEOUT_MS = 200;
 
 const pragma = (db: Db, name: string): number => Number((db.prepare(`PRAGMA ${name}`).get() as Record<string, unknown>)[name]);
 
@@ -37,6 +38,7 @@ function checkFile(db: Db, path: string): void {
  * @throws Error with the path where the file is no recording or of a newer version; what SQLite throws (SQLITE_BUSY, a full disk)
  */
 export function openForWriting(path: string): Db {
+  createPrivately(path);
   const db = new Database(path);
   try {
     db.pragma(`busy_timeout = ${BUSY_TIMEOUT_MS}`);
@@ -62,8 +64,31 @@ export function openForWriting(path: string): Db {
 /** Has the recording tables for warnings? One of version 1 that nobody has written since has none. */
 export const hasWarnings = (db: Db): boolean => pragma(db, 'user_version') >= 2;
 
+/** Can rows of the recording be packed? */
+export const hasPacked = (db: Db): boolean => pragma(db, 'user_version') >= 6;
+
 /**
- * Opens a recording that must exist; nothing can be written through it, its version stays.
+ * Opens a file with a lock of the kernel that no other connection has meanwhile, of this process or another; it ends with ROLLBACK, or
+ * with the process. An empty file is made where there is none. Its content is not looked at.
+ * @param waitMs how long another one is waited for
+ * @throws what SQLite throws: code SQLITE_BUSY where another has it
+ */
+export function openExclusively(path: string, waitMs: number): Db {
+  createPrivately(path);
+  const db = new Database(path);
+  try {
+    db.pragma(`busy_timeout = ${waitMs}`);
+    db.exec('BEGIN EXCLUSIVE');
+  } catch (error) {
+    db.close();
+    throw error;
+  }
+  return db;
+}
+
+/**
+ * Opens a recording that must exist; nothing can be written through it, its version stays. In a folder that may not be written it is
+ * read as it lies there.
  * @throws Error with the path where there is no such file, it is no recording or of a newer version
  */
 export function openForReading(path: string): Db {
@@ -71,7 +96,7 @@ export function openForReading(path: string): Db {
   if (!existsSync(path)) throw new Error(`${path} cannot be opened: there is no such file`);
   let db: Db;
   try {
-    db = new Database(path);
+    db = new Database(readOnlyAddress(path));
   } catch (error) {
     throw new Error(`${path} cannot be opened: ${(error as Error).message}`);
   }

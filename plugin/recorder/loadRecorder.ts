@@ -2,9 +2,10 @@
 import type * as Read from './read.ts';
 import type * as Series from './recordedSeries.ts';
 import type * as Warnings from './recordedWarnings.ts';
+import type * as Sent from './sentAttempts.ts';
 import type * as Write from './write.ts';
 
-export type Recorder = typeof Read & typeof Series & typeof Warnings & typeof Write;
+export type Recorder = typeof Read & typeof Sent & typeof Series & typeof Warnings & typeof Write;
 
 /** The recorder, its functions in one object. @throws Error where recordings can be neither written nor read, saying why */
 export async function requireRecorder(): Promise<Recorder> {
@@ -13,6 +14,7 @@ export async function requireRecorder(): Promise<Recorder> {
       ...(await import('./read.ts')),
       ...(await import('./recordedSeries.ts')),
       ...(await import('./recordedWarnings.ts')),
+      ...(await import('./sentAttempts.ts')),
       ...(await import('./write.ts')),
     };
   } catch (error) {

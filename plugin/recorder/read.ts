@@ -5,7 +5,7 @@ import { MEASURES, RUN_SCALARS, type RunScalar } from '../../src/telemetry/catal
 import type { Outcome, StepReport } from '../../src/telemetry/report.ts';
 import type { ConnectionInfo, RunHeader } from '../../src/telemetry/sample.ts';
 import { detail, type RunFacts, summarize } from '../runSummary.ts';
-import { doubles, floats, fromSql, type SqlBlob, type SqlNumber } from './blobs.ts';
+import { doubles, fromSql, type SqlBlob, type SqlNumber, unpack } from './blobs.ts';
 import { type Db, openForReading } from './database.ts';
 import { SCALAR_COLUMNS } from './migrations.ts';
 import { countActiveIn } from './recordedWarnings.ts';
@@ -75,6 +75,8 @@ interface StepRow extends Record<(typeof SCALAR_COLUMNS)[RunScalar], SqlNumber> 
   samples_dropped: number;
   errors: number;
   memory_totals: string | null;
+  /** Not there before version 6. */
+  packed?: number;
   measures: SqlBlob;
   mapping: SqlBlob;
   nonfinite: SqlBlob;
@@ -97,18 +99,21 @@ function reportOf(row: StepRow, attempt: AttemptRow): StepReport {
     RunScalar,
     number | null
   >;
+  const { connections, streams } = headerOf(attempt);
+  const order = measuresOf(attempt);
+  const layers = connections.length;
   return {
     step: row.step,
     time: row.time,
     ...scalars,
     stepSeconds: scalars.stepSeconds ?? Number.NaN,
-    measures: aligned(floats(row.measures), measuresOf(attempt), headerOf(attempt).connections.length),
-    mapping: floats(row.mapping),
+    measures: aligned(unpack(row.measures, row.packed, order.length * layers), order, layers),
+    mapping: unpack(row.mapping, row.packed, layers * streams ** 2),
     nonfinite: doubles(row.nonfinite),
     memory:
       row.memory === null
         ? null
-        : { connections: doubles(row.memory), totals: JSON.parse(row.memory_totals ?? '{}') as Record<string, number> },
+        : { connections: doubles(row.memory), totals: new Map(Object.entries(JSON.parse(row.memory_totals ?? '{}') as object)) },
     monitor: { overheadSeconds: row.overhead_seconds, samplesDropped: row.samples_dropped, errors: row.errors },
   };
 }

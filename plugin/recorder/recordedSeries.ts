@@ -4,9 +4,9 @@ import { MEASURES, RUN_SCALARS, type RunScalar } from '../../src/telemetry/catal
 import type { RunHeader } from '../../src/telemetry/sample.ts';
 import { toWire } from '../../src/telemetry/wire.ts';
 import { FieldError } from '../fieldError.ts';
-import { doubles, floats, fromSql, isBlob, type SqlBlob, type SqlNumber } from './blobs.ts';
+import { doubles, floats, fromSql, isBlob, type SqlBlob, type SqlNumber, unpack } from './blobs.ts';
 import { FACTOR, LEVELS } from './buckets.ts';
-import type { Db } from './database.ts';
+import { type Db, hasPacked } from './database.ts';
 import { mergeRows, type SourceRow, type Value } from './mergeBuckets.ts';
 import { SCALAR_COLUMNS } from './migrations.ts';
 import { type AttemptRow, attemptRows, headerOf, measuresOf, type Reader } from './read.ts';
@@ -88,7 +88,7 @@ export function readSeries(reader: Reader, query: SeriesQuery, wire = toWire): O
       const steps = { attempt, from, to: Math.min(to, last) };
       yield* scalar >= 0
         ? readScalarRows(reader.db, level, steps, scalar)
-        : readMeasureRows(reader.db, level, steps, { measure, layers: header.connections.length, columns });
+        : readMeasureRows(reader.db, level, steps, { measure, measures: measures.length, layers: header.connections.length, columns });
     }
   };
   const { steps, times, min, max } = mergeRows(read(), size, columns.length);
@@ -112,13 +112,15 @@ function lastStepOf(reader: Reader, parts: AttemptRange[]): number {
   return row.step ?? 0;
 }
 
-/** A step, or a bucket of a level; only the asked slice of a BLOB is read. */
+/** A step, or a bucket of a level; only the asked slice of a BLOB is read, where it is not packed. */
 interface Row {
   step: number;
   time: number;
   min: SqlBlob | SqlNumber;
   /** null beside a BLOB: the same as min. */
   max: SqlBlob | SqlNumber;
+  /** 1: min and max are not the slice, but whole and deflated. */
+  packed?: number;
 }
 
 /** A scalar of the run, one column. @param level of the buckets; 0: steps @param scalar its position in RUN_SCALARS */
@@ -130,25 +132,35 @@ function* readScalarRows(db: Db, level: number, range: StepRange, scalar: number
   for (const { step, time, min, max } of rows(db, source, range)) yield { step, time, min: valuesOf(min), max: valuesOf(max) };
 }
 
-/** A measure by its position among the attempt's, one column for each of `columns` (positions among its `layers` connections). */
-function* readMeasureRows(
-  db: Db,
-  level: number,
-  range: StepRange,
-  { measure, layers, columns }: { measure: number; layers: number; columns: readonly number[] },
-): Generator<SourceRow> {
-  const slice = (column: string, side: string) => `substr(${column}, ${measure * layers * 4 + 1}, ${layers * 4}) AS ${side}`;
-  const source =
-    level === 0
-      ? stepSource(`${slice('measures', 'min')}, NULL AS max`)
-      : bucketSource(level, `${slice('measures_min', 'min')}, ${slice('measures_max', 'max')}`);
-  const valuesOf = (side: SqlBlob): Value[] => {
-    const all = floats(side);
-    return columns.map((c) => all[c]);
+/** Where a measure stands in the arrays of an attempt. */
+interface Slice {
+  /** Its position among the attempt's `measures`. */
+  measure: number;
+  measures: number;
+  layers: number;
+  /** Positions among the `layers` connections, one for each column. */
+  columns: readonly number[];
+}
+
+/** A measure of some connections. @param level of the buckets; 0: steps */
+function* readMeasureRows(db: Db, level: number, range: StepRange, { measure, measures, layers, columns }: Slice): Generator<SourceRow> {
+  const packed = hasPacked(db);
+  const slice = (column: string, side: string) => {
+    const part = `substr(${column}, ${measure * layers * 4 + 1}, ${layers * 4})`;
+    return packed ? `iif(packed = 1, ${column}, ${part}) AS ${side}` : `${part} AS ${side}`;
   };
-  for (const { step, time, min, max } of rows(db, source, range)) {
-    const low = valuesOf(min as SqlBlob);
-    yield { step, time, min: low, max: max === null ? low : valuesOf(max as SqlBlob) };
+  const sides =
+    level === 0 ? `${slice('measures', 'min')}, NULL AS max` : `${slice('measures_min', 'min')}, ${slice('measures_max', 'max')}`;
+  const columnsAsked = packed ? `${sides}, packed` : sides;
+  const source = level === 0 ? stepSource(columnsAsked) : bucketSource(level, columnsAsked);
+  const valuesOf = (side: SqlBlob, isPacked: number | undefined): Value[] => {
+    const at = isPacked === 1 ? measure * layers : 0;
+    const all = isPacked === 1 ? unpack(side, isPacked, measures * layers) : floats(side);
+    return columns.map((c) => all[at + c]);
+  };
+  for (const { step, time, min, max, packed: isPacked } of rows(db, source, range)) {
+    const low = valuesOf(min as SqlBlob, isPacked);
+    yield { step, time, min: low, max: max === null ? low : valuesOf(max as SqlBlob, isPacked) };
   }
 }
 

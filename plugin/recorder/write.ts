@@ -1,14 +1,16 @@
 /** Writes a run's recording: attempts, steps and buckets, a batch of reports in one transaction. Reads back only what it needs to
  * go on with an attempt. */
-import { mkdirSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { MEASURES, RUN_SCALARS } from '../../src/telemetry/catalogue.ts';
 import type { Outcome, StepReport } from '../../src/telemetry/report.ts';
 import { MEMORY_KINDS, type RunHeader } from '../../src/telemetry/sample.ts';
 import type { WarningRecord } from '../../src/telemetry/warning.ts';
-import { blob, doubles, floats, fromSql, type SqlBlob, toSql } from './blobs.ts';
-import { addToBuckets, type Bucket, LEVELS, largest } from './buckets.ts';
+import { blob, fromSql, pack, toSql } from './blobs.ts';
+import { readBucket, upsertBucket } from './bucketRows.ts';
+import { addToBuckets, type Bucket, FACTOR, LEVELS, largest } from './buckets.ts';
 import { type Db, insert, openForWriting } from './database.ts';
 import { makeWay, recordingPath } from './directory.ts';
+import { createFolder } from './files.ts';
 import { SCALAR_COLUMNS } from './migrations.ts';
 import { type AttemptRow, isAlive } from './read.ts';
 import { readWarningRows, writeWarnings } from './recordedWarnings.ts';
@@ -23,6 +25,16 @@ interface AttemptState {
   open: Bucket[];
 }
 
+/** Whose attempt it is, where others than the process that began it may go on with it. */
+export interface AttemptOwner {
+  /** By what name it is known: that of a sender's attempt, '' where it has none. */
+  readonly source: string;
+  /** SHA-256 of the key of the training, hex; null: it has none. */
+  readonly key: string | null;
+  /** It begins anew, even where the newest attempt has this source: known once it has begun. */
+  fresh: boolean;
+}
+
 /** The order of the measures as an attempt keeps it. */
 const MEASURE_KEYS = JSON.stringify(MEASURES.map(({ key }) => key));
 
@@ -30,8 +42,9 @@ const MEASURE_KEYS = JSON.stringify(MEASURES.map(({ key }) => key));
 export interface Recording extends AttemptState {
   readonly header: RunHeader;
   readonly path: string;
-  /** By what name a sender knows the attempt; null: written by the training process itself. */
-  readonly source: string | null;
+  /** Which file that was when it was opened. */
+  readonly file: string;
+  readonly owner: AttemptOwner | null;
   readonly db: Db;
   /** Rows of the warnings that are in the file. */
   readonly warnings: Map<WarningRecord, number>;
@@ -39,28 +52,45 @@ export interface Recording extends AttemptState {
 
 /**
  * Opens or creates `DIR/<run>.sqlite` and starts a new attempt. Two processes may open the same run: each gets an attempt.
- * @param source of what a sender sends: where the newest attempt has this one and the same connections, it goes on
+ * @param owner where the newest attempt has the same source and the same connections, that goes on; null: a new one always
+ * @param own number of the attempt that this process has in it already: that goes on; null: none
  * @throws if the folder cannot be made, the name is none, or the file is not a recording of a known version
  */
-export function openRecording(directory: string, header: RunHeader, time: number, source: string | null = null): Recording {
+export function openRecording(
+  directory: string,
+  header: RunHeader,
+  time: number,
+  owner: AttemptOwner | null = null,
+  own: number | null = null,
+): Recording {
   const path = recordingPath(directory, header.run);
-  mkdirSync(directory, { recursive: true });
+  createFolder(directory);
   makeWay(directory, header.run);
   const db = openForWriting(path);
   try {
     db.exec('BEGIN IMMEDIATE');
     endVanished(db, time);
-    const resumed = source === null ? null : resumeAttempt(db, header, source);
-    const state = resumed ?? beginAttempt(db, header, time, source);
+    const resumed = own !== null || (owner !== null && !owner.fresh) ? resumeAttempt(db, header, owner, own) : null;
+    const state = resumed ?? beginAttempt(db, header, time, owner);
     db.exec('COMMIT');
-    return { header, path, db, source, ...state, warnings: readWarningRows(db) };
+    if (owner !== null) owner.fresh = false;
+    return { header, path, file: fileAt(path), db, owner, ...state, warnings: readWarningRows(db) };
   } catch (error) {
     db.close();
     throw error;
   }
 }
 
-function beginAttempt(db: Db, header: RunHeader, time: number, source: string | null): AttemptState {
+/** Which file lies there, as text; '' where there is none. */
+function fileAt(path: string): string {
+  const { dev, ino } = statSync(path, { throwIfNoEntry: false }) ?? {};
+  return dev === undefined ? '' : `${dev}:${ino}`;
+}
+
+/** Does the file still lie where it was opened? One that was deleted or moved takes commits that nobody will find. */
+export const isInPlace = ({ path, file }: Recording): boolean => fileAt(path) === file;
+
+function beginAttempt(db: Db, header: RunHeader, time: number, owner: AttemptOwner | null): AttemptState {
   const { attempt } = db.prepare('SELECT coalesce(max(attempt), 0) + 1 AS attempt FROM attempts').get() as { attempt: number };
   insert(db, 'attempts', {
     attempt,
@@ -72,7 +102,8 @@ function beginAttempt(db: Db, header: RunHeader, time: number, source: string | 
     connections: JSON.stringify(header.connections),
     measures: MEASURE_KEYS,
     memory_kinds: JSON.stringify(MEMORY_KINDS),
-    source,
+    source: owner?.source ?? null,
+    key: owner?.key ?? null,
   });
   return { attempt, lastStep: null, maxCompositeGain: null, open: [] };
 }
@@ -81,14 +112,18 @@ function beginAttempt(db: Db, header: RunHeader, time: number, source: string | 
  * Goes on with the newest attempt, as a sender does after this process was started anew; null where it is another one, has ended, is
  * written by another process or has other connections.
  */
-function resumeAttempt(db: Db, header: RunHeader, source: string): AttemptState | null {
-  const row = db.prepare('SELECT * FROM attempts ORDER BY attempt DESC LIMIT 1').get() as AttemptRow | undefined;
-  if (row === undefined || row.source !== source || (row.outcome !== null && row.outcome !== 'unknown')) return null;
+function resumeAttempt(db: Db, header: RunHeader, owner: AttemptOwner | null, own: number | null): AttemptState | null {
+  const which = own === null ? '' : `WHERE attempt = ${own} AND pid = ${process.pid}`;
+  const row = db.prepare(`SELECT * FROM attempts ${which} ORDER BY attempt DESC LIMIT 1`).get() as AttemptRow | undefined;
+  if (row === undefined || row.source !== (owner?.source ?? null) || (row.outcome !== null && row.outcome !== 'unknown')) return null;
   if (row.outcome === null && row.pid !== process.pid && isAlive(row.pid)) return null;
   const same = row.streams === header.streams && row.connections === JSON.stringify(header.connections) && row.measures === MEASURE_KEYS;
   if (!same) return null;
   db.prepare('UPDATE attempts SET outcome = NULL, ended_at = NULL, pid = ? WHERE attempt = ?').run(process.pid, row.attempt);
-  const open = Array.from({ length: LEVELS }, (_, i) => newestBucket(db, row.attempt, i + 1)).filter((bucket) => bucket !== null);
+  const layers = header.connections.length;
+  const open = Array.from({ length: LEVELS }, (_, i) => readBucket(db, row.attempt, i + 1, null, layers)).filter(
+    (bucket) => bucket !== null,
+  );
   const { attempt, last_step: lastStep } = row;
   return { attempt, lastStep, maxCompositeGain: fromSql(row.max_composite_gain), open };
 }
@@ -103,7 +138,7 @@ function endVanished(db: Db, time: number): void {
 
 /**
  * Writes reports in one transaction; when it returns they are committed. A step that is not above the last one starts a
- * new attempt (`recording.attempt` then changes).
+ * new attempt (`recording.attempt` then changes); with an owner it is one that comes late, and taken where it is not there yet.
  * @param watched the warnings that changed and the state of the detectors (null: as it was)
  * @returns the attempt of each report
  * @throws what SQLite throws (a full disk …): then nothing of the batch is written and the call may be repeated
@@ -128,10 +163,15 @@ export function commitReports(
   db.exec('BEGIN IMMEDIATE');
   try {
     for (const report of reports) {
+      if (recording.owner !== null && staged.lastStep !== null && report.step <= staged.lastStep) {
+        insertEarlier(db, staged, report, changed);
+        attempts.push(staged.attempt);
+        continue;
+      }
       if (staged.lastStep !== null && report.step <= staged.lastStep) {
         flush();
         db.prepare("UPDATE attempts SET ended_at = ?, outcome = 'unknown' WHERE attempt = ?").run(report.time, staged.attempt);
-        staged = beginAttempt(db, recording.header, report.time, recording.source);
+        staged = beginAttempt(db, recording.header, report.time, null);
       }
       if (staged.lastStep === null) db.prepare('UPDATE attempts SET first_step = ? WHERE attempt = ?').run(report.step, staged.attempt);
       insertStep(db, staged.attempt, report);
@@ -152,8 +192,26 @@ export function commitReports(
   return attempts;
 }
 
+/** A step below the last one of its attempt; nothing where it is there already. Changes the buckets and maximum of `staged`. */
+function insertEarlier(db: Db, staged: AttemptState, report: StepReport, changed: Map<string, Bucket>): void {
+  const { attempt } = staged;
+  const { step } = report;
+  if (db.prepare('SELECT 1 FROM steps WHERE attempt = ? AND step = ?').get(attempt, step) !== undefined) return;
+  insertStep(db, attempt, report);
+  db.prepare('UPDATE attempts SET first_step = min(first_step, ?) WHERE attempt = ?').run(step, attempt);
+  const layers = report.nonfinite.length;
+  const before = Array.from({ length: LEVELS }, (_, i) => {
+    const number = Math.floor(step / FACTOR ** (i + 1));
+    return staged.open[i]?.bucket === number ? staged.open[i] : (readBucket(db, attempt, i + 1, number, layers) ?? undefined);
+  });
+  const after = addToBuckets(before, report, changed);
+  staged.open = staged.open.map((bucket, i) => (bucket.bucket === after[i].bucket ? after[i] : bucket));
+  if (report.compositeGain !== null) staged.maxCompositeGain = largest(staged.maxCompositeGain, report.compositeGain);
+}
+
 function insertStep(db: Db, attempt: number, report: StepReport): void {
   const { memory, monitor } = report;
+  const { packed, blobs } = pack([report.measures, report.mapping]);
   insert(db, 'steps', {
     attempt,
     step: report.step,
@@ -162,52 +220,31 @@ function insertStep(db: Db, attempt: number, report: StepReport): void {
     overhead_seconds: monitor.overheadSeconds,
     samples_dropped: monitor.samplesDropped,
     errors: monitor.errors,
-    memory_totals: memory === null ? null : JSON.stringify(memory.totals),
-    measures: blob(report.measures),
-    mapping: blob(report.mapping),
+    memory_totals: memory === null ? null : JSON.stringify(Object.fromEntries(memory.totals)),
+    packed,
+    measures: blobs[0],
+    mapping: blobs[1],
     nonfinite: blob(report.nonfinite),
     memory: memory === null ? null : blob(memory.connections),
+    missing_ranks: report.missingRanks?.length ? JSON.stringify(report.missingRanks) : null,
   });
 }
 
-/** Columns by the field of a bucket. Its arrays are BLOBs. */
-const BUCKET_COLUMNS = {
-  level: 'level',
-  bucket: 'bucket',
-  firstStep: 'first_step',
-  firstTime: 'first_time',
-  count: 'count',
-  scalarsMin: 'scalars_min',
-  scalarsMax: 'scalars_max',
-  measuresMin: 'measures_min',
-  measuresMax: 'measures_max',
-} as const satisfies Record<keyof Bucket, string>;
-
-function upsertBucket(db: Db, attempt: number, bucket: Bucket): void {
-  const cells = (Object.keys(BUCKET_COLUMNS) as (keyof Bucket)[]).map((field) => {
-    const value = bucket[field];
-    return [BUCKET_COLUMNS[field], typeof value === 'number' ? Math.round(value) : blob(value)];
-  });
-  insert(db, 'buckets', { attempt, ...Object.fromEntries(cells) }, 'INSERT OR REPLACE');
+/** Records how the attempt ended; the file stays open. @throws what SQLite throws */
+export function recordOutcome({ db, attempt }: Recording, outcome: Outcome, time: number): void {
+  db.prepare('UPDATE attempts SET outcome = ?, ended_at = ? WHERE attempt = ?').run(outcome, time, attempt);
 }
 
-type BucketRow = { [K in keyof Bucket]: Bucket[K] extends number ? number : SqlBlob };
+/** Closes the file as it is: of one that is lost. */
+export const abandonRecording = ({ db }: Recording): void => {
+  db.close();
+};
 
-function newestBucket(db: Db, attempt: number, level: number): Bucket | null {
-  const columns = Object.entries(BUCKET_COLUMNS).map(([field, column]) => `${column} AS ${field}`);
-  const newest = db.prepare(`SELECT ${columns.join(', ')} FROM buckets WHERE attempt = ? AND level = ? ORDER BY bucket DESC LIMIT 1`);
-  const row = newest.get(attempt, level) as BucketRow | undefined;
-  if (row === undefined) return null;
-  const { scalarsMin, scalarsMax, measuresMin, measuresMax, ...numbers } = row;
-  const scalars = { scalarsMin: doubles(scalarsMin), scalarsMax: doubles(scalarsMax) };
-  return { ...numbers, ...scalars, measuresMin: floats(measuresMin), measuresMax: floats(measuresMax) };
-}
-
-/** Says how the attempt ended and closes the file. */
+/** Says how the attempt ended and closes the file. @throws what SQLite throws; the file is closed all the same */
 export function closeRecording(recording: Recording, outcome: Outcome, time: number): void {
-  const { db, attempt } = recording;
+  const { db } = recording;
   try {
-    db.prepare('UPDATE attempts SET outcome = ?, ended_at = ? WHERE attempt = ?').run(outcome, time, attempt);
+    recordOutcome(recording, outcome, time);
     db.pragma('wal_checkpoint(TRUNCATE)');
   } finally {
     db.close();

@@ -58,6 +58,6 @@ export const isHttps = (request: Request): boolean =>
     .toLowerCase() === 'https';
 
 /** Answers with an error as openapi.yaml has it. */
-export function refuse(response: Response, status: number, field: string, rule: string, value: unknown): void {
-  response.status(status).json({ error: { field, rule, value: value ?? null } });
+export function refuse(response: Response, status: number, field: string, rule: string, value: unknown, free?: string): void {
+  response.status(status).json({ error: { field, rule, value: value ?? null, free } });
 }

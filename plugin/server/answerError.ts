@@ -22,7 +22,7 @@ export const answerError =
         warnOnce(`http ${code} ${told.split('\n')[1] ?? told}`, `${request.method} ${request.path} failed here: ${told}`);
       }
       if (response.headersSent) response.destroy();
-      else if (refused !== null) refuse(response, refused.status, refused.field, refused.rule, refused.value);
+      else if (refused !== null) refuse(response, refused.status, refused.field, refused.rule, refused.value, refused.free);
       else refuse(response, 500, 'server', 'failed here: the log of the monitor says why', null);
     } catch {
       response.destroy();

@@ -4,7 +4,7 @@ import express, { type Express, type RequestHandler } from 'express';
 import helmet from 'helmet';
 import { short } from '../fieldError.ts';
 import type { Ingest } from '../ingest/ingestRun.ts';
-import type { Metrics } from '../metrics/metrics.ts';
+import { FORMATS, type Metrics } from '../metrics/metrics.ts';
 import type { Pipeline } from '../pipeline/pipeline.ts';
 import { type Access, checkHost, isHttps, refuse } from './access.ts';
 import { answerError } from './answerError.ts';
@@ -63,7 +63,7 @@ export function createApp({ access, pipeline, metrics, stream, ingest, assets }:
   // A third of the time of level 6, for a fifteenth more bytes.
   routes.use(compression({ level: 2 }));
   routes.get('/metrics', async (request, response) => {
-    const { contentType, body } = await metrics.scrape(request.headers.accept);
+    const { contentType, body } = await metrics.scrape(request.accepts([...FORMATS]));
     response.set({ 'Content-Type': contentType, 'Cache-Control': 'no-store', Vary: 'Accept' }).send(Buffer.from(body));
   });
   routes.get('/sd', (request, response) => {

@@ -1,75 +1,73 @@
 /** The routes by which other processes send their runs: `PUT /runs/RUN` and `POST /runs/RUN/steps`, as openapi.yaml has them. */
-import express, { type ErrorRequestHandler, type Request, type RequestHandler, Router } from 'express';
+import { createHash } from 'node:crypto';
+import { type ErrorRequestHandler, type Request, type RequestHandler, type Response, Router } from 'express';
 import { toWarningAnswer } from '../../src/telemetry/answer.ts';
 import type { StepsAnswer } from '../../src/telemetry/api.ts';
 import { toWireOrNull } from '../../src/telemetry/wire.ts';
 import { FieldError } from '../fieldError.ts';
-import { handlePart } from '../ingest/handlePart.ts';
-import type { Ingest, IngestRun, PartResult } from '../ingest/ingestRun.ts';
+import { handleParts } from '../ingest/handleParts.ts';
+import type { Ingest, IngestRun } from '../ingest/ingestRun.ts';
 import { closeRank, openRank } from '../ingest/lifecycle.ts';
 import type { Committed } from '../pipeline/liveRun.ts';
 import { isRunName, RUN_NAME_RULE } from '../recorder/directory.ts';
 import { within } from '../timers.ts';
-import { decodeSteps, parseJson } from '../wire/decode.ts';
 import { connectionsOf, rankPositionOf } from '../wire/part.ts';
-import type { RunState, Schemas } from '../wire/schema.ts';
+import type { RunState } from '../wire/schema.ts';
 import { onlyFields } from './query.ts';
+import { createBodyReader } from './readBody.ts';
 
-/** Of one body, unpacked. Our choice: four times a batch of the sender's. */
-const MAX_BODY_BYTES = 16 * 2 ** 20;
-/** That are read at the same time. Our choice: with the largest bodies 1 GiB. */
-const MAX_BODIES = 64;
 /** How long an answer waits for the other ranks and for the disk: longer than ranks are waited for, shorter than a sender waits. */
 const MAX_ANSWER_MS = 20_000;
-/** After which a sender should try again. Our choice. */
+/** How often it is asked meanwhile whether the recording refuses. Our choice. */
+const ASK_MS = 250;
+/** After which a sender should try again; the same where the recording refuses, which is tried every 5 s. Our choice. */
 const RETRY_AFTER_SECONDS = 2;
+const RECORDING_RETRY_SECONDS = 5;
+
+const KEY = /^[A-Za-z0-9._:-]{8,128}$/;
 
 /** The routes; what is refused is counted. */
 export function createIngestRoutes(ingest: Ingest): Router {
-  let schemas: Promise<Schemas> | null = null;
-  /** Loaded with the first request: it takes a fifth of a second, and the monitor of a training process seldom has one. */
-  const load = () => {
-    schemas ??= import('../wire/schema.ts').then(({ compileSchemas }) => compileSchemas());
-    return schemas;
-  };
   const router = Router();
-  router.put('/runs/:run', checkVersion, bounded(), onlyFields(), async (request, response) => {
+  const read = createBodyReader();
+  router.put('/runs/:run', checkVersion, beginReading(ingest), read, onlyFields(), async (request, response) => {
     const run = runIn(request);
-    const state = (await load()).runState(parseJson(bodyOf(request)));
-    response.json({ run, attempt: setState(ingest, run, state)?.live?.attempt ?? null });
+    const key = keyIn(request);
+    const state = await ingest.analyst.decodeState(request.body as Buffer);
+    const known = afterReading(response, () => setState(ingest, run, state, key));
+    response.json({ run, attempt: known?.live?.recording?.attempt ?? null });
   });
-  router.post('/runs/:run/steps', checkVersion, bounded(), onlyFields(), async (request, response) => {
+  router.post('/runs/:run/steps', checkVersion, beginReading(ingest), read, onlyFields(), async (request, response) => {
     const run = runIn(request);
+    const key = keyIn(request);
     const contentType = (request.headers['content-type'] ?? '').split(';')[0].trim().toLowerCase();
-    const parts = decodeSteps(await load(), contentType, bodyOf(request), ingest.pipeline.now());
-    const counts: Record<PartResult, number> = { accepted: 0, duplicates: 0, late: 0 };
-    const committed = parts.map((part) => {
-      const { result, committed } = handlePart(ingest, run, part);
-      counts[result]++;
-      return committed;
-    });
-    await allCommitted(run, committed);
+    const parts = await ingest.analyst.decode(contentType, request.body as Buffer, ingest.pipeline.now());
+    const { committed, ...counts } = afterReading(response, () => handleParts(ingest, run, parts, key));
+    await allCommitted(ingest, run, committed);
     const { last, detection } = ingest.runs.get(run)?.live ?? {};
     const active = (detection?.warnings ?? []).filter(({ clearedTime }) => clearedTime === null);
     const composite_gain = toWireOrNull(last?.compositeGain);
-    response.json({ ...counts, composite_gain, warnings: active.map(toWarningAnswer) } satisfies StepsAnswer);
+    response.json({ ...counts, late: 0, composite_gain, warnings: active.map(toWarningAnswer) } satisfies StepsAnswer);
   });
-  router.use(((error: unknown, _request, response, next) => {
-    const refused = toFieldError(error);
-    if (refused !== null) {
-      ingest.refused.set(refused.status, (ingest.refused.get(refused.status) ?? 0) + 1);
-      if (refused.status === 429 || refused.status === 503) response.set('Retry-After', String(RETRY_AFTER_SECONDS));
+  router.use(((error: unknown, request, response, next) => {
+    if (error instanceof FieldError) {
+      const { status } = error;
+      ingest.refused.set(status, (ingest.refused.get(status) ?? 0) + 1);
+      if (status === 503) noteTurnedAway(ingest, request);
+      if (status === 429 || status === 503)
+        response.set('Retry-After', String(error.field === 'recording' ? RECORDING_RETRY_SECONDS : RETRY_AFTER_SECONDS));
     }
-    next(refused ?? error);
+    next(error);
   }) satisfies ErrorRequestHandler);
   return router;
 }
 
 /** Opens or closes a rank. @returns what is known of its run; null: nothing */
-function setState(ingest: Ingest, run: string, state: RunState): IngestRun | null {
+function setState(ingest: Ingest, run: string, state: RunState, key: string | null): IngestRun | null {
   const position = rankPositionOf(state);
-  if (state.state === 'closed') return closeRank(ingest, run, position, state.outcome ?? 'unknown');
-  return openRank(ingest, run, position, { connections: connectionsOf(state), streams: state.streams, tokens: state.tokens ?? null });
+  if (state.state === 'closed')
+    return closeRank(ingest, run, { ...position, worldSize: state.world_size }, state.outcome ?? 'unknown', key);
+  return openRank(ingest, run, position, { connections: connectionsOf(state), streams: state.streams, tokens: state.tokens ?? null }, key);
 }
 
 const checkVersion: RequestHandler = (request, _response, next) => {
@@ -84,38 +82,60 @@ function runIn(request: Request): string {
   return run;
 }
 
-const bodyOf = (request: Request): Buffer => (Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0));
+/** SHA-256 of the key that was sent, hex: the key itself is kept nowhere. @throws FieldError where it cannot be one */
+function keyIn({ headers }: Request): string | null {
+  const key = headers['gainwatch-key'];
+  if (key === undefined) return null;
+  if (typeof key !== 'string' || !KEY.test(key)) throw new FieldError('Gainwatch-Key', 'must be 8 to 128 of A–Z a–z 0–9 . _ : -', null);
+  return createHash('sha256').update(key).digest('hex');
+}
 
-/** Reads the body, unpacked, and no more of them at once than memory has place for. */
-function bounded(): RequestHandler {
-  const read = express.raw({ type: () => true, limit: MAX_BODY_BYTES });
-  let reading = 0;
-  return (request, response, next) => {
-    if (reading >= MAX_BODIES) throw new FieldError('body', `must wait: ${MAX_BODIES} bodies come at the same time`, null, 503);
-    reading++;
-    read(request, response, (error?: unknown) => {
-      reading--;
-      next(error);
-    });
+const nameIn = (request: Request): string | null =>
+  typeof request.params['run'] === 'string' && isRunName(request.params['run']) ? request.params['run'] : null;
+
+/** A handler that counts the request among those of its run that are being read, until it is acted upon, or its end. */
+const beginReading =
+  (ingest: Ingest): RequestHandler =>
+  (request, response, next) => {
+    const name = nameIn(request);
+    if (name !== null) {
+      ingest.reading.set(name, (ingest.reading.get(name) ?? 0) + 1);
+      let ended = false;
+      const end = () => {
+        if (ended) return;
+        ended = true;
+        const left = (ingest.reading.get(name) ?? 1) - 1;
+        if (left > 0) ingest.reading.set(name, left);
+        else ingest.reading.delete(name);
+      };
+      response.locals['endReading'] = end;
+      response.once('close', end);
+    }
+    next();
   };
+
+/** Does what a request asks for that has been read. */
+function afterReading<T>({ locals }: Response, act: () => T): T {
+  (locals['endReading'] as (() => void) | undefined)?.();
+  return act();
 }
 
-/** @throws FieldError 503 where a step could not be committed in time: the sender keeps it */
-async function allCommitted(run: string, committed: readonly Promise<Committed>[]): Promise<void> {
-  const done = await within(Promise.all(committed), MAX_ANSWER_MS, ['dropped']);
-  if (done.includes('dropped')) {
-    const rule = 'could not be committed yet (stages that nothing is heard of, a disk that refuses): send it again';
-    throw new FieldError('body', rule, run, 503);
+function noteTurnedAway({ turnedAway, pipeline }: Ingest, request: Request): void {
+  const name = nameIn(request);
+  if (name !== null) turnedAway.set(name, pipeline.monotonic());
+}
+
+/** @throws FieldError 503 where a step could not be committed in time, or its recording refuses: the sender keeps it */
+async function allCommitted(ingest: Ingest, run: string, committed: readonly Promise<Committed>[]): Promise<void> {
+  const { pipeline } = ingest;
+  const all = Promise.all(committed);
+  const start = pipeline.monotonic();
+  while (pipeline.monotonic() - start < MAX_ANSWER_MS) {
+    const done = await within(all, ASK_MS, null);
+    const problem = ingest.runs.get(run)?.live?.recordingProblem ?? null;
+    if (done !== null && !done.includes('dropped')) return;
+    if (problem !== null) throw new FieldError('recording', `cannot be written now: ${problem}: send it again`, run, 503);
+    if (done !== null) break;
   }
-}
-
-/** What express says of a body, in our own words; null: none of the client's. */
-function toFieldError(error: unknown): FieldError | null {
-  if (error instanceof FieldError) return error;
-  const { status, type, message } = error as { status?: number; type?: string; message?: string };
-  if (status === undefined || status < 400 || status >= 500) return null;
-  if (type === 'entity.too.large') return new FieldError('body', `must have at most ${MAX_BODY_BYTES} bytes, unpacked`, null, 413);
-  if (type === 'encoding.unsupported')
-    return new FieldError('Content-Encoding', `must be gzip, deflate, br or none: ${message}`, null, 415);
-  return new FieldError('body', `must be readable: ${message}`, null, status);
+  throw new FieldError('body', 'could not be committed yet (ranks or stages that nothing is heard of): send it again', run, 503);
 }

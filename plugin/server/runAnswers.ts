@@ -48,15 +48,16 @@ export const summaryOf = (run: LiveRun): RunSummary => summarize(factsOf(run));
 export const recordedSummary = (pipeline: Pipeline, name: string): RunSummary | null =>
   readRecording(pipeline, name, (recorder, reader) => recorder.readSummary(reader, liveRun(pipeline, name) !== null));
 
-/** `GET /runs`: every run, newest first. A file that is no recording is passed over. */
+/** `GET /runs`: every run, newest first. A file that cannot be read is passed over, which is said once. */
 export function listSummaries(pipeline: Pipeline): RunSummary[] {
   const found = new Map<string, RunSummary>();
   for (const name of listRecordings(pipeline.directory)) {
     try {
       const summary = recordedSummary(pipeline, name);
       if (summary !== null) found.set(name, summary);
-    } catch {
-      // Not ours to judge: asked for by name, it is answered with the reason.
+    } catch (error) {
+      // Asked for by name, it is answered with the reason.
+      pipeline.warnOnce(`read ${name} ${(error as Error).message}`, `run ${name} is not listed: ${(error as Error).message}`);
     }
   }
   for (const run of pipeline.live.values())
@@ -95,7 +96,7 @@ export const seriesOf = (pipeline: Pipeline, name: string, query: SeriesQuery): 
 
 /**
  * Asks the recording of a run, which is closed after it.
- * @throws FieldError 404 where the run is not recorded, 503 where it is locked, 500 where it is no recording; what `read` throws
+ * @throws FieldError 404 where the run is not recorded, 500 or 503 where its file cannot be read, saying why; what `read` throws
  */
 export function readRecording<T>(
   pipeline: Pipeline,

@@ -3,7 +3,7 @@
  * One at a time. Whatever goes wrong, nothing else stays.
  */
 import { randomUUID } from 'node:crypto';
-import { chmodSync, closeSync, mkdirSync, openSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
+import { chmodSync, closeSync, openSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Request, Response } from 'express';
@@ -11,6 +11,7 @@ import { FieldError } from '../fieldError.ts';
 import { toWriteError } from '../fileErrors.ts';
 import type { Pipeline } from '../pipeline/pipeline.ts';
 import { findRecording, freeName, recordingPath, uploadsIn } from '../recorder/directory.ts';
+import { createFolder, PRIVATE_FILE } from '../recorder/files.ts';
 import { runValidation } from './runValidation.ts';
 
 /** Of one recording. Our choice: 512 MiB are some 20,000 steps of 122 connections, at 23 kB each. */
@@ -54,7 +55,7 @@ async function handleOne(pipeline: Pipeline, request: Request, response: Respons
   const folder = uploadsIn(pipeline.directory);
   const path = join(folder, `${randomUUID()}.part`);
   try {
-    mkdirSync(folder, { recursive: true });
+    createFolder(folder);
     removeOldParts(folder);
     const checkSize = sizeCheck(limits, sizeOf(folder));
     checkSize(Number(request.headers['content-length'] ?? 0));
@@ -69,12 +70,12 @@ async function handleOne(pipeline: Pipeline, request: Request, response: Respons
 
 /** Gives it the first free name: its own, NAME-2 … The name is claimed first, as others may be looking for one too. */
 function rename({ directory, live }: Pipeline, path: string, run: string): string {
-  chmodSync(path, 0o444);
+  chmodSync(path, 0o400);
   for (;;) {
     const name = freeName(run, (candidate) => live.has(candidate) || findRecording(directory, candidate) !== null);
     const target = recordingPath(uploadsIn(directory), name);
     try {
-      closeSync(openSync(target, 'wx'));
+      closeSync(openSync(target, 'wx', PRIVATE_FILE));
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'EEXIST') continue;
       throw error;
@@ -123,7 +124,7 @@ const sizeOf = (folder: string): number => readdirSync(folder).reduce((sum, file
  * @throws FieldError 408 where less than MIN_WINDOW_BYTES come in a window
  */
 async function receive(request: Request, path: string, checkSize: (size: number) => void): Promise<void> {
-  const file = await open(path, 'wx', 0o600);
+  const file = await open(path, 'wx', PRIVATE_FILE);
   // Destroyed, the request could not be answered any more.
   const parts = (request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>)[Symbol.asyncIterator]();
   let size = 0;

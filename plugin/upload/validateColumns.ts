@@ -46,6 +46,23 @@ const SOURCE: Kind = {
   holds: (column) => `${column} IS NULL OR (typeof(${column}) = 'text' AND length(${column}) <= 64)`,
 };
 
+const KEY: Kind = {
+  rule: 'a SHA-256 in 64 hexadecimal digits or NULL',
+  holds: (column) => `${column} IS NULL OR (typeof(${column}) = 'text' AND length(${column}) = 64 AND ${column} NOT GLOB '*[^0-9a-f]*')`,
+};
+/** Of a step: the ranks that it was put together without. */
+const RANKS: Kind = {
+  rule: 'a JSON list of at most 10000 characters with pairs of whole numbers, or NULL',
+  holds: (column) => `CASE
+    WHEN ${column} IS NULL THEN 1
+    WHEN typeof(${column}) <> 'text' OR length(${column}) > 10000 OR NOT json_valid(${column}) THEN 0
+    WHEN json_type(${column}) <> 'array' THEN 0
+    WHEN EXISTS (SELECT 1 FROM json_each(${column}) WHERE type <> 'array' OR json_array_length(value) <> 2) THEN 0
+    ELSE NOT EXISTS (SELECT 1 FROM json_tree(${column}) AS pair WHERE pair.path <> '$' AND pair.id <> 0 AND
+      (pair.type <> 'integer' OR pair.value < 0 OR pair.value > ${Number.MAX_SAFE_INTEGER})) END`,
+};
+const FLAG = whole(1);
+
 const COLUMNS: Record<string, Record<string, Kind>> = {
   attempts: {
     attempt: COUNT,
@@ -57,6 +74,7 @@ const COLUMNS: Record<string, Record<string, Kind>> = {
     last_step: orNull(COUNT),
     max_composite_gain: SCALAR,
     source: SOURCE,
+    key: KEY,
   },
   steps: {
     attempt: COUNT,
@@ -71,8 +89,10 @@ const COLUMNS: Record<string, Record<string, Kind>> = {
     samples_dropped: COUNT,
     errors: COUNT,
     memory_totals: TOTALS,
+    missing_ranks: RANKS,
+    packed: FLAG,
   },
-  buckets: { attempt: COUNT, level: COUNT, bucket: COUNT, first_step: COUNT, first_time: TIME, count: COUNT },
+  buckets: { attempt: COUNT, level: COUNT, bucket: COUNT, first_step: COUNT, first_time: TIME, count: COUNT, packed: FLAG },
   warnings: { cleared_step: orNull(COUNT), cleared_time: orNull(TIME), acknowledged_time: orNull(TIME) },
 };
 

@@ -24,6 +24,7 @@ import {
 import { readSeries } from '../recorder/recordedSeries.ts';
 import { readDetectorState, readWarningRows } from '../recorder/recordedWarnings.ts';
 import { isText, isWhole } from './checks.ts';
+import { checkLengths, type Expanded } from './validateArrays.ts';
 import { columnsOf, validateColumns } from './validateColumns.ts';
 import { validateWarnings } from './validateWarnings.ts';
 
@@ -91,7 +92,8 @@ function checkContent(reader: Reader): string {
   const rows = attemptRows(reader);
   const run = rows.at(-1)?.run ?? '';
   if (!isRunName(run)) refuse('must have a run name of 1 to 64 of A–Z a–z 0–9 . _ -, beginning with a letter or digit', run);
-  for (const row of rows) checkAttempt(db, row);
+  const expanded = { bytes: 0 };
+  for (const row of rows) checkAttempt(db, row, expanded);
   const { count } = db.prepare('SELECT count(*) AS count FROM steps').get() as { count: number };
   if (count === 0) refuse('must have a step');
   checkReading(reader);
@@ -111,7 +113,7 @@ function checkTexts(db: Db, table: string, texts: readonly string[]): void {
 const KINDS: readonly unknown[] = ['residual', 'hc', 'mhc', 'own'] satisfies ConnectionInfo['kind'][];
 
 /** The header, and that every array has the length that it says. */
-function checkAttempt(db: Db, row: AttemptRow): void {
+function checkAttempt(db: Db, row: AttemptRow, expanded: Expanded): void {
   const { streams, tokens, connections } = headerOf(row);
   const isHeader =
     isWhole(1, MAX_STREAMS)(streams) &&
@@ -132,19 +134,11 @@ function checkAttempt(db: Db, row: AttemptRow): void {
   };
   const side = { scalars: 8 * RUN_SCALARS.length, measures: 4 * measures.length * layers };
   const buckets = { scalars_min: side.scalars, scalars_max: side.scalars, measures_min: side.measures, measures_max: side.measures };
-  checkLengths(db, 'steps', row.attempt, steps);
-  checkLengths(db, 'buckets', row.attempt, buckets);
+  checkLengths(db, 'steps', row.attempt, steps, expanded);
+  checkLengths(db, 'buckets', row.attempt, buckets, expanded);
 }
 
 const isTexts = (value: unknown): value is string[] => Array.isArray(value) && value.length <= 1000 && value.every(isText);
-
-function checkLengths(db: Db, table: string, attempt: number, lengths: Record<string, number>): void {
-  const wrong = Object.entries(lengths).map(
-    ([column, length]) => `${column} IS NOT NULL AND (typeof(${column}) <> 'blob' OR length(${column}) <> ${length})`,
-  );
-  const row = db.prepare(`SELECT 1 AS found FROM ${table} WHERE attempt = ? AND (${wrong.join(' OR ')}) LIMIT 1`).get(attempt);
-  if (row !== undefined) refuse('must hold as many values at each step as it has connections', `${table} of attempt ${attempt}`);
-}
 
 /** Asks it what the server will ask. */
 function checkReading(reader: Reader): void {

@@ -3,29 +3,30 @@ import { MEASURE_INDEX, MEASURES } from '../../src/telemetry/catalogue.ts';
 import type { StepReport } from '../../src/telemetry/report.ts';
 import { fromWire } from '../../src/telemetry/wire.ts';
 import { FieldError, shown } from '../fieldError.ts';
+import { addStepCounts, type BodyCounts, createBodyCounts } from './bodyLimits.ts';
 import { decodeMatrices } from './decodeMatrices.ts';
-import { memoryOf, optionalNumber, type Part, partOf, sentScalars } from './part.ts';
+import { parseJson } from './json.ts';
+import { listConnections, memoryOf, optionalNumber, type Part, partOf, sentScalars } from './part.ts';
 import { MAX_STEPS, type Schemas, type StepJson } from './schema.ts';
 
 const STEP_TYPES = ['application/vnd.gainwatch.step', 'application/octet-stream'];
 const BATCH_TYPE = 'application/vnd.gainwatch.batch';
 const CONTENT_TYPES = [...STEP_TYPES, BATCH_TYPE, 'application/json'];
 
-/** @param now when it came, ms since 1970. @throws FieldError with what is wrong; 415 for another content type */
+/** @param now when it came, ms since 1970. @throws FieldError with what is wrong; 413 for too much at once, 415 for another content type */
 export function decodeSteps(schemas: Schemas, contentType: string, body: Buffer, now: number): Part[] {
-  if (contentType === BATCH_TYPE) return splitBatch(body).map((one) => decodeMatrices(schemas, one, now));
+  const counts = createBodyCounts();
   if (STEP_TYPES.includes(contentType)) return [decodeMatrices(schemas, body, now)];
-  if (contentType === 'application/json') return schemas.stepsJson(parseJson(body)).map((step) => decodeMeasures(step, now));
-  throw new FieldError('Content-Type', `must be one of ${CONTENT_TYPES.join(', ')}`, shown(contentType), 415);
-}
-
-/** @throws FieldError where the body is not JSON */
-export function parseJson(body: Buffer): unknown {
-  try {
-    return JSON.parse(body.toString('utf8'));
-  } catch (error) {
-    throw new FieldError('body', `must be JSON: ${(error as Error).message.slice(0, 100)}`, shown(body.toString('utf8', 0, 400)));
+  const parts: Part[] = [];
+  if (contentType === BATCH_TYPE) {
+    for (const one of splitBatch(body)) parts.push(decodeMatrices(schemas, one, now, parts.at(-1), counts));
+    return parts;
   }
+  if (contentType === 'application/json') {
+    for (const step of schemas.stepsJson(parseJson('body', body))) parts.push(decodeMeasures(step, now, parts.at(-1), counts));
+    return parts;
+  }
+  throw new FieldError('Content-Type', `must be one of ${CONTENT_TYPES.join(', ')}`, shown(contentType), 415);
 }
 
 function splitBatch(body: Buffer): Buffer[] {
@@ -50,12 +51,14 @@ const COMPOSITES = ['compositeForwardGain', 'compositeBackwardGain'] as const;
 
 /**
  * A step in JSON, with measures that are there already. G is what was sent, else the largest composite gain; H_res is not known (NaN).
- * @param now as for `sentScalars`
+ * @param now, before, counts as for `decodeMatrices`
  * @throws FieldError where a measure has not one value per connection
  */
-function decodeMeasures(step: StepJson, now: number): Part {
+function decodeMeasures(step: StepJson, now: number, before: Part | undefined, counts: BodyCounts): Part {
   const layers = step.order.length;
   const n = step.streams ?? 4;
+  addStepCounts(counts, layers, layers * n * n);
+  const connections = listConnections(step, before, counts);
   const measures = new Float32Array(MEASURES.length * layers).fill(Number.NaN);
   for (const [key, values] of Object.entries(step.measures ?? {})) {
     if (values.length !== layers) {
@@ -75,5 +78,5 @@ function decodeMeasures(step: StepJson, now: number): Part {
     mapping: new Float32Array(layers * n * n).fill(Number.NaN),
     nonfinite: new Float64Array(layers),
   };
-  return partOf(step, n, measures.byteLength + layers * n * n * 4, { report });
+  return partOf(step, connections, n, { report, tokens: null, matrices: null });
 }

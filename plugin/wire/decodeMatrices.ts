@@ -1,7 +1,10 @@
 /** A safetensors body → a rank's part of a step, with the matrices of its connections. */
+import { analyse } from '../../src/telemetry/analyse.ts';
 import { MAX_STREAMS, MAX_TOKENS, MEMORY_KINDS, type StepSample } from '../../src/telemetry/sample.ts';
 import { FieldError } from '../fieldError.ts';
-import { mapObservations, memoryOf, OBSERVATION_KEYS, observationShape, type Part, partOf, sentScalars } from './part.ts';
+import { addStepCounts, type BodyCounts, createBodyCounts } from './bodyLimits.ts';
+import { parseJson } from './json.ts';
+import { listConnections, mapObservations, memoryOf, OBSERVATION_KEYS, observationShape, type Part, partOf, sentScalars } from './part.ts';
 import { readSafetensors, type WireTensor } from './safetensors.ts';
 import type { Schemas } from './schema.ts';
 
@@ -12,20 +15,27 @@ function parseMetadata(metadata: Record<string, string>): Record<string, unknown
   return Object.fromEntries(
     Object.entries(metadata).map(([key, text]) => {
       if (TEXTS.includes(key)) return [key, text];
-      try {
-        return [key, JSON.parse(text) as unknown];
-      } catch {
-        return [key, text]; // NaN or an infinity; of all else the schema says what it should have been
-      }
+      return [key, /^\s*[[{"]/.test(text) ? parseJson(`__metadata__.${key}`, Buffer.from(text)) : parseScalar(text)];
     }),
   );
 }
 
+function parseScalar(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text; // NaN or an infinity; of all else the schema says what it should have been
+  }
+}
+
 /**
+ * The part, with the report of its own connections.
  * @param now as for `sentScalars`
- * @throws FieldError where the body is no safetensors, or its metadata and tensors do not fit each other
+ * @param before the part before it in the body
+ * @param counts of the steps before it in the body
+ * @throws FieldError where the body is no safetensors, its metadata and tensors do not fit each other, or they are too many (413)
  */
-export function decodeMatrices(schemas: Schemas, body: Buffer, now: number): Part {
+export function decodeMatrices(schemas: Schemas, body: Buffer, now: number, before?: Part, counts: BodyCounts = createBodyCounts()): Part {
   const { metadata, tensors } = readSafetensors(body);
   const step = schemas.step(parseMetadata(metadata));
   const layers = step.order.length;
@@ -34,6 +44,8 @@ export function decodeMatrices(schemas: Schemas, body: Buffer, now: number): Par
   if (step.tokens !== undefined && step.tokens.length !== tokens) {
     throw new FieldError('tokens', `must name as many positions as the tensors have (${tokens})`, step.tokens.length);
   }
+  addStepCounts(counts, layers, layers * perLayer);
+  const connections = listConnections(step, before, counts);
   const mappings = new Float32Array(layers * perLayer);
   step.order.forEach((name, l) => {
     copyMappings(tensors.get(name)!, mappings.subarray(l * perLayer, (l + 1) * perLayer), n, step.orientation === 'comb');
@@ -56,7 +68,9 @@ export function decodeMatrices(schemas: Schemas, body: Buffer, now: number): Par
     mappings,
     ...mapObservations((key) => extra(`@${key}`, observationShape(key, layers, tokens, n))),
   };
-  return partOf(step, n, body.length + mappings.byteLength, { sample, tokens, positions: step.tokens ?? null });
+  const report = analyse({ run: '', streams: n, tokens, connections }, sample);
+  const isStage = (step.stages ?? 1) > 1;
+  return partOf(step, connections, n, { report, tokens, matrices: isStage ? { sample, positions: step.tokens ?? null } : null });
 }
 
 /** n and S, which all connections share; one matrix without tokens fits any. */

@@ -26,7 +26,7 @@ export function encodeStep(header: RunHeader, attempt: string, sample: StepSampl
     time: sample.time,
     step_seconds: toWire(sample.stepSeconds),
     ...known({ loss: sample.loss, gradient_norm: sample.gradientNorm, learning_rate: sample.learningRate }),
-    ...(sample.memory === null ? {} : { memory: sample.memory.totals }),
+    ...(sample.memory === null ? {} : { memory: Object.fromEntries(sample.memory.totals) }),
     overhead_seconds: overheadSeconds,
     samples_dropped: samplesDropped,
     errors,

@@ -2,6 +2,7 @@
 import type { StepReport } from '../../src/telemetry/report.ts';
 import { type ConnectionInfo, MEMORY_KINDS, type MemorySample, type StepSample } from '../../src/telemetry/sample.ts';
 import { fromWire, type SentNumber } from '../../src/telemetry/wire.ts';
+import { addListed, type BodyCounts } from './bodyLimits.ts';
 import type { Listing, SentPosition, StepMetadata } from './schema.ts';
 
 /** The numbers of a step besides its connections; the same in a StepSample. */
@@ -29,12 +30,19 @@ export interface Part extends RankPosition {
   step: number;
   /** Bytes it holds, about. */
   size: number;
-  content: Matrices | { report: StepReport };
+  content: PartContent;
 }
-/** `tokens` S sampled tokens; `positions`: which, null where not sent. */
+export interface PartContent {
+  /** Of its own connections only. */
+  report: StepReport;
+  /** S, the tokens that were sampled; null: measures were sent, not matrices. */
+  tokens: number | null;
+  /** What the stages of a pipeline are chained by; null where there is one stage, or measures were sent. */
+  matrices: Matrices | null;
+}
+/** `positions` of the sampled tokens, null where not sent. */
 export interface Matrices {
   sample: StepSample;
-  tokens: number;
   positions: readonly number[] | null;
 }
 
@@ -51,15 +59,33 @@ export function rankPositionOf(sent: SentPosition): RankPosition {
 export const connectionsOf = ({ order, kinds, conventions }: Listing): ConnectionInfo[] =>
   order.map((name, l) => ({ name, kind: kinds?.[l] ?? 'hc', convention: conventions?.[l] ?? null }));
 
-/** A part of what was sent. @param streams n. @param size bytes it holds, about */
-export const partOf = (step: StepMetadata, streams: number, size: number, content: Part['content']): Part => ({
+/** A part of what was sent. @param connections as `listConnections` has them. @param streams n */
+export const partOf = (step: StepMetadata, connections: ConnectionInfo[], streams: number, content: PartContent): Part => ({
   ...rankPositionOf(step),
-  connections: connectionsOf(step),
+  connections,
   streams,
   step: step.step,
-  size,
+  size: sizeOf(content, connections.length),
   content,
 });
+
+/** [L]; the very list of the step before where that is the same, so that a body of many steps has it once. @throws FieldError 413 */
+export function listConnections(step: StepMetadata, before: Part | undefined, counts: BodyCounts): ConnectionInfo[] {
+  const own = connectionsOf(step);
+  const known = before?.connections;
+  const same = (a: ConnectionInfo, b: ConnectionInfo) => a.name === b.name && a.kind === b.kind && a.convention === b.convention;
+  if (known?.length === own.length && known.every((one, l) => same(one, own[l]))) return known;
+  addListed(counts, own.length);
+  return own;
+}
+
+/** Of a connection besides its measures: nonfinite values, memory, its name. */
+const BYTES_PER_CONNECTION = 8 + 8 * MEMORY_KINDS.length + 128;
+
+function sizeOf({ report, matrices }: PartContent, layers: number): number {
+  const sample = matrices === null ? 0 : matrices.sample.mappings.byteLength * (1 + OBSERVATION_KEYS.length);
+  return report.measures.byteLength + report.mapping.byteLength + layers * BYTES_PER_CONNECTION + sample;
+}
 
 /** Those that were not sent are null, a duration NaN, a counter 0. @param now for a step that does not say when it was, ms since 1970 */
 export function sentScalars(step: StepMetadata, now: number): Scalars {
@@ -80,7 +106,7 @@ export function memoryOf({ memory }: StepMetadata, perConnection: Float32Array |
   if (memory === undefined && perConnection === null) return null;
   const connections = new Float64Array(MEMORY_KINDS.length * layers).fill(Number.NaN);
   if (perConnection !== null) connections.set(perConnection);
-  return { connections, totals: memory ?? {} };
+  return { connections, totals: new Map(Object.entries(memory ?? {})) };
 }
 
 /** The arrays of a sample besides its mappings (what they are: src/telemetry/sample.ts), each a tensor of the wire, @ before its key. */

@@ -3,6 +3,7 @@
  * the format's own rule that tensors follow one another and cover the data; written in float32. Knows nothing of steps.
  */
 import { FieldError, shown } from '../fieldError.ts';
+import { parseJson } from './json.ts';
 
 /** A tensor in row-major order. */
 export interface WireTensor {
@@ -39,7 +40,7 @@ export function readSafetensors(body: Buffer): SafeTensors {
   if (length > MAX_HEADER_BYTES || Number(length) > body.length - 8) {
     throw new FieldError('body', `must have a header of at most ${Math.min(MAX_HEADER_BYTES, body.length - 8)} bytes`, Number(length));
   }
-  const { __metadata__: metadata = {}, ...header } = parseHeader(body.toString('utf8', 8, 8 + Number(length)));
+  const { __metadata__: metadata = {}, ...header } = parseHeader(body.subarray(8, 8 + Number(length)));
   const data = body.subarray(8 + Number(length));
   const entries = Object.entries(header).map(([name, entry]) => readEntry(name, entry, data.length));
   checkCover(entries, data.length);
@@ -47,23 +48,18 @@ export function readSafetensors(body: Buffer): SafeTensors {
   return { metadata: readMetadata(metadata), tensors: new Map(entries.map((entry) => [entry.name, read(entry)])) };
 }
 
-function parseHeader(text: string): Record<string, unknown> {
-  let header: unknown;
-  try {
-    header = JSON.parse(text);
-  } catch (error) {
-    throw new FieldError('header', `must be JSON: ${(error as Error).message.slice(0, 100)}`, shown(text));
-  }
-  return asObject('header', header);
+/** The format's own reader refuses white space before it, too. */
+function parseHeader(text: Buffer): Record<string, unknown> {
+  if (text[0] !== '{'.charCodeAt(0)) throw new FieldError('header', 'must begin with {', shown(text.toString('latin1', 0, 20)));
+  return asObject('header', parseJson('header', text));
 }
 
 function readMetadata(value: unknown): Record<string, string> {
-  const metadata: Record<string, string> = {};
-  for (const [key, text] of Object.entries(asObject('__metadata__', value))) {
+  const metadata = asObject('__metadata__', value);
+  for (const [key, text] of Object.entries(metadata)) {
     if (typeof text !== 'string') throw new FieldError(`__metadata__.${key}`, 'must be a string', shown(text));
-    metadata[key] = text;
   }
-  return metadata;
+  return metadata as Record<string, string>;
 }
 
 function readEntry(name: string, entry: unknown, dataBytes: number): TensorEntry {
@@ -126,13 +122,13 @@ function fromFloat16(bits: number): number {
 
 /** One body in float32; the header is padded to 8 bytes with spaces. The tensors' data lies in the order given. */
 export function writeSafetensors({ metadata, tensors }: SafeTensors): Buffer {
-  const header: Record<string, unknown> = { __metadata__: metadata };
   let end = 0;
-  for (const [name, { shape, values }] of tensors) {
-    header[name] = { dtype: 'F32', shape, data_offsets: [end, end + values.byteLength] };
+  const entries = [...tensors].map(([name, { shape, values }]): [string, unknown] => {
+    const from = end;
     end += values.byteLength;
-  }
-  const text = Buffer.from(JSON.stringify(header));
+    return [name, { dtype: 'F32', shape, data_offsets: [from, end] }];
+  });
+  const text = Buffer.from(JSON.stringify(Object.fromEntries([['__metadata__', metadata], ...entries])));
   const padded = Buffer.alloc(8 + Math.ceil(text.length / 8) * 8, ' ');
   padded.writeBigUInt64LE(BigInt(padded.length - 8));
   text.copy(padded, 8);

@@ -8,8 +8,9 @@ import type { Outcome } from '../../src/telemetry/report.ts';
 import type { ConnectionKind, Convention } from '../../src/telemetry/sample.ts';
 import type { SentNumber } from '../../src/telemetry/wire.ts';
 import { FieldError, short, shown } from '../fieldError.ts';
+import { checkConnections } from './bodyLimits.ts';
 
-/** Of one request, in a batch or as JSON: maxItems of `Steps` in openapi.yaml. */
+/** Of one request, in a batch or as JSON: maxItems of `StepsJson` in openapi.yaml. */
 export const MAX_STEPS = 1024;
 
 /** Who speaks: a process of a training that may have many, and its attempt. Defaults are those of a training of one process. */
@@ -86,12 +87,13 @@ export function readDescription(): Record<string, unknown> {
 
 /** The checks, compiled from openapi.yaml: a fifth of a second of work. */
 export function compileSchemas(): Schemas {
-  const ajv = new Ajv2020({ verbose: true, strict: false, allowUnionTypes: true });
+  const ajv = new Ajv2020({ verbose: true, strict: false, strictNumbers: true, allowUnionTypes: true });
   ajv.addSchema(readDescription(), 'api');
   const checkOf = <T>(name: string): ((value: unknown) => T) => {
     const validate = ajv.getSchema(`api#/components/schemas/${name}`) as ValidateFunction<T>;
     return (value) => {
       if (!validate(value)) throw toFieldError(validate.errors ?? []);
+      checkInherited(value as object);
       checkRelations(value as Partial<SentPosition & Listing>);
       return value;
     };
@@ -103,13 +105,22 @@ export function compileSchemas(): Schemas {
       // One by one: of a "one or many" the library would name what breaks either.
       const steps: unknown[] = Array.isArray(value) ? value : [value];
       if (steps.length < 1 || steps.length > MAX_STEPS) throw new FieldError('body', `must have 1 to ${MAX_STEPS} steps`, steps.length);
+      checkConnections(steps.reduce((sum: number, step) => sum + lengthOf((step as Partial<Listing> | null)?.order), 0));
       return steps.map(stepJson);
     },
     runState: checkOf<RunState>('RunState'),
   };
 }
 
-/** What a schema cannot say: one field against another. */
+const lengthOf = (value: unknown): number => (Array.isArray(value) ? value.length : 0);
+
+/** The library keeps which fields it knows in a plain object, where `constructor` is something too. */
+function checkInherited(value: object): void {
+  const name = Object.keys(value).find((key) => key in Object.prototype);
+  if (name !== undefined) throw new FieldError(name, 'is not known here', null);
+}
+
+/** What a schema cannot say: one field against another; and each name once, also those that the library's own check loses (`__proto__`). */
 function checkRelations({ rank, world_size, stage, stages, order, kinds, conventions }: Partial<SentPosition & Listing>): void {
   const below = (field: string, value: number | undefined, above: string, limit: number | undefined) => {
     if (value !== undefined && limit !== undefined && value >= limit)
@@ -119,6 +130,11 @@ function checkRelations({ rank, world_size, stage, stages, order, kinds, convent
   below('stage', stage, 'stages', stages);
   if ((stage ?? 0) > 0 && stages === undefined) throw new FieldError('stages', 'must be given with stage', null);
   if (order === undefined) return;
+  const names = new Set<string>();
+  for (const name of order) {
+    if (names.has(name)) throw new FieldError('order', 'must have each name once', name);
+    names.add(name);
+  }
   for (const [field, list] of Object.entries({ kinds, conventions })) {
     if (list !== undefined && list.length !== order.length) {
       throw new FieldError(field, `must have one entry per connection of order (${order.length})`, list.length);

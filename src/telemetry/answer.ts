@@ -47,7 +47,10 @@ export function toStepAnswer(
     measures: keyed(MEASURE_KEYS, report.measures),
     mapping: rows(report.mapping, layers, size),
     nonfinite: Array.from(report.nonfinite),
-    memory: report.memory && { connections: keyed(MEMORY_KINDS, report.memory.connections), totals: report.memory.totals },
+    memory: report.memory && {
+      connections: keyed(MEMORY_KINDS, report.memory.connections),
+      totals: Object.fromEntries(report.memory.totals),
+    },
     monitor: report.monitor,
     forecast: forecast.map(({ threshold, steps, interval: [low, high] }) => ({
       threshold,

@@ -18,7 +18,12 @@ export interface StepReport extends StepFacts {
   nonfinite: Float64Array;
   /** Of a step put together from several data-parallel ranks; not recorded. */
   ranks?: RankReport;
+  /** Ranks of the training that it was put together without; absent: none. */
+  missingRanks?: readonly RankRange[];
 }
+
+/** Numbers of ranks in a row: the first and the last. */
+export type RankRange = readonly [first: number, last: number];
 
 /** What the mean over R data-parallel ranks hides. A rank of several pipeline stages goes by the number of its first. */
 export interface RankReport {

@@ -41,7 +41,7 @@ export interface MemorySample {
   /** [MEMORY_KINDS.length, L], bytes. */
   connections: Float64Array;
   /** Of the whole run, bytes by kind: those of MEMORY_KINDS that are known, and `allocated`, what the backend holds after the step. */
-  totals: Record<string, number>;
+  totals: ReadonlyMap<string, number>;
 }
 
 /** What the monitor itself cost and lost so far, since the run was opened. */

@@ -52,7 +52,7 @@ export function makeLargeRecording(folder: string, { run, layers, steps, every }
       nonfinite: new Float64Array(layers),
       memory: {
         connections: Float64Array.from({ length: MEMORY_KINDS.length * layers }, (_, k) => 1e5 * (1 + (k % 7))),
-        totals: { parameters: 1e8, allocated: 2e9 },
+        totals: new Map(Object.entries({ parameters: 1e8, allocated: 2e9 })),
       },
       monitor: { overheadSeconds: 0.002 * step, samplesDropped: 0, errors: 0 },
     };

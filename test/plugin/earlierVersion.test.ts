@@ -59,7 +59,7 @@ test('gone on in, it is brought up: the same attempt, its warnings as they were'
   const { directory, path } = copied();
   const { header, report } = readLatest(readerOf(path))!;
   const service = await start({ directory });
-  const run = openRun(service.pipeline, header, 'sender-1');
+  const run = openRun(service.pipeline, header, { source: 'sender-1', key: null, fresh: false });
   expect(changeRecording(path)).toBe(SCHEMA_VERSION);
   expect(run.attempt).toBe(1);
   await handleReport(service.pipeline, run, { ...report, step: 61, loss: Number.NaN });

@@ -69,9 +69,9 @@ test('of which nothing was heard for an hour has ended, and goes on in the same 
   let now = 5_000_000;
   const { pipeline, ingest, problems, handle } = await startIngest({ now: () => now });
   const take = async (step: number) => {
-    const { result, committed } = handle(bodiesOf([step])[0]);
+    const { accepted, committed } = handle(bodiesOf([step])[0]);
     vi.advanceTimersByTime(200);
-    return [result, await committed];
+    return [accepted === 1 ? 'accepted' : 'duplicates', ...(await Promise.all(committed))];
   };
   await take(1);
   now += 3_600_001;
@@ -81,7 +81,8 @@ test('of which nothing was heard for an hour has ended, and goes on in the same 
   expect(await take(2)).toEqual(['accepted', 'committed']);
   expect(pipeline.live.get('sent')).toMatchObject({ attempt: 1, outcome: null, last: { step: 2 } });
   closeRank(ingest, 'sent', { attempt: 'first', rank: 0, worldSize: 1, stage: 0, stages: 1, replica: null }, 'completed');
-  expect(await take(3)).toEqual(['late', 'committed']);
+  expect(await take(2)).toEqual(['duplicates', 'committed']);
+  await expect(take(3)).rejects.toThrow('this one is over');
   now += 60_001;
   sweep(ingest);
   expect([ingest.runs.size, pipeline.live.size]).toEqual([0, 0]);
@@ -95,14 +96,17 @@ test('begins a new attempt by its name, or by a step back where it has none; the
   await sendSteps(service, 'sent', bodiesOf([5, 6, 7], 'a'));
   expect(await attemptOf()).toBe(1);
   expect(await steps()).toBe(7);
-  await sendSteps(service, 'sent', bodiesOf([6, 7], 'b'));
+  await sendSteps(service, 'sent', bodiesOf([6, 7], 'a.1')); // as a sender of before names the next attempt of a training
   expect(await attemptOf()).toBe(2);
   expect(await steps()).toBe(9);
   const late = await sendSteps(service, 'sent', bodiesOf([8], 'a'));
-  expect(late.answer).toMatchObject({ accepted: 0, late: 1 });
+  expect(late).toMatchObject({ status: 409, answer: { error: { field: 'step', value: 8 } } });
+  expect((await sendSteps(service, 'sent', bodiesOf([5, 6, 7], 'a'))).answer).toMatchObject({ accepted: 0, duplicates: 3 });
 
-  const plain = (step: number) => sendJson(service, 'plain', { step, order: ['a'], measures: { forwardGain: [step] } });
-  for (const step of [1, 2, 3, 3, 2, 3]) await plain(step);
+  const plain = (step: number, gain = 1) => sendJson(service, 'plain', { step, order: ['a'], measures: { forwardGain: [gain] } });
+  for (const step of [1, 2, 3, 3, 1, 2]) await plain(step); // those that come again have the same values
+  expect(await json<RunDetail>(service, 'api/v1/runs/plain')).toMatchObject({ attempt: 1, lastStep: 3 });
+  for (const step of [2, 3]) await plain(step, 1.5);
   expect(await json<RunDetail>(service, 'api/v1/runs/plain')).toMatchObject({ attempt: 2, lastStep: 3 });
 });
 
@@ -120,9 +124,9 @@ test('is opened and closed', async () => {
   expect((await sendState(service, 'sent', state)).answer).toMatchObject({ attempt: 2 });
   const again = await sendSteps(service, 'sent', bodiesOf([1], 'x'));
   expect(again.answer).toMatchObject({ accepted: 1, late: 0 });
-  // Without a name a step is none of an attempt that goes on, and begins one where that has ended.
+  // Without a name a step is the current attempt's, and begins one where that has ended.
   const plain = () => sendJson(service, 'sent', { step: 1, order: ['a'], measures: { forwardGain: [1] } });
-  expect((await plain()).answer).toMatchObject({ accepted: 0, late: 1 });
+  expect(await plain()).toMatchObject({ status: 409, answer: { error: { field: 'order' } } });
   await sendState(service, 'sent', { state: 'closed', ...place });
   expect((await plain()).answer).toMatchObject({ accepted: 1, late: 0 });
   expect(await json<RunDetail>(service, 'api/v1/runs/sent')).toMatchObject({ attempt: 3, tokens: 1 });

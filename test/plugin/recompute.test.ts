@@ -45,7 +45,7 @@ onHosts('watch() under recompute', () => {
         const at = MEMORY_KINDS.indexOf(kind) * LAYERS;
         return [...connections.slice(at, at + LAYERS)].map((bytes) => bytes / (4 * tokens * channels));
       };
-      return { own: of('activations'), branches: of('branch_activations'), total: totals['activations'] / (4 * tokens * channels) };
+      return { own: of('activations'), branches: of('branch_activations'), total: totals.get('activations')! / (4 * tokens * channels) };
     };
     const none = await kept('mhc', 'none');
     const connections = await kept('mhc', 'connections');

@@ -1,10 +1,15 @@
 /** What of a dropped file is validated before it is kept: what is no recording, or made to harm, is refused with its rule. */
 import { readdirSync } from 'node:fs';
+import { deflateRawSync } from 'node:zlib';
 import { expect, test } from 'vitest';
+import type { SeriesAnswer } from '../../src/telemetry/api.ts';
 import { json, start } from '../support/service.ts';
 import { recording, upload, uploadsOf } from '../support/uploads.ts';
 
 const changed = (sql: string) => () => recording({ sql });
+const sparse = (sql: string) => () => recording({ sql, sparse: true });
+/** A packed array of so many bytes, in SQL. */
+const packedBytes = (size: number) => `x'${deflateRawSync(Buffer.alloc(size)).toString('hex')}'`;
 const truncated = () => recording({ steps: 300 }).subarray(0, 40_000);
 const flipped = () => {
   const body = recording({ steps: 300 });
@@ -16,7 +21,7 @@ test.each<[string, () => Uint8Array, RegExp]>([
   ['a text', () => Buffer.from('hello '.repeat(100)), /not a database/],
   ['a header only', () => recording().subarray(0, 100), /version reads|whole/],
   ['another database', changed('PRAGMA application_id = 7'), /application_id is 7/],
-  ['one of a newer version', changed('PRAGMA user_version = 99'), /schema version 99, this gainwatch reads up to 5/],
+  ['one of a newer version', changed('PRAGMA user_version = 99'), /schema version 99, this gainwatch reads up to 6/],
   ['a truncated one', truncated, /malformed|whole/],
   ['a damaged one', flipped, /whole|version reads/],
   ['one without a step', () => recording({ steps: 0 }), /must have a step/],
@@ -98,6 +103,36 @@ test.each<[string, () => Uint8Array, RegExp]>([
     return [`one with the cause ${text}`, changed(`UPDATE warnings SET cause = '${text}'`), new RegExp(rule as string)];
   }),
   ['one with a BLOB for a cause', changed("UPDATE warnings SET cause = x'7b7d'"), /a JSON object or NULL as cause/],
+  ['one with a text for a key', changed("UPDATE attempts SET key = 'secret'"), /SHA-256 .* as key in attempts/],
+  ['one with no digits for a key', changed(`UPDATE attempts SET key = '${'g'.repeat(64)}'`), /as key in attempts/],
+  ['one with a BLOB for a key', changed('UPDATE attempts SET key = zeroblob(64)'), /as key in attempts/],
+  ...[
+    '[[1.5,2]]',
+    '[[0,-1]]',
+    '["01"]',
+    '[[0]]',
+    '[[0,[1]]]',
+    '{"0":[0,1]}',
+    '[[0,1e999]]',
+    '7',
+    '[',
+    `[${'[1,1],'.repeat(1999)}[1,1]]`,
+  ].map((list): [string, () => Uint8Array, RegExp] => [
+    `one with the missing ranks ${list.slice(0, 20)}`,
+    changed(`UPDATE steps SET missing_ranks = '${list}' WHERE step = 3`),
+    /as missing_ranks in steps/,
+  ]),
+  ['one that is packed twice', changed('UPDATE steps SET packed = 2'), /number from 0 to 1 as packed in steps/],
+  ['one with a text for packed', changed("UPDATE buckets SET packed = 'x'"), /as packed in buckets/],
+  ['one that is said to be packed', changed('UPDATE steps SET packed = 1 WHERE step = 3'), /packed arrays of as many values/],
+  ['one whose buckets are said to be packed', changed('UPDATE buckets SET packed = 1'), /packed arrays of as many values/],
+  ['one that is said not to be packed', sparse('UPDATE steps SET packed = 0 WHERE step = 3'), /as many values/],
+  ['one with a bomb', sparse(`UPDATE steps SET mapping = ${packedBytes(1 << 26)} WHERE step = 3`), /packed arrays of as many values/],
+  ['one with a bomb in a bucket', sparse(`UPDATE buckets SET measures_max = ${packedBytes(1 << 26)}`), /packed arrays of as many values/],
+  ['one with a short packed array', sparse(`UPDATE steps SET mapping = ${packedBytes(4)}`), /packed arrays of as many values/],
+  ['one with an empty packed array', sparse("UPDATE steps SET measures = x''"), /packed arrays of as many values/],
+  ['one with a broken packed array', sparse("UPDATE steps SET measures = x'ffff'"), /packed arrays of as many values/],
+  ['one with a number for a packed array', sparse('UPDATE steps SET measures = 7'), /as many values/],
   ['one with a warning without suspects', changed("UPDATE warnings SET warning = json_remove(warning, '$.suspects')"), /as suspects of/],
 ])('%s is refused, and nothing of it stays', async (_what, body, rule) => {
   const service = await start();
@@ -106,4 +141,14 @@ test.each<[string, () => Uint8Array, RegExp]>([
   expect(answer.body.error).toEqual({ field: 'recording', rule: expect.stringMatching(rule), value: answer.body.error?.['value'] });
   expect(readdirSync(uploadsOf(service))).toEqual([]);
   expect(await json(service, 'api/v1/runs')).toEqual([]);
+});
+
+test('one with packed rows, a key and missing ranks is taken, and read', async () => {
+  const service = await start();
+  const sql = `UPDATE attempts SET key = '${'0a'.repeat(32)}'; UPDATE steps SET missing_ranks = '[[3,3],[9,511]]' WHERE step = 4`;
+  expect(await upload(service, recording({ sparse: true, sql }))).toEqual({ status: 201, body: { run: 'hc' } });
+  const series = await json<SeriesAnswer>(service, 'api/v1/runs/hc/series?measure=forwardGain');
+  expect(series.steps).toHaveLength(20);
+  expect(series.series[0].min.every((value) => typeof value === 'number' && value > 0)).toBe(true);
+  expect((await json<SeriesAnswer>(service, 'api/v1/runs/hc/series?measure=backwardGain')).series[0].max[0]).toBe('NaN');
 });

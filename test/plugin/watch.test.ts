@@ -33,8 +33,8 @@ onEveryBackend(
           expect([...of('gradientGain')].every((v) => (gradientGain ? v > 0.1 && v < 50 : Number.isNaN(v)))).toBe(true);
           expect([...of('logitRange')].every((v) => (connection.startsWith('mhc') ? v > 0 : Number.isNaN(v)))).toBe(true);
           if (connection.startsWith('mhc')) expect(Math.max(...of('rowDeviation'))).toBeLessThan(1e-4);
-          if (connection !== 'residual') expect(memory?.totals['activations']).toBeGreaterThan(0);
-          expect(memory?.totals['optimizer']).toBe(2 * (memory?.totals['parameters'] ?? 0));
+          if (connection !== 'residual') expect(memory?.totals.get('activations')).toBeGreaterThan(0);
+          expect(memory?.totals.get('optimizer')).toBe(2 * (memory?.totals.get('parameters') ?? 0));
         }
       },
     );

@@ -4,9 +4,9 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { decodeSteps } from '../../plugin/wire/decode.ts';
 import { encodeBatch, encodeStep } from '../../plugin/wire/encode.ts';
-import type { Matrices } from '../../plugin/wire/part.ts';
 import { writeSafetensors } from '../../plugin/wire/safetensors.ts';
 import { compileSchemas } from '../../plugin/wire/schema.ts';
+import { analyse } from '../../src/telemetry/analyse.ts';
 import { mutate } from '../bench/mutate.ts';
 import { testHeader, testSample } from '../support/samples.ts';
 import { json, start } from '../support/service.ts';
@@ -15,12 +15,15 @@ import { bodyOf, send, sendJson, sendState, sendSteps } from '../support/wire.ts
 const header = testHeader('sent', 4, 4, 8);
 const schemas = compileSchemas();
 const BATCH = 'application/vnd.gainwatch.batch';
+const STEP = 'application/vnd.gainwatch.step';
 
 describe('a body', () => {
   test('a sample that is sent is the sample that comes in', () => {
     const sample = testSample(header, 7, { loss: Number.NaN, gradientNorm: null });
     const [part] = decodeSteps(schemas, BATCH, encodeBatch([encodeStep(header, 'a', sample)]), 0);
-    expect((part.content as Matrices).sample).toEqual(sample);
+    expect(part.content).toEqual({ report: analyse(header, sample), tokens: 8, matrices: null });
+    const [staged] = decodeSteps(schemas, STEP, bodyOf(header, sample, { stages: '2', stage: '0' }), 0);
+    expect(staged.content).toEqual({ report: analyse(header, sample), tokens: 8, matrices: { sample, positions: null } });
     expect(part).toMatchObject({ attempt: 'a', rank: 0, stage: 0, stages: 1, step: 7, connections: header.connections, streams: 4 });
   });
 
@@ -28,9 +31,9 @@ describe('a body', () => {
     const one = { shape: [2, 2], values: Float32Array.of(1, 2, 3, 4) };
     const many = { shape: [3, 2, 2], values: Float32Array.from({ length: 12 }, (_, k) => k) };
     const tensors = new Map(Object.entries({ a: one, b: many }));
-    const body = writeSafetensors({ metadata: { version: '1', step: '1', order: '["a","b"]' }, tensors });
-    const [part] = decodeSteps(schemas, 'application/vnd.gainwatch.step', body, 0);
-    expect([...(part.content as Matrices).sample.mappings.subarray(0, 12)]).toEqual([1, 2, 3, 4, 1, 2, 3, 4, 1, 2, 3, 4]);
+    const body = writeSafetensors({ metadata: { version: '1', step: '1', order: '["a","b"]', stages: '2', stage: '0' }, tensors });
+    const [part] = decodeSteps(schemas, STEP, body, 0);
+    expect([...part.content.matrices!.sample.mappings.subarray(0, 12)]).toEqual([1, 2, 3, 4, 1, 2, 3, 4, 1, 2, 3, 4]);
   });
 });
 

@@ -1,4 +1,5 @@
 /** Recordings: made of made-up reports, read, and changed behind the back of gainwatch. */
+import { inflateRawSync } from 'node:zlib';
 import Database from 'libsql';
 import { onTestFinished } from 'vitest';
 import { recordingPath } from '../../plugin/recorder/directory.ts';
@@ -36,6 +37,27 @@ export function readerOf(path: string): ReturnType<typeof openReader> {
 export function recorded(runs: string, run = 'test') {
   const reader = readerOf(recordingPath(runs, run));
   return { steps: [...readSteps(reader)], detail: readDetail(reader), warnings: [...readWarningRows(reader.db).keys()] };
+}
+
+/** Large arrays as they were kept before version 6: none deflated. */
+export function unpackRows(db: Database.Database): void {
+  const columns = { steps: ['measures', 'mapping'], buckets: ['measures_min', 'measures_max'] };
+  for (const [table, names] of Object.entries(columns)) {
+    for (const row of db.prepare(`SELECT rowid, * FROM ${table} WHERE packed = 1`).all() as Record<string, unknown>[]) {
+      const values = names.map((name) => inflateRawSync(row[name] as ArrayBuffer));
+      db.prepare(`UPDATE ${table} SET packed = 0, ${names.map((name) => `${name} = ?`).join(', ')} WHERE rowid = ?`).run(
+        ...values,
+        row['rowid'],
+      );
+    }
+  }
+}
+
+/** The same of a file that nobody has open. */
+export function unpackFile(path: string): void {
+  const db = new Database(path);
+  unpackRows(db);
+  db.close();
 }
 
 /** Runs SQL on the file of a recording. @returns the version of its schema afterwards */

@@ -44,7 +44,7 @@ export async function recordRuns(directory: string): Promise<void> {
             ? null
             : {
                 connections: Float64Array.from({ length: 5 * LAYERS }, (_, k) => 1000 * (k + 1)),
-                totals: { parameters: 5e5, allocated: 9e6 },
+                totals: new Map(Object.entries({ parameters: 5e5, allocated: 9e6 })),
               },
       });
       handleReport(pipeline, run, report);

@@ -40,7 +40,7 @@ export function testSample(header: RunHeader, step: number, change: Partial<Step
     logitGradients: null,
     memory: {
       connections: Float64Array.from({ length: MEMORY_KINDS.length * layers }, (_, k) => 1000 + k),
-      totals: { allocated: 12345, parameters: 400 },
+      totals: new Map(Object.entries({ allocated: 12345, parameters: 400 })),
     },
     monitor: { overheadSeconds: step * 0.001, samplesDropped: 0, errors: 0 },
     ...change,

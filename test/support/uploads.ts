@@ -13,6 +13,8 @@ const header = testHeader('hc');
 
 /** What takes a recording back by a version, today's first. */
 const STEPS_BACK = [
+  `ALTER TABLE attempts DROP COLUMN key; ALTER TABLE steps DROP COLUMN missing_ranks;
+   ALTER TABLE steps DROP COLUMN packed; ALTER TABLE buckets DROP COLUMN packed;`,
   'ALTER TABLE warnings DROP COLUMN cause;',
   'ALTER TABLE attempts DROP COLUMN source;',
   'ALTER TABLE warnings DROP COLUMN acknowledged_time;',
@@ -23,11 +25,18 @@ const STEPS_BACK = [
 export const asVersion = (version: number): string =>
   `${STEPS_BACK.slice(0, SCHEMA_VERSION - version).join('')} PRAGMA user_version = ${version};`;
 
-/** A recording made elsewhere, with one warning, changed by `sql`, as the bytes of its file. */
-export function recording({ run = 'hc', steps = 20, sql = '' } = {}): Buffer {
+/**
+ * A recording made elsewhere, with one warning, changed by `sql`, as the bytes of its file.
+ * @param sparse only one measure is known, so that its rows are packed
+ */
+export function recording({ run = 'hc', steps = 20, sql = '', sparse = false } = {}): Buffer {
   const named = { ...header, run: 'made' };
   const opened = openRecording(temporaryFolder(), named, 1000);
   const reports = Array.from({ length: steps }, (_, i) => testReport(named, i + 1, i === 10 ? { loss: Number.NaN } : {}));
+  for (const { measures, mapping } of sparse ? reports : []) {
+    measures.fill(Number.NaN, header.connections.length);
+    mapping.fill(Number.NaN);
+  }
   const scalar = { connection: null, suspects: [], measure: 'loss', value: Number.NaN, threshold: 0, stepsLeft: null, interval: null };
   const cause = { kind: 'nonfinite-scalar', connection: null, figures: {} } as const;
   const record = testWarning({ ...scalar, run: 'made', rule: 'nonfinite', step: 11, cause, runbook: 'runbook.md#nonfinite' });

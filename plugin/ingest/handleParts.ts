@@ -1,0 +1,176 @@
+/**
+ * The parts of one request come in, all of one attempt: whose are they, is each new, stored already, or late? All are looked at before
+ * the first is taken, so that a request which is refused has taken nothing. What is new waits for the other ranks (join.ts). No HTTP here.
+ */
+import { FieldError } from '../fieldError.ts';
+import type { Committed } from '../pipeline/liveRun.ts';
+import type { StoredStep } from '../recorder/sentAttempts.ts';
+import type { Part } from '../wire/part.ts';
+import { type Claimant, claim } from './claim.ts';
+import type { Ingest, IngestRun, PartResult } from './ingestRun.ts';
+import { addPart, assembleReadySteps } from './join.ts';
+import { withRun } from './knownRuns.ts';
+import { beginNext, makePlace, noteHeard } from './lifecycle.ts';
+import { checkRanks, noteRank, openIfKnown } from './ranks.ts';
+
+export interface HandledParts extends Record<Exclude<PartResult, 'late'>, number> {
+  /** What becomes of the steps; `dropped`: one was not kept. */
+  committed: Promise<Committed>[];
+}
+
+/** A part that was looked at: known, with what becomes of its step, or new. */
+type Judged = { part: Part; committed: Promise<Committed> | null };
+
+const STORED = Promise.resolve<Committed>('committed');
+
+/**
+ * Adds parts to the run, and counts them.
+ * @param key SHA-256 of the key that was sent with them, hex; null: none
+ * @throws FieldError 409 where they contradict what the run has sent before, belong to another training, or are late; 429 or 503 where a
+ * limit is reached or nothing can be recorded. Of 503 some may have been taken: the same body may be sent again
+ */
+export function handleParts(ingest: Ingest, name: string, parts: readonly Part[], key: string | null = null): HandledParts {
+  const attempt = commonAttempt(parts);
+  return withRun(ingest, name, { attempt, key }, (run) => {
+    try {
+      return take(ingest, run, parts, { attempt, key });
+    } catch (error) {
+      if (error instanceof LateError) run.counts.late += error.late;
+      throw error;
+    }
+  });
+}
+
+function commonAttempt(parts: readonly Part[]): string | null {
+  const [{ attempt }] = parts;
+  const other = parts.find((part) => part.attempt !== attempt);
+  if (other !== undefined) throw new FieldError('attempt', `must be the same in all steps of a body (${attempt})`, other.attempt);
+  return attempt;
+}
+
+function take(ingest: Ingest, run: IngestRun, parts: readonly Part[], claimant: Claimant): HandledParts {
+  const { attempt } = claimant;
+  const claimed = claim(ingest, run, claimant);
+  const isNext = claimed === 'next' || (claimed === 'current' && attempt === null && run.attempt === null && goesBack(ingest, run, parts));
+  if (isNext && isKnownEnd(ingest, run, attempt, parts))
+    return count(
+      run,
+      parts.map((part) => ({ part, committed: STORED })),
+    );
+  checkRanks(ingest, isNext ? null : run, parts);
+  const goesOn = !isNext || (attempt !== null && attempt === run.attempt);
+  const judged = goesOn
+    ? judge(ingest, run, attempt ?? run.attempt, claimed === 'over', parts)
+    : parts.map((part) => ({ part, committed: null }));
+  if (claimed === 'over') return count(run, judged);
+  makePlace(ingest, run);
+  if (isNext) beginNext(ingest, run, claimant);
+  for (const { part } of judged) noteRank(run, part, modelOf(part)).ended = null;
+  openIfKnown(ingest, run);
+  noteHeard(ingest, run);
+  const taken = judged.map((one) => (one.committed === null ? { ...one, committed: addPart(ingest, run, one.part), isNew: true } : one));
+  assembleReadySteps(ingest, run);
+  return count(run, taken);
+}
+
+function count(run: IngestRun, judged: readonly (Judged & { isNew?: boolean })[]): HandledParts {
+  const accepted = judged.filter(({ isNew }) => isNew).length;
+  const duplicates = judged.length - accepted;
+  run.counts.accepted += accepted;
+  run.counts.duplicates += duplicates;
+  return { accepted, duplicates, committed: judged.map(({ committed }) => committed ?? STORED) };
+}
+
+const modelOf = ({ connections, streams, content }: Part) => ({ connections, streams, tokens: content.tokens });
+
+class LateError extends FieldError {
+  late = 0;
+}
+
+/** @param isOver only what is stored is known of the attempt. @throws FieldError 409 where a part is late, 503 where that cannot be known now */
+function judge(ingest: Ingest, run: IngestRun, attempt: string | null, isOver: boolean, parts: readonly Part[]): Judged[] {
+  const seen = new Set<string>();
+  const late: Part[] = [];
+  const judged = parts.map((part): Judged => {
+    const id = `${part.rank} ${part.step}`;
+    // Twice in one body: the first counts.
+    const committed = seen.has(id) ? STORED : knownPart(ingest, run, attempt, isOver, part);
+    seen.add(id);
+    if (committed === 'late') {
+      late.push(part);
+      return { part, committed: null };
+    }
+    return { part, committed };
+  });
+  const [first] = late;
+  if (first === undefined) return judged;
+  const rule = isOver
+    ? 'must be of an attempt that goes on, or stored already: this one is over'
+    : `must not come after it was put together without rank ${first.rank}`;
+  const error = new LateError('step', rule, first.step, 409);
+  error.late = late.length;
+  throw error;
+}
+
+/** What becomes of a part that was here before; null: it is new. */
+function knownPart(
+  ingest: Ingest,
+  run: IngestRun,
+  attempt: string | null,
+  isOver: boolean,
+  { step, rank }: Part,
+): Promise<Committed> | 'late' | null {
+  if (!isOver) {
+    const pending = run.pendingSteps.get(step);
+    if (pending !== undefined) return pending.parts.has(rank) ? pending.committed : null;
+    const assembled = run.assembledSteps.get(step);
+    if (assembled !== undefined) return assembled.ranks.has(rank) ? assembled.committed : 'late';
+    if (step > run.lastAssembled) return null;
+  }
+  const stored = storedOf(ingest, run, attempt, step);
+  if (stored === null) return isOver ? 'late' : null;
+  return stored.missingRanks.some(([first, last]) => first <= rank && rank <= last) ? 'late' : STORED;
+}
+
+/** @throws FieldError 503 where the recording cannot be asked */
+function storedOf({ pipeline }: Ingest, { name, live }: IngestRun, attempt: string | null, step: number): StoredStep | null {
+  const { recorder, keeps, directory } = pipeline;
+  if (!keeps) return null;
+  const source = attempt ?? '';
+  try {
+    if (recorder === null) throw new Error('nothing can be recorded');
+    if (live?.recording != null) return recorder.storedStep(live.recording.db, source, step);
+    return recorder.storedStepIn(directory, name, source, step);
+  } catch {
+    throw new FieldError('step', 'cannot be looked up now, as the recording refuses: send it again', step, 503);
+  }
+}
+
+/** Of a sender without attempts: does a rank go back, other than by sending again what it has sent? */
+function goesBack(ingest: Ingest, run: IngestRun, parts: readonly Part[]): boolean {
+  return parts.some((part) => {
+    const rank = run.ranks.get(part.rank);
+    if (rank !== undefined) return part.step < rank.lastStep && !isKnown(ingest, run, part);
+    // After a restart nothing is known of ranks: what is stored otherwise is of an earlier start of the training.
+    return (
+      part.worldSize === 1 &&
+      part.step <= run.lastAssembled &&
+      storedOf(ingest, run, null, part.step) !== null &&
+      !isKnown(ingest, run, part)
+    );
+  });
+}
+
+/** Was this part of a step here before, with the same values? */
+function isKnown(ingest: Ingest, run: IngestRun, { step, rank, content: { report } }: Part): boolean {
+  const pending = run.pendingSteps.get(step)?.parts.get(rank)?.content.report;
+  const before = pending ?? run.assembledSteps.get(step)?.report ?? storedOf(ingest, run, null, step);
+  return before !== null && Object.is(before.loss, report.loss) && isSame(before.measures, report.measures);
+}
+
+const isSame = (a: Float32Array, b: Float32Array): boolean => a.length === b.length && a.every((value, i) => Object.is(value, b[i]));
+
+/** The last request of a sender without attempts comes again after the run has ended. */
+function isKnownEnd(ingest: Ingest, run: IngestRun, attempt: string | null, parts: readonly Part[]): boolean {
+  return attempt === null && run.attempt === null && run.begun && run.endedAt !== null && parts.every((part) => isKnown(ingest, run, part));
+}

@@ -1,0 +1,129 @@
+/**
+ * A live run's hold on its recording: opened at the start, and anew whenever it was lost (it could not be opened, or was deleted or moved
+ * while it was written), with the warnings that the run has by then. What is committed when is commitQueue.ts's.
+ */
+import { basename, dirname } from 'node:path';
+import type { WarningRecord } from '../../src/telemetry/warning.ts';
+import type { Recorder } from '../recorder/loadRecorder.ts';
+import type { Recording } from '../recorder/write.ts';
+import type { LiveRun } from './liveRun.ts';
+import { emit, type SinkContext } from './sinks.ts';
+
+/** The part of a pipeline that recordings need. */
+export interface RecordContext extends SinkContext {
+  /** Folder of the recordings. */
+  readonly directory: string;
+  /** null: nothing can be recorded. */
+  readonly recorder: Recorder | null;
+  /** Shall runs be recorded? Then what is not is not acknowledged. */
+  readonly keeps: boolean;
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
+  /** Gets what the user should know. */
+  readonly onProblem: (message: string) => void;
+}
+
+/**
+ * Opens the recording as a run begins.
+ * @param attempt that this run has in it already; null: none
+ * @returns null where nothing shall be recorded, an Error where it cannot be
+ */
+export function openFirst(
+  context: RecordContext,
+  run: Pick<LiveRun, 'header' | 'owner' | 'startedAt'>,
+  attempt: number | null = null,
+): Recording | Error | null {
+  const { recorder, keeps, directory } = context;
+  if (!keeps) return null;
+  if (recorder === null) return new Error('SQLite could not be loaded (see the log)');
+  try {
+    return recorder.openRecording(directory, run.header, run.startedAt, run.owner, attempt);
+  } catch (error) {
+    return error as Error;
+  }
+}
+
+/** The recording of a run, opened where it is not. @throws Error where it cannot be */
+export function reopen(context: RecordContext, run: LiveRun): Recording {
+  if (run.recording !== null) return run.recording;
+  const opened = openFirst(context, run, run.recordedAttempt);
+  if (opened === null || opened instanceof Error) throw opened ?? new Error('nothing shall be recorded');
+  adoptWarnings(run, opened, context.now());
+  run.recording = opened;
+  run.attempt = opened.attempt;
+  run.recordedAttempt = opened.attempt;
+  run.newestStep = Math.max(run.newestStep, opened.lastStep ?? Number.NEGATIVE_INFINITY);
+  emit(context, run, (sink) => sink.onOpen?.(run));
+  return opened;
+}
+
+/** The file does not lie there any more. */
+export function noteLost(context: RecordContext, run: LiveRun): void {
+  run.errors++;
+  context.onProblem(`${run.header.run}.sqlite was deleted or moved while it was written: a new one is begun`);
+  letGo(context, run);
+}
+
+/** Closes the file as it is: it is opened anew before the next commit. */
+function letGo(context: RecordContext, run: LiveRun): void {
+  const { recording } = run;
+  run.recording = null;
+  try {
+    if (recording !== null) context.recorder?.abandonRecording(recording);
+  } catch {
+    // It is of no use any more.
+  }
+}
+
+/** What the run has raised goes into the file; what the file has and the run does not know comes before it. */
+function adoptWarnings({ detection }: LiveRun, { warnings: rows }: Recording, now: number): void {
+  const recorded = [...rows];
+  const known = detection.warnings;
+  const isBeginning = recorded.every(([{ warning }], i) => known[i] !== undefined && isSame(warning, known[i].warning));
+  rows.clear();
+  if (isBeginning) recorded.forEach(([, row], i) => void rows.set(known[i], row));
+  else {
+    for (const [record, row] of recorded) {
+      record.clearedTime ??= now; // the detectors of this run know of none
+      rows.set(record, row);
+    }
+    const before = recorded.map(([record]) => record);
+    detection.warnings = [...before, ...known.map((record, i) => Object.assign(record, { id: before.length + i }))];
+  }
+  for (const record of detection.warnings) detection.unsaved.add(record);
+  detection.savedAt = Number.NEGATIVE_INFINITY;
+}
+
+const isSame = (a: WarningRecord['warning'], b: WarningRecord['warning']): boolean =>
+  a.rule === b.rule && a.step === b.step && a.time === b.time;
+
+/** Notes why the recording refuses, and says it when that begins or another reason comes. */
+export function noteRefusal(context: RecordContext, run: LiveRun, error: Error): void {
+  const { directory, warnOnce } = context;
+  const { run: name } = run.header;
+  const path = `${directory}/`;
+  // Answers repeat it: without the folder.
+  const problem = error.message.replaceAll(path, '').replaceAll(dirname(path), basename(directory));
+  run.errors++;
+  letGo(context, run); // after a lock libsql's statements stay busy, so that nothing more can be committed
+  if (problem !== run.recordingProblem) {
+    warnOnce(`record ${name} ${problem}`, `${name}.sqlite in ${directory} could not be written, trying again: ${problem}`);
+    run.recordingProblem = problem;
+  }
+}
+
+/** Says that what waited is recorded, where it was not. */
+export function noteSuccess(context: RecordContext, run: LiveRun): void {
+  if (run.recordingProblem === null) return;
+  run.recordingProblem = null;
+  context.warnOnce(`recorded ${run.header.run} ${context.now()}`, `${run.header.run} is recorded again`);
+}
+
+/** Of the file or its surroundings: any other report would be refused too. */
+const SURROUNDINGS = /^SQLITE_(BUSY|LOCKED|FULL|IOERR|READONLY|CANTOPEN|NOTADB|CORRUPT|PERM|AUTH|NOMEM|PROTOCOL|SCHEMA|NOLFS|INTERRUPT)/;
+
+/** Is it the report itself that cannot be written? */
+export function isPoison(error: unknown): boolean {
+  const { code } = error as { code?: unknown };
+  return typeof code === 'string' && code.startsWith('SQLITE_') && !SURROUNDINGS.test(code);
+}

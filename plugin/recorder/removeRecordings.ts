@@ -1,0 +1,134 @@
+/**
+ * Keeps a folder of recordings within its limits: looks at each file, decides (retention.ts), removes and says it. Never one that goes on
+ * here or in another process. One file at a time, so that nobody who asks waits for it. No timer (upkeep.ts).
+ */
+import { rmSync, statSync } from 'node:fs';
+import { setImmediate as turn } from 'node:timers/promises';
+import { type Db, openExclusively, openForReading } from './database.ts';
+import { listRuns, recordingPath } from './directory.ts';
+import { isAlive } from './read.ts';
+import { chooseRemovals, type KeptRecording, type Removal, type RetentionLimits } from './retention.ts';
+
+/** Silence after which a recording may go. Our choice: the silence after which a run is taken to have ended (ingest/lifecycle.ts). */
+const MIN_QUIET_MS = 3_600_000;
+/** The same, where it is not known how the run ended: it may be gone on with. Our choice: a night and a day of a broken machine. */
+const MIN_QUIET_UNKNOWN_MS = 86_400_000;
+/** How long a lock is waited for. Our choice: who has it is using the file. */
+const LOCK_WAIT_MS = 50;
+const BESIDE = ['', '-wal', '-shm'];
+
+/** What is asked of the file, and does not change while the file does not. */
+interface FileFacts {
+  /** Last change of the file or its log, ms since 1970. */
+  changedAt: number;
+  bytes: number;
+  /** ms since 1970; null: nobody said that it ended. */
+  endedAt: number | null;
+  /** It ended with an outcome. */
+  known: boolean;
+  /** Processes that write an attempt of it that has not ended. */
+  writers: number[];
+}
+
+export interface Retention {
+  readonly directory: string;
+  readonly limits: RetentionLimits;
+  /** Does a run go on in this process, or linger? */
+  readonly isHere: (run: string) => boolean;
+  readonly now: () => number;
+  readonly onProblem: (message: string) => void;
+  /** Files that were looked at, by run. */
+  readonly known: Map<string, FileFacts>;
+}
+
+/** Removes what is over the limits, and says each. @returns what was removed */
+export async function removeOld(retention: Retention): Promise<Removal[]> {
+  const { directory, limits, known, now } = retention;
+  const names = listRuns(directory);
+  for (const name of known.keys()) if (!names.includes(name)) known.delete(name);
+  const recordings: KeptRecording[] = [];
+  for (const name of names) {
+    const facts = look(retention, name);
+    if (facts !== null) recordings.push(keptOf(retention, name, facts));
+    await turn();
+  }
+  const removed: Removal[] = [];
+  for (const removal of chooseRemovals(recordings, limits, now())) {
+    if (!remove(retention, removal.name)) continue;
+    removed.push(removal);
+    retention.onProblem(sentence(removal, limits));
+    await turn();
+  }
+  return removed;
+}
+
+const sentence = ({ name, bytes, endedAt, why }: Removal, { keepDays, maxBytes }: RetentionLimits): string => {
+  const reason =
+    why === 'age' ? `it ended more than ${keepDays} days ago (--keep-days)` : `all have more than ${maxBytes} bytes (--max-bytes)`;
+  return `the recording of run ${name} is removed: ${reason}; it ended ${new Date(endedAt).toISOString()} and had ${bytes} bytes`;
+};
+
+const pathsOf = ({ directory }: Retention, name: string): string[] => BESIDE.map((end) => recordingPath(directory, name) + end);
+
+/** null: it is gone, or no recording that this version reads. */
+function look(retention: Retention, name: string): FileFacts | null {
+  const stats = pathsOf(retention, name).map((path) => statSync(path, { throwIfNoEntry: false }));
+  const [file, log] = stats;
+  if (file === undefined) return null;
+  const changedAt = Math.max(file.mtimeMs, log?.mtimeMs ?? 0);
+  const bytes = stats.reduce((sum, stat) => sum + (stat?.size ?? 0), 0);
+  const before = retention.known.get(name);
+  if (before?.changedAt === changedAt && before.bytes === bytes) return before;
+  try {
+    const db = openForReading(recordingPath(retention.directory, name));
+    try {
+      const facts = { changedAt, bytes, ...factsIn(db) };
+      retention.known.set(name, facts);
+      return facts;
+    } finally {
+      db.close();
+    }
+  } catch {
+    return null;
+  }
+}
+
+function factsIn(db: Db): Pick<FileFacts, 'endedAt' | 'known' | 'writers'> {
+  const rows = db.prepare('SELECT pid, outcome, ended_at AS endedAt FROM attempts ORDER BY attempt').all() as {
+    pid: number;
+    outcome: string | null;
+    endedAt: number | null;
+  }[];
+  const newest = rows.at(-1);
+  return {
+    endedAt: newest?.endedAt ?? null,
+    known: newest !== undefined && newest.outcome !== null && newest.outcome !== 'unknown',
+    writers: rows.filter(({ outcome }) => outcome === null).map(({ pid }) => pid),
+  };
+}
+
+function keptOf({ isHere, now }: Retention, name: string, { changedAt, bytes, endedAt, known, writers }: FileFacts): KeptRecording {
+  const quiet = known ? MIN_QUIET_MS : MIN_QUIET_UNKNOWN_MS;
+  return { name, bytes, endedAt: endedAt ?? changedAt, live: isHere(name) || writers.some(isAlive) || now() - changedAt < quiet };
+}
+
+/** Nobody else writes it while it is looked at for the last time. @returns whether it is gone */
+function remove(retention: Retention, name: string): boolean {
+  const paths = pathsOf(retention, name);
+  let db: Db | null = null;
+  try {
+    db = openExclusively(paths[0], LOCK_WAIT_MS);
+    if (retention.isHere(name) || factsIn(db).writers.some(isAlive)) return false;
+    // The file first: a log without its file is nothing, a file without its log lacks its last steps.
+    for (const path of paths) rmSync(path, { force: true });
+    retention.known.delete(name);
+    return true;
+  } catch (error) {
+    const { code, message } = error as { code?: string; message: string };
+    if (code !== 'SQLITE_BUSY') retention.onProblem(`the recording of run ${name} cannot be removed: ${message}`);
+    return false;
+  } finally {
+    db?.exec('ROLLBACK');
+    db?.close();
+  }
+}

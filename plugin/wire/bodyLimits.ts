@@ -1,0 +1,41 @@
+/** What all steps of one body may have together, so that no small body becomes a large one. Counted before anything is built of a step. */
+import { FieldError } from '../fieldError.ts';
+
+/** Our choice: four times what a batch of 512 steps has of 122 connections. */
+const MAX_CONNECTIONS = 262_144;
+/** Of H_res: layers · tokens · n². Our choice: what the largest body (16 MiB) can hold in float32. */
+const MAX_VALUES = 4 * 2 ** 20;
+/** In listings that differ; steps of one rank have the same. Our choice: what a whole run may have. */
+const MAX_LISTED = 8192;
+
+/** What the steps of a body have had so far. */
+export interface BodyCounts {
+  connections: number;
+  values: number;
+  listed: number;
+}
+/** Of a body of which no step was looked at. */
+export const createBodyCounts = (): BodyCounts => ({ connections: 0, values: 0, listed: 0 });
+
+/** @param connections of all steps of a body. @throws FieldError 413 where they are too many */
+export function checkConnections(connections: number): void {
+  check(connections, MAX_CONNECTIONS, 'connections, those of its steps added up');
+}
+
+/** Counts a step. @param values layers · tokens · n² of H_res. @throws FieldError 413 where the body has too many by now */
+export function addStepCounts(counts: BodyCounts, layers: number, values: number): void {
+  counts.connections += layers;
+  counts.values += values;
+  checkConnections(counts.connections);
+  check(counts.values, MAX_VALUES, 'values of H_res, layers · tokens · n² of its steps added up');
+}
+
+/** Counts connections that are listed for the first time. @throws FieldError 413 where the body lists too many different ones */
+export function addListed(counts: BodyCounts, connections: number): void {
+  counts.listed += connections;
+  check(counts.listed, MAX_LISTED, 'connections in listings that differ from the step before');
+}
+
+function check(got: number, limit: number, what: string): void {
+  if (got > limit) throw new FieldError('body', `must have at most ${limit} ${what}`, got, 413);
+}
