@@ -61,7 +61,8 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   const { record = true, keepDays = null, maxBytes = null } = options;
   const pipeline = createPipeline({ directory, recorder: record ? await loadRecorder(onProblem) : null, now, onProblem });
   const ingest = createIngest(pipeline);
-  const upkeep = startUpkeep({ directory, keepDays, maxBytes, isHere: (run) => pipeline.live.has(run), onProblem });
+  const isHere = (run: string) => pipeline.live.has(run);
+  const upkeep = startUpkeep({ directory, keepDays, maxBytes, isHere, onRemoved: () => {}, onProblem });
   const metrics = createMetrics(packageVersion(), ingest, options.rankLabel, record ? upkeep.disk : null);
   const stream = createStream(pipeline);
   pipeline.sinks.add(metrics.sink);

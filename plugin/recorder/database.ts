@@ -71,14 +71,14 @@ export const hasPacked = (db: Db): boolean => pragma(db, 'user_version') >= 6;
  * Opens a file with a lock of the kernel that no other connection has meanwhile, of this process or another; it ends with ROLLBACK, or
  * with the process. An empty file is made where there is none. Its content is not looked at.
  * @param waitMs how long another one is waited for
+ * @param before SQL that is run before it
  * @throws what SQLite throws: code SQLITE_BUSY where another has it
  */
-export function openExclusively(path: string, waitMs: number): Db {
+export function openExclusively(path: string, waitMs: number, before = ''): Db {
   createPrivately(path);
   const db = new Database(path);
   try {
-    db.pragma(`busy_timeout = ${waitMs}`);
-    db.exec('BEGIN EXCLUSIVE');
+    db.exec(`PRAGMA busy_timeout = ${waitMs}; ${before}; BEGIN EXCLUSIVE`);
   } catch (error) {
     db.close();
     throw error;

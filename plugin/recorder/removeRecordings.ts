@@ -2,7 +2,7 @@
  * Keeps a folder of recordings within its limits: looks at each file, decides (retention.ts), removes and says it. Never one that goes on
  * here or in another process. One file at a time, so that nobody who asks waits for it. No timer (upkeep.ts).
  */
-import { rmSync, statSync } from 'node:fs';
+import { closeSync, fstatSync, ftruncateSync, openSync, rmSync, statSync } from 'node:fs';
 import { setImmediate as turn } from 'node:timers/promises';
 import { type Db, openExclusively, openForReading } from './database.ts';
 import { listRuns, recordingPath } from './directory.ts';
@@ -75,7 +75,8 @@ function look(retention: Retention, name: string): FileFacts | null {
   const stats = pathsOf(retention, name).map((path) => statSync(path, { throwIfNoEntry: false }));
   const [file, log] = stats;
   if (file === undefined) return null;
-  const changedAt = Math.max(file.mtimeMs, log?.mtimeMs ?? 0);
+  // Whoever only reads makes an empty log.
+  const changedAt = Math.max(file.mtimeMs, log !== undefined && log.size > 0 ? log.mtimeMs : 0);
   const bytes = stats.reduce((sum, stat) => sum + (stat?.size ?? 0), 0);
   const before = retention.known.get(name);
   if (before?.changedAt === changedAt && before.bytes === bytes) return before;
@@ -120,7 +121,7 @@ function remove(retention: Retention, name: string): boolean {
     db = openExclusively(paths[0], LOCK_WAIT_MS);
     if (retention.isHere(name) || factsIn(db).writers.some(isAlive)) return false;
     // The file first: a log without its file is nothing, a file without its log lacks its last steps.
-    for (const path of paths) rmSync(path, { force: true });
+    for (const path of paths) removeFile(path);
     retention.known.delete(name);
     return true;
   } catch (error) {
@@ -131,4 +132,21 @@ function remove(retention: Retention, name: string): boolean {
     db?.exec('ROLLBACK');
     db?.close();
   }
+}
+
+/**
+ * Takes a file from the disk with its bytes: libsql keeps what it has read open until the next garbage collection, and the bytes with it.
+ * One that has another name too (a backup of hard links) keeps them.
+ */
+function removeFile(path: string): void {
+  let file: number | null = null;
+  try {
+    file = openSync(path, 'r+');
+  } catch {
+    // Not there, or not to be written; it may be removed all the same.
+  }
+  rmSync(path, { force: true });
+  if (file === null) return;
+  if (!path.endsWith('-shm') && fstatSync(file).nlink === 0) ftruncateSync(file, 0); // -shm is mapped into memory
+  closeSync(file);
 }

@@ -18,6 +18,8 @@ export interface UpkeepOptions extends RetentionLimits {
   directory: string;
   /** Does a run go on in this process, or linger? */
   isHere: (run: string) => boolean;
+  /** Gets the name of a run whose recording was removed. */
+  onRemoved: (run: string) => void;
   onProblem: (message: string) => void;
 }
 
@@ -84,12 +86,12 @@ function steadyClock(): () => number {
   return () => startedAt + performance.now();
 }
 
-function removal({ directory, keepDays, maxBytes, isHere, onProblem }: UpkeepOptions): () => Promise<void> {
+function removal({ directory, keepDays, maxBytes, isHere, onRemoved, onProblem }: UpkeepOptions): () => Promise<void> {
   const retention: Retention = { directory, limits: { keepDays, maxBytes }, isHere, now: steadyClock(), onProblem, known: new Map() };
   return async () => {
     try {
       const { removeOld } = await import('./removeRecordings.ts');
-      await removeOld(retention);
+      for (const { name } of await removeOld(retention)) onRemoved(name);
     } catch (error) {
       onProblem(`old recordings cannot be removed: ${(error as Error).message}`);
     }

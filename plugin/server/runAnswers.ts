@@ -57,7 +57,7 @@ export function listSummaries(pipeline: Pipeline): RunSummary[] {
       if (summary !== null) found.set(name, summary);
     } catch (error) {
       // Asked for by name, it is answered with the reason.
-      pipeline.warnOnce(`read ${name} ${(error as Error).message}`, `run ${name} is not listed: ${(error as Error).message}`);
+      pipeline.warnOnce(`list ${name}`, `run ${name} is not listed, as its recording cannot be read: ${(error as Error).message}`);
     }
   }
   for (const run of pipeline.live.values())

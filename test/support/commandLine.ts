@@ -8,7 +8,8 @@ import { expect, onTestFinished } from 'vitest';
 import type { RunResult } from '../../plugin/cli/results.ts';
 import { temporaryFolder } from './folders.ts';
 
-const GAINWATCH = fileURLToPath(new URL('../../dist/plugin/cli/gainwatch.js', import.meta.url));
+/** The program. */
+export const GAINWATCH = fileURLToPath(new URL('../../dist/plugin/cli/gainwatch.js', import.meta.url));
 
 export type Command = Awaited<ReturnType<typeof startCommand>>;
 
