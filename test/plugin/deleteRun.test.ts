@@ -73,7 +73,7 @@ test('one that cannot be read, of which nobody can say that it has ended', async
   writeFileSync(join(service.pipeline.directory, 'broken.sqlite'), 'x'.repeat(5000));
   const { status, body } = await remove(service, 'broken');
   expect(status).toBe(409);
-  expect(body.error?.rule).toContain('broken.sqlite is not a gainwatch recording');
+  expect(body.error?.rule).toBe('cannot be told to have ended: it has a recording that cannot be read: file is not a database');
   expect(JSON.stringify(body)).not.toContain(service.pipeline.directory);
 });
 

@@ -108,7 +108,8 @@ describe('a fault of the server', () => {
   test('what is no refusal of a disk stays what it is; a lock is 503', () => {
     const other = new TypeError('x');
     expect(toWriteError(other, 'recording', 'cannot be kept', null)).toBe(other);
-    expect(toReadError(other, '/a/b', 'b')).toBe(other);
+    expect(toReadError(other, '/', 'b')).toBe(other);
+    expect(toReadError(other, '/none/b.sqlite', 'b')).toMatchObject({ status: 404 });
     expect(toReadError(Object.assign(new Error('busy'), { code: 'SQLITE_BUSY_RECOVERY' }), '/a/b', 'b')).toMatchObject({ status: 503 });
   });
 });

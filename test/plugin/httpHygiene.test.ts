@@ -166,7 +166,8 @@ describe('no request is a fault of the server:', () => {
         const length = Buffer.byteLength(text);
         const head = `${verb} ${where}${fields} HTTP/1.1\r\n${lines.join('')}Content-Length: ${length}\r\nConnection: close\r\n\r\n`;
         const isStream = /^\/api\/v1\/stream\/?$/i.test(where) && verb === 'GET';
-        if (isStream) return;
+        const isEnd = verb === 'DELETE' && /runs\/hc\/?$/i.test(where); // deleteRun.test.ts
+        if (isStream || isEnd) return;
         const answer = parse(await sendRaw(service, Buffer.from(head + text, 'latin1')));
         expectOurs(answer.status, answer.body, head);
       }),
