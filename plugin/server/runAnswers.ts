@@ -96,7 +96,7 @@ export const seriesOf = (pipeline: Pipeline, name: string, query: SeriesQuery): 
 
 /**
  * Asks the recording of a run, which is closed after it.
- * @throws FieldError 404 where the run is not recorded, 503 where it is locked, 500 where it is no recording; what `read` throws
+ * @throws FieldError 404 where the run is not recorded, 500 or 503 where its file cannot be read, saying why; what `read` throws
  */
 export function readRecording<T>(
   pipeline: Pipeline,
