@@ -85,7 +85,10 @@ class LateError extends FieldError {
   late = 0;
 }
 
-/** @param isOver only what is stored is known of the attempt. @throws FieldError 409 where a part is late, 503 where that cannot be known now */
+/**
+ * @param isOver only what is stored is known of the attempt. @throws FieldError 409 where a part is late, 503 where that cannot be known
+ * now
+ */
 function judge(ingest: Ingest, run: IngestRun, claimant: Claimant, isOver: boolean, parts: readonly Part[]): Judged[] {
   const attempt = claimant.attempt ?? run.attempt;
   const seen = new Set<string>();

@@ -48,7 +48,8 @@ export function createPipeline(
 }
 
 /**
- * Begins a run, or an attempt of one that is recorded. Where no recording can be opened that is warned of, and tried again with each commit.
+ * Begins a run, or an attempt of one that is recorded. Where no recording can be opened that is warned of, and tried again with each
+ * commit.
  * @param owner whose attempt it is: where the newest recorded attempt has the same source, that is resumed
  * @throws Error if a run of this name goes on in this process
  */

@@ -12,7 +12,10 @@ import { APPLICATION_ID, MIGRATIONS, SCHEMA_VERSION } from './migrations.ts';
 
 export type Db = Database.Database;
 
-/** How long a statement waits for a lock that another process holds: a commit takes some milliseconds, and nobody is answered meanwhile. Our choice. */
+/**
+ * How long a statement waits for a lock that another process holds: a commit takes some milliseconds, and nobody is answered meanwhile. Our
+ * choice.
+ */
 const BUSY_TIMEOUT_MS = 200;
 
 const pragma = (db: Db, name: string): number => Number((db.prepare(`PRAGMA ${name}`).get() as Record<string, unknown>)[name]);
@@ -39,7 +42,12 @@ function checkFile(db: Db, path: string): void {
  */
 export function openForWriting(path: string): Db {
   createPrivately(path);
-  const db = new Database(path);
+  let db: Db;
+  try {
+    db = new Database(path);
+  } catch (error) {
+    throw new Error(`${path} cannot be opened: its folder may not be written, or no file handle is left (${(error as Error).message})`);
+  }
   try {
     db.pragma(`busy_timeout = ${BUSY_TIMEOUT_MS}`);
     db.pragma('journal_mode = WAL');
@@ -71,14 +79,14 @@ export const hasPacked = (db: Db): boolean => pragma(db, 'user_version') >= 6;
  * Opens a file with a lock of the kernel that no other connection has meanwhile, of this process or another; it ends with ROLLBACK, or
  * with the process. An empty file is made where there is none. Its content is not looked at.
  * @param waitMs how long another one is waited for
+ * @param before SQL that is run before it
  * @throws what SQLite throws: code SQLITE_BUSY where another has it
  */
-export function openExclusively(path: string, waitMs: number): Db {
+export function openExclusively(path: string, waitMs: number, before = ''): Db {
   createPrivately(path);
   const db = new Database(path);
   try {
-    db.pragma(`busy_timeout = ${waitMs}`);
-    db.exec('BEGIN EXCLUSIVE');
+    db.exec(`PRAGMA busy_timeout = ${waitMs}; ${before}; BEGIN EXCLUSIVE`);
   } catch (error) {
     db.close();
     throw error;

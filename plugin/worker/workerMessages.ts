@@ -18,7 +18,10 @@ export interface WorkerOptions extends Omit<ServiceOptions, 'now' | 'onProblem' 
 
 /** Training thread → worker. `id` tells the watched runs of the process apart. */
 export type ToWorker =
-  /** `source`: name of the attempt, with which a thread that is started anew goes on in it. `key`: of the training, for another process's monitor. */
+  /**
+   * `source`: name of the attempt, with which a thread that is started anew goes on in it. `key`: of the training, for another process's
+   * monitor.
+   */
   | { type: 'open'; id: number; header: RunHeader; source: string; key: string }
   | { type: 'step'; id: number; sample: StepSample }
   /** The run ends; its metrics stay `lingerSeconds` longer, then `closed` is answered. */
