@@ -78,10 +78,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   pipeline.sinks.add(notifier.sink);
   const app = createApp({ access: options, pipeline, metrics, stream, ingest, assets: join(DIST, 'dashboard') });
   const server = createHttpServer(app, pipeline.warnOnce);
-  const port = await listen(server, host, options.port, options.portGiven).catch((error: unknown) => {
-    upkeep.close(); // its timers would keep the process
-    throw error;
-  });
+  const port = await listen(server, host, options.port, options.portGiven);
   if (pipeline.keeps) upkeep.start();
   const checks = setInterval(() => {
     for (const run of pipeline.live.values()) if (run.outcome === null) checkStall(pipeline, run);
