@@ -27,6 +27,7 @@ interface Answer {
   status: number;
   free: string | null;
   field: string;
+  rule: string;
   retryMs: number;
 }
 
@@ -40,14 +41,15 @@ export async function ask({ url, over, answers }: Senders, method: string, path:
   const stop = () => request.abort();
   over.addEventListener('abort', stop);
   const timer = setTimeout(stop, TIMEOUT_MS);
-  const answer: Answer = { status: 0, free: null, field: '', retryMs: 200 };
+  const answer: Answer = { status: 0, free: null, field: '', rule: '', retryMs: 200 };
   try {
     const headers = { 'Content-Type': body.type, 'Gainwatch-Version': '1', ...(key === null ? {} : { 'Gainwatch-Key': key }) };
     const init = { method, headers, body: new Uint8Array(body.bytes), redirect: 'manual', signal: request.signal } as const;
     const response = await fetch(`${url}/api/v1/runs/${path}`, init);
-    const json = (await response.json()) as { error?: { field?: string; free?: string } };
+    const json = (await response.json()) as { error?: { field?: string; rule?: string; free?: string } };
     answer.status = response.status;
     answer.free = json.error?.free ?? null;
+    answer.rule = json.error?.rule ?? '';
     answer.field = json.error?.field ?? '';
     answer.retryMs = Math.min(MAX_RETRY_MS, 1000 * Number(response.headers.get('Retry-After') ?? 0.2));
   } catch {
@@ -115,6 +117,7 @@ async function runRank(senders: Senders, training: Training, attempt: AttemptPla
     } else if (answer.status === 409 && steps.length > 1) limit = steps.length >> 1;
     else {
       const reason = `${answer.status} ${answer.field}`;
+      if (!senders.refused.has(reason)) senders.onEvent(`training ${training.id}, rank ${rank}, step ${steps[0]} of ${run}: ${reason} ${answer.rule}`);
       senders.refused.set(reason, (senders.refused.get(reason) ?? 0) + steps.length);
       waiting.splice(0, steps.length);
       limit = batch;
