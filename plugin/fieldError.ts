@@ -25,6 +25,7 @@ export const short = (text: string): string => (text.length > LONGEST ? `${text.
 export function shown(value: unknown): unknown {
   if (value === undefined) return null;
   if (typeof value === 'string') return short(value);
+  if (typeof value === 'number' && !Number.isFinite(value)) return String(value); // JSON has none
   if (typeof value !== 'object' || value === null) return value;
   return Array.isArray(value) ? `a list of ${value.length}` : 'an object';
 }

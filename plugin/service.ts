@@ -1,6 +1,5 @@
 /** The pipeline with its sinks, its clock and its server, put together: what the worker runs, and `gainwatch serve`. */
 import { readFileSync } from 'node:fs';
-import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { createIngest } from './ingest/knownRuns.ts';
 import { sweep } from './ingest/lifecycle.ts';
@@ -12,6 +11,7 @@ import { loadRecorder } from './recorder/loadRecorder.ts';
 import { startUpkeep } from './recorder/upkeep.ts';
 import { type Access, checkAccess } from './server/access.ts';
 import { createApp } from './server/httpApp.ts';
+import { createHttpServer } from './server/httpServer.ts';
 import { listen } from './server/listen.ts';
 import { createStream } from './server/stream.ts';
 
@@ -32,7 +32,7 @@ export interface ServiceOptions extends Access {
   /** Of all recordings, above which the oldest ended ones are removed; null: no bound. */
   maxBytes?: number | null;
   now: () => number;
-  /** Gets what the user should know, once each. */
+  /** Gets what the user should know: faults, once each, and who did what. */
   onProblem: (message: string) => void;
 }
 
@@ -51,11 +51,6 @@ const CHECK_INTERVAL_MS = 5000;
 /** How long notices may take to arrive when all ends. Our choice: what someone waits for after Ctrl-C. */
 const MAX_NOTICE_WAIT_MS = 5000;
 
-/** Of one request. Our choice: a recording of half a gigabyte may come through a slow tunnel. */
-const REQUEST_TIMEOUT_MS = 3_600_000;
-/** How long a client may go on sending what nobody reads, once it has its answer. Our choice. */
-const MAX_UNREAD_MS = 10_000;
-
 const DIST = join(import.meta.dirname, '..');
 
 /** A service that listens. @throws Error where the options of access do not fit together, or the port cannot be opened */
@@ -73,14 +68,8 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   pipeline.sinks.add(stream.sink);
   const notifier = createNotifier(targets, { fetch, random: Math.random, onProblem });
   pipeline.sinks.add(notifier.sink);
-  const server = createServer(createApp({ access: options, pipeline, metrics, stream, ingest, assets: join(DIST, 'dashboard') }));
-  server.requestTimeout = REQUEST_TIMEOUT_MS;
-  // Only an upload is read before it is answered: all others have a few seconds instead of the hour.
-  server.on('request', (request, response) => {
-    response.once('finish', () => {
-      if (!request.complete) setTimeout(() => request.complete || request.destroy(), MAX_UNREAD_MS).unref();
-    });
-  });
+  const app = createApp({ access: options, pipeline, metrics, stream, ingest, assets: join(DIST, 'dashboard') });
+  const server = createHttpServer(app, pipeline.warnOnce);
   const port = await listen(server, host, options.port, options.portGiven);
   const checks = setInterval(() => {
     for (const run of pipeline.live.values()) if (run.outcome === null) checkStall(pipeline, run);

@@ -22,7 +22,10 @@ export type { OwnConnection, Watchable } from './probe/findConnections.ts';
 export type { WatchOptions } from './watchOptions.ts';
 
 export interface Monitor {
+  /** Its name; with `url` another than asked for, where that run goes on in another training. */
   readonly run: string;
+  /** To be kept with a checkpoint: `watch(model, { url, run, key })` of what resumes goes on in the same run at once. */
+  readonly key: string;
   /** Address of the dashboard; /metrics lies beside it. */
   readonly url: string;
   /** What gainwatch cost and lost so far, as in the metrics mhc_monitor_…. */
@@ -79,7 +82,10 @@ export async function watch(target: tf.LayersModel | readonly Watchable[], optio
 function monitorOf(state: MonitorState): Monitor {
   const { client, probe, settings, warnings } = state;
   return {
-    run: settings.run,
+    get run() {
+      return state.run;
+    },
+    key: settings.key,
     get url() {
       return client.url;
     },

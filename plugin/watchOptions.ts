@@ -1,18 +1,25 @@
 /** The options of watch(): what they mean, their defaults and their limits. */
+import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import type * as tf from '@tensorflow/tfjs';
 import { MAX_TOKENS } from '../src/telemetry/sample.ts';
 import type { Warning } from '../src/telemetry/warning.ts';
 import { parseTarget } from './notify/target.ts';
 import { checkRunName } from './recorder/directory.ts';
+import { checkSentToken, readMonitorUrl } from './sender/monitorAddress.ts';
 import { DEFAULT_PORT } from './server/listen.ts';
-import { tokenOf } from './token.ts';
+import { readToken, TOKEN_NAMES, type Tokens, tokensIn } from './token.ts';
 import { wholeNumberRule } from './wholeNumber.ts';
 import type { ServerOptions } from './worker/client.ts';
 
 export interface WatchOptions {
-  /** Name of the run: 1 to 64 of A–Z a–z 0–9 . _ -. By default its start, like run-20261124-081500. */
+  /** Name of the run: 1 to 64 of A–Z a–z 0–9 . _ -. GAINWATCH_RUN unless given, or its start and chance, like run-20261124-081500-3f9c. */
   run?: string;
+  /**
+   * With `url`: shows the monitor that the run is this training's, 8 to 128 of A–Z a–z 0–9 . _ : -. GAINWATCH_KEY unless given, or a random
+   * one (`monitor.key`). What resumes from a checkpoint gives the key, and the name, of what it resumes.
+   */
+  key?: string;
   /** Number of the first step; 1 unless given. A run that goes on from a checkpoint keeps its numbers, and its warnings with them. */
   firstStep?: number;
   /** Where learning rate, gradient norm, gradient and optimizer bytes are read. A compiled model brings its own. */
@@ -26,8 +33,17 @@ export interface WatchOptions {
   port?: number;
   /** Address to listen on; 127.0.0.1 unless given. Others than loopback need a token. */
   host?: string;
-  /** Asked of everyone who connects; GAINWATCH_TOKEN, or what the file GAINWATCH_TOKEN_FILE holds, unless given. */
+  /**
+   * Asked of everyone who connects, gives the rights to view and to send; GAINWATCH_TOKEN, or what the file GAINWATCH_TOKEN_FILE holds,
+   * unless given. The next three likewise (GAINWATCH_VIEW_TOKEN, GAINWATCH_VIEW_TOKEN_FILE …).
+   */
   token?: string;
+  /** Gives the right to view alone. */
+  viewToken?: string;
+  /** Gives the right to send alone. */
+  sendToken?: string;
+  /** Gives the rights to view and to decide: acknowledge warnings, delete recordings. */
+  decideToken?: string;
   /** Further names allowed in the Host header. */
   allowHost?: readonly string[];
   /** Path of the server behind a proxy, like /gainwatch. */
@@ -51,7 +67,7 @@ export interface WatchOptions {
   log?: (line: string) => void;
 }
 
-type Defaulted = 'run' | 'firstStep' | 'tokens' | 'gradientGain' | 'log';
+type Defaulted = 'run' | 'key' | 'firstStep' | 'tokens' | 'gradientGain' | 'log';
 
 /** WatchOptions as they were read: checked, with their defaults. `log` throws nothing. */
 export interface WatchSettings extends Required<Pick<WatchOptions, Defaulted>>, Pick<WatchOptions, 'onWarning'> {
@@ -66,17 +82,20 @@ const DEFAULT_TOKENS = 64;
 
 /** @throws Error naming the option, its rule and the value */
 export function readWatchOptions(options: WatchOptions): WatchSettings {
-  const run = options.run ?? `run-${new Date().toISOString().replace(/[-:]/g, '').replace('T', '-').slice(0, 15)}`;
+  const { env } = process;
+  const run = options.run ?? (env['GAINWATCH_RUN'] || defaultName(new Date()));
   checkRunName(run);
+  const log = silenced(options.log ?? ((line) => process.stderr.write(`gainwatch: ${line}\n`)));
   return {
     run,
+    key: keyOption(options.key ?? (env['GAINWATCH_KEY'] || randomBytes(16).toString('hex'))),
     tokens: wholeOption('tokens', options.tokens ?? DEFAULT_TOKENS, 1, MAX_TOKENS),
     firstStep: wholeOption('firstStep', options.firstStep ?? 1, 1, 1e12),
     every: options.every === undefined ? null : wholeOption('every', options.every, 1, 1e9),
     gradientGain: options.gradientGain ?? false,
     onWarning: (warning) => options.onWarning?.(warning),
-    log: silenced(options.log ?? ((line) => process.stderr.write(`gainwatch: ${line}\n`))),
-    server: readServerOptions(options),
+    log,
+    server: readServerOptions(options, log),
   };
 }
 
@@ -97,30 +116,33 @@ function wholeOption(name: string, value: number, low: number, high: number): nu
   return value;
 }
 
-/** With a slash at its end. */
-function monitorUrl(text: string | null): string | null {
-  if (text === null || text === '') return null;
-  const url = URL.canParse(text) ? new URL(text) : null;
-  if (url === null || !/^https?:$/.test(url.protocol) || url.search !== '' || url.hash !== '') {
-    throw new Error(`watch: url (GAINWATCH_URL) must be an http or https address of a gainwatch serve, got ${JSON.stringify(text)}`);
-  }
-  return url.href.replace(/\/*$/, '/');
+/** Two trainings that begin in the same second have two names. */
+const defaultName = (start: Date): string =>
+  `run-${start.toISOString().replace(/[-:]/g, '').replace('T', '-').slice(0, 15)}-${randomBytes(2).toString('hex')}`;
+
+/** Not repeated: who has it may go on in the run. */
+function keyOption(key: string): string {
+  if (!/^[A-Za-z0-9._:-]{8,128}$/.test(key)) throw new Error('watch: key (GAINWATCH_KEY) must be 8 to 128 of A–Z a–z 0–9 . _ : -');
+  return key;
 }
 
-function readServerOptions(options: WatchOptions): ServerOptions {
+function readServerOptions(options: WatchOptions, log: (line: string) => void): ServerOptions {
   const { env } = process;
   const port = options.port ?? (env['GAINWATCH_PORT'] === undefined ? undefined : Number(env['GAINWATCH_PORT']));
   const notify = [options.notify ?? env['GAINWATCH_NOTIFY'] ?? []].flat();
   for (const target of notify) parseTarget(target);
+  const url = readMonitorUrl(options.url ?? env['GAINWATCH_URL'] ?? null);
+  const tokens = Object.fromEntries(TOKEN_NAMES.map((name) => [name, options[name] ?? readToken(tokensIn(env), name, log)])) as Tokens;
+  if (url !== null) checkSentToken(tokens.token);
   return {
     directory: options.runs ?? join(process.cwd(), 'gainwatch-runs'),
     host: options.host ?? '127.0.0.1',
     port: wholeOption('port (GAINWATCH_PORT)', port ?? DEFAULT_PORT, 0, 65535),
     portGiven: port !== undefined,
-    token: options.token ?? tokenOf({ token: env['GAINWATCH_TOKEN'], tokenFile: env['GAINWATCH_TOKEN_FILE'] }),
+    ...tokens,
     allowHost: options.allowHost ?? [],
     basePath: options.basePath ?? '',
     notify,
-    url: monitorUrl(options.url ?? env['GAINWATCH_URL'] ?? null),
+    url,
   };
 }

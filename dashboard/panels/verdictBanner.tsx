@@ -8,6 +8,7 @@ import { now } from '../state/clock.ts';
 import { fault } from '../state/fault.ts';
 import { type Judgement, judge, writeTab } from '../state/judgement.ts';
 import { link } from '../state/liveStream.ts';
+import { permissions } from '../state/permissions.ts';
 import { mapTick } from '../state/redraw.ts';
 import { change, view } from '../state/viewState.ts';
 import { OpenRecording } from './drop.tsx';
@@ -80,9 +81,10 @@ function Facts({ verdict, known, time }: Judgement) {
 /** Without an age, which would be read out each second. */
 function Banner() {
   const { connected, since } = link.value;
-  const lost = connected
-    ? null
-    : `The connection to gainwatch is lost since ${clockTime(since, Date.now())}; trying again. What you see is the last state.`;
+  const why = permissions.value.ended
+    ? 'The session has ended, or gainwatch was started anew: open its address once more with ?token=TOKEN at its end'
+    : `The connection to gainwatch is lost since ${clockTime(since, Date.now())}; trying again`;
+  const lost = connected ? null : `${why}. What you see is the last state.`;
   return (
     <div class="banner" role="status">
       {lost === null ? null : <p>{lost}</p>}

@@ -6,6 +6,7 @@ import { about, clockTime, count, duration, range } from '../model/format.ts';
 import { signOf } from '../model/signs.ts';
 import { endOfWarning } from '../model/timeline.ts';
 import { now } from '../state/clock.ts';
+import { permissions } from '../state/permissions.ts';
 import { redraw } from '../state/redraw.ts';
 import { acknowledge } from '../state/requests.ts';
 import { type RunData, updateWarning } from '../state/store.ts';
@@ -39,6 +40,14 @@ function Acknowledge({ warning, known }: { warning: WarningAnswer; known: RunDat
   const { run, id, acknowledgedTime } = warning;
   if (acknowledgedTime != null) return <span class="soft">known since {clockTime(acknowledgedTime, Date.now())}</span>;
   if (known.detail.uploaded) return null;
+  const { rights } = permissions.value;
+  if (rights !== null && !rights.includes('decide')) {
+    return (
+      <button type="button" disabled title="Open the address of gainwatch with a token of --decide-token">
+        Acknowledge: needs the right to decide
+      </button>
+    );
+  }
   const press = async () => {
     setState({ busy: true, failed: null });
     try {

@@ -1,13 +1,14 @@
 /** What comes by itself: the stream of steps, runs and warnings, and the connection to the server. Draws nothing. */
 import { signal } from '@preact/signals';
-import type { RunSummary, StepAnswer, WarningAnswer } from '../../src/telemetry/api.ts';
+import type { GoneAnswer, RunSummary, StepAnswer, WarningAnswer } from '../../src/telemetry/api.ts';
 import { fromWire } from '../../src/telemetry/wire.ts';
 import { isElsewhere } from '../model/outcome.ts';
 import { readView } from '../model/view.ts';
 import { fault, reportAbsent } from './fault.ts';
+import { refreshPermissions } from './permissions.ts';
 import { redraw, redrawStep, redrawUnhurried } from './redraw.ts';
 import { askRuns } from './requests.ts';
-import { addStep, askAgain, data, reloadAll, reloadElsewhere, runs, updateWarning } from './store.ts';
+import { addStep, askAgain, data, forgetRun, reloadAll, reloadElsewhere, runs, updateWarning } from './store.ts';
 import { choose, view } from './viewState.ts';
 
 /** Without any event for so long the connection is lost, even without an error (a tunnel that hangs): the server has a beat each 15 s. */
@@ -64,6 +65,7 @@ function openStream(): void {
     window.clearInterval(watch);
     source.close();
     if (link.value.connected) link.value = { connected: false, since };
+    void refreshPermissions();
     window.setTimeout(openStream, RETRY_MS);
   };
   const watch = window.setInterval(() => {
@@ -76,6 +78,7 @@ function openStream(): void {
     });
   source.addEventListener('open', () => {
     lastEventAt = Date.now();
+    void refreshPermissions();
     if (link.value.connected) return;
     link.value = { connected: true, since: lastEventAt };
     reloadAll();
@@ -85,6 +88,11 @@ function openStream(): void {
   on<null>('beat', () => {});
   on('step', handleStep);
   on('run', handleRun);
+  on<GoneAnswer>('gone', ({ run }) => {
+    forgetRun(run);
+    if (view.value.run === run) reportAbsent(run);
+    redrawUnhurried();
+  });
   on<WarningAnswer>('warning', (warning) => {
     updateWarning(warning);
     redrawUnhurried();

@@ -1,5 +1,13 @@
 /** Asks the server. Addresses are relative to the page. */
-import type { RunDetail, RunSummary, SeriesAnswer, StepAnswer, UploadAnswer, WarningAnswer } from '../../src/telemetry/api.ts';
+import type {
+  RightsAnswer,
+  RunDetail,
+  RunSummary,
+  SeriesAnswer,
+  StepAnswer,
+  UploadAnswer,
+  WarningAnswer,
+} from '../../src/telemetry/api.ts';
 import type { View } from '../model/view.ts';
 
 /** The server refused; without any answer it is another error. */
@@ -29,6 +37,8 @@ const pathOf = (run: string) => `runs/${encodeURIComponent(run)}`;
 /** Steps; null: as far as there are any. */
 export type Range = Pick<View, 'from' | 'to'>;
 
+/** Of whoever looks. */
+export const askRights = () => request<RightsAnswer>('rights');
 /** All runs, newest first. */
 export const askRuns = () => request<RunSummary[]>('runs');
 /** One run; 404: there is none. */

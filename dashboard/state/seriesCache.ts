@@ -93,7 +93,9 @@ async function load(owner: SeriesOwner, key: string, entry: Loaded): Promise<voi
   entry.asked = rangeKey(wanted);
   const range = rangeOf(wanted, owner);
   try {
-    entry.bands = bandsOf(await askSeries(run, wanted.measure, points, range, wanted.connection));
+    const answer = await askSeries(run, wanted.measure, points, range, wanted.connection);
+    if (owner.series.get(key) !== entry) return; // given up meanwhile, as of a run that was deleted
+    entry.bands = bandsOf(answer);
     entry.to = range.to;
     for (const step of entry.early) append(owner, entry, step);
     entry.failed = null;

@@ -68,6 +68,15 @@ export function askAgain(run: string): void {
   loadingRuns.delete(run);
 }
 
+/** A run whose recording was deleted; what is shown of it goes, and it is not asked for again until it is there anew. */
+export function forgetRun(run: string): void {
+  runs.value = runs.value.filter((each) => each.run !== run);
+  data.get(run)?.series.clear();
+  data.delete(run);
+  streamed.delete(run);
+  loadingRuns.add(run);
+}
+
 /** After the stream was away: what is shown stays until the new is there. */
 export function reloadAll(): void {
   streamed.clear();

@@ -8,6 +8,8 @@ import type { Storage } from '../../src/kernels/accelerate.ts';
 import { type Batch, createBatches } from '../../src/model/batches.ts';
 import type { ConnectionName } from '../../src/model/transformer.ts';
 import { MAX_LINGER_SECONDS } from '../monitor/close.ts';
+import type { Tokens } from '../token.ts';
+import type { WatchOptions } from '../watchOptions.ts';
 import { type DemoText, loadText } from './demoText.ts';
 import { addresses, print } from './options.ts';
 import { createProgress } from './progress.ts';
@@ -31,7 +33,7 @@ export interface DemoOptions {
   untilGain: number | null;
   exit: boolean;
   json: boolean;
-  server: { url: string; port?: number; host: string; token?: string; allowHost: string[]; basePath: string; notify: string[] };
+  server: { url: string; port?: number; host: string; tokens: Tokens; allowHost: string[]; basePath: string; notify: string[] };
   /** Folder of the recordings. */
   runs: string;
 }
@@ -46,12 +48,15 @@ const WARMUP_STEPS = 10;
 /** @returns false where the demo's promise did not hold (a gain was not reached). @throws Error naming an option that cannot be */
 export async function demo(options: DemoOptions): Promise<boolean> {
   const { steps, untilGain, runs, seed, server } = options;
+  const { token, viewToken, decideToken } = server.tokens;
+  /** What the results are read with. */
+  const viewing = token ?? viewToken ?? decideToken;
   const text = loadText(options.text);
   const trainees = await createTrainees(options, text);
   const { url } = trainees[0].monitor;
   const reached = await train(options, trainees, createBatches(text.bytes, BATCH, CONTEXT, seed));
   const results: RunResult[] = [];
-  for (const trainee of trainees) results.push(await readResults(url, server.token, trainee));
+  for (const trainee of trainees) results.push(await readResults(url, viewing, trainee));
   const closing = trainees.map((t) => t.monitor.close({ lingerSeconds: options.exit ? 0 : MAX_LINGER_SECONDS }));
   process.stdout.write(options.json ? `${JSON.stringify(results, null, 2)}\n` : `\n${resultTable(results)}\n`);
   if (!reached) print(`The composite gain of HC did not pass ${untilGain} in ${steps} steps.`);
@@ -63,6 +68,9 @@ export async function demo(options: DemoOptions): Promise<boolean> {
 /** The watched models; prints the address of the first one's monitor, which they share, and what will be trained. */
 async function createTrainees(options: DemoOptions, text: DemoText): Promise<Trainee[]> {
   const { depth, width, streams, lr, seed, recompute, storage, runs, server } = options;
+  const { tokens, ...address } = server;
+  const given = Object.entries(tokens).filter(([, token]) => token !== null);
+  const where: WatchOptions = { ...address, ...Object.fromEntries(given) };
   const trainees: Trainee[] = [];
   for (const connection of TRAINED) {
     const model = { connection, depth, width, context: CONTEXT, heads: width % 4 === 0 ? 4 : 1, streams, seed, recompute };
@@ -70,9 +78,9 @@ async function createTrainees(options: DemoOptions, text: DemoText): Promise<Tra
       if (!line.startsWith(`run ${connection}: dashboard`)) print(`gainwatch: ${line}`);
     };
     const recipe = { model, batch: BATCH, learningRate: lr, warmup: WARMUP_STEPS };
-    const trainee = await createTrainee(connection, recipe, { ...server, runs, log });
+    const trainee = await createTrainee(connection, recipe, { ...where, runs, log });
     if (trainees.length === 0) {
-      print(addresses(trainee.monitor.url, server.token ?? null));
+      print(addresses(trainee.monitor.url, tokens));
       print(
         `Training ${TRAINED.join(', ')}: ${depth} blocks, C = ${width}, n = ${streams}, lr ${lr}, seed ${seed}, recompute ${recompute}, storage ${storage}`,
       );

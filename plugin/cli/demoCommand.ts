@@ -3,10 +3,10 @@ import { type Command, Option } from 'commander';
 import { MAX_GAIN_CRITICAL } from '../../alerts/limits.ts';
 import type { RecomputeMode } from '../../src/connections/recompute.ts';
 import type { Storage } from '../../src/kernels/accelerate.ts';
-import { tokenOf } from '../token.ts';
+import { readTokens } from '../token.ts';
 import { BACKENDS, type BackendName, loadBackend, startBackend } from './backend.ts';
 import type { DemoOptions } from './demo.ts';
-import { notifyFlag, parsePositive, parseWholeNumber, runsFlag, type ServerFlags, withServerFlags } from './options.ts';
+import { notifyFlag, parsePositive, parseWholeNumber, runsFlag, type ServerFlags, tell, withServerFlags } from './options.ts';
 
 /** Not those of src: that loads TF.js. */
 const RECOMPUTE = ['none', 'connections', 'blocks'] as const satisfies readonly RecomputeMode[];
@@ -81,7 +81,6 @@ async function runDemo(flags: DemoFlags): Promise<void> {
   await (kernels === 'fused' ? loadBackend(backend, storage) : startBackend(backend));
   const { demo } = await import('./demo.ts');
   const { host, allowHost, basePath, notify = [], port } = flags;
-  const token = tokenOf(flags);
-  const server = { url: '', host, allowHost, basePath, notify, ...(token !== null && { token }), ...(port !== undefined && { port }) };
+  const server = { url: '', host, allowHost, basePath, notify, tokens: readTokens(flags, tell), ...(port !== undefined && { port }) };
   if (!(await demo({ ...(flags.long ? LONG : SHORT), ...flags, server }))) process.exitCode = 1;
 }

@@ -1,8 +1,9 @@
 /** Options that several commands share, and how their values are read. */
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { DEFAULT_PORT } from '../server/listen.ts';
+import { isGuarded } from '../server/rights.ts';
 import type { ServiceOptions } from '../service.ts';
-import { tokenOf } from '../token.ts';
+import { readTokens, TOKEN_FLAGS, type TokenName, type TokenOptions, type Tokens, tokenVariable } from '../token.ts';
 import { numberOf, wholeNumberRule } from '../wholeNumber.ts';
 
 /** Reads the value of a flag. @throws InvalidArgumentError where it is no whole number, or outside the limits */
@@ -36,11 +37,9 @@ export const parseBytes = (text: string): number => {
 
 const collect = (value: string, before: string[]): string[] => [...before, value];
 
-export interface ServerFlags {
+export interface ServerFlags extends TokenOptions {
   port?: number;
   host: string;
-  token?: string;
-  tokenFile?: string;
   allowHost: string[];
   basePath: string;
   /** Where the command raises warnings. */
@@ -51,13 +50,30 @@ export interface ServerFlags {
 /** Adds the flags of a server: fresh objects for each command, as commander keeps state in them. */
 export const withServerFlags = (command: Command): Command => serverFlags().reduce((flagged, option) => flagged.addOption(option), command);
 
+/** What each token gives, in the words of the help. */
+const MAY: Record<TokenName, string> = {
+  token: 'asked of everyone who connects, as Bearer or once in the browser as /?token=…: gives the rights to view and to send',
+  viewToken: 'gives the right to view alone: dashboard, /metrics, what the interface answers',
+  sendToken: 'gives the right to send alone: runs of other processes, recordings',
+  decideToken: 'gives the rights to view and to decide: acknowledge warnings, delete recordings',
+};
+
+const tokenFlags = (): Option[] =>
+  (Object.keys(MAY) as TokenName[]).flatMap((name) => {
+    const flag = TOKEN_FLAGS[name];
+    const file = `${flag}-file`;
+    return [
+      new Option(`--${flag} <token>`, MAY[name]).env(tokenVariable(flag)),
+      new Option(`--${file} <file>`, `file with it, instead of --${flag}`).env(tokenVariable(file)),
+    ];
+  });
+
 const serverFlags = (): Option[] => [
   new Option('--port <port>', `port of dashboard and /metrics (default: ${DEFAULT_PORT}, or the next free one)`)
     .env('GAINWATCH_PORT')
     .argParser(parseWholeNumber(0, 65535)),
   new Option('--host <address>', 'address to listen on; others than loopback need a token').default('127.0.0.1'),
-  new Option('--token <token>', 'asked of everyone who connects: as Bearer, or once in the browser as /?token=…').env('GAINWATCH_TOKEN'),
-  new Option('--token-file <file>', 'file with the token, instead of --token').env('GAINWATCH_TOKEN_FILE'),
+  ...tokenFlags(),
   new Option('--allow-host <name>', "further name in the Host header, repeatable; '*' for all (needs a token)")
     .argParser(collect)
     .default([], 'none'),
@@ -74,23 +90,26 @@ export const notifyFlag = (): Option =>
 export const runsFlag = (): Option =>
   new Option('--runs <folder>', 'folder of the recordings, created where it is missing').default('gainwatch-runs');
 
-/** The options of a service of this process. @throws Error where the token cannot be read */
+/** What the user should know. */
+export const tell = (message: string): boolean => print(`gainwatch: ${message}`);
+
+/** The options of a service of this process. @throws Error where a token cannot be read */
 export function serviceOptions(flags: ServerFlags, directory: string): ServiceOptions {
   return {
     ...flags,
+    ...readTokens(flags, tell),
     directory,
     port: flags.port ?? DEFAULT_PORT,
     portGiven: flags.port !== undefined,
-    token: tokenOf(flags),
     notify: flags.notify ?? [],
     now: Date.now,
-    onProblem: (message) => process.stderr.write(`gainwatch: ${message}\n`),
+    onProblem: tell,
   };
 }
 
 /** For people: stdout is for results. */
 export const print = (line: string): boolean => process.stderr.write(`${line}\n`);
 
-/** The lines about a server that has started. The token itself is not in them. */
-export const addresses = (url: string, token: string | null): string =>
-  `Dashboard  ${url}${token === null ? '' : '?token=…'}\nMetrics    ${url}metrics\n`;
+/** The lines about a server that has started. A token itself is not in them. */
+export const addresses = (url: string, tokens: Tokens): string =>
+  `Dashboard  ${url}${isGuarded(tokens) ? '?token=…' : ''}\nMetrics    ${url}metrics\n`;

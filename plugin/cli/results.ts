@@ -59,13 +59,13 @@ export function firstWarning(monitor: Monitor): Warning | null {
  */
 export async function readResults(
   url: string,
-  token: string | undefined,
+  token: string | null,
   { name, losses, milliseconds, lastWatched, monitor }: Trainee,
 ): Promise<RunResult> {
   const ask = async <T>(path: string): Promise<T> => {
     const response = await fetch(
       `${url}api/v1/runs/${name}${path}`,
-      token === undefined ? {} : { headers: { authorization: `Bearer ${token}` } },
+      token === null ? {} : { headers: { authorization: `Bearer ${token}` } },
     );
     if (!response.ok) throw new Error(`run ${name} could not be read back: ${response.status} ${await response.text()}`);
     return (await response.json()) as T;

@@ -39,7 +39,7 @@ export async function serve(flags: ServeFlags): Promise<void> {
     lock?.announce(service.url);
     if (service.note !== null) print(service.note);
     const where = record ? `${runs}${fresh ? ' (new)' : ''}` : 'none: nothing is kept (--no-record)';
-    print(`${addresses(service.url, options.token)}Recordings ${where}`);
+    print(`${addresses(service.url, options)}Recordings ${where}`);
     await stopped();
     await service.close();
   } finally {
@@ -79,7 +79,7 @@ export async function replay(file: string, flags: ReplayFlags): Promise<void> {
     const options = serviceOptions(flags, flags.runs ?? scratch!);
     const service = await startService(options);
     if (service.note !== null) print(service.note);
-    print(`${addresses(service.url, options.token)}Replaying ${detail.run}, attempt ${newest.attempt}, at ${flags.speed} times its speed`);
+    print(`${addresses(service.url, options)}Replaying ${detail.run}, attempt ${newest.attempt}, at ${flags.speed} times its speed`);
     const { pipeline } = service;
     const run = openRun(pipeline, newest.header);
     const stop = new AbortController();

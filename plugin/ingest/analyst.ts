@@ -16,7 +16,8 @@ import { type AnalystReply, type AnalystRequest, type AnalystTasks, buffersOf, t
 
 export interface Analyst {
   /**
-   * The parts of a body, each with its report. @param now when it came, ms since 1970
+   * The parts of a body, each with its report. The memory of a large body is given away: it is gone here. @param now when it came, ms since
+   * 1970
    * @returns rejects with FieldError: what is wrong with the body, 413 where it is too much, 503 where it is to come again
    */
   decode(contentType: string, body: Buffer, now: number): Promise<Part[]>;
@@ -66,7 +67,7 @@ export function createAnalyst(maxHeapMb = MAX_HEAP_MB): Analyst {
     });
   }
   const withBody = (body: Buffer) => {
-    const given = ownCopy(body);
+    const given = toGive(body);
     return [given, given.byteLength, [given.buffer]] as const;
   };
   return {
@@ -85,9 +86,12 @@ export function createAnalyst(maxHeapMb = MAX_HEAP_MB): Analyst {
   };
 }
 
-/** Small buffers of Node lie in a larger one that is not ours to give away. */
-const ownCopy = (body: Buffer): Uint8Array<ArrayBuffer> =>
-  body.byteLength === body.buffer.byteLength ? new Uint8Array(body.buffer as ArrayBuffer) : Uint8Array.from(body);
+/** Below it Node may have put a buffer into one that others share (Buffer.poolSize), which is not ours to give away. */
+const MIN_GIVEN_BYTES = 64 * 1024;
+const toGive = ({ buffer, byteOffset, byteLength }: Buffer): Uint8Array<ArrayBuffer> => {
+  const view = new Uint8Array(buffer as ArrayBuffer, byteOffset, byteLength);
+  return byteLength < MIN_GIVEN_BYTES ? view.slice() : view;
+};
 
 function startThread(state: AnalystState, maxHeapMb: number): Worker {
   const script = new URL('./analystThread.js', import.meta.url);

@@ -54,8 +54,12 @@ export function isSilent({ pipeline }: Ingest, run: IngestRun): boolean {
   return pipeline.monotonic() - run.lastPartAt > limit;
 }
 
+/** Has another training taken the run over, since this attempt of it? */
+export const isTakenOver = (run: IngestRun, { attempt, key }: Claimant): boolean =>
+  attempt !== null && attempt !== run.attempt && run.pastAttempts.has(attempt) && key !== run.key;
+
 /** Of a run that another training has: the name that is free for this one, or is its own already. */
-function takenError(ingest: Ingest, run: IngestRun, claimant: Claimant): FieldError {
+export function takenError(ingest: Ingest, run: IngestRun, claimant: Claimant): FieldError {
   const free = freeName(run.name, (name) => !isOpenTo(ingest, name, claimant));
   const rule =
     `must not be one that goes on in another training: choose another name, ${free} is free; ` +

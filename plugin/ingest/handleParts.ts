@@ -6,7 +6,7 @@ import { FieldError } from '../fieldError.ts';
 import type { Committed } from '../pipeline/liveRun.ts';
 import type { StoredStep } from '../recorder/sentAttempts.ts';
 import type { Part } from '../wire/part.ts';
-import { type Claimant, claim } from './claim.ts';
+import { type Claimant, claim, isTakenOver, takenError } from './claim.ts';
 import type { Ingest, IngestRun, PartResult } from './ingestRun.ts';
 import { addPart, assembleReadySteps } from './join.ts';
 import { withRun } from './knownRuns.ts';
@@ -59,9 +59,7 @@ function take(ingest: Ingest, run: IngestRun, parts: readonly Part[], claimant: 
     );
   checkRanks(ingest, isNext ? null : run, parts);
   const goesOn = !isNext || (attempt !== null && attempt === run.attempt);
-  const judged = goesOn
-    ? judge(ingest, run, attempt ?? run.attempt, claimed === 'over', parts)
-    : parts.map((part) => ({ part, committed: null }));
+  const judged = goesOn ? judge(ingest, run, claimant, claimed === 'over', parts) : parts.map((part) => ({ part, committed: null }));
   if (claimed === 'over') return count(run, judged);
   makePlace(ingest, run);
   if (isNext) beginNext(ingest, run, claimant);
@@ -87,8 +85,12 @@ class LateError extends FieldError {
   late = 0;
 }
 
-/** @param isOver only what is stored is known of the attempt. @throws FieldError 409 where a part is late, 503 where that cannot be known now */
-function judge(ingest: Ingest, run: IngestRun, attempt: string | null, isOver: boolean, parts: readonly Part[]): Judged[] {
+/**
+ * @param isOver only what is stored is known of the attempt. @throws FieldError 409 where a part is late, 503 where that cannot be known
+ * now
+ */
+function judge(ingest: Ingest, run: IngestRun, claimant: Claimant, isOver: boolean, parts: readonly Part[]): Judged[] {
+  const attempt = claimant.attempt ?? run.attempt;
   const seen = new Set<string>();
   const late: Part[] = [];
   const judged = parts.map((part): Judged => {
@@ -104,6 +106,7 @@ function judge(ingest: Ingest, run: IngestRun, attempt: string | null, isOver: b
   });
   const [first] = late;
   if (first === undefined) return judged;
+  if (isTakenOver(run, claimant)) throw takenError(ingest, run, claimant);
   const rule = isOver
     ? 'must be of an attempt that goes on, or stored already: this one is over'
     : `must not come after it was put together without rank ${first.rank}`;

@@ -11,7 +11,7 @@ import { NO_COUNTERS } from '../../src/telemetry/sample.ts';
 import { FieldError } from '../fieldError.ts';
 import { closeRun, forgetRun, settleRun } from '../pipeline/pipeline.ts';
 import type { RankPosition } from '../wire/part.ts';
-import { type Claimant, claim, isSilent } from './claim.ts';
+import { type Claimant, claim, isSilent, isTakenOver, takenError } from './claim.ts';
 import type { Ingest, IngestRun } from './ingestRun.ts';
 import { assembleAll, dropPendingSteps } from './join.ts';
 import { emptyAttempt, MAX_SILENCE_MS, withRun } from './knownRuns.ts';
@@ -35,6 +35,7 @@ export function openRank(ingest: Ingest, name: string, position: RankPosition, m
   const claimant = { attempt, key };
   return withRun(ingest, name, claimant, (run) => {
     const claimed = claim(ingest, run, claimant);
+    if (isTakenOver(run, claimant)) throw takenError(ingest, run, claimant);
     if (claimed === 'over' && attempt !== run.attempt) throw new FieldError('attempt', 'must not be one before the current', attempt, 409);
     // One that closed opens again; without a name, a rank that opens twice begins anew.
     const isNext = claimed !== 'current' || (attempt === null && run.attempt === null && run.ranks.has(rank));

@@ -18,6 +18,8 @@ export interface MonitorState {
   readonly attempt: string;
   /** The run's number in the worker. */
   id: number;
+  /** Its name, another than the setting where the monitor has a run of another training by that name. */
+  run: string;
   signals: Signals;
   /** n, once the run is open. */
   streams: number | null;
@@ -56,6 +58,7 @@ export function createMonitorState(settings: WatchSettings, client: WorkerClient
     probe,
     attempt: randomUUID(),
     id: -1,
+    run: settings.run,
     signals: { stepped: () => {}, dispose: () => {} },
     streams: null,
     compositeGain: null,

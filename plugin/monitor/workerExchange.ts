@@ -11,12 +11,12 @@ import type { MonitorState } from './monitorState.ts';
  */
 export function deliverSample(state: MonitorState, sample: StepSample, streams: number): void {
   const { client, id, settings, probe } = state;
-  const { run, tokens } = settings;
+  const { run, key, tokens } = settings;
   const { connections } = probe.options;
   if (state.streams === null) {
     state.streams = streams;
     const header = { run, streams, tokens, connections: connections.map((c) => c.info) };
-    post(client, { type: 'open', id, header, source: state.attempt });
+    post(client, { type: 'open', id, header, source: state.attempt, key });
   } else if (state.streams !== streams) {
     throw new Error(`the run began with ${state.streams} streams and has ${streams} now`);
   }
@@ -44,6 +44,9 @@ export function handleMessage(state: MonitorState, message: ToRun): void {
       if (!state.inStep) emitWarnings(state);
       break;
     }
+    case 'renamed':
+      state.run = message.run;
+      break;
     case 'closed':
       state.closed.resolve();
       break;

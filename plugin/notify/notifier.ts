@@ -4,12 +4,12 @@
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Sink } from '../pipeline/sinks.ts';
-import { backOff, tryRequest } from '../retry.ts';
+import { backOff, spread, tryRequest } from '../retry.ts';
 import { bodyFor, type Notice, noticeOf, type Target } from './target.ts';
 
 /** Of one request. Our choice. */
 const TIMEOUT_MS = 10_000;
-/** Waits between tries: doubled each time, up to the last, with up to half more by chance. Our choice: two minutes in all. */
+/** Waits between tries: doubled each time, up to the last, longer where the target asks for it. Our choice: two minutes in all. */
 const MIN_WAIT_MS = 1000;
 const MAX_WAIT_MS = 60_000;
 const MAX_TRIES = 8;
@@ -117,7 +117,7 @@ export async function deliver(
     else if (!signal.aborted || problem === '') problem = tried.problem;
     if (!tried.isRetriable || signal.aborted || attempt === MAX_TRIES) break;
     onRetry?.(problem);
-    await pause(wait * (1 + random() / 2), undefined, { signal }).catch(() => {});
+    await pause(spread(Math.max(wait, Math.min(tried.retryAfterMs ?? 0, MAX_WAIT_MS)), random()), undefined, { signal }).catch(() => {});
     wait = backOff(wait, MAX_WAIT_MS);
   }
   return problem;

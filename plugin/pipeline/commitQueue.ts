@@ -14,7 +14,7 @@ import { largest } from '../recorder/buckets.ts';
 import { backOff } from '../retry.ts';
 import { stopTimer } from '../timers.ts';
 import { markSaved, stateToSave } from './detection.ts';
-import { isPoison, noteRefusal, noteSuccess, type RecordContext, reopen, takeAway } from './keepRecording.ts';
+import { isPoison, noteLost, noteRefusal, noteSuccess, type RecordContext, reopen } from './keepRecording.ts';
 import type { CommitQueueState, Committed, LiveRun, QueuedReport } from './liveRun.ts';
 import { emit, type SinkContext } from './sinks.ts';
 
@@ -49,6 +49,7 @@ export function enqueueReport(context: CommitContext, run: LiveRun, report: Step
   const bytes = bytesOf(report);
   const isFull = queue.entries.length >= MAX_WAITING_REPORTS || context.waitingBytes + bytes > MAX_WAITING_BYTES;
   if (!context.keeps || context.recorder === null || isFull) {
+    showWaiting(context, run);
     if (!shown) showReport(context, run, run.attempt, report);
     if (context.keeps && run.owner === null) run.dropped++; // a sender has it still
     if (!context.keeps) markSaved(run.detection, null, report.time);
@@ -85,9 +86,11 @@ export function commit(context: CommitContext, run: LiveRun, last = false): void
     const changed = isAll ? detection.unsaved : [];
     const attempts = context.recorder!.commitReports(recording, reports, { changed, state });
     if (!context.recorder!.isInPlace(recording)) {
-      takeAway(context, run);
-      throw new Error('it was deleted or moved while it was written, a new one is begun');
+      noteLost(context, run);
+      commit(context, run, last); // into a new one
+      return;
     }
+    run.recordedAttempt = recording.attempt;
     if (isAll) markSaved(detection, state, time);
     noteSuccess(context, run);
     take(context, queue, entries.length);

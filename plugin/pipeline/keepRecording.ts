@@ -23,13 +23,21 @@ export interface RecordContext extends SinkContext {
   readonly onProblem: (message: string) => void;
 }
 
-/** Opens the recording as a run begins. @returns null where it cannot be: said, and tried again with each commit */
-export function openFirst(context: RecordContext, run: Pick<LiveRun, 'header' | 'owner' | 'startedAt'>): Recording | Error | null {
+/**
+ * Opens the recording as a run begins.
+ * @param attempt that this run has in it already; null: none
+ * @returns null where nothing shall be recorded, an Error where it cannot be
+ */
+export function openFirst(
+  context: RecordContext,
+  run: Pick<LiveRun, 'header' | 'owner' | 'startedAt'>,
+  attempt: number | null = null,
+): Recording | Error | null {
   const { recorder, keeps, directory } = context;
   if (!keeps) return null;
   if (recorder === null) return new Error('SQLite could not be loaded (see the log)');
   try {
-    return recorder.openRecording(directory, run.header, run.startedAt, run.owner);
+    return recorder.openRecording(directory, run.header, run.startedAt, run.owner, attempt);
   } catch (error) {
     return error as Error;
   }
@@ -38,18 +46,26 @@ export function openFirst(context: RecordContext, run: Pick<LiveRun, 'header' | 
 /** The recording of a run, opened where it is not. @throws Error where it cannot be */
 export function reopen(context: RecordContext, run: LiveRun): Recording {
   if (run.recording !== null) return run.recording;
-  const opened = openFirst(context, run);
+  const opened = openFirst(context, run, run.recordedAttempt);
   if (opened === null || opened instanceof Error) throw opened ?? new Error('nothing shall be recorded');
   adoptWarnings(run, opened, context.now());
   run.recording = opened;
   run.attempt = opened.attempt;
+  run.recordedAttempt = opened.attempt;
   run.newestStep = Math.max(run.newestStep, opened.lastStep ?? Number.NEGATIVE_INFINITY);
   emit(context, run, (sink) => sink.onOpen?.(run));
   return opened;
 }
 
-/** Lets go of a file that does not lie there any more. */
-export function takeAway(context: RecordContext, run: LiveRun): void {
+/** The file does not lie there any more. */
+export function noteLost(context: RecordContext, run: LiveRun): void {
+  run.errors++;
+  context.onProblem(`${run.header.run}.sqlite was deleted or moved while it was written: a new one is begun`);
+  letGo(context, run);
+}
+
+/** Closes the file as it is: it is opened anew before the next commit. */
+function letGo(context: RecordContext, run: LiveRun): void {
   const { recording } = run;
   run.recording = null;
   try {
@@ -89,6 +105,7 @@ export function noteRefusal(context: RecordContext, run: LiveRun, error: Error):
   // Answers repeat it: without the folder.
   const problem = error.message.replaceAll(path, '').replaceAll(dirname(path), basename(directory));
   run.errors++;
+  letGo(context, run); // after a lock libsql's statements stay busy, so that nothing more can be committed
   if (problem !== run.recordingProblem) {
     warnOnce(`record ${name} ${problem}`, `${name}.sqlite in ${directory} could not be written, trying again: ${problem}`);
     run.recordingProblem = problem;

@@ -40,6 +40,8 @@ export interface LiveRun {
   /** Why nothing can be recorded now; null: all is well, or nothing shall be. */
   recordingProblem: string | null;
   attempt: number;
+  /** Its number in the recording, once that was open; null: it was not. */
+  recordedAttempt: number | null;
   /** null while it goes on. */
   outcome: Outcome | null;
   /** When the newest report came, by the monotonic clock, ms. */

@@ -48,7 +48,8 @@ export function createPipeline(
 }
 
 /**
- * Begins a run, or an attempt of one that is recorded. Where no recording can be opened that is warned of, and tried again with each commit.
+ * Begins a run, or an attempt of one that is recorded. Where no recording can be opened that is warned of, and tried again with each
+ * commit.
  * @param owner whose attempt it is: where the newest recorded attempt has the same source, that is resumed
  * @throws Error if a run of this name goes on in this process
  */
@@ -68,6 +69,7 @@ export function openRun(pipeline: Pipeline, header: RunHeader, owner: AttemptOwn
     recording,
     recordingProblem: null,
     attempt: recording?.attempt ?? 1,
+    recordedAttempt: recording?.attempt ?? null,
     outcome: null,
     reportedAt: pipeline.monotonic(),
     newestStep: recording?.lastStep ?? Number.NEGATIVE_INFINITY,
@@ -145,7 +147,7 @@ function runDetectors(pipeline: Pipeline, run: LiveRun, ask: (detectors: Detecto
  */
 export function settleRun(pipeline: Pipeline, run: LiveRun, outcome: Outcome): boolean {
   if (!pipeline.keeps) return true;
-  if (commitAll(pipeline, run) > 0 || run.recording === null) return false;
+  if (commitAll(pipeline, run) > 0 || run.recordingProblem !== null || run.recording === null) return false;
   try {
     pipeline.recorder!.recordOutcome(run.recording, outcome, pipeline.now());
     return pipeline.recorder!.isInPlace(run.recording);

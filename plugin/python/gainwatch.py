@@ -15,7 +15,10 @@ from __future__ import annotations
 import atexit
 import ctypes
 import datetime
+import email.utils
 import gzip
+import hashlib
+import http.client
 import inspect
 import json
 import logging
@@ -26,17 +29,16 @@ import random
 import re
 import secrets
 import shutil
+import socket
 import struct
 import sys
 import tempfile
 import threading
 import time
 import types
-import urllib.error
-import urllib.request
 from collections import deque
-from typing import Any, Callable, Optional
-from urllib.parse import urlsplit
+from typing import Any, Callable, NamedTuple, Optional
+from urllib.parse import quote, urlsplit
 
 import torch
 import torch.distributed as dist
@@ -45,19 +47,26 @@ __version__ = "0.1.0"
 __all__ = ["Monitor", "watch"]
 log = logging.getLogger("gainwatch")
 
-FLUSH_SECONDS, BACKOFF_SECONDS, TIMEOUT_SECONDS = 0.5, 30.0, 5.0
-BATCH_BODIES, BATCH_BYTES = 256, 16 << 20
+FLUSH_SECONDS, BACKOFF_SECONDS = 0.5, 30.0
+TIMEOUT_SECONDS = 30.0  # of one request: the monitor waits 20 s for other ranks and its disk before it answers
+MAX_RETRY_AFTER_SECONDS = 300.0  # our choice: a Retry-After beyond is a mistake
+TAKEN_ASK_SECONDS, TAKEN_SECONDS = 10.0, 120.0  # while the run goes on in another training: how often it is asked for, and how long
+LAST_TRY_SECONDS = 1.0  # of drain_seconds, kept for a last try
+BATCH_BODIES, BATCH_BYTES = 256, 8 << 20  # of one request: half of what the monitor takes
+MAX_ANSWER_BYTES = 4 << 20  # more is read by nobody
 REFUSED = (400, 409, 413, 415, 422)  # of no use to send again
 CHECK_TOKENS, CHECKS = 8, 12  # tokens per connection and attempts of the self-check, at the watched steps 1, 2, 4, 8, ...
 RUN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 ATTEMPT = re.compile(r"[A-Za-z0-9._:-]{1,64}")
+KEY = re.compile(r"[A-Za-z0-9._:-]{8,128}")
+TOKEN = re.compile(r"[\x21-\x7e]+")
 
 
 def watch(
     model: Any,
     *,
     url: Optional[str] = None,
-    run: str = "train",
+    run: Optional[str] = None,
     matcher: Optional[Callable[[str, Any], Any]] = None,
     orientation: str = "H",
     optimizer: Any = None,
@@ -69,6 +78,7 @@ def watch(
     rank: Optional[int] = None,
     world_size: Optional[int] = None,
     attempt: Optional[str] = None,
+    key: Optional[str] = None,
     token: Optional[str] = None,
     memory_limit: int = 64 << 20,
     disk_limit: int = 1 << 30,
@@ -77,16 +87,23 @@ def watch(
 ) -> Monitor:
     """Finds the connections of `model` and sends their mappings to `url` (GAINWATCH_URL, or http://127.0.0.1:9464).
 
+    run: its name (GAINWATCH_RUN, or one of its own like train-20261130-0551-3f9c). key: 8 to 128 of A-Z a-z 0-9 . _ : - that show whose
+    the run is (GAINWATCH_KEY, or a random one); `monitor.run` and `monitor.key`, kept in the checkpoint, let what resumes go on in it.
     matcher(name, module) is asked after each forward of each module and returns its mapping, a tensor [..., n, n] (or [n, n]) in
     `orientation`, or None; known modules are then not looked for. tokens: sampled per step. every: steps between two that are
     sent. memory_limit, disk_limit: bytes that wait while the monitor does not answer, first in memory, then in a temporary file.
     Raises ValueError naming the argument, its rule and its value, also where the model has no connection that is known.
     """
-    for name in unknown:
-        raise ValueError(f"{name}: no such option of gainwatch.watch (given {unknown[name]!r})")
+    for name in unknown:  # its value may be a secret
+        raise ValueError(f"{name}: no such option of gainwatch.watch (given {type(unknown[name]).__name__})")
     url = url or os.environ.get("GAINWATCH_URL") or "http://127.0.0.1:9464"
-    _rule(_is_address(url), "url", "must be http://host:port or https://…", url)
-    _rule(isinstance(run, str) and RUN.fullmatch(run), "run", "must be 1 to 64 of A-Z a-z 0-9 . _ -, beginning with a letter or digit", run)
+    url = url.strip() if isinstance(url, str) else url
+    broken = _address_rule(url)
+    if broken:
+        shown = re.sub(r"[?#].*", lambda found: f"{found[0][0]}…", re.sub(r".*@", "…@", url, flags=re.DOTALL), flags=re.DOTALL) if isinstance(url, str) else type(url).__name__
+        raise ValueError(f"url: {broken} (given {shown!r})")
+    run = run if run is not None else os.environ.get("GAINWATCH_RUN") or None
+    _rule(run is None or (isinstance(run, str) and RUN.fullmatch(run)), "run", "must be 1 to 64 of A-Z a-z 0-9 . _ -, beginning with a letter or digit", run)
     _rule(orientation in ("H", "comb"), "orientation", "must be 'H' or 'comb'", orientation)
     _rule(matcher is None or callable(matcher), "matcher", "must be a function of (name, module)", matcher)
     default_rank, default_world = _ranks()
@@ -100,33 +117,76 @@ def watch(
         _rule((name == "replica" and value is None) or (isinstance(value, kinds) and low <= value <= high), name, f"must be {whole}{low} to {high}", value)
     _rule(hasattr(model, "named_modules"), "model", "must be a torch.nn.Module", type(model).__name__)
     attempt = attempt or os.environ.get("GAINWATCH_ATTEMPT")
-    _rule(attempt is None or ATTEMPT.fullmatch(attempt), "attempt", "must be 1 to 64 of A-Z a-z 0-9 . _ : -", attempt)
-    token = token or os.environ.get("GAINWATCH_TOKEN")
-    if token is None and os.environ.get("GAINWATCH_TOKEN_FILE"):
-        try:
-            with open(os.environ["GAINWATCH_TOKEN_FILE"], encoding="utf-8") as file:
-                token = file.read().strip()
-        except OSError as error:
-            raise ValueError(f"GAINWATCH_TOKEN_FILE: must be a file that can be read ({error})") from None
+    _rule(attempt is None or (isinstance(attempt, str) and ATTEMPT.fullmatch(attempt)), "attempt", "must be 1 to 64 of A-Z a-z 0-9 . _ : -", attempt)
+    key = key or os.environ.get("GAINWATCH_KEY") or None
+    _rule(key is None or (isinstance(key, str) and KEY.fullmatch(key)), "key", "must be 8 to 128 of A-Z a-z 0-9 . _ : -", _Secret(key))
+    token = _token(token)
     sampler = _Sampler(tokens, every)
     connections = [] if matcher else _find(model, sampler)
     _rule(matcher is not None or connections, "model", "holds no connection that is known; name one by matcher=lambda name, module: tensor", type(model).__name__)
     identity = {"rank": rank, "world_size": world_size, "stage": stage, "stages": stages, **({} if replica is None else {"replica": replica})}
-    sender = _Sender(url.rstrip("/"), run, token, identity, memory_limit, disk_limit)
-    monitor = Monitor(sampler, sender, connections, optimizer, attempt or _shared_attempt(run, rank, world_size), drain_seconds)
+    names = _names(run, attempt, key, rank, world_size)
+    sender = _Sender(url.rstrip("/"), names.run, token, identity, memory_limit, disk_limit, names.key)
+    monitor = Monitor(sampler, sender, connections, optimizer, names.attempt, drain_seconds)
     if matcher:
         _match(model, matcher, orientation, sampler, connections)
-    names = ", ".join(c.name for c in connections[:3]) + (", …" if len(connections) > 3 else "")
-    log.info("run %s: %s to %s", run, "connections are found by the matcher" if matcher else f"{len(connections)} connections ({names})", url)
+    some = ", ".join(c.name for c in connections[:3]) + (", …" if len(connections) > 3 else "")
+    log.info("run %s: %s to %s", names.run, "connections are found by the matcher" if matcher else f"{len(connections)} connections ({some})", url)
     return monitor
 
 
-def _is_address(url: str) -> bool:
+def _address_rule(url: Any) -> str:
+    """What is wrong with an address, without what it holds; empty: nothing."""
+    rule = "must be http://host:port or https://…"
+    if not isinstance(url, str):
+        return rule
     try:
         parts = urlsplit(url)
-        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0  # .port raises where it is none
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0:  # .port raises where it is none
+            return rule
     except ValueError:
-        return False
+        return rule
+    if "@" in parts.netloc:
+        return f"{rule}, without user and password: give token= (GAINWATCH_TOKEN)"
+    if "?" in url or "#" in url:
+        return f"{rule}, without what follows ? or #: give token= (GAINWATCH_TOKEN) and run="
+    # What urlsplit, http.client and a proxy might read differently is no address.
+    return "" if re.fullmatch(r"https?://(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:\d*)?(/[!-~]*)?", url, re.IGNORECASE) and "\\" not in url else rule
+
+
+def _without_secrets(text: str) -> str:
+    """Without what looks like a login or a token in it."""
+    text = re.sub(r"//[^/\s]*@", "//…@", text)
+    text = re.sub(r"(?i)\b((?:\w*token|password|secret)=)[^&#\s\"'<>]+", r"\1…", text)
+    return re.sub(r"(?i)\b(bearer\s+)[!-~]{8,}", r"\1…", text)
+
+
+class _Secret:
+    """Of what is given, only how long it is."""
+
+    def __init__(self, value: Any) -> None:
+        self._value = value
+
+    def __repr__(self) -> str:
+        return f"a text of {len(self._value)}" if isinstance(self._value, str) else type(self._value).__name__
+
+
+def _token(token: Any) -> Optional[str]:
+    """The option's, or GAINWATCH_TOKEN, or what is in the file of GAINWATCH_TOKEN_FILE; none of its text is in the ValueError."""
+    field = "token" if token else "GAINWATCH_TOKEN"
+    token = token or os.environ.get("GAINWATCH_TOKEN") or None
+    if token is None and os.environ.get("GAINWATCH_TOKEN_FILE"):
+        field = "GAINWATCH_TOKEN_FILE"
+        try:
+            with open(os.environ[field], encoding="utf-8") as file:
+                token = file.read().strip()
+        except OSError as error:
+            raise ValueError(f"{field}: must be a file that can be read ({error})") from None
+        except UnicodeDecodeError:
+            raise ValueError(f"{field}: must be a file of text") from None
+    rule = "must be printable ASCII without spaces and line ends"
+    _rule(token is None or (isinstance(token, str) and TOKEN.fullmatch(token)), field, rule, _Secret(token))
+    return token
 
 
 def _rule(holds: Any, field: str, rule: str, value: Any) -> None:
@@ -143,32 +203,58 @@ def _ranks() -> tuple[int, int]:
         return 0, 1
 
 
+class _Names(NamedTuple):
+    """What the monitor knows this training by, the same on all its ranks. key: shows whose the run is, and outlives the attempt."""
+
+    run: str
+    attempt: str
+    key: str
+
+
 _watched = 0
 
 
-def _shared_attempt(run: str, rank: int, world_size: int) -> str:
-    """The same on all ranks: rank 0 shares a random one over the process group's store (waits 10 s at most, then an own one)."""
+def _names(run: Optional[str], attempt: Optional[str], key: Optional[str], rank: int, world_size: int) -> _Names:
+    """What is not given follows from what all ranks know (the id of torchrun's job, which a restart keeps; the attempt), else rank 0 makes
+    it and shares it over the process group's store (waited for 10 s at most, then an own one is used). An id of SLURM's job is not used:
+    several trainings may run in one job."""
     global _watched
     _watched += 1
-    own = secrets.token_hex(6)
-    if world_size == 1:
+    job = os.environ.get("TORCHELASTIC_RUN_ID", "none")
+    known = job if job != "none" else attempt
+    again = f"-{_watched}" if _watched > 1 else ""
+    if known is None:
+        own = _Names(f"train-{time.strftime('%Y%m%d-%H%M', time.gmtime())}-{secrets.token_hex(2)}", secrets.token_hex(6), secrets.token_hex(16))
+    else:
+        own = _Names(_run_name(known, again), secrets.token_hex(6), hashlib.sha256(f"gainwatch key {known}{again}".encode()).hexdigest())
+    own = _Names(run or own.run, attempt or own.attempt, key or own.key)
+    if world_size == 1 or attempt:
         return own
     if not (dist.is_available() and dist.is_initialized()):
-        job = os.environ.get("TORCHELASTIC_RUN_ID", "none")
         if job != "none":
-            return re.sub(r"[^A-Za-z0-9._:-]", "_", f"{job}.{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}.{_watched}")[-64:]
+            restarted = re.sub(r"[^A-Za-z0-9._:-]", "_", f"{job}.{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}.{_watched}")[-64:]
+            return own._replace(attempt=restarted)
         log.warning("call watch() after init_process_group, or set GAINWATCH_ATTEMPT: the ranks do not know each other's attempt")
         return own
     try:
-        store, key = dist.distributed_c10d._get_default_store(), f"gainwatch/{run}/{_watched}"
+        store, place = dist.distributed_c10d._get_default_store(), f"gainwatch/{run or ''}/{_watched}"
         if rank == 0:
-            store.set(key, own)
+            store.set(place, json.dumps(own._asdict()))
             return own
-        store.wait([key], datetime.timedelta(seconds=10))
-        return store.get(key).decode()
+        store.wait([place], datetime.timedelta(seconds=10))
+        names = _Names(**json.loads(store.get(place)))
+        return names._replace(run=run or names.run)
     except Exception as error:
         log.warning("rank 0's attempt was not heard of, an own one is used (%s)", error)
         return own
+
+
+def _run_name(known: str, again: str) -> str:
+    """A name of a run made of an id, different for different ones."""
+    name = re.sub(r"[^A-Za-z0-9._-]", "_", known)
+    if name != known or len(name) > 48:
+        name = f"{name[:39]}-{hashlib.sha256(known.encode()).hexdigest()[:8]}"
+    return f"train-{name}{again}"
 
 
 # --- sampling, on the training thread ---------------------------------------------------------------------------------------------
@@ -622,6 +708,16 @@ class Monitor:
         return self._attempt
 
     @property
+    def run(self) -> str:
+        """Its name, which is another than asked for where that run went on in another training."""
+        return self._sender.run_name
+
+    @property
+    def key(self) -> str:
+        """To be kept with the checkpoint: `watch(key=…, run=…)` of what resumes goes on in the same run at once."""
+        return self._sender.key
+
+    @property
     def counters(self) -> dict:
         """overhead_seconds on the training thread, samples_dropped, errors, acknowledged."""
         return {**self._sender.counters(), "acknowledged": self._sender.acknowledged}
@@ -797,15 +893,104 @@ class _Check:
 # --- the background thread --------------------------------------------------------------------------------------------------------
 
 
-class _Sender(threading.Thread):
-    """Makes bodies of records, keeps those that are not acknowledged (memory, then disk, in order) and sends them."""
+class _Exchange:
+    """One HTTP request and its answer. It follows no redirect, asks no proxy and gives no login: a token goes to the address given only."""
 
-    def __init__(self, url: str, run: str, token: Optional[str], identity: dict, memory_limit: int, disk_limit: int) -> None:
+    def __init__(self, url: str, method: str, path: str, data: bytes, headers: dict) -> None:
+        self.url, self.method, self.path, self.data, self.headers = url, method, path, data, headers
+        self.done = threading.Event()
+        self.status = 0  # there is no answer
+        self.answer: Any = None  # its headers
+        self.text = b""
+        self.error: Optional[Exception] = None
+        self._socket: Any = None
+
+    def run(self) -> None:
+        parts = urlsplit(self.url)
+        kind, port = (http.client.HTTPSConnection, 443) if parts.scheme == "https" else (http.client.HTTPConnection, 80)
+        connection: Any = None
+        try:
+            connection = kind(parts.hostname or "", parts.port or port, timeout=TIMEOUT_SECONDS)
+            connection.connect()
+            self._socket = connection.sock
+            try:
+                connection.request(self.method, parts.path + self.path, self.data, {**self.headers, "Connection": "close"})
+            except (BrokenPipeError, ConnectionResetError):
+                pass  # refused before all of it came: the answer says why, or getresponse raises
+            response = connection.getresponse()
+            self.text = response.read(MAX_ANSWER_BYTES)
+            self.answer, self.status = response.headers, response.status
+        except Exception as error:
+            self.error = error
+        finally:
+            if connection is not None:
+                connection.close()
+            self.done.set()
+
+    def abort(self) -> None:
+        try:
+            if self._socket is not None:
+                self._socket.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass
+
+    def said(self, field: str, default: str = "") -> str:
+        return str(self.answer.get(field, default)) if self.answer is not None else default
+
+    def json(self) -> dict:
+        """Empty where it is no object of JSON."""
+        kind = self.said("Content-Type", "application/json").partition(";")[0].strip().lower()
+        try:
+            found = json.loads(self.text) if kind == "application/json" else {}
+        except (ValueError, RecursionError):
+            return {}
+        return found if isinstance(found, dict) else {}
+
+    def retry_after(self) -> Optional[float]:
+        """Seconds that the answer asks to wait, at most MAX_RETRY_AFTER_SECONDS; None: it asks for none."""
+        text = self.said("Retry-After").strip()
+        try:
+            if re.fullmatch(r"\d{1,9}", text):
+                seconds = float(text)
+            else:  # by the answer's own clock, where it tells it
+                until, now = email.utils.parsedate_to_datetime(text), self.said("Date")
+                seconds = until.timestamp() - (email.utils.parsedate_to_datetime(now).timestamp() if now else time.time())
+        except (TypeError, ValueError, IndexError, OverflowError):
+            return None
+        return min(max(seconds, 0.0), MAX_RETRY_AFTER_SECONDS)
+
+
+def _exchanging(exchanges: queue.SimpleQueue) -> None:
+    for exchange in iter(exchanges.get, None):
+        exchange.run()
+
+
+def _is_steps_answer(answer: dict) -> bool:
+    counts = [answer.get(name) for name in ("accepted", "duplicates", "late")]
+    return all(isinstance(c, int) and not isinstance(c, bool) and c >= 0 for c in counts) and isinstance(answer.get("warnings", []), list)
+
+
+def _is_run_answer(answer: dict) -> bool:
+    return isinstance(answer.get("run"), str)
+
+
+# What becomes of a request: done; of no use to send again; to be sent again later; to be sent to another run, or later.
+_DONE, _REFUSED, _LATER, _TAKEN = "done", "refused", "later", "taken"
+
+
+class _Sender(threading.Thread):
+    """Makes bodies of records, keeps those that are not acknowledged (memory, then disk, in order) and sends them; the requests themselves
+    are made on one more thread, so that records are taken in while an answer is waited for."""
+
+    def __init__(self, url: str, run: str, token: Optional[str], identity: dict, memory_limit: int, disk_limit: int, key: str = "") -> None:
         super().__init__(name="gainwatch", daemon=True)
-        self._url, self._identity = f"{url}/api/v1/runs/{run}", identity
-        self._headers = {"Gainwatch-Version": "1", **({"Authorization": f"Bearer {token}"} if token else {})}
+        self._url, self.run_name, self.key, self._token, self._identity = url, run, key, token, identity
+        self._headers = {"Gainwatch-Version": "1", "User-Agent": f"gainwatch-python/{__version__}", **({"Gainwatch-Key": key} if key else {}), **({"Authorization": f"Bearer {token}"} if token else {})}  # fmt: skip
         self._gzip = urlsplit(url).hostname not in ("127.0.0.1", "localhost", "::1")  # not worth the time on the way to oneself
-        self._open = urllib.request.build_opener(urllib.request.ProxyHandler({})).open
+        self._exchanges: queue.SimpleQueue = queue.SimpleQueue()
+        self._exchange: Any = None  # the one that is under way
+        self._asked: Optional[float] = None  # seconds that the last answer asks to wait
+        self._free, self._taken_since = "", 0.0  # a name for the run while it goes on in another training, and since when it does
         self._records: queue.SimpleQueue = queue.SimpleQueue()
         self._waiting_bytes, self._memory_limit, self._disk_limit = 0, memory_limit, disk_limit
         self._memory: deque = deque()
@@ -846,7 +1031,7 @@ class _Sender(threading.Thread):
         return torch.empty(size, dtype=torch.float32, pin_memory=True)
 
     def close(self, outcome: str, attempt: str, seconds: float) -> None:
-        self._ending = {"state": "closed", "attempt": attempt, "rank": self._identity["rank"], "outcome": outcome}
+        self._ending = {"state": "closed", "attempt": attempt, **self._identity, "outcome": outcome}
         self._deadline = time.monotonic() + seconds
         self._stopping.set()
         self._done.wait(seconds + 1)
@@ -859,13 +1044,16 @@ class _Sender(threading.Thread):
     # in the background
 
     def run(self) -> None:
-        wait, due = FLUSH_SECONDS, time.monotonic() + FLUSH_SECONDS
+        threading.Thread(target=_exchanging, args=(self._exchanges,), name="gainwatch-http", daemon=True).start()
+        wait, due, asked = FLUSH_SECONDS, time.monotonic() + FLUSH_SECONDS, False
         try:
             while True:
                 self._take(due)
-                stopping = self._stopping.is_set()
-                if stopping and time.monotonic() >= self._deadline:
+                stopping, now = self._stopping.is_set(), time.monotonic()
+                if stopping and now >= self._deadline:
                     break
+                if asked and now < (due if due <= self._deadline else self._deadline - LAST_TRY_SECONDS) and not (stopping and self._free):
+                    continue  # close() came meanwhile, and the monitor has said when to ask again
                 try:
                     sent = self._flush()
                 except Exception as error:
@@ -874,11 +1062,18 @@ class _Sender(threading.Thread):
                     sent = False
                 if stopping and sent and self._records.empty():
                     break
+                now, asked = time.monotonic(), self._asked is not None and not sent
                 wait = FLUSH_SECONDS if sent else min(wait * 2, BACKOFF_SECONDS, *([1.0] if stopping else []))
-                due = min(time.monotonic() + wait, self._deadline)
+                # Up to half more by chance: the ranks of a training are not to come back all at once.
+                pause = wait if sent else (self._asked if asked else wait) * (1 + random.random() / 2)
+                last = self._deadline - LAST_TRY_SECONDS
+                due = min(now + pause, last if now < last else self._deadline)
+                if stopping and self._free:
+                    due = min(due, now + FLUSH_SECONDS)
         finally:
             if self._spill is not None:
                 self._spill.close()
+            self._exchanges.put(None)
             self._done.set()
 
     def _take(self, until: float) -> None:
@@ -983,7 +1178,9 @@ class _Sender(threading.Thread):
 
     def _flush(self) -> bool:
         """Sends all there is. False where the monitor has to be waited for."""
-        self._failed = True
+        self._failed, self._asked = True, None
+        if self._free and (self._stopping.is_set() or time.monotonic() - self._taken_since >= TAKEN_SECONDS):
+            self._go_over()
         while True:
             if not self._memory:
                 self._refill()
@@ -999,85 +1196,146 @@ class _Sender(threading.Thread):
                 size += len(body)
             if not self._post(batch):
                 return False
-            for body in batch:
-                self._memory.popleft()
-                self._memory_bytes -= len(body)
             if time.monotonic() > self._deadline:
                 return False
         if self._ending is not None and self._records.empty() and self._opening is not None:
-            status = self._request("PUT", self._url, json.dumps(self._ending).encode(), "application/json")
-            if status != 200 and status not in REFUSED:
+            if self._put(self._ending) == _LATER:
                 return False
-            self._opening = None
+            self._opening, self._free = None, ""  # with nothing to send, another name would hold an empty run
         self._failed = False
         return True
 
     def _open_run(self, attempt: str) -> bool:
         if self._opened == attempt or self._opening is None:
             return True
-        status = self._request("PUT", self._url, json.dumps({**self._opening, "attempt": attempt}).encode(), "application/json")
-        if status == 200 or status in REFUSED:
+        if self._put({**self._opening, "attempt": attempt}) in (_DONE, _REFUSED):
             self._opened = attempt
         return self._opened == attempt
 
+    def _put(self, state: dict) -> str:
+        return self._request("PUT", "", json.dumps(state).encode(), "application/json", _is_run_answer)[0]
+
     def _post(self, batch: list) -> bool:
-        """True where the batch need not be sent again."""
+        """True where the batch, the first that waits, need not be sent again: it is no longer kept."""
         kind = "application/vnd.gainwatch.step" if len(batch) == 1 else "application/vnd.gainwatch.batch"
         data = batch[0] if len(batch) == 1 else b"".join(struct.pack("<Q", len(b)) + b for b in batch)
-        status = self._request("POST", f"{self._url}/steps", data, kind)
-        if status == 200:
-            self.acknowledged += len(batch)
-            return True
-        if status not in REFUSED:
-            return False
-        if len(batch) > 1:  # one of them is refused: the others are not to be lost with it
+        outcome, answer = self._request("POST", "/steps", data, kind, _is_steps_answer)
+        if outcome == _DONE:
+            late = min(answer["late"], len(batch))  # a monitor of before takes them with 200
+            if late:
+                self.dropped += late
+                self._say("late", f"run {self.run_name}: {late} steps came after theirs was put together without them, or their attempt had ended: they are lost")
+            self.acknowledged += len(batch) - late
+            self._hear(answer)
+        elif outcome == _REFUSED and len(batch) > 1:  # one of them is refused: the others are not to be lost with it
             half = len(batch) // 2
             return self._post(batch[:half]) and self._post(batch[half:])
-        self.dropped += 1
+        elif outcome == _REFUSED:
+            self.dropped += 1
+        else:
+            return False
+        for body in batch:
+            self._memory.popleft()
+            self._memory_bytes -= len(body)
         return True
 
-    def _request(self, method: str, url: str, data: bytes, kind: str) -> int:
-        """The status, 0 where there was no answer."""
+    def _go_over(self) -> None:
+        """To the name that is free: nothing is lost to a training that came first. The monitor names the same one to all ranks."""
+        self._always(f"run {self.run_name} goes on in another training: this one is sent as run {self._free} from now on")
+        self.run_name, self._free, self._opened = self._free, "", None
+
+    def _note_taken(self, free: str, rule: str) -> None:
+        if not self._free:
+            self._taken_since = time.monotonic()
+            self._always(
+                f"run {self.run_name} goes on in ANOTHER TRAINING ({rule}): nothing is lost, samples are kept and the run is asked for every "
+                f"{TAKEN_ASK_SECONDS:g} s; if it is not free within {TAKEN_SECONDS:g} s this training is sent as run {free}. "
+                "Give each training a name of its own (run=, GAINWATCH_RUN), and what resumes the key of what it resumes (key=, GAINWATCH_KEY)"
+            )
+        self._free, self._opened, self._asked = free, None, TAKEN_ASK_SECONDS
+
+    def _exchanged(self, method: str, path: str, data: bytes, headers: dict) -> _Exchange:
+        """Takes in records until there is an answer, or it has been waited for long enough."""
+        exchange, started = _Exchange(self._url, method, path, data, headers), time.monotonic()
+        if self._exchange is not None and not self._exchange.done.is_set():
+            exchange.error = TimeoutError("the request before has not ended yet")  # it looks up a name, or connects
+            return exchange
+        self._exchange = exchange
+        self._exchanges.put(exchange)
+        while True:
+            left = min(started + TIMEOUT_SECONDS, max(self._deadline, started + 0.1)) - time.monotonic()
+            if exchange.done.wait(max(0.0, min(FLUSH_SECONDS, left))):
+                return exchange
+            if left <= 0:
+                exchange.abort()
+                late = _Exchange(self._url, method, path, b"", {})
+                late.error = TimeoutError(f"no answer within {time.monotonic() - started:.0f} s")
+                return late
+            self._take_waiting()
+
+    def _request(self, method: str, tail: str, data: bytes, kind: str, understood: Callable[[dict], bool]) -> tuple[str, dict]:
+        """What became of it, and the answer where it is done."""
+        path = f"/api/v1/runs/{self.run_name}{tail}"
         headers = {**self._headers, "Content-Type": kind}
         if self._gzip:
             data, headers["Content-Encoding"] = gzip.compress(data, 1), "gzip"
-        left = self._deadline - time.monotonic()
-        try:
-            with self._open(urllib.request.Request(url, data, headers, method=method), timeout=max(0.1, min(TIMEOUT_SECONDS, left))) as answer:
-                self._hear(answer.read())
-                return 200 if 200 <= answer.status < 300 else answer.status
-        except urllib.error.HTTPError as error:
-            with error:
-                text = error.read(2000).decode(errors="replace").strip()
-            self.errors += 1
-            self._refused(f"{method} {error.code}", f"{method} {url}: {error.code} {text}")
-            return error.code
-        except (OSError, ValueError) as error:  # refused, reset, timed out, not HTTP
-            self.errors += 1
-            self._refused(f"{method} {type(error).__name__}", f"{method} {url}: {error}", ": samples are kept and sent when it answers")
-            return 0
-        except Exception as error:  # http.client's
-            self.errors += 1
-            self._refused(f"{method} {type(error).__name__}", f"{method} {url}: {type(error).__name__}: {error}")
-            return 0
+        exchange = self._exchanged(method, path, data, headers)
+        status, answer, what = exchange.status, exchange.json(), f"{method} {self._url}{path}"
+        if 200 <= status < 300 and understood(answer):
+            if self._free:
+                self._always(f"run {self.run_name} is this training's now")
+                self._free = ""
+            return _DONE, answer
+        self.errors += 1
+        refusal = answer.get("error")
+        refusal = refusal if isinstance(refusal, dict) else {}
+        free, rule = refusal.get("free"), " ".join(str(refusal[name]) for name in ("field", "rule") if refusal.get(name))
+        if status == 409 and isinstance(free, str) and RUN.fullmatch(free) and free != self.run_name and self._memory:
+            self._reason = self._clean(f"{what}: 409 {rule}")
+            self._note_taken(free, rule)
+            return _TAKEN, {}
+        self._asked = exchange.retry_after()
+        later = ": samples are kept and sent when it answers"
+        if status == 0:
+            error = exchange.error
+            shown = str(error) if isinstance(error, (OSError, ValueError)) else f"{type(error).__name__}: {error}"
+            self._refused((method, type(error).__name__), f"{what}: {shown}", later)
+        elif status < 300:
+            kind = exchange.said("Content-Type", "nothing").partition(";")[0]
+            self._refused((method, status), f"{what}: answers {status} with {kind} that gainwatch serve does not say (a proxy, a login page?)", later)
+        elif status < 400:
+            to = urlsplit(exchange.said("Location"))
+            host = f"{to.scheme}://{to.netloc.rpartition('@')[2]}" if to.netloc else "another path"
+            self._refused((method, status), f"{what}: answers {status} to {host}: redirects are not followed, give its own address as url", later)
+        else:
+            text = rule or exchange.text[:300].decode(errors="replace").strip()
+            self._refused((method, status, refusal.get("field")), f"{what}: {status} {text}", "" if status in REFUSED else later)
+        return (_REFUSED if status in REFUSED else _LATER), {}
 
-    def _refused(self, key: str, what: str, then: str = "") -> None:
-        self._reason = what
+    def _refused(self, key: Any, what: str, then: str = "") -> None:
+        self._reason = self._clean(what)
         self._say(key, what + then)
 
-    def _hear(self, text: bytes) -> None:
-        try:
-            warnings = json.loads(text or b"{}").get("warnings") or []
-        except (ValueError, AttributeError):
-            return
-        for w in warnings:
-            key = (w.get("rule"), w.get("connection"), w.get("severity"))  # one that grows worse is said again
-            self._say(key, f"{w.get('severity')} {w.get('rule')} at step {w.get('step')}, {w.get('connection') or 'the run'}: {w.get('message')}")
+    def _hear(self, answer: dict) -> None:
+        for w in answer.get("warnings", []):
+            if isinstance(w, dict):
+                key = (w.get("rule"), w.get("connection"), w.get("severity"))  # one that grows worse is said again
+                self._say(key, f"{w.get('severity')} {w.get('rule')} at step {w.get('step')}, {w.get('connection') or 'the run'}: {w.get('message')}")
 
     def _say(self, key: Any, what: str) -> None:
+        key = str(key)
         if key not in self._said:
             self._said.add(key)
-            log.warning("%s", what)
+            self._always(what)
+
+    def _always(self, what: str) -> None:
+        log.warning("%s", self._clean(what))
+
+    def _clean(self, text: str) -> str:
+        """In one line, without the token, whoever has put it there."""
+        for secret in {self._token or "", quote(self._token or "", "")} - {""}:
+            text = text.replace(secret, "…")
+        return "".join(c if c.isprintable() else " " for c in _without_secrets(text))
 
 
 def _number(value: Any) -> str:

@@ -65,14 +65,19 @@ def parse(body: bytes) -> SimpleNamespace:
     return SimpleNamespace(metadata=metadata, tensors=tensors, order=json.loads(metadata["order"]), step=int(metadata["step"]))
 
 
+JSON = {"Content-Type": "application/json; charset=utf-8"}
+
+
 class Server:
-    """Notes what it is sent. behaviour: "ok", "hang", or a status that it answers."""
+    """Notes what it is sent. behaviour: "ok", "hang", a status that it answers, or a function of (method, path, data) that returns
+    status, headers and body, or None for what "ok" does."""
 
     def __init__(self, port: int = 0) -> None:
         self.steps: list = []
         self.puts: list = []
         self.behaviour: Any = "ok"
         self.headers: list = []
+        self.paths: list = []
         self.warnings: list = []
         self.release = threading.Event()
         outer = self
@@ -83,15 +88,22 @@ class Server:
                 if self.headers.get("Content-Encoding") == "gzip":
                     data = gzip.decompress(data)
                 outer.headers.append(dict(self.headers))
+                outer.paths.append((self.command, self.path))
                 if outer.behaviour == "hang":
                     outer.release.wait(60)
                     return
-                status = 200 if outer.behaviour == "ok" else outer.behaviour
-                if status == 200:
-                    outer.take(self.command, self.headers["Content-Type"], data)
-                answer = json.dumps({"warnings": outer.warnings} if status == 200 else {"error": {"field": "x", "rule": "y", "value": 1}}).encode()
+                own = outer.behaviour(self.command, self.path, data) if callable(outer.behaviour) else None
+                status = 200 if outer.behaviour == "ok" or callable(outer.behaviour) else outer.behaviour
+                if own is not None:
+                    status, headers, answer = own
+                elif status == 200:
+                    taken = outer.take(self.command, self.headers["Content-Type"], data)
+                    headers, answer = JSON, json.dumps(taken).encode()
+                else:
+                    headers, answer = JSON, json.dumps({"error": {"field": "x", "rule": "y", "value": 1}}).encode()
                 self.send_response(status)
-                self.send_header("Content-Length", str(len(answer)))
+                for name, value in {"Content-Length": str(len(answer)), **headers}.items():
+                    self.send_header(name, value)
                 self.end_headers()
                 self.wfile.write(answer)
 
@@ -111,17 +123,18 @@ class Server:
         self.url = f"http://127.0.0.1:{self.port}"
         threading.Thread(target=self.http.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
 
-    def take(self, method: str, kind: str, data: bytes) -> None:
+    def take(self, method: str, kind: str, data: bytes) -> dict:
         if method == "PUT":
             self.puts.append(json.loads(data))
-            return
-        at = 0
+            return {"run": "test", "attempt": 1}
+        at, before = 0, len(self.steps)
         while kind == "application/vnd.gainwatch.batch" and at < len(data):
             (length,) = struct.unpack_from("<Q", data, at)
             self.steps.append(parse(data[at + 8 : at + 8 + length]))
             at += 8 + length
         if kind == "application/vnd.gainwatch.step":
             self.steps.append(parse(data))
+        return {"accepted": len(self.steps) - before, "duplicates": 0, "late": 0, "composite_gain": None, "warnings": self.warnings}
 
     def close(self) -> None:
         self.release.set()

@@ -12,7 +12,10 @@ import { APPLICATION_ID, MIGRATIONS, SCHEMA_VERSION } from './migrations.ts';
 
 export type Db = Database.Database;
 
-/** How long a statement waits for a lock that another process holds: a commit takes some milliseconds, and nobody is answered meanwhile. Our choice. */
+/**
+ * How long a statement waits for a lock that another process holds: a commit takes some milliseconds, and nobody is answered meanwhile. Our
+ * choice.
+ */
 const BUSY_TIMEOUT_MS = 200;
 
 const pragma = (db: Db, name: string): number => Number((db.prepare(`PRAGMA ${name}`).get() as Record<string, unknown>)[name]);

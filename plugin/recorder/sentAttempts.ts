@@ -99,7 +99,9 @@ export const readSentRun = (directory: string, run: string): SentRun | null =>
     };
   });
 
-/** Records how the newest attempt of a run ended that is not open here; nothing where it is of another source. @throws what SQLite throws */
+/**
+ * Records how the newest attempt of a run ended that is not open here; nothing where it is of another source. @throws what SQLite throws
+ */
 export function recordEnd(directory: string, run: string, source: string, outcome: Outcome, time: number): void {
   const db = openForWriting(recordingPath(directory, run));
   try {

@@ -53,9 +53,16 @@ export interface Recording extends AttemptState {
 /**
  * Opens or creates `DIR/<run>.sqlite` and starts a new attempt. Two processes may open the same run: each gets an attempt.
  * @param owner where the newest attempt has the same source and the same connections, that goes on; null: a new one always
+ * @param own number of the attempt that this process has in it already: that goes on; null: none
  * @throws if the folder cannot be made, the name is none, or the file is not a recording of a known version
  */
-export function openRecording(directory: string, header: RunHeader, time: number, owner: AttemptOwner | null = null): Recording {
+export function openRecording(
+  directory: string,
+  header: RunHeader,
+  time: number,
+  owner: AttemptOwner | null = null,
+  own: number | null = null,
+): Recording {
   const path = recordingPath(directory, header.run);
   createFolder(directory);
   makeWay(directory, header.run);
@@ -63,7 +70,7 @@ export function openRecording(directory: string, header: RunHeader, time: number
   try {
     db.exec('BEGIN IMMEDIATE');
     endVanished(db, time);
-    const resumed = owner === null || owner.fresh ? null : resumeAttempt(db, header, owner.source);
+    const resumed = own !== null || (owner !== null && !owner.fresh) ? resumeAttempt(db, header, owner, own) : null;
     const state = resumed ?? beginAttempt(db, header, time, owner);
     db.exec('COMMIT');
     if (owner !== null) owner.fresh = false;
@@ -105,9 +112,10 @@ function beginAttempt(db: Db, header: RunHeader, time: number, owner: AttemptOwn
  * Goes on with the newest attempt, as a sender does after this process was started anew; null where it is another one, has ended, is
  * written by another process or has other connections.
  */
-function resumeAttempt(db: Db, header: RunHeader, source: string): AttemptState | null {
-  const row = db.prepare('SELECT * FROM attempts ORDER BY attempt DESC LIMIT 1').get() as AttemptRow | undefined;
-  if (row === undefined || row.source !== source || (row.outcome !== null && row.outcome !== 'unknown')) return null;
+function resumeAttempt(db: Db, header: RunHeader, owner: AttemptOwner | null, own: number | null): AttemptState | null {
+  const which = own === null ? '' : `WHERE attempt = ${own} AND pid = ${process.pid}`;
+  const row = db.prepare(`SELECT * FROM attempts ${which} ORDER BY attempt DESC LIMIT 1`).get() as AttemptRow | undefined;
+  if (row === undefined || row.source !== (owner?.source ?? null) || (row.outcome !== null && row.outcome !== 'unknown')) return null;
   if (row.outcome === null && row.pid !== process.pid && isAlive(row.pid)) return null;
   const same = row.streams === header.streams && row.connections === JSON.stringify(header.connections) && row.measures === MEASURE_KEYS;
   if (!same) return null;

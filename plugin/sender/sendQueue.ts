@@ -1,13 +1,19 @@
 /**
  * What waits to be sent to a monitor of another process, and the sending: in batches, packed, again and again while the monitor is
- * away, in order. Bounded: the oldest step is given up first, and counted. Blocks nobody.
+ * away, in order. Bounded: the oldest step is given up first, and counted. Blocks nobody. What an answer means is monitorRequest.ts's.
+ *
+ *   waits ──flush──► on its way ──done──► gone          refused, of several: once more in halves; of one: dropped and counted
+ *     ▲                  │ later: back off, or as Retry-After says
+ *     └──────────────────┴ the run goes on in another training: asked for now and then, at last sent as the name that is free
  */
-import { promisify } from 'node:util';
-import { gzip } from 'node:zlib';
+import { setTimeout as pause } from 'node:timers/promises';
 import type { StepsAnswer } from '../../src/telemetry/api.ts';
-import { backOff, type TriedRequest, tryRequest } from '../retry.ts';
+import type { Outcome } from '../../src/telemetry/report.ts';
+import { backOff, spread } from '../retry.ts';
 import { stopTimer } from '../timers.ts';
 import { encodeBatch } from '../wire/encode.ts';
+import { hasCounts, type RequestOptions, requestMonitor, type Sent } from './monitorRequest.ts';
+import { FLUSH_DELAY_MS, goOver, isClosing, noteDone, noteTaken, reportLoss, type SendQueue, warn } from './sendQueueState.ts';
 
 /** Our choice: what a training process can spare. */
 const MAX_WAITING_BYTES = 256 * 2 ** 20;
@@ -15,52 +21,18 @@ const MAX_WAITING_BYTES = 256 * 2 ** 20;
 const MAX_BATCH_BYTES = 4 * 2 ** 20;
 /** Half of MAX_STEPS in plugin/wire. */
 const MAX_BATCH_STEPS = 512;
-/** Between two batches; twice as long after each failure, up to the last. Our choice: a chart that moves twice a second. */
-const FLUSH_DELAY_MS = 500;
+/** After failures. Our choice. */
 const MAX_RETRY_DELAY_MS = 30_000;
 /** Of one request: twice what the monitor waits for other ranks before it answers. */
 const REQUEST_TIMEOUT_MS = 40_000;
 
-export interface MonitorAddress {
-  /** With a slash at its end. */
-  readonly url: string;
-  readonly token: string | null;
-}
-
-export interface SendQueue {
-  readonly run: string;
-  readonly monitor: MonitorAddress;
-  /** Encoded steps, oldest first; all of one attempt. */
-  readonly waiting: Buffer[];
-  waitingBytes: number;
-  /** Given up, as they did not fit or the monitor refused them. */
-  dropped: number;
-  /** null: none is on its way. */
-  sending: Promise<void> | null;
-  timer: NodeJS.Timeout | null;
-  delayMs: number;
-  closed: boolean;
-  readonly onAnswer: (answer: StepsAnswer) => void;
-  /** Gets each kind of problem once, and when it is over. */
-  readonly onProblem: (message: string) => void;
-  /** The last one reported; null: all is well. */
-  problem: string | null;
-}
-
-/** An empty queue. */
-export function createSendQueue(options: Pick<SendQueue, 'run' | 'monitor' | 'onAnswer' | 'onProblem'>): SendQueue {
-  return {
-    ...options,
-    waiting: [],
-    waitingBytes: 0,
-    dropped: 0,
-    sending: null,
-    timer: null,
-    delayMs: FLUSH_DELAY_MS,
-    closed: false,
-    problem: null,
-  };
-}
+/** How long sending may go on when the run ends, and what of it is kept for a last try. Our choice: less than monitor/close.ts waits. */
+const DRAIN_MS = 8000;
+const LAST_TRY_MS = 1000;
+/** The same, where the monitor is tried again meanwhile. */
+const MAX_CLOSING_DELAY_MS = 1000;
+/** The same, where the name that was free is so no more. */
+const CLOSING_ASK_MS = 200;
 
 /** Adds a step, to be sent half a second later with those that come meanwhile. @param body as `encodeStep` gives it */
 export function push(queue: SendQueue, body: Buffer): void {
@@ -70,7 +42,12 @@ export function push(queue: SendQueue, body: Buffer): void {
     removeFirst(queue);
     queue.dropped++;
   }
-  queue.timer ??= setTimeout(() => flush(queue), queue.delayMs);
+  schedule(queue);
+}
+
+function schedule(queue: SendQueue): void {
+  if (queue.sending !== null || isClosing(queue)) return;
+  queue.timer ??= setTimeout(() => flush(queue), Math.max(FLUSH_DELAY_MS, queue.notBefore - performance.now()));
 }
 
 function removeFirst(queue: SendQueue): void {
@@ -78,87 +55,119 @@ function removeFirst(queue: SendQueue): void {
 }
 
 /** Sends what waits, as much as it can. Never rejects. */
-export function flush(queue: SendQueue): Promise<void> {
+function flush(queue: SendQueue): Promise<void> {
   stopTimer(queue);
   queue.sending ??= sendAll(queue)
-    .catch((error: unknown) => warn(queue, `the answer of ${queue.monitor.url} cannot be read: ${(error as Error).message}`))
+    .catch((error: unknown) => warn(queue, `steps cannot be sent: ${(error as Error).message}`))
     .finally(() => {
       queue.sending = null;
-      if (queue.waiting.length > 0 && !queue.closed) queue.timer ??= setTimeout(() => flush(queue), queue.delayMs);
+      if (queue.waiting.length > 0) schedule(queue);
     });
   return queue.sending;
 }
 
-/** Tries a last time to send what waits, and stops. @returns how many steps did not reach the monitor */
-export async function closeSendQueue(queue: SendQueue): Promise<number> {
-  await flush(queue);
-  if (queue.waiting.length > 0) await flush(queue); // the first may have been one that was on its way
-  queue.closed = true;
-  stopTimer(queue);
-  return queue.waiting.length + queue.dropped;
-}
-
 async function sendAll(queue: SendQueue): Promise<void> {
-  while (queue.waiting.length > 0 && !queue.closed) {
-    const batch = firstBatch(queue.waiting);
-    const packed = await pack(encodeBatch(batch), { level: 1 });
-    const tried = await request(queue.monitor, 'POST', `api/v1/runs/${queue.run}/steps`, packed, 'application/vnd.gainwatch.batch');
-    if (tried.isRetriable) {
-      queue.delayMs = backOff(queue.delayMs, MAX_RETRY_DELAY_MS);
-      warn(queue, `${tried.problem}; trying again, nothing is lost as long as ${MAX_WAITING_BYTES / 2 ** 20} MiB suffice`);
-      return;
-    }
-    queue.delayMs = FLUSH_DELAY_MS;
-    let sent = 0;
-    for (const body of batch) {
-      if (queue.waiting[0] !== body) continue; // given up meanwhile
-      removeFirst(queue);
-      sent++;
-    }
-    if (!tried.isOk) {
-      queue.dropped += sent;
-      warn(queue, `${tried.problem}; ${sent} steps are lost`);
-    } else {
-      if (queue.problem !== null) queue.onProblem(`run ${queue.run}: ${queue.monitor.url} takes steps again`);
-      queue.problem = null;
-      queue.onAnswer(tried.answer as StepsAnswer);
-    }
+  const { taken } = queue;
+  if (taken !== null && (isClosing(queue) || performance.now() - taken.since >= queue.limits.overMs)) goOver(queue, taken.free);
+  while (queue.waiting.length > 0) {
+    // To ask whether the run is free, one step is enough.
+    const isSent = await sendBatch(queue, firstBatch(queue.waiting, queue.taken === null ? MAX_BATCH_STEPS : 1));
+    if (!isSent) return;
   }
 }
 
-/** Reports a problem, unless it was the last one. */
-function warn(queue: SendQueue, problem: string): void {
-  if (queue.problem === problem) return;
-  queue.problem = problem;
-  queue.onProblem(`run ${queue.run}: ${problem}`);
+/** @returns false: the first of the batch, which is the queue's, has to wait */
+async function sendBatch(queue: SendQueue, batch: readonly Buffer[]): Promise<boolean> {
+  const body = encodeBatch(batch);
+  const sent = await ask(queue, '/steps', { method: 'POST', body, type: 'application/vnd.gainwatch.batch', isAnswer: isStepsAnswer });
+  if (sent.what === 'later' || sent.what === 'taken') return false;
+  if (sent.what === 'refused' && batch.length > 1) {
+    // One of them is refused: the others are not to be lost with it.
+    const half = batch.length >> 1;
+    return (await sendBatch(queue, batch.slice(0, half))) && (await sendBatch(queue, batch.slice(half)));
+  }
+  let gone = 0;
+  for (const step of batch) {
+    if (queue.waiting[0] !== step) continue; // given up meanwhile
+    removeFirst(queue);
+    gone++;
+  }
+  if (sent.what === 'refused') {
+    queue.dropped += gone;
+    reportLoss(queue, sent.kind, `${sent.problem}; ${gone} step is lost, and so is each that is refused so (said once)`);
+    return true;
+  }
+  const late = Math.min(sent.answer.late, gone); // a monitor of before takes them with 200
+  queue.dropped += late;
+  if (late > 0)
+    reportLoss(queue, 'late', `${late} steps came after theirs was put together without them, or their attempt had ended: they are lost`);
+  queue.onAnswer(sent.answer);
+  return true;
 }
 
-function firstBatch(waiting: readonly Buffer[]): Buffer[] {
+type Asked<T> = Pick<RequestOptions<T>, 'method' | 'body' | 'type' | 'isAnswer'>;
+
+/** One request for the run; what its answer says of the next one is noted. */
+async function ask<T>(queue: SendQueue, tail: string, asked: Asked<T>): Promise<Sent<T>> {
+  const timeoutMs = Math.max(1, Math.min(REQUEST_TIMEOUT_MS, queue.deadline - performance.now()));
+  const { run, monitor, key, stop } = queue;
+  const sent = await requestMonitor(monitor, `api/v1/runs/${run}${tail}`, { ...asked, key, timeoutMs, signal: stop.signal });
+  const now = performance.now();
+  if (sent.what === 'taken') {
+    // Without steps another name would hold an empty run, and the same name is none: refused.
+    if (queue.waiting.length === 0 || sent.free === run) return { ...sent, what: 'refused', kind: '409 run' };
+    noteTaken(queue, sent.problem, sent.free);
+    queue.notBefore = now + (isClosing(queue) ? CLOSING_ASK_MS : spread(queue.limits.askMs, Math.random()));
+  } else if (sent.what === 'later') {
+    queue.delayMs = backOff(queue.delayMs, isClosing(queue) ? MAX_CLOSING_DELAY_MS : MAX_RETRY_DELAY_MS);
+    queue.notBefore = now + spread(sent.retryAfterMs ?? queue.delayMs, Math.random());
+    warn(queue, `${sent.problem}; trying again, nothing is lost as long as ${MAX_WAITING_BYTES / 2 ** 20} MiB suffice`);
+  } else {
+    queue.delayMs = FLUSH_DELAY_MS;
+    if (sent.what === 'done') noteDone(queue);
+  }
+  return sent;
+}
+
+/** Sends what waits and that the run has ended, for DRAIN_MS at most, and stops. @returns how many steps did not reach the monitor */
+export async function closeSendQueue(queue: SendQueue, attempt: string, outcome: Outcome): Promise<number> {
+  stopTimer(queue);
+  queue.deadline = performance.now() + DRAIN_MS;
+  const timer = setTimeout(() => queue.stop.abort(new Error('the training has ended')), DRAIN_MS);
+  await queue.sending;
+  if (queue.taken !== null) queue.notBefore = 0; // goes over to the free name at once
+  const body = JSON.stringify({ state: 'closed', attempt, outcome, rank: 0, world_size: 1 });
+  const state: Asked<object> = { method: 'PUT', body, type: 'application/json', isAnswer: isRunAnswer };
+  await drain(queue, async () => {
+    await flush(queue);
+    if (queue.waiting.length > 0) return false;
+    const told = await ask(queue, '', state);
+    if (told.what === 'refused') reportLoss(queue, told.kind, `${told.problem}; its end is not known there`);
+    return told.what !== 'later';
+  });
+  clearTimeout(timer);
+  return queue.waiting.length + queue.dropped;
+}
+
+/** Tries until it is done, as the answers ask, and a last time shortly before the deadline. */
+async function drain(queue: SendQueue, act: () => Promise<boolean>): Promise<void> {
+  const last = queue.deadline - LAST_TRY_MS;
+  for (;;) {
+    const wait = Math.min(queue.notBefore, last) - performance.now();
+    if (wait > 0) await pause(wait);
+    if ((await act()) || performance.now() >= last) return;
+  }
+}
+
+function firstBatch(waiting: readonly Buffer[], most: number): Buffer[] {
   let bytes = 0;
   const end = waiting.findIndex((body, i) => {
     bytes += body.length;
-    return i === MAX_BATCH_STEPS || (i > 0 && bytes > MAX_BATCH_BYTES);
+    return i === most || (i > 0 && bytes > MAX_BATCH_BYTES);
   });
   return waiting.slice(0, end < 0 ? undefined : end);
 }
 
-const pack = promisify(gzip);
-
-/** One request to a monitor. Never rejects. @param path below the monitor's address. @param body a Buffer is packed with gzip */
-export async function request(
-  { url, token }: MonitorAddress,
-  method: 'PUT' | 'POST',
-  path: string,
-  body: Buffer | string,
-  type: string,
-): Promise<TriedRequest<unknown>> {
-  const headers: Record<string, string> = { 'Content-Type': type, 'Gainwatch-Version': '1' };
-  if (typeof body !== 'string') headers['Content-Encoding'] = 'gzip';
-  if (token !== null) headers['Authorization'] = `Bearer ${token}`;
-  const init = { method, headers, body: typeof body === 'string' ? body : new Uint8Array(body) };
-  const read = (response: Response): Promise<unknown> => (response.ok ? response.json() : response.text());
-  const tried = await tryRequest(url + path, init, read, { fetch, timeoutMs: REQUEST_TIMEOUT_MS });
-  const { answer, status, problem } = tried;
-  const reason = status === null ? `cannot be reached: ${problem}` : `answers ${status}: ${String(answer).slice(0, 300)}`;
-  return { ...tried, problem: `${url}${path} ${reason}` };
-}
+const isStepsAnswer = (answer: unknown): answer is StepsAnswer =>
+  hasCounts(answer, ['accepted', 'duplicates', 'late']) && Array.isArray((answer as Partial<StepsAnswer>).warnings);
+const isRunAnswer = (answer: unknown): answer is object => typeof (answer as { run?: unknown } | null)?.run === 'string';

@@ -3,12 +3,15 @@
  * behind them instead of a pipeline. Loads no TF.js.
  */
 import type { StepsAnswer } from '../../src/telemetry/api.ts';
+import type { Outcome } from '../../src/telemetry/report.ts';
 import type { RunHeader, StepSample } from '../../src/telemetry/sample.ts';
 import type { WarningRecord } from '../../src/telemetry/warning.ts';
 import { fromWire } from '../../src/telemetry/wire.ts';
 import { encodeStep } from '../wire/encode.ts';
 import { emit, noteDone, onMessages, onProblem, options } from '../worker/workerPort.ts';
-import { closeSendQueue, createSendQueue, type MonitorAddress, push, request, type SendQueue } from './sendQueue.ts';
+import type { MonitorAddress } from './monitorAddress.ts';
+import { closeSendQueue, push } from './sendQueue.ts';
+import { createSendQueue, type SendQueue } from './sendQueueState.ts';
 
 interface SentRun {
   header: RunHeader;
@@ -32,8 +35,10 @@ function noteWaiting(): void {
   done = taken - waiting;
 }
 
-function openRun(id: number, header: RunHeader, attempt: string): void {
-  const queue = createSendQueue({ run: header.run, monitor, onProblem, onAnswer: (answer) => handleAnswer(id, answer) });
+function openRun(id: number, header: RunHeader, attempt: string, key: string): void {
+  const onAnswer = (answer: StepsAnswer) => handleAnswer(id, answer);
+  const onRename = (run: string) => emit({ type: 'renamed', id, run });
+  const queue = createSendQueue({ run: header.run, monitor, key, onProblem, onAnswer, onRename });
   runs.set(id, { header, attempt, queue, activeWarnings: new Map(), lastStep: 0 });
 }
 
@@ -63,11 +68,9 @@ function handleAnswer(id: number, { composite_gain: gain, warnings }: StepsAnswe
   }
 }
 
-async function closeRun({ queue, header, attempt }: SentRun, outcome: string): Promise<void> {
-  const lost = await closeSendQueue(queue);
-  if (lost > 0) onProblem(`run ${header.run}: ${lost} steps did not reach ${monitor.url}`);
-  if (queue.waiting.length > 0) return;
-  await request(monitor, 'PUT', `api/v1/runs/${header.run}`, JSON.stringify({ state: 'closed', attempt, outcome }), 'application/json');
+async function closeRun({ queue, attempt }: SentRun, outcome: Outcome): Promise<void> {
+  const lost = await closeSendQueue(queue, attempt, outcome);
+  if (lost > 0) onProblem(`run ${queue.run}: ${lost} steps did not reach ${monitor.url}`);
 }
 
 onMessages(async (message) => {
@@ -78,7 +81,7 @@ onMessages(async (message) => {
   const run = runs.get(message.id);
   switch (message.type) {
     case 'open':
-      return openRun(message.id, message.header, message.source);
+      return openRun(message.id, message.header, message.source, message.key);
     case 'step':
       taken++;
       if (run !== undefined) {

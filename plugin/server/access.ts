@@ -1,17 +1,15 @@
 /**
- * Who may reach the server: the Host header against DNS rebinding, the token where there is one, and no other site's page where
- * something is changed. Express middleware; no routes.
+ * Who may reach the server: do its options fit together, the Host header against DNS rebinding, and how a refusal is answered. What
+ * tokens may is rights.ts and authorize.ts, what pages of other sites may is foreignSite.ts. No routes.
  */
-import { createHash, timingSafeEqual } from 'node:crypto';
-import type { NextFunction, Request, RequestHandler, Response } from 'express';
-import { isToken, TOKEN_RULE } from '../token.ts';
+import type { Request, RequestHandler, Response } from 'express';
+import { isToken, sourcesOf, TOKEN_FLAGS, TOKEN_NAMES, TOKEN_RULE, type Tokens } from '../token.ts';
+import { isGuarded } from './rights.ts';
 
-const COOKIE = 'gainwatch_token';
 const LOOPBACK = ['localhost', '127.0.0.1', '[::1]'];
 
-export interface Access {
+export interface Access extends Tokens {
   host: string;
-  token: string | null;
   /** Further names in the Host header; '*' allows all. */
   allowHost: readonly string[];
   basePath: string;
@@ -20,16 +18,23 @@ export interface Access {
 const isLoopback = (host: string): boolean => host === 'localhost' || host === '::1' || /^127\./.test(host);
 
 /** Do the options fit together? @throws Error naming the option, the rule and the value */
-export function checkAccess({ host, token, allowHost, basePath }: Access): void {
-  if (token !== null && !isToken(token)) throw new Error(`token (--token, GAINWATCH_TOKEN) must be ${TOKEN_RULE}`);
-  if (!isLoopback(host) && token === null) {
+export function checkAccess(access: Access): void {
+  const { host, allowHost, basePath } = access;
+  for (const name of TOKEN_NAMES) {
+    const token = access[name];
+    const flag = TOKEN_FLAGS[name];
+    if (token !== null && !isToken(token)) throw new Error(`${flag} ${sourcesOf(flag)} must be ${TOKEN_RULE}`);
+  }
+  if (!isLoopback(host) && !isGuarded(access)) {
     throw new Error(
       `host ${host} can be reached from other machines: give a token (--token, --token-file, GAINWATCH_TOKEN) or stay on 127.0.0.1`,
     );
   }
-  if (allowHost.includes('*') && token === null) throw new Error("allow-host '*' needs a token (--token, --token-file, GAINWATCH_TOKEN)");
-  if (basePath !== '' && !/^(\/[\w.~-]+)+$/.test(basePath)) {
-    throw new Error(`base-path must look like /gainwatch, without a slash at its end, got ${basePath}`);
+  if (allowHost.includes('*') && !isGuarded(access))
+    throw new Error("allow-host '*' needs a token (--token, --token-file, GAINWATCH_TOKEN)");
+  // A part of only dots would be another path to the browser, and to a proxy.
+  if (basePath !== '' && (!/^(\/[\w.~-]+)+$/.test(basePath) || /\/\.+(\/|$)/.test(basePath))) {
+    throw new Error(`base-path must look like /gainwatch, without a slash at its end and without /./ or /../, got ${basePath}`);
   }
 }
 
@@ -45,64 +50,14 @@ export function checkHost(access: Access): RequestHandler {
   };
 }
 
-/**
- * A handler that answers 401 without the token, as `Authorization: Bearer …` or as the cookie that `/?token=…` is exchanged for once
- * (Secure where the browser came over https, by a proxy).
- */
-export function checkToken({ token, basePath }: Access): RequestHandler {
-  if (token === null) return (_request, _response, next) => next();
-  return (request: Request, response: Response, next: NextFunction) => {
-    const given = request.query['token'];
-    if (request.method === 'GET' && request.path === '/' && typeof given === 'string' && same(given, token)) {
-      const secure = request.headers['x-forwarded-proto'] === 'https';
-      response.cookie(COOKIE, token, { httpOnly: true, sameSite: 'strict', secure, path: `${basePath}/` });
-      response.redirect(303, `${basePath}/`);
-      return;
-    }
-    const bearer = /^Bearer (\S+)$/.exec(request.headers.authorization ?? '')?.[1];
-    if ([bearer, cookieOf(request)].some((value) => value !== undefined && same(value, token))) next();
-    else {
-      response.set('WWW-Authenticate', 'Bearer');
-      const wrong = [bearer, cookieOf(request), given].some((value) => value !== undefined);
-      const rule = `must be ${wrong ? "this monitor's, " : ''}given as "Authorization: Bearer TOKEN", or once in the browser as /?token=TOKEN`;
-      refuse(response, 401, 'token', rule, null);
-    }
-  };
-}
-
-/**
- * Answers 403 to a request that changes something and comes from another site's page. Browsers send where it comes from, in
- * Sec-Fetch-Site or, over plain HTTP from another machine, in Origin only; programs send neither.
- */
-export const checkSite: RequestHandler = (request, response, next) => {
-  const { origin, host = '', 'sec-fetch-site': site } = request.headers;
-  const rule = "must be this server's own: a page of another site may not change anything here";
-  if (request.method === 'GET' || request.method === 'HEAD') next();
-  else if (site !== undefined) {
-    if (site === 'same-origin') next();
-    else refuse(response, 403, 'Sec-Fetch-Site', rule, site);
-  } else if (origin === undefined || hostOf(origin) === host.toLowerCase()) next();
-  else refuse(response, 403, 'Origin', rule, origin);
-};
-
-/** With its port, as a Host header has it; null for an origin that has none ("null"). */
-const hostOf = (origin: string): string | null => (URL.canParse(origin) ? new URL(origin).host : null);
-
-function cookieOf(request: Request): string | undefined {
-  for (const part of (request.headers.cookie ?? '').split(';')) {
-    const [name, value] = part.trim().split('=', 2);
-    if (name === COOKIE && value !== undefined) return decodeURIComponent(value);
-  }
-  return undefined;
-}
-
-/** Compares in constant time. */
-function same(a: string, b: string): boolean {
-  const digest = (text: string) => createHash('sha256').update(text).digest();
-  return timingSafeEqual(digest(a), digest(b));
-}
+/** Did the browser come over https, by a proxy? Each proxy adds itself at the end: "https,http". */
+export const isHttps = (request: Request): boolean =>
+  String(request.headers['x-forwarded-proto'] ?? '')
+    .split(',')[0]
+    .trim()
+    .toLowerCase() === 'https';
 
 /** Answers with an error as openapi.yaml has it. */
 export function refuse(response: Response, status: number, field: string, rule: string, value: unknown, free?: string): void {
-  response.status(status).json({ error: { field, rule, value, free } });
+  response.status(status).json({ error: { field, rule, value: value ?? null, free } });
 }

@@ -1,15 +1,19 @@
 /** The express application: headers, access, dashboard, `/metrics`, `/sd`, `/healthz` and `/api/v1`. Listens to no port (listen.ts). */
 import compression from 'compression';
-import express, { type ErrorRequestHandler, type Express } from 'express';
+import express, { type Express, type RequestHandler } from 'express';
 import helmet from 'helmet';
-import { FieldError } from '../fieldError.ts';
+import { short } from '../fieldError.ts';
 import type { Ingest } from '../ingest/ingestRun.ts';
 import { FORMATS, type Metrics } from '../metrics/metrics.ts';
 import type { Pipeline } from '../pipeline/pipeline.ts';
-import { type Access, checkHost, checkSite, checkToken, refuse } from './access.ts';
+import { type Access, checkHost, isHttps, refuse } from './access.ts';
+import { answerError } from './answerError.ts';
+import { authorize, requesterOf } from './authorize.ts';
+import { checkSite } from './foreignSite.ts';
 import { createIngestRoutes } from './ingestRoutes.ts';
 import { onlyFields } from './query.ts';
 import { createRoutes } from './routes.ts';
+import { createSessions } from './session.ts';
 import type { Stream } from './stream.ts';
 
 export interface AppOptions {
@@ -49,8 +53,8 @@ export function createApp({ access, pipeline, metrics, stream, ingest, assets }:
   routes.get('/healthz', (_request, response) => {
     response.type('text/plain').send('ok\n');
   });
-  routes.use(checkHost(access), checkToken(access), checkSite);
-  routes.get('/api/v1/stream', onlyFields('run'), (request, response) => stream.handle(request, response));
+  routes.use(checkRequest, checkHost(access), authorize(access, createSessions(performance.now.bind(performance))), checkSite);
+  routes.get('/api/v1/stream', onlyFields('run'), (request, response) => stream.handle(request, response, requesterOf(response).leftMs));
   // Without the slash at its end the page's relative addresses would lead elsewhere.
   routes.get('/', (request, response, next) => {
     if (request.originalUrl.split('?')[0].endsWith('/')) next();
@@ -63,8 +67,7 @@ export function createApp({ access, pipeline, metrics, stream, ingest, assets }:
     response.set({ 'Content-Type': contentType, 'Cache-Control': 'no-store', Vary: 'Accept' }).send(Buffer.from(body));
   });
   routes.get('/sd', (request, response) => {
-    const scheme = request.headers['x-forwarded-proto'] === 'https' ? 'https' : 'http';
-    const labels = { __scheme__: scheme, __metrics_path__: `${access.basePath}/metrics` };
+    const labels = { __scheme__: isHttps(request) ? 'https' : 'http', __metrics_path__: `${access.basePath}/metrics` };
     response.json([{ targets: [request.headers.host ?? ''], labels }]);
   });
   routes.use('/api/v1', createIngestRoutes(ingest));
@@ -77,16 +80,27 @@ export function createApp({ access, pipeline, metrics, stream, ingest, assets }:
     }),
   );
   app.use(access.basePath === '' ? '/' : access.basePath, routes);
-  app.use((request, response) => refuse(response, 404, 'path', 'is not known here', request.path));
-  app.use(answerError);
+  app.use((request, response) => refuse(response, 404, 'path', 'is not known here', short(request.path)));
+  app.use(answerError(pipeline.warnOnce));
   return app;
 }
 
-const answerError: ErrorRequestHandler = (error: unknown, _request, response, next) => {
-  if (response.headersSent) next(error);
-  else if (error instanceof FieldError) refuse(response, error.status, error.field, error.rule, error.value, error.free);
-  else {
-    const { status = 500, message = String(error) } = error as { status?: number; message?: string };
-    refuse(response, status, 'server', message, null);
-  }
+const METHODS = ['GET', 'HEAD', 'PUT', 'POST', 'DELETE'];
+
+/** A method that nothing here answers to, TRACE among them, and a path that is no text get no further. */
+const checkRequest: RequestHandler = (request, response, next) => {
+  if (!METHODS.includes(request.method)) {
+    response.set('Allow', METHODS.join(', '));
+    refuse(response, 405, 'method', `must be one of ${METHODS.join(', ')}`, request.method);
+  } else if (isEncoded(request.path)) next();
+  else refuse(response, 400, 'path', 'must be percent-encoded UTF-8', short(request.path));
 };
+
+function isEncoded(path: string): boolean {
+  try {
+    decodeURIComponent(path);
+    return true;
+  } catch {
+    return false;
+  }
+}

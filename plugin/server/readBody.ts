@@ -52,8 +52,9 @@ interface ComingBody {
   readonly since: number;
   /** Bytes as they came, packed. */
   readonly received: () => number;
-  /** Unpacked. */
-  held: number;
+  /** Unpacked, in one piece however small the pieces are in which it comes; grows. */
+  store: Buffer;
+  length: number;
   readonly cutOff: (error: FieldError) => void;
 }
 
@@ -61,16 +62,18 @@ interface ComingBody {
 export function createBodyReader(limits: BodyLimits = BODY_LIMITS): RequestHandler {
   const coming = new Set<ComingBody>();
   return (request, response, next) => {
-    readBody(request, limits, coming).then(
-      (body) => {
-        request.body = body;
-        next();
-      },
-      (error: FieldError) => {
-        if (error.status === 408) response.set('Connection', 'close');
-        next(error);
-      },
-    );
+    readBody(request, limits, coming)
+      .then(
+        (body) => {
+          request.body = body;
+          next();
+        },
+        (error: FieldError) => {
+          if (error.status === 408) response.set('Connection', 'close');
+          next(error);
+        },
+      )
+      .catch(() => request.destroy()); // whatever comes after it: no rejection without a handler, which would end the process
   };
 }
 
@@ -79,9 +82,14 @@ async function readBody(request: Request, limits: BodyLimits, coming: Set<Coming
   const stream = unpack(request);
   const { socket } = request;
   const before = socket.bytesRead;
-  const chunks: Buffer[] = [];
   const { promise, resolve, reject } = withResolvers<void>();
-  const body: ComingBody = { since: performance.now(), received: () => socket.bytesRead - before, held: 0, cutOff: reject };
+  const body: ComingBody = {
+    since: performance.now(),
+    received: () => socket.bytesRead - before,
+    store: Buffer.alloc(0),
+    length: 0,
+    cutOff: reject,
+  };
   const onBroken = (error: Error) => reject(new FieldError('body', `must be readable: ${error.message}`, null));
   const timer = setInterval(() => checkPace(limits, body), CHECK_MS);
   try {
@@ -89,15 +97,13 @@ async function readBody(request: Request, limits: BodyLimits, coming: Set<Coming
     if (coming.size >= limits.bodies) cutSlowest(limits, coming);
     coming.add(body);
     stream.on('data', (chunk: Buffer) => {
-      chunks.push(chunk);
-      body.held += chunk.length;
-      if (body.held > limits.bytes) reject(tooLarge(limits));
-      else guarded(reject, () => keepWithin(limits, coming));
+      if (body.length + chunk.length > limits.bytes) reject(tooLarge(limits));
+      else if (append(body, chunk)) guarded(reject, () => keepWithin(limits, coming));
     });
     stream.on('end', resolve).on('error', onBroken);
     request.on('error', onBroken).on('close', () => request.complete || onBroken(new Error('it ended too early')));
     await promise;
-    return Buffer.concat(chunks);
+    return body.store.subarray(0, body.length);
   } catch (error) {
     // The rest is read and thrown away, so that the sender comes to its answer.
     request.unpipe();
@@ -109,6 +115,22 @@ async function readBody(request: Request, limits: BodyLimits, coming: Set<Coming
     clearInterval(timer);
     coming.delete(body);
   }
+}
+
+/** Our choice: most bodies are smaller. */
+const MIN_STORE_BYTES = 64 * 1024;
+
+/** @returns whether the body holds more memory now */
+function append(body: ComingBody, chunk: Buffer): boolean {
+  const { store, length } = body;
+  const needed = length + chunk.length;
+  if (needed > store.length) {
+    body.store = Buffer.allocUnsafeSlow(Math.max(needed, 2 * store.length, MIN_STORE_BYTES));
+    store.copy(body.store, 0, 0, length);
+  }
+  chunk.copy(body.store, length);
+  body.length = needed;
+  return body.store !== store;
 }
 
 /** Promise.withResolvers, which Node 20 has not. */
@@ -149,7 +171,7 @@ function checkPace({ ms, graceMs, slowest }: BodyLimits, body: ComingBody): void
 
 /** @throws FieldError 503 where all together hold too much and none of them is slow */
 function keepWithin(limits: BodyLimits, coming: Set<ComingBody>): void {
-  const held = () => [...coming].reduce((sum, body) => sum + body.held, 0);
+  const held = () => [...coming].reduce((sum, { store }) => sum + store.length, 0);
   while (held() > limits.heldBytes) cutSlowest(limits, coming);
 }
 

@@ -1,18 +1,20 @@
-/** The routes of `/api/v1`: runs, series, latest step, warnings, uploads. JSON as src/telemetry/api.ts has it; the stream is stream.ts. */
-import { Router } from 'express';
+/** The routes of `/api/v1`: rights, runs, series, steps, warnings, uploads; JSON as src/telemetry/api.ts has it. Stream: stream.ts. */
+import { type Request, type Response, Router } from 'express';
 import { toStepAnswer } from '../../src/telemetry/answer.ts';
-import type { UploadAnswer } from '../../src/telemetry/api.ts';
-import { FieldError } from '../fieldError.ts';
+import type { GoneAnswer, RightsAnswer, UploadAnswer } from '../../src/telemetry/api.ts';
+import { FieldError, short } from '../fieldError.ts';
 import type { Pipeline } from '../pipeline/pipeline.ts';
 import { handleUpload } from '../upload/handleUpload.ts';
+import { requesterOf, whoOf } from './authorize.ts';
+import { deleteRun } from './deleteRun.ts';
 import { onlyFields, SERIES_FIELDS, seriesQueryOf } from './query.ts';
 import { acknowledgeIn, detailOf, latestOf, listSummaries, recordedSummary, seriesOf, warningsOf } from './runAnswers.ts';
 import type { Stream } from './stream.ts';
 
 /** What an unknown path is answered with; those of other processes' runs are ingestRoutes.ts's. */
 const KNOWN =
-  'is not known here: GET /runs, /runs/RUN, /runs/RUN/series, /runs/RUN/steps/latest, /runs/RUN/warnings, /stream, ' +
-  'POST /runs/RUN/warnings/ID/acknowledge, /runs/RUN/steps, /recordings, PUT /runs/RUN';
+  'is not known here: GET /rights, /runs, /runs/RUN, /runs/RUN/series, /runs/RUN/steps/latest, /runs/RUN/warnings, /stream, ' +
+  'POST /runs/RUN/warnings/ID/acknowledge, /runs/RUN/steps, /recordings, PUT /runs/RUN, DELETE /runs/RUN';
 
 /** The routes; what an event of them changes without the pipeline is emitted to the stream. */
 export function createRoutes(pipeline: Pipeline, stream: Stream): Router {
@@ -20,6 +22,12 @@ export function createRoutes(pipeline: Pipeline, stream: Stream): Router {
   router.use((_request, response, next) => {
     response.set('Cache-Control', 'no-store');
     next();
+  });
+  /** Who did what, and when, for whoever asks later. */
+  const log = (what: string, request: Request, response: Response) =>
+    pipeline.onProblem(`${new Date(pipeline.now()).toISOString()} ${what} by ${whoOf(request, response)}`);
+  router.get('/rights', onlyFields(), (_request, response) => {
+    response.json({ rights: [...requesterOf(response).rights] } satisfies RightsAnswer);
   });
   router.get('/runs', onlyFields(), (_request, response) => {
     response.json(listSummaries(pipeline));
@@ -35,9 +43,17 @@ export function createRoutes(pipeline: Pipeline, stream: Stream): Router {
   });
   router.post('/runs/:run/warnings/:id/acknowledge', onlyFields(), (request, response) => {
     const { run, id } = request.params;
-    const { answer, emitted } = acknowledgeIn(pipeline, run, id);
+    const { answer, isNews, emitted } = acknowledgeIn(pipeline, run, id);
     if (!emitted) stream.emit('warning', run, answer);
+    if (isNews) log(`warning ${answer.id} of run ${run} (${answer.rule}, step ${answer.step}) was acknowledged`, request, response);
     response.json(answer);
+  });
+  router.delete('/runs/:run', onlyFields(), (request, response) => {
+    const { run } = request.params;
+    deleteRun(pipeline, run);
+    stream.emit('gone', run, { run });
+    log(`run ${run} was deleted`, request, response);
+    response.json({ run } satisfies GoneAnswer);
   });
   router.post('/recordings', onlyFields(), async (request, response) => {
     const run = await handleUpload(pipeline, request, response);
@@ -51,7 +67,7 @@ export function createRoutes(pipeline: Pipeline, stream: Stream): Router {
     response.json(toStepAnswer(step.header, step.attempt, step.report, step.forecast));
   });
   router.use((request) => {
-    throw new FieldError('path', KNOWN, `${request.method} ${request.path}`, 404);
+    throw new FieldError('path', KNOWN, short(`${request.method} ${request.path}`), 404);
   });
   return router;
 }

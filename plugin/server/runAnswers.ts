@@ -2,13 +2,12 @@
  * Runs and their warnings as the HTTP interface shows them, and the acknowledgement of a warning. What goes on in this process is in
  * its memory, all else in the recordings, which other processes may be writing.
  */
-import { existsSync } from 'node:fs';
-import { basename, dirname } from 'node:path';
 import { type StepForecast, toWarningAnswer } from '../../src/telemetry/answer.ts';
 import type { RunDetail, RunSummary, SeriesAnswer, WarningAnswer } from '../../src/telemetry/api.ts';
 import { countActive, type WarningRecord } from '../../src/telemetry/warning.ts';
 import { toShortWire } from '../../src/telemetry/wire.ts';
 import { FieldError } from '../fieldError.ts';
+import { toReadError, toWriteError } from '../fileErrors.ts';
 import { recordedForecast } from '../pipeline/detection.ts';
 import type { LiveRun } from '../pipeline/liveRun.ts';
 import { acknowledge, type Pipeline } from '../pipeline/pipeline.ts';
@@ -24,8 +23,8 @@ function liveRun(pipeline: Pipeline, name: string): LiveRun | null {
   return run !== undefined && run.outcome === null ? run : null;
 }
 
-/** Where the recording of a run lies; an uploaded one is not that of a run of this process that has the same name. */
-function recordingOf(pipeline: Pipeline, name: string): FoundRecording | null {
+/** Where the recording of a run lies; null: it has none. An uploaded one is not that of a run of this process that has the same name. */
+export function recordingOf(pipeline: Pipeline, name: string): FoundRecording | null {
   const found = pipeline.recorder === null ? null : findRecording(pipeline.directory, name);
   return found?.uploaded && pipeline.live.has(name) ? null : found;
 }
@@ -97,7 +96,7 @@ export const seriesOf = (pipeline: Pipeline, name: string, query: SeriesQuery): 
 
 /**
  * Asks the recording of a run, which is closed after it.
- * @throws FieldError 404 where the run is not recorded, 500 or 503 where its file cannot be read, saying why; what `read` throws of these
+ * @throws FieldError 404 where the run is not recorded, 503 where it is locked, 500 where it is no recording; what `read` throws
  */
 export function readRecording<T>(
   pipeline: Pipeline,
@@ -110,22 +109,16 @@ export function readRecording<T>(
     const rule = pipeline.live.has(name) ? 'is not recorded (see the log of its process)' : 'must be one of /api/v1/runs';
     throw new FieldError('run', rule, name, 404);
   }
-  let reader: Reader | null = null;
   try {
-    reader = recorder.openReader(found.path, name, found.uploaded);
-    return read(recorder, reader);
+    const reader = recorder.openReader(found.path, name, found.uploaded);
+    try {
+      return read(recorder, reader);
+    } finally {
+      recorder.closeReader(reader);
+    }
   } catch (error) {
-    throw error instanceof FieldError ? error : unreadable(name, found.path, error as Error & { code?: string });
-  } finally {
-    if (reader !== null) recorder.closeReader(reader);
+    throw toReadError(error, found.path, name);
   }
-}
-
-/** Why a recording cannot be read, without its folder: 404 where it has just been removed, 503 where it is locked, 500 otherwise. */
-function unreadable(name: string, path: string, { message, code }: Error & { code?: string }): FieldError {
-  const reason = message.replaceAll(path, basename(path)).replaceAll(`${dirname(path)}/`, '');
-  if (!existsSync(path)) return new FieldError('run', 'must be one of /api/v1/runs', name, 404);
-  return new FieldError('run', `has a recording that cannot be read: ${reason}`, name, code === 'SQLITE_BUSY' ? 503 : 500);
 }
 
 /** A run whose warnings are in memory: it goes on here, or has ended here and is not recorded. */
@@ -160,10 +153,11 @@ export function warningsOf(pipeline: Pipeline, name: string): WarningAnswer[] {
 /**
  * `POST /runs/RUN/warnings/ID/acknowledge`. The first time stays.
  * @param id its number among all of the run, as text
- * @returns how it is now, and whether the pipeline has emitted the change, or nothing has changed
- * @throws FieldError 404 where there is no such run or warning, 409 where the recording was uploaded, 503 where it is locked
+ * @returns how it is now; whether it was not known before; and whether the pipeline has emitted that
+ * @throws FieldError 404 where there is no such run or warning, 409 where the recording was uploaded, 503 where it is locked or cannot
+ * be written, 507 where the disk is full
  */
-export function acknowledgeIn(pipeline: Pipeline, name: string, id: string): { answer: WarningAnswer; emitted: boolean } {
+export function acknowledgeIn(pipeline: Pipeline, name: string, id: string): { answer: WarningAnswer; isNews: boolean; emitted: boolean } {
   const known = warningsOf(pipeline, name);
   const index = numberOf(id);
   const warning = known[index];
@@ -172,24 +166,26 @@ export function acknowledgeIn(pipeline: Pipeline, name: string, id: string): { a
       known.length === 0 ? 'must be that of a warning: this run has none' : `must be a whole number from 0 to ${known.length - 1}`;
     throw new FieldError('id', rule, id, 404);
   }
+  const isNews = warning.acknowledgedTime === null;
   const held = heldRun(pipeline, name);
   if (held !== null) {
     const record = held.detection.warnings[index];
-    acknowledge(pipeline, held, record);
-    return { answer: answerOf(name, record), emitted: true };
+    if (!acknowledge(pipeline, held, record)) {
+      throw new FieldError('run', `cannot be written now (${held.recordingProblem}): it is noted here, and recorded as soon as it can be`, name, 503);
+    }
+    return { answer: answerOf(name, record), isNews, emitted: true };
   }
   const found = recordingOf(pipeline, name);
   if (found?.uploaded) throw new FieldError('run', 'was uploaded and is only read: nothing can be acknowledged in it', name, 409);
-  if (warning.acknowledgedTime !== null || found === null) return { answer: warning, emitted: true };
+  if (!isNews || found === null) return { answer: warning, isNews: false, emitted: true };
   const record = inFile(pipeline, found.path, index, name);
-  return { answer: record === null ? warning : answerOf(name, record), emitted: false };
+  return { answer: record === null ? warning : answerOf(name, record), isNews: record !== null, emitted: record === null };
 }
 
 function inFile({ recorder, now }: Pipeline, path: string, index: number, name: string): WarningRecord | null {
   try {
     return recorder?.acknowledgeInFile(path, index, now()) ?? null;
   } catch (error) {
-    if ((error as { code?: string }).code !== 'SQLITE_BUSY') throw error;
-    throw new FieldError('run', 'is locked by another process, try again', name, 503);
+    throw toWriteError(toReadError(error, path, name), 'run', 'cannot be changed', name);
   }
 }

@@ -37,8 +37,12 @@ interface Client {
 
 export interface Stream {
   readonly sink: Sink;
-  /** Answers `GET /stream`; resolves when the client is caught up. @throws FieldError where the query or Last-Event-ID cannot be */
-  handle(request: Request, response: Response): Promise<void>;
+  /**
+   * Answers `GET /stream`; resolves when the client is caught up.
+   * @param endsInMs until its session is over; null: never
+   * @throws FieldError where the query or Last-Event-ID cannot be
+   */
+  handle(request: Request, response: Response, endsInMs: number | null): Promise<void>;
   /** Sends an event to every client that wants the run: of a recording that no run of this process writes. */
   emit<E extends keyof StreamEvents>(event: E, run: string, data: StreamEvents[E]): void;
   /** Ends every connection. */
@@ -51,7 +55,10 @@ export function createStream(pipeline: Pipeline): Stream {
   const wants = (client: Client, run: string) => client.runs === null || client.runs.has(run);
   const emit: Stream['emit'] = (event, run, data) => {
     const text = JSON.stringify(data);
-    for (const client of clients) if (wants(client, run)) send(client, event, text);
+    for (const client of clients) {
+      if (event === 'gone') client.positions.delete(run);
+      if (wants(client, run)) send(client, event, text);
+    }
   };
   const onChange = (run: LiveRun) => emit('run', run.header.run, summaryOf(run));
   const sink: Sink = {
@@ -71,20 +78,26 @@ export function createStream(pipeline: Pipeline): Stream {
   return {
     sink,
     emit,
-    handle: async (request, response) => {
+    handle: async (request, response, endsInMs) => {
       const names = texts(request, 'run');
       const client: Client = { response, runs: names.length > 0 ? new Set(names) : null, positions: parsePositions(request) };
       response.set({ 'Content-Type': 'text/event-stream', 'Cache-Control': 'no-store', 'X-Accel-Buffering': 'no' });
+      if (request.method === 'HEAD') {
+        response.end();
+        return;
+      }
       response.flushHeaders();
       response.write('retry: 1000\n\n');
       // An event, not a comment, which a page does not see: a tunnel that hangs must be noticed.
-      const heartbeat = setInterval(() => response.write('event: beat\ndata: null\n\n'), HEARTBEAT_MS);
+      const heartbeat = setInterval(() => write(client, 'event: beat\ndata: null\n\n'), HEARTBEAT_MS);
+      const end = endsInMs === null ? null : setTimeout(() => response.end(), endsInMs);
       response.on('close', () => {
         clearInterval(heartbeat);
+        if (end !== null) clearTimeout(end);
         clients.delete(client);
       });
       await catchUp(pipeline, client);
-      if (response.destroyed) return;
+      if (isOver(response)) return;
       clients.add(client);
       const runs = [...pipeline.live.values()].filter((run) => wants(client, run.header.run));
       // The position before the first step that is sent: who goes before that comes back to it.
@@ -118,7 +131,7 @@ async function catchUp(pipeline: Pipeline, client: Client): Promise<void> {
         if (client.response.writableLength < MAX_CATCH_UP_BYTES) continue;
         waited = true;
         await drained(client.response);
-        if (client.response.destroyed) return;
+        if (isOver(client.response)) return;
       }
     }
   }
@@ -152,8 +165,15 @@ function send(client: Client, event: keyof StreamEvents, data: string): void {
     return;
   }
   const id = [...positions].map(([run, p]) => `${run}:${p.attempt}:${p.step}`).join(',');
-  response.write(`event: ${event}\n${id === '' ? '' : `id: ${id}\n`}data: ${data}\n\n`);
+  write(client, `event: ${event}\n${id === '' ? '' : `id: ${id}\n`}data: ${data}\n\n`);
 }
+
+/** Between its end and its close nothing may be written: that would be an error that nobody handles. */
+function write({ response }: Client, text: string): void {
+  if (!isOver(response)) response.write(text);
+}
+
+const isOver = (response: Response): boolean => response.writableEnded || response.destroyed;
 
 /** "hc:1:230,mhc:1:229". */
 function parsePositions(request: Request): Client['positions'] {

@@ -8,15 +8,21 @@ import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Request, Response } from 'express';
 import { FieldError } from '../fieldError.ts';
+import { toWriteError } from '../fileErrors.ts';
 import type { Pipeline } from '../pipeline/pipeline.ts';
 import { findRecording, freeName, recordingPath, uploadsIn } from '../recorder/directory.ts';
 import { createFolder, PRIVATE_FILE } from '../recorder/files.ts';
 import { runValidation } from './runValidation.ts';
 
-/** Bytes of one recording, and of all in the folder. Our choice: 512 MiB are some 20,000 steps of 122 connections, at 23 kB each. */
-const LIMITS = { one: 512 * 2 ** 20, all: 10 * 2 ** 30 };
-/** How long nothing may come: a tunnel may hang for some seconds. Our choice. */
-const MAX_IDLE_MS = 60_000;
+/** Of one recording. Our choice: 512 MiB are some 20,000 steps of 122 connections, at 23 kB each. */
+const MAX_UPLOAD_BYTES = 512 * 2 ** 20;
+/** Of all in the folder. Our choice. */
+const MAX_UPLOADS_BYTES = 10 * 2 ** 30;
+const LIMITS = { one: MAX_UPLOAD_BYTES, all: MAX_UPLOADS_BYTES };
+/** Over which the rate is looked at: a tunnel may hang for some seconds, and a small recording has come before. Our choice. */
+const RATE_WINDOW_MS = 60_000;
+/** Of each window, else it holds up all others: 64 KiB/s, a bad mobile line. Our choice; the whole has an hour (server/httpServer.ts). */
+const MIN_WINDOW_BYTES = 60 * 64 * 2 ** 10;
 /** Since its last byte, from which on a part is what a killed process has left: an upload may pause a minute, its validation take two. */
 const MAX_PART_AGE_MS = 600_000;
 const PART = /\.part(-journal|-wal|-shm)?$/;
@@ -27,8 +33,8 @@ const busy = new WeakSet<Pipeline>();
 /**
  * Receives a recording.
  * @returns by what name its run is kept
- * @throws FieldError 413 where it is too large, 507 where the folder is full, 503 where another one comes, 400 with the rule where
- * it is no recording
+ * @throws FieldError 413 where it is too large, 408 where it comes too slowly, 507 where the folder or the disk is full, 503 where another
+ * one comes or the folder refuses, 400 with the rule where it is no recording
  */
 export async function handleUpload(pipeline: Pipeline, request: Request, response: Response, limits = LIMITS): Promise<string> {
   try {
@@ -39,7 +45,7 @@ export async function handleUpload(pipeline: Pipeline, request: Request, respons
   } catch (error) {
     // It reads the answer only when it does not hang; who goes on sending is cut off by service.ts.
     request.resume();
-    throw error;
+    throw toWriteError(error, 'recording', 'cannot be kept', null);
   }
 }
 
@@ -115,23 +121,37 @@ const sizeOf = (folder: string): number => readdirSync(folder).reduce((sum, file
 /**
  * Writes the body of a request into a new file, never with more in memory than one part.
  * @param checkSize given the bytes so far; what it throws ends the writing
+ * @throws FieldError 408 where less than MIN_WINDOW_BYTES come in a window
  */
 async function receive(request: Request, path: string, checkSize: (size: number) => void): Promise<void> {
   const file = await open(path, 'wx', PRIVATE_FILE);
-  const stalled = () => request.destroy(new Error(`nothing came for ${MAX_IDLE_MS / 1000} s`));
-  request.setTimeout(MAX_IDLE_MS, stalled);
+  // Destroyed, the request could not be answered any more.
+  const parts = (request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>)[Symbol.asyncIterator]();
+  let size = 0;
+  let timer: NodeJS.Timeout | undefined;
+  const tooSlow = new Promise<never>((_resolve, reject) => {
+    let before = 0;
+    timer = setInterval(() => {
+      const came = size - before;
+      before = size;
+      if (came >= MIN_WINDOW_BYTES) return;
+      const rule = `must come with at least ${MIN_WINDOW_BYTES} bytes in ${RATE_WINDOW_MS / 1000} s`;
+      reject(new FieldError('recording', rule, came, 408));
+    }, RATE_WINDOW_MS);
+  });
   try {
-    let size = 0;
-    // Destroyed, the request could not be answered any more.
-    for await (const part of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
-      size += part.length;
+    for (;;) {
+      const part = await Promise.race([parts.next(), tooSlow]);
+      if (part.done === true) break;
+      size += part.value.length;
       checkSize(size);
-      await file.writeFile(part);
+      await file.writeFile(part.value);
     }
     await file.sync();
   } finally {
-    request.off('timeout', stalled);
-    if (!request.socket.destroyed) request.setTimeout(0);
+    clearInterval(timer);
+    // Behind what it still waits for, which may never come.
+    parts.return?.()?.catch(() => {});
     await file.close();
   }
 }

@@ -83,8 +83,9 @@ export function listConnections(step: StepMetadata, before: Part | undefined, co
 const BYTES_PER_CONNECTION = 8 + 8 * MEMORY_KINDS.length + 128;
 
 function sizeOf({ report, matrices }: PartContent, layers: number): number {
-  const sample = matrices === null ? 0 : matrices.sample.mappings.byteLength * (1 + OBSERVATION_KEYS.length);
-  return report.measures.byteLength + report.mapping.byteLength + layers * BYTES_PER_CONNECTION + sample;
+  const sample = matrices?.sample;
+  const arrays = [report.measures, report.mapping, sample?.mappings, ...OBSERVATION_KEYS.map((key) => sample?.[key])];
+  return arrays.reduce((sum, array) => sum + (array?.byteLength ?? 0), layers * BYTES_PER_CONNECTION);
 }
 
 /** Those that were not sent are null, a duration NaN, a counter 0. @param now for a step that does not say when it was, ms since 1970 */

@@ -159,15 +159,21 @@ function toFieldError(errors: readonly ErrorObject[]): FieldError {
           ? `must be one of ${allowedValues.map(String).join(', ')}`
           : allowedValue !== undefined
             ? `must be ${String(allowedValue)}`
-            : alternatives(first.instancePath, errors) || (first.message ?? 'does not follow openapi.yaml');
+            : outside(first.instancePath, errors) ||
+              alternatives(first.instancePath, errors) ||
+              (first.message ?? 'does not follow openapi.yaml');
   const data = property === undefined ? first.data : (first.data as Record<string, unknown>)[String(property)];
   return new FieldError(short(field === '' ? 'body' : field), rule, shown(data));
 }
 
+/** Of a number that is too small or too large: its limit. Empty where it is none. */
+const outside = (path: string, errors: readonly ErrorObject[]): string =>
+  errors.find(({ instancePath, keyword }) => instancePath === path && /^(min|max)imum$/.test(keyword))?.message ?? '';
+
 /** Of a value that fits none of several types: all of them. Empty where there is one. */
 function alternatives(path: string, errors: readonly ErrorObject[]): string {
   const of = errors.filter((error) => error.instancePath === path);
-  const types = of.filter(({ keyword }) => keyword === 'type').map(({ params }) => String(params['type']));
+  const types = of.filter(({ keyword }) => keyword === 'type').flatMap(({ params }) => [params['type']].flat().map(String));
   const words = of.flatMap(({ params }) => (params['allowedValues'] as unknown[] | undefined) ?? []).map(String);
   const all = [...new Set([...types, ...words])];
   return all.length > 1 ? `must be one of ${all.join(', ')}` : '';

@@ -18,8 +18,11 @@ export interface WorkerOptions extends Omit<ServiceOptions, 'now' | 'onProblem' 
 
 /** Training thread → worker. `id` tells the watched runs of the process apart. */
 export type ToWorker =
-  /** `source`: name of the attempt, with which a thread that is started anew goes on in it. */
-  | { type: 'open'; id: number; header: RunHeader; source: string }
+  /**
+   * `source`: name of the attempt, with which a thread that is started anew goes on in it. `key`: of the training, for another process's
+   * monitor.
+   */
+  | { type: 'open'; id: number; header: RunHeader; source: string; key: string }
   | { type: 'step'; id: number; sample: StepSample }
   /** The run ends; its metrics stay `lingerSeconds` longer, then `closed` is answered. */
   | { type: 'close'; id: number; outcome: Outcome; lingerSeconds: number; monitor: MonitorCounters }
@@ -36,6 +39,8 @@ export type FromWorker =
   /** A warning of the run changed, and how it is now. */
   | { type: 'warning'; id: number; what: WarningChange; record: WarningRecord }
   | { type: 'closed'; id: number }
+  /** The run goes on in another training: this one is sent under another name. */
+  | { type: 'renamed'; id: number; run: string }
   /** Something the user should read: recording off, disk full … */
   | { type: 'problem'; message: string };
 

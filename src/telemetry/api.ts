@@ -138,9 +138,25 @@ export interface UploadAnswer {
 }
 
 /**
+ * What somebody may: see all of it; send runs and recordings; acknowledge warnings and delete recordings. Which token gives which:
+ * plugin/server/README.md.
+ */
+export type Right = 'view' | 'send' | 'decide';
+
+/** `GET /api/v1/rights`: those of whoever asks. */
+export interface RightsAnswer {
+  rights: Right[];
+}
+
+/** `DELETE /api/v1/runs/{run}`, and the data of a `gone` event: its recording is deleted. */
+export interface GoneAnswer {
+  run: string;
+}
+
+/**
  * `GET /api/v1/stream[?run=NAME…]`: server-sent events.
  * `step`: a StepAnswer. `run`: a RunSummary, when a run opens, starts a new attempt, is warned of or ends, or is dropped on a page.
- * `warning`: a WarningAnswer, when one is raised, cleared or acknowledged. `beat`: null, every 15 s.
+ * `warning`: a WarningAnswer, when one is raised, cleared or acknowledged. `gone`: a run was deleted. `beat`: null, every 15 s.
  * The id of an event holds the position in every run of the stream ("hc:1:230,mhc:1:229": run, attempt, step), so that
  * Last-Event-ID brings back exactly the steps that were missed, from the recordings; warnings are asked for anew.
  */
@@ -148,5 +164,6 @@ export interface StreamEvents {
   step: StepAnswer;
   run: RunSummary;
   warning: WarningAnswer;
+  gone: GoneAnswer;
   beat: null;
 }

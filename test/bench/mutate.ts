@@ -1,6 +1,23 @@
 /** Spoils a body as a broken sender, a broken line or an attacker would: bytes flipped, cut, doubled, lengths and header changed. */
 
-const WORDS = ['null', '[]', '{}', '-1', '1e999', '""', '"NaN"', '18446744073709551615', '[[[[]]]]', 'true', '"__proto__"', '\u0000'];
+const WORDS = [
+  'null',
+  '[]',
+  '{}',
+  '-1',
+  '1e999',
+  '""',
+  '"NaN"',
+  '18446744073709551615',
+  '[[[[]]]]',
+  'true',
+  '"__proto__"',
+  '"constructor"',
+  '"\\ud800"',
+  '{"a":1,"a":2}',
+  '['.repeat(64),
+  '\u0000',
+];
 
 /** @param random whole numbers from 0 below its argument */
 export function mutate(body: Buffer, random: (below: number) => number): Buffer {

@@ -1,6 +1,6 @@
 /** A `gainwatch serve` as a process of its own, over a folder that goes with it, and requests to it. */
 import { spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { Agent, request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -28,10 +28,20 @@ export async function startServe() {
       outgoing.on('error', (error) => (outgoing.reusedSocket ? ask(method, path, body, headers).then(resolve, reject) : reject(error)));
       outgoing.end(body);
     });
+  const status = (field: string) =>
+    Number(new RegExp(`${field}:\\s+(\\d+)`).exec(readFileSync(`/proc/${child.pid}/status`, 'utf8'))?.[1]) / 1024;
   return {
     ask,
     /** Of its memory that is resident, MiB. */
-    memory: () => Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${child.pid}/status`, 'utf8'))?.[1]) / 1024,
+    memory: () => status('VmRSS'),
+    /** The most of it since the last call, MiB. */
+    peakMemory: () => {
+      const most = status('VmHWM');
+      writeFileSync(`/proc/${child.pid}/clear_refs`, '5');
+      return most;
+    },
+    /** Bytes of the files in its folder. */
+    diskBytes: () => readdirSync(folder).reduce((sum, name) => sum + statSync(join(folder, name)).size, 0),
     /** Has it ended by itself? */
     hasEnded: () => child.exitCode !== null || child.signalCode !== null,
     stop: () => {

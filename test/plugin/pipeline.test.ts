@@ -1,7 +1,7 @@
 import { describe, expect, test, vi } from 'vitest';
 import { closeRun, handleReport, openRun, type Pipeline } from '../../plugin/pipeline/pipeline.ts';
 import { handleSample } from '../../plugin/worker/handleSample.ts';
-import { startRun } from '../support/pipelines.ts';
+import { fillDisk, startRun } from '../support/pipelines.ts';
 import { recorded } from '../support/recorded.ts';
 import { testHeader, testReport, testSample } from '../support/samples.ts';
 
@@ -25,8 +25,7 @@ test('a report reaches the sinks within 200 ms, after its commit', async () => {
 describe('a disk that refuses', () => {
   test('costs nothing that is shown, is counted and said once, and what waited is written when it gives way', async () => {
     const { pipeline, problems, steps, run } = await startRun(header);
-    const { db } = run.recording!;
-    db.pragma('max_page_count = 1');
+    const disk = fillDisk(pipeline, run);
     for (let step = 1; step <= 300; step++) {
       handleReport(pipeline, run, testReport(header, step));
       vi.advanceTimersByTime(50);
@@ -36,7 +35,7 @@ describe('a disk that refuses', () => {
     expect(problems).toHaveLength(1);
     expect(run.recordingProblem).toMatch(/full/);
     expect(problems[0]).toMatch(/hc\.sqlite .*could not be written, trying again: .*full/);
-    db.pragma('max_page_count = 1000000');
+    disk.makeRoom();
     vi.advanceTimersByTime(6000);
     expect(steps).toEqual(Array.from({ length: 300 }, (_, i) => i + 1));
     expect(recordedSteps(pipeline)).toEqual(steps);
@@ -46,7 +45,7 @@ describe('a disk that refuses', () => {
 
   test('to the end: the loss is said', async () => {
     const { pipeline, problems, run } = await startRun(header);
-    run.recording!.db.pragma('max_page_count = 1');
+    fillDisk(pipeline, run);
     const committed = Array.from({ length: 100 }, (_, i) => handleReport(pipeline, run, testReport(header, i + 1)));
     vi.advanceTimersByTime(200);
     closeRun(pipeline, run, 'completed');

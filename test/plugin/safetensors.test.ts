@@ -18,7 +18,9 @@ const entry = (from: number, to: number, shape = [(to - from) / 4]) => ({ dtype:
 
 const shapes = fc.array(fc.nat(5), { maxLength: 3 });
 const sizeOf = (shape: readonly number[]) => shape.reduce((a, b) => a * b, 4);
-const names = fc.string({ minLength: 1 }).filter((name) => !['__metadata__', '__proto__'].includes(name) && !/^\d+$/.test(name));
+const names = fc
+  .oneof(fc.string({ minLength: 1, unit: 'grapheme' }), fc.constantFrom('__proto__', 'constructor', 'toString'))
+  .filter((name) => name !== '__metadata__' && !/^\d+$/.test(name));
 
 test('law: what is written is read again, to the bit', () => {
   const tensor = shapes.chain((shape) => {
@@ -29,10 +31,38 @@ test('law: what is written is read again, to the bit', () => {
   fc.assert(
     fc.property(fc.dictionary(names, fc.string()), tensors, (metadata, list) => {
       const read = readSafetensors(writeSafetensors({ metadata, tensors: new Map(list) }));
-      expect({ ...read.metadata }).toEqual({ ...metadata });
+      expect(Object.entries(read.metadata)).toEqual(Object.entries(metadata));
       expect([...read.tensors]).toEqual(list);
     }),
   );
+});
+
+describe('a header that another reader could read otherwise is refused:', () => {
+  const a = JSON.stringify(entry(0, 8));
+  const b = JSON.stringify(entry(8, 16));
+  const withText = (text: string, data: number) => {
+    const header = Buffer.from(text);
+    const length = Buffer.alloc(8);
+    length.writeBigUInt64LE(BigInt(header.length));
+    return Buffer.concat([length, header, rising(data)]);
+  };
+  test.each([
+    ['two tensors of one name', `{"a":${a},"a":${b}}`, 'must have each name once'],
+    ['two of one name, written differently', `{"a":${a},"\\u0061":${b}}`, 'must have each name once'],
+    ['__metadata__ twice', `{"__metadata__":{},"__metadata__":{},"a":${a},"b":${b}}`, 'must have each name once'],
+    ['a key of __metadata__ twice', `{"__metadata__":{"step":"1","step":"2"},"a":${a},"b":${b}}`, 'must have each name once'],
+    ['dtype twice', `{"a":${a.replace('{', '{"dtype":"F16",')},"b":${b}}`, 'must have each name once'],
+    ['a space before it', ` {"a":${a},"b":${b}}`, 'must begin with {'],
+    ['a line before it', `\n{"a":${a},"b":${b}}`, 'must begin with {'],
+    ['a list', `[${a},${b}]`, 'must begin with {'],
+    ['half of a surrogate pair', `{"\\ud800":${a},"b":${b}}`, 'half of a surrogate pair'],
+    ['lists in lists', `{"a":${'['.repeat(40)}`, 'must have at most 32 lists'],
+  ])('%s', (_what, text, rule) => {
+    expect(() => readSafetensors(withText(text, 16))).toThrow(rule);
+  });
+  test('spaces after it are padding', () => {
+    expect(readSafetensors(withText(`{"a":${a},"b":${b}}     `, 16)).tensors.size).toBe(2);
+  });
 });
 
 test.each([

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs';
 import { type WatchOptions, watch } from 'gainwatch';
 import { expect, onTestFinished, test, vi } from 'vitest';
+import { readWatchOptions } from '../../plugin/watchOptions.ts';
 import { toWarningAnswer } from '../../src/telemetry/answer.ts';
 import type { RunDetail, StepAnswer } from '../../src/telemetry/api.ts';
 import { MEASURES } from '../../src/telemetry/catalogue.ts';
@@ -73,7 +74,7 @@ test('a monitor that comes late gets all steps; one that never comes costs the t
 test('warnings of the monitor come back with its answers, and end when it no longer names them', async () => {
   const warning = toWarningAnswer(testWarning({ message: 'it collapses' }));
   let holds = true;
-  const answer = () => ({ accepted: 1, duplicates: 0, late: 0, composite_gain: 3.5, warnings: holds ? [warning] : [] });
+  const answer = () => ({ run: 'sent', accepted: 1, duplicates: 0, late: 0, composite_gain: 3.5, warnings: holds ? [warning] : [] });
   const url = await startMonitor(() => JSON.stringify(answer()));
   const warnings: string[] = [];
   const { monitor, step } = await train({ url, onWarning: ({ message }) => void warnings.push(message) });
@@ -109,6 +110,68 @@ test('the token is read from the file that GAINWATCH_TOKEN_FILE names', async ()
   await expect(train({ url: service.url })).rejects.toThrow(/token-file .*token \(.*GAINWATCH_TOKEN_FILE\) must hold at least 8/);
 });
 
-test.each(['ftp://x', 'nowhere', 'http://x/?a=1'])('%s is refused', async (url) => {
-  await expect(watch(createTraining('hc').model, { url })).rejects.toThrow(/url \(GAINWATCH_URL\) must be an http or https address/);
+test.each([
+  'ftp://x',
+  'nowhere',
+  'http://x/?a=1',
+  'http://x/?token=SECRET0123456789',
+  'http://x?SECRET0123456789',
+  'http://x/?',
+  'http://x/#run=SECRET',
+  'http://SECRET@x/',
+  'http://user:SECRET/a@x',
+  'http://user:SECRET@x/?token=SECRET#SECRET',
+])('%s is refused, without a secret that stands in it', async (url) => {
+  const refused = watch(createTraining('hc').model, { url });
+  await expect(refused).rejects.toThrow(/url \(GAINWATCH_URL\) must be an http or https address/);
+  await expect(refused).rejects.not.toThrow(/SECRET/);
+});
+
+test.each(['SECRET 0123456789', 'SECRET0123456789\nX: y', 'SECRETä0123456789'])(
+  'a token that is no header is refused without it',
+  async (token) => {
+    const refused = watch(createTraining('hc').model, { url: 'http://x', token });
+    await expect(refused).rejects.toThrow(/token \(GAINWATCH_TOKEN\) must be at least 8/);
+    await expect(refused).rejects.not.toThrow(/SECRET/);
+  },
+);
+
+test('trainings of no name have names and keys of their own; given ones are kept', async () => {
+  const found = Array.from({ length: 20 }, () => readWatchOptions({}));
+  expect(found.every(({ run }) => /^run-\d{8}-\d{6}-[0-9a-f]{4}$/.test(run))).toBe(true);
+  expect(new Set(found.map(({ run }) => run)).size).toBeGreaterThan(18);
+  expect(new Set(found.map(({ key }) => key)).size).toBe(20);
+  vi.stubEnv('GAINWATCH_RUN', 'named');
+  vi.stubEnv('GAINWATCH_KEY', 'of-the-environment');
+  onTestFinished(() => void vi.unstubAllEnvs());
+  expect(readWatchOptions({})).toMatchObject({ run: 'named', key: 'of-the-environment' });
+  expect(readWatchOptions({ run: 'given', key: 'of-the-checkpoint' })).toMatchObject({ run: 'given', key: 'of-the-checkpoint' });
+  for (const key of ['short', 'SECRET with a space', `SECRET\n`, 'S'.repeat(129)]) {
+    expect(() => readWatchOptions({ key })).toThrow(/key \(GAINWATCH_KEY\) must be 8 to 128 of/);
+    expect(() => readWatchOptions({ key })).not.toThrow(/SECRET/);
+  }
+});
+
+test('a run that goes on in another training: the monitor of this one has the name it went over to, and its key', async () => {
+  const asked: unknown[] = [];
+  const port = await listenLocally((request, response) => {
+    const [, , , , run] = request.url!.split('/');
+    request.resume().on('end', () => {
+      response.setHeader('Content-Type', 'application/json');
+      if (run === 'sent')
+        response.writeHead(409).end(JSON.stringify({ error: { field: 'run', rule: 'goes on', value: run, free: 'sent-2' } }));
+      else {
+        asked.push([request.method, run, request.headers['gainwatch-key']]);
+        response.end(JSON.stringify({ run, attempt: 1, accepted: STEPS, duplicates: 0, late: 0, composite_gain: null, warnings: [] }));
+      }
+    });
+  });
+  const { monitor } = await train({ url: `http://127.0.0.1:${port}`, key: 'of-the-checkpoint' });
+  expect([monitor.run, monitor.key]).toEqual(['sent', 'of-the-checkpoint']);
+  await monitor.close();
+  expect(monitor.run).toBe('sent-2');
+  expect(asked).toEqual([
+    ['POST', 'sent-2', 'of-the-checkpoint'],
+    ['PUT', 'sent-2', 'of-the-checkpoint'],
+  ]);
 });

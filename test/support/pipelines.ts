@@ -4,8 +4,10 @@ import { handleParts } from '../../plugin/ingest/handleParts.ts';
 import { INGEST_LIMITS } from '../../plugin/ingest/ingestRun.ts';
 import { createIngest } from '../../plugin/ingest/knownRuns.ts';
 import type { WarningChange } from '../../plugin/pipeline/detection.ts';
-import { createPipeline, openRun } from '../../plugin/pipeline/pipeline.ts';
+import type { LiveRun } from '../../plugin/pipeline/liveRun.ts';
+import { createPipeline, openRun, type Pipeline } from '../../plugin/pipeline/pipeline.ts';
 import { requireRecorder } from '../../plugin/recorder/loadRecorder.ts';
+import type { AttemptOwner } from '../../plugin/recorder/write.ts';
 import { decodeMatrices } from '../../plugin/wire/decodeMatrices.ts';
 import { compileSchemas } from '../../plugin/wire/schema.ts';
 import type { RunHeader } from '../../src/telemetry/sample.ts';
@@ -33,10 +35,28 @@ export async function startPipeline({ directory = temporaryFolder(), ...change }
   return { pipeline, directory, problems, steps, warnings };
 }
 
+/** Lets SQLite find its disk full, in the recording that is open and in each that is opened, until it is given room again. */
+export function fillDisk(pipeline: Pipeline, run: LiveRun): { makeRoom: () => void } {
+  const { openRecording } = pipeline.recorder!;
+  const limit = (pages: number) => run.recording?.db.pragma(`max_page_count = ${pages}`);
+  limit(1);
+  pipeline.recorder!.openRecording = (...given) => {
+    const opened = openRecording(...given);
+    opened.db.pragma('max_page_count = 1');
+    return opened;
+  };
+  return {
+    makeRoom: () => {
+      pipeline.recorder!.openRecording = openRecording;
+      limit(1_000_000);
+    },
+  };
+}
+
 /** With a run that is open. */
-export async function startRun(header: RunHeader, change?: PipelineChange) {
+export async function startRun(header: RunHeader, change?: PipelineChange, owner: AttemptOwner | null = null) {
   const started = await startPipeline(change);
-  return { ...started, run: openRun(started.pipeline, header) };
+  return { ...started, run: openRun(started.pipeline, header, owner) };
 }
 
 /** `handle` gives a body to the ingest as if it were a request to the run "sent". */

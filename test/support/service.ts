@@ -4,6 +4,7 @@
  */
 import { once } from 'node:events';
 import { type IncomingMessage, request } from 'node:http';
+import { connect } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { onTestFinished } from 'vitest';
 import { type Service, type ServiceOptions, startService } from '../../dist/plugin/service.js';
@@ -19,6 +20,9 @@ export async function start(change: Partial<ServiceOptions> = {}): Promise<Servi
     port: 0,
     portGiven: true,
     token: null,
+    viewToken: null,
+    sendToken: null,
+    decideToken: null,
     allowHost: [],
     basePath: '',
     notify: [],
@@ -32,7 +36,8 @@ export async function start(change: Partial<ServiceOptions> = {}): Promise<Servi
 
 /** A request that the test writes and ends, with headers that fetch would not let through (Host). */
 export const begin = ({ port }: { port: number | string }, path: string, headers: Record<string, string | number> = {}, method = 'POST') =>
-  request({ host: '127.0.0.1', port, path, headers, method }).on('error', () => {}); // one after the answer is nobody's
+  // Each on a connection of its own: one that is kept may be that of a server before it.
+  request({ host: '127.0.0.1', port, path, headers, method, agent: false }).on('error', () => {}); // one after the answer is nobody's
 
 /** @throws where there is none */
 export async function answerTo(outgoing: ReturnType<typeof begin>) {
@@ -48,5 +53,20 @@ export const ask = (
   method = 'GET',
   body?: Uint8Array,
 ) => answerTo(begin(service, path, headers, method).end(body));
+
+/** What comes back for these bytes, written as they are, until the server closes. */
+export async function sendRaw({ port }: { port: number | string }, bytes: string | Uint8Array): Promise<string> {
+  const socket = connect(Number(port), '127.0.0.1');
+  socket.on('error', () => {}); // ends what is read
+  socket.write(bytes);
+  return text(socket).catch(() => '');
+}
+
+/** What a browser would send back of the cookies of an answer. */
+export const cookieOf = ({ headers }: { headers: Record<string, string | string[] | undefined> }): string =>
+  [headers['set-cookie'] ?? []]
+    .flat()
+    .map((cookie) => cookie.split(';')[0])
+    .join('; ');
 
 export const json = async <T>(service: { url: string }, path: string) => (await (await fetch(service.url + path)).json()) as T;
