@@ -1,4 +1,5 @@
 /** One seed from its plan to its findings: server, senders and faults together, then all is healed, drained, stopped and looked into. */
+import { setMaxListeners } from 'node:events';
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -46,6 +47,7 @@ export async function tortureSeed(plan: Plan, onEvent: (ms: number, text: string
   try {
     const ledger: Ledger = new Map();
     const over = new AbortController();
+    setMaxListeners(0, over.signal);
     const random = seededRandom(plan.seed + 1e6);
     const counts = { answers: new Map(), refused: new Map() };
     const senders: Senders = { url: server.url, ledger, now, ...counts, random, over: over.signal, onEvent: tell };

@@ -117,7 +117,8 @@ async function runRank(senders: Senders, training: Training, attempt: AttemptPla
     } else if (answer.status === 409 && steps.length > 1) limit = steps.length >> 1;
     else {
       const reason = `${answer.status} ${answer.field}`;
-      if (!senders.refused.has(reason)) senders.onEvent(`training ${training.id}, rank ${rank}, step ${steps[0]} of ${run}: ${reason} ${answer.rule}`);
+      if (!senders.refused.has(reason))
+        senders.onEvent(`training ${training.id}, rank ${rank}, step ${steps[0]} of ${run}: ${reason} ${answer.rule}`);
       senders.refused.set(reason, (senders.refused.get(reason) ?? 0) + steps.length);
       waiting.splice(0, steps.length);
       limit = batch;
