@@ -8,7 +8,7 @@ import { createNotifier } from './notify/notifier.ts';
 import { parseTarget } from './notify/target.ts';
 import { checkStall, closeRun, createPipeline, type Pipeline } from './pipeline/pipeline.ts';
 import { loadRecorder } from './recorder/loadRecorder.ts';
-import { startUpkeep } from './recorder/upkeep.ts';
+import { createUpkeep } from './recorder/upkeep.ts';
 import { type Access, checkAccess } from './server/access.ts';
 import { createApp } from './server/httpApp.ts';
 import { createHttpServer } from './server/httpServer.ts';
@@ -25,7 +25,7 @@ export interface ServiceOptions extends Access {
   notify: readonly string[];
   /** Metrics of each rank of the runs that are sent here. */
   rankLabel?: boolean;
-  /** false: nothing is kept. */
+  /** false: nothing is kept; true: what cannot be kept is not acknowledged. Unless given, runs are kept where SQLite can be loaded. */
   record?: boolean;
   /** How many days a recording is kept after its run has ended; null: for ever. */
   keepDays?: number | null;
@@ -58,12 +58,20 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   const { directory, host, now, onProblem } = options;
   checkAccess(options);
   const targets = options.notify.map(parseTarget);
-  const { record = true, keepDays = null, maxBytes = null } = options;
-  const pipeline = createPipeline({ directory, recorder: record ? await loadRecorder(onProblem) : null, now, onProblem });
+  const { record, keepDays = null, maxBytes = null } = options;
+  const recorder = record === false ? null : await loadRecorder(onProblem);
+  const pipeline = createPipeline({ directory, recorder, keeps: record ?? recorder !== null, now, onProblem });
   const ingest = createIngest(pipeline);
-  const upkeep = startUpkeep({ directory, keepDays, maxBytes, isHere: (run) => pipeline.live.has(run), onProblem });
-  const metrics = createMetrics(packageVersion(), ingest, options.rankLabel, record ? upkeep.disk : null);
   const stream = createStream(pipeline);
+  const upkeep = createUpkeep({
+    directory,
+    keepDays,
+    maxBytes,
+    isHere: (run) => pipeline.live.has(run) || ingest.runs.has(run),
+    onRemoved: (run) => stream.emit('gone', run, { run }),
+    onProblem,
+  });
+  const metrics = createMetrics(packageVersion(), ingest, options.rankLabel, pipeline.keeps ? upkeep.disk : null);
   pipeline.sinks.add(metrics.sink);
   pipeline.sinks.add(stream.sink);
   const notifier = createNotifier(targets, { fetch, random: Math.random, onProblem });
@@ -71,6 +79,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   const app = createApp({ access: options, pipeline, metrics, stream, ingest, assets: join(DIST, 'dashboard') });
   const server = createHttpServer(app, pipeline.warnOnce);
   const port = await listen(server, host, options.port, options.portGiven);
+  if (pipeline.keeps) upkeep.start();
   const checks = setInterval(() => {
     for (const run of pipeline.live.values()) if (run.outcome === null) checkStall(pipeline, run);
     sweep(ingest);

@@ -108,7 +108,14 @@ export const PANELS: readonly Panel[] = [
       [`rate(mhc_monitor_overhead_seconds_total${R}[1m])`, '{{run}} share of time'],
       [`mhc_monitor_samples_dropped_total${R}`, '{{run}} lost'],
       [`mhc_monitor_errors_total${R}`, '{{run}} faults'],
+      [`mhc_monitor_recording_failing${R}`, '{{run}} not recorded'],
     ],
+  },
+  {
+    title: 'Disk of the recordings',
+    description: 'Free; when it is used up, nothing is recorded.',
+    unit: 'bytes',
+    queries: [['mhc_monitor_disk_free_bytes', '{{instance}} free']],
   },
 ];
 

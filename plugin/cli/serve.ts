@@ -37,10 +37,11 @@ export async function serve(flags: ServeFlags): Promise<void> {
   try {
     const service = await startService({ ...options, record, keepDays: keepDays ?? null, maxBytes: maxBytes ?? null });
     lock?.announce(service.url);
+    const ended = stopped(); // whoever has read the address may end it
     if (service.note !== null) print(service.note);
     const where = record ? `${runs}${fresh ? ' (new)' : ''}` : 'none: nothing is kept (--no-record)';
     print(`${addresses(service.url, options)}Recordings ${where}`);
-    await stopped();
+    await ended;
     await service.close();
   } finally {
     lock?.release();

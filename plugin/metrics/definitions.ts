@@ -72,7 +72,7 @@ export function metricsTable(): string {
 }
 
 /** The series of the run itself: one of each metric that has no layer, those of the histogram, of two thresholds; and of the rules. */
-const OF_RUN = 34 + Object.values(RULE_SEVERITIES).flat().length;
+const OF_RUN = 35 + Object.values(RULE_SEVERITIES).flat().length;
 /** More than one data-parallel rank: two metrics for each of four gains. */
 const OF_RANKS = 8;
 /** A large model: two connections in each of 61 layers. */

@@ -104,6 +104,7 @@ function createRegistry(context: ScrapeContext, contentType: ContentType, rankLa
         name,
         collect() {
           this.reset();
+          if (labelNames.length === 0) this.remove(); // else it would be 0
           for (const { labels, value } of known()) this.set(labels, value);
         },
       });

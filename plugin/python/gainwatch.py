@@ -180,6 +180,8 @@ def _token(token: Any) -> Optional[str]:
         try:
             with open(os.environ[field], encoding="utf-8") as file:
                 token = file.read().strip()
+                if os.name == "posix" and os.fstat(file.fileno()).st_mode & 0o077:
+                    log.warning("%s: others on this machine may read %s: chmod 600", field, os.environ[field])
         except OSError as error:
             raise ValueError(f"{field}: must be a file that can be read ({error})") from None
         except UnicodeDecodeError:

@@ -300,6 +300,15 @@ class Addresses(Sending):
                 with self.assertRaisesRegex(ValueError, "^GAINWATCH_TOKEN_FILE: must be") as raised:
                     gainwatch.watch(model, url=self.server.url)
                 self.assertNotIn("SECRET", str(raised.exception))
+        with tempfile.TemporaryDirectory() as folder, mock.patch.dict(os.environ, GAINWATCH_TOKEN_FILE=f"{folder}/token"):
+            path = pathlib.Path(folder, "token")
+            path.write_text(f"{SECRET}\n")
+            for mode, said in ((0o600, 0), (0o644, 1)):
+                path.chmod(mode)
+                self.lines.clear()
+                self.start(1)[1].close()
+                self.assertEqual((self.said(f"others on this machine may read {path}"), self.said("SECRET")), (said, 0))
+            self.assertEqual({headers["Authorization"] for headers in self.server.headers}, {f"Bearer {SECRET}"})
         with self.assertRaisesRegex(ValueError, "^tokn: no such option") as raised:
             gainwatch.watch(model, tokn=SECRET)
         self.assertNotIn("SECRET", str(raised.exception))

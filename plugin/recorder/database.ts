@@ -42,7 +42,12 @@ function checkFile(db: Db, path: string): void {
  */
 export function openForWriting(path: string): Db {
   createPrivately(path);
-  const db = new Database(path);
+  let db: Db;
+  try {
+    db = new Database(path);
+  } catch (error) {
+    throw new Error(`${path} cannot be opened: its folder may not be written, or no file handle is left (${(error as Error).message})`);
+  }
   try {
     db.pragma(`busy_timeout = ${BUSY_TIMEOUT_MS}`);
     db.pragma('journal_mode = WAL');
@@ -74,14 +79,14 @@ export const hasPacked = (db: Db): boolean => pragma(db, 'user_version') >= 6;
  * Opens a file with a lock of the kernel that no other connection has meanwhile, of this process or another; it ends with ROLLBACK, or
  * with the process. An empty file is made where there is none. Its content is not looked at.
  * @param waitMs how long another one is waited for
+ * @param before SQL that is run before it
  * @throws what SQLite throws: code SQLITE_BUSY where another has it
  */
-export function openExclusively(path: string, waitMs: number): Db {
+export function openExclusively(path: string, waitMs: number, before = ''): Db {
   createPrivately(path);
   const db = new Database(path);
   try {
-    db.pragma(`busy_timeout = ${waitMs}`);
-    db.exec('BEGIN EXCLUSIVE');
+    db.exec(`PRAGMA busy_timeout = ${waitMs}; ${before}; BEGIN EXCLUSIVE`);
   } catch (error) {
     db.close();
     throw error;

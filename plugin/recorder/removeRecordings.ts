@@ -2,7 +2,7 @@
  * Keeps a folder of recordings within its limits: looks at each file, decides (retention.ts), removes and says it. Never one that goes on
  * here or in another process. One file at a time, so that nobody who asks waits for it. No timer (upkeep.ts).
  */
-import { rmSync, statSync } from 'node:fs';
+import { closeSync, fstatSync, ftruncateSync, openSync, rmSync, statSync } from 'node:fs';
 import { setImmediate as turn } from 'node:timers/promises';
 import { type Db, openExclusively, openForReading } from './database.ts';
 import { listRuns, recordingPath } from './directory.ts';
@@ -75,7 +75,8 @@ function look(retention: Retention, name: string): FileFacts | null {
   const stats = pathsOf(retention, name).map((path) => statSync(path, { throwIfNoEntry: false }));
   const [file, log] = stats;
   if (file === undefined) return null;
-  const changedAt = Math.max(file.mtimeMs, log?.mtimeMs ?? 0);
+  // Whoever only reads makes an empty log.
+  const changedAt = Math.max(file.mtimeMs, log !== undefined && log.size > 0 ? log.mtimeMs : 0);
   const bytes = stats.reduce((sum, stat) => sum + (stat?.size ?? 0), 0);
   const before = retention.known.get(name);
   if (before?.changedAt === changedAt && before.bytes === bytes) return before;
@@ -112,23 +113,55 @@ function keptOf({ isHere, now }: Retention, name: string, { changedAt, bytes, en
   return { name, bytes, endedAt: endedAt ?? changedAt, live: isHere(name) || writers.some(isAlive) || now() - changedAt < quiet };
 }
 
-/** Nobody else writes it while it is looked at for the last time. @returns whether it is gone */
+/** @returns whether it is gone */
 function remove(retention: Retention, name: string): boolean {
-  const paths = pathsOf(retention, name);
-  let db: Db | null = null;
   try {
-    db = openExclusively(paths[0], LOCK_WAIT_MS);
-    if (retention.isHere(name) || factsIn(db).writers.some(isAlive)) return false;
-    // The file first: a log without its file is nothing, a file without its log lacks its last steps.
-    for (const path of paths) rmSync(path, { force: true });
-    retention.known.delete(name);
-    return true;
+    const gone = removeRecording(recordingPath(retention.directory, name), (pids) => !retention.isHere(name) && !pids.some(isAlive));
+    if (gone) retention.known.delete(name);
+    return gone;
   } catch (error) {
     const { code, message } = error as { code?: string; message: string };
     if (code !== 'SQLITE_BUSY') retention.onProblem(`the recording of run ${name} cannot be removed: ${message}`);
     return false;
-  } finally {
-    db?.exec('ROLLBACK');
-    db?.close();
   }
+}
+
+/**
+ * Removes a recording that must exist; nobody else writes it while it is looked at for the last time.
+ * @param mayGo given the processes that write an attempt of it that has not ended
+ * @returns whether it is gone
+ * @throws what SQLite throws: SQLITE_BUSY where another uses it, SQLITE_NOTADB; what the file system throws
+ */
+export function removeRecording(path: string, mayGo: (writers: readonly number[]) => boolean): boolean {
+  const db = openExclusively(path, LOCK_WAIT_MS);
+  try {
+    if (!mayGo(factsIn(db).writers)) return false;
+    removeFiles(path);
+    return true;
+  } finally {
+    db.exec('ROLLBACK');
+    db.close();
+  }
+}
+
+/** Without looking. The file first: a log without its file is nothing, a file without its log lacks its last steps. */
+export function removeFiles(path: string): void {
+  for (const beside of BESIDE) removeFile(path + beside);
+}
+
+/**
+ * Takes a file from the disk with its bytes: libsql keeps what it has read open until the next garbage collection, and the bytes with it.
+ * One that has another name too (a backup of hard links) keeps them.
+ */
+function removeFile(path: string): void {
+  let file: number | null = null;
+  try {
+    file = openSync(path, 'r+');
+  } catch {
+    // Not there, or not to be written; it may be removed all the same.
+  }
+  rmSync(path, { force: true });
+  if (file === null) return;
+  if (!path.endsWith('-shm') && fstatSync(file).nlink === 0) ftruncateSync(file, 0); // -shm is mapped into memory
+  closeSync(file);
 }

@@ -43,7 +43,7 @@ const TEXT = '.serve.json';
  */
 export function takeServeLock(directory: string, time: number, onProblem: (message: string) => void): ServeLock | null {
   try {
-    const db = openExclusively(join(directory, LOCK), MAX_WAIT_MS);
+    const db = openExclusively(join(directory, LOCK), MAX_WAIT_MS, 'PRAGMA journal_mode = MEMORY'); // no file beside it
     const holder: Holder = { pid: process.pid, host: hostname(), url: null, since: new Date(time).toISOString() };
     writeHolder(directory, holder);
     return {

@@ -18,22 +18,28 @@ export interface UpkeepOptions extends RetentionLimits {
   directory: string;
   /** Does a run go on in this process, or linger? */
   isHere: (run: string) => boolean;
+  /** Gets the name of a run whose recording was removed. */
+  onRemoved: (run: string) => void;
   onProblem: (message: string) => void;
 }
 
 export interface Upkeep {
   /** What is known of the disk now; null: not known yet. */
   disk(): { freeBytes: number | null; timeLeftSeconds: number | null };
+  start(): void;
   close(): void;
 }
 
-/** Begins, and goes on until it is closed. What fails is said, and tried again. */
-export function startUpkeep(options: UpkeepOptions): Upkeep {
+/** What goes on from its start until it is closed. What fails is said, and tried again. */
+export function createUpkeep(options: UpkeepOptions): Upkeep {
   const space = createFreeSpace();
-  const timers = [every(MEASURE_INTERVAL_MS, () => measure(space, options))];
-  if (options.keepDays !== null || options.maxBytes !== null) timers.push(every(REMOVE_INTERVAL_MS, removal(options)));
+  const timers: NodeJS.Timeout[] = [];
   return {
     disk: () => ({ freeBytes: freeBytes(space), timeLeftSeconds: timeLeftSeconds(space) }),
+    start: () => {
+      timers.push(every(MEASURE_INTERVAL_MS, () => measure(space, options)));
+      if (options.keepDays !== null || options.maxBytes !== null) timers.push(every(REMOVE_INTERVAL_MS, removal(options)));
+    },
     close: () => {
       for (const timer of timers) clearInterval(timer);
     },
@@ -84,12 +90,12 @@ function steadyClock(): () => number {
   return () => startedAt + performance.now();
 }
 
-function removal({ directory, keepDays, maxBytes, isHere, onProblem }: UpkeepOptions): () => Promise<void> {
+function removal({ directory, keepDays, maxBytes, isHere, onRemoved, onProblem }: UpkeepOptions): () => Promise<void> {
   const retention: Retention = { directory, limits: { keepDays, maxBytes }, isHere, now: steadyClock(), onProblem, known: new Map() };
   return async () => {
     try {
       const { removeOld } = await import('./removeRecordings.ts');
-      await removeOld(retention);
+      for (const { name } of await removeOld(retention)) onRemoved(name);
     } catch (error) {
       onProblem(`old recordings cannot be removed: ${(error as Error).message}`);
     }

@@ -57,7 +57,7 @@ export function listSummaries(pipeline: Pipeline): RunSummary[] {
       if (summary !== null) found.set(name, summary);
     } catch (error) {
       // Asked for by name, it is answered with the reason.
-      pipeline.warnOnce(`read ${name} ${(error as Error).message}`, `run ${name} is not listed: ${(error as Error).message}`);
+      pipeline.warnOnce(`list ${name}`, `run ${name} is not listed, as its recording cannot be read: ${(error as Error).message}`);
     }
   }
   for (const run of pipeline.live.values())
@@ -96,7 +96,7 @@ export const seriesOf = (pipeline: Pipeline, name: string, query: SeriesQuery): 
 
 /**
  * Asks the recording of a run, which is closed after it.
- * @throws FieldError 404 where the run is not recorded, 503 where it is locked, 500 where it is no recording; what `read` throws
+ * @throws FieldError 404 where the run is not recorded, 500 or 503 where its file cannot be read, saying why; what `read` throws
  */
 export function readRecording<T>(
   pipeline: Pipeline,
@@ -171,7 +171,12 @@ export function acknowledgeIn(pipeline: Pipeline, name: string, id: string): { a
   if (held !== null) {
     const record = held.detection.warnings[index];
     if (!acknowledge(pipeline, held, record)) {
-      throw new FieldError('run', `cannot be written now (${held.recordingProblem}): it is noted here, and recorded as soon as it can be`, name, 503);
+      throw new FieldError(
+        'run',
+        `cannot be written now (${held.recordingProblem}): it is noted here, and recorded as soon as it can be`,
+        name,
+        503,
+      );
     }
     return { answer: answerOf(name, record), isNews, emitted: true };
   }

@@ -9,7 +9,7 @@ import { readSeries } from '../../plugin/recorder/recordedSeries.ts';
 import { closeRecording, commitReports, openRecording } from '../../plugin/recorder/write.ts';
 import { MEASURES } from '../../src/telemetry/catalogue.ts';
 import type { StepReport } from '../../src/telemetry/report.ts';
-import type { RunHeader } from '../../src/telemetry/sample.ts';
+import { MEMORY_KINDS, type RunHeader } from '../../src/telemetry/sample.ts';
 import { temporaryFolder } from '../support/folders.ts';
 import { readerOf, unpackFile } from '../support/recorded.ts';
 import { testHeader, testReport } from '../support/samples.ts';
@@ -99,13 +99,14 @@ test.each([
   '%d connections of eight streams of which nothing is sent cost no more than twenty times their names, each step %d on',
   (layers, gap) => {
     const header = { ...testHeader('wide', layers, 8), run: 'wide' };
-    const nothing = { loss: null, gradientNorm: null, learningRate: null, compositeGain: null, memory: null };
+    const nothing = { loss: null, gradientNorm: null, learningRate: null, compositeGain: null };
     const step = (i: number): StepReport => ({
       ...testReport(testHeader('small'), 1 + i * gap),
       ...nothing,
       measures: new Float32Array(MEASURES.length * layers).fill(Number.NaN),
       mapping: new Float32Array(layers * 64).fill(Number.NaN),
       nonfinite: new Float64Array(layers),
+      memory: { connections: new Float64Array(MEMORY_KINDS.length * layers).fill(Number.NaN), totals: new Map() },
     });
     const steps = Array.from({ length: 12 }, (_, i) => step(i));
     const recording = openRecording(temporaryFolder(), header, 1);

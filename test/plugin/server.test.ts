@@ -183,12 +183,13 @@ test('a port that is taken: an error that names it where it was given, else the 
   expect(next.note).toBe(`port ${port} is taken, serving on ${next.port}`);
 });
 
-test('a file that is no recording does not hide the others', async () => {
+test('a file that is no recording does not hide the others, and is named once, with the reason', async () => {
   const directory = temporaryFolder();
   writeFileSync(join(directory, 'broken.sqlite'), 'x'.repeat(5000));
   const service = await start({ directory });
   closeRun(service.pipeline, openRun(service.pipeline, header), 'completed');
-  expect((await json<RunSummary[]>(service, 'api/v1/runs')).map((r) => r.run)).toEqual(['hc']);
+  for (let asked = 0; asked < 2; asked++) expect((await json<RunSummary[]>(service, 'api/v1/runs')).map((r) => r.run)).toEqual(['hc']);
+  expect(service.problems).toEqual([expect.stringMatching(/^run broken is not listed, .*broken\.sqlite is not a gainwatch recording/)]);
   const broken = await fetch(`${service.url}api/v1/runs/broken`);
   expect(broken.status).toBe(500);
   expect(await broken.text()).toContain('not a gainwatch recording');

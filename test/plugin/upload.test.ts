@@ -11,7 +11,7 @@ import type { RunDetail, RunSummary, SeriesAnswer, StepAnswer, WarningAnswer } f
 import { temporaryFolder } from '../support/folders.ts';
 import { testHeader, testReport } from '../support/samples.ts';
 import { listenLocally } from '../support/servers.ts';
-import { answerTo, begin, json, start } from '../support/service.ts';
+import { answerTo, ask, begin, json, start } from '../support/service.ts';
 import { connectStream } from '../support/streamClient.ts';
 import { asVersion, recording, upload, uploadsOf } from '../support/uploads.ts';
 
@@ -28,7 +28,7 @@ describe('an uploaded recording', () => {
     expect(await json<StepAnswer>(service, 'api/v1/runs/hc/steps/latest')).toMatchObject({ run: 'hc', step: 20, forecast: [] });
     expect((await json<SeriesAnswer>(service, 'api/v1/runs/hc/series?measure=loss')).steps).toHaveLength(20);
     expect(readdirSync(uploadsOf(service))).toEqual(['hc.sqlite']);
-    expect(statSync(recordingPath(uploadsOf(service), 'hc')).mode & 0o777).toBe(0o444);
+    expect(statSync(recordingPath(uploadsOf(service), 'hc')).mode & 0o777).toBe(0o400);
     const refused = await fetch(`${service.url}api/v1/runs/hc/warnings/0/acknowledge`, { method: 'POST' });
     expect(refused.status).toBe(409);
     expect(await refused.text()).toContain('was uploaded and is only read');
@@ -155,6 +155,7 @@ test('a second one at the same time is refused; when the first is done, or has g
     return outgoing;
   };
   const first = await beginHere();
+  expect((await ask(service, RECORDINGS, {}, 'POST')).headers['retry-after']).toBe('5');
   expect(await upload(service, body)).toEqual({
     status: 503,
     body: { error: { field: 'recording', rule: expect.stringContaining('one at a time'), value: null } },

@@ -8,7 +8,8 @@ import { expect, onTestFinished } from 'vitest';
 import type { RunResult } from '../../plugin/cli/results.ts';
 import { temporaryFolder } from './folders.ts';
 
-const GAINWATCH = fileURLToPath(new URL('../../dist/plugin/cli/gainwatch.js', import.meta.url));
+/** The program. */
+export const GAINWATCH = fileURLToPath(new URL('../../dist/plugin/cli/gainwatch.js', import.meta.url));
 
 export type Command = Awaited<ReturnType<typeof startCommand>>;
 
@@ -23,9 +24,13 @@ export function collect(...streams: Readable[]): () => string {
   return () => all;
 }
 
-/** Starts a command that serves, and waits for its address. @throws where it ends before */
-export async function startCommand(args: string[], { program = GAINWATCH, cwd = process.cwd() } = {}) {
-  const child = spawn(process.execPath, [program, ...args], { cwd });
+/** Starts a command that serves, and waits for its address. @param through program that starts it. @throws where it ends before */
+export async function startCommand(
+  args: string[],
+  { program = GAINWATCH, cwd = process.cwd(), through = [] as string[], env = {} as Record<string, string> } = {},
+) {
+  const [first, ...rest] = [...through, process.execPath, program, ...args];
+  const child = spawn(first, rest, { cwd, env: { ...process.env, ...env } });
   const [stdout, stderr] = [collect(child.stdout), collect(child.stderr)];
   const ended = once(child, 'close');
   /** Of the dashboard, as it was printed. */
