@@ -10,7 +10,6 @@ import {
   readdirSync,
   renameSync,
   rmSync,
-  statSync,
   writeFileSync,
   writeSync,
 } from 'node:fs';
@@ -56,16 +55,16 @@ const BY_KIND: Record<FaultKind, Fault> = {
     child.kill('SIGSTOP');
     return pause(ms).then(() => void child.kill('SIGCONT'));
   },
-  'full disk': ({ server }, { ms }) => {
+  'full disk': ({ server }, { at, ms }) => {
     if (!server.can.mount) return null;
-    fillDisk(join(server.disk, 'ballast'));
-    return pause(ms).then(() => rmSync(join(server.disk, 'ballast')));
+    const ballast = join(server.disk, `ballast-${at}`);
+    fillDisk(ballast);
+    return pause(ms).then(() => rmSync(ballast, { force: true }));
   },
   'read-only folder': ({ server }, { ms }) => {
     if (!server.can.nobody) return null;
-    const { mode } = statSync(server.runs);
-    chmodSync(server.runs, 0o555);
-    return pause(ms).then(() => chmodSync(server.runs, mode));
+    chmodSync(server.runs, 0o500);
+    return pause(ms).then(() => chmodSync(server.runs, 0o700));
   },
   lock: ({ server }, { ms, pick }) => {
     const path = recordingAt(server, pick);

@@ -34,6 +34,7 @@ interface Answer {
 /** Longer than the server waits for ranks and disk before it answers (20 s). */
 const TIMEOUT_MS = 30_000;
 const MAX_RETRY_MS = 2000;
+const MAX_BATCH = 50;
 
 /** One request. Never rejects. A 200 counts only where it was wholly read and is JSON. */
 export async function ask({ url, over, answers }: Senders, method: string, path: string, key: string | null, body: Body): Promise<Answer> {
@@ -101,7 +102,9 @@ async function runRank(senders: Senders, training: Training, attempt: AttemptPla
       await pause(stepMs);
       continue;
     }
-    const steps = waiting.slice(0, 1 + Math.floor(random() * limit));
+    // What has fallen behind sends more at once.
+    const most = limit < batch ? limit : Math.max(batch, Math.min(MAX_BATCH, waiting.length >> 2));
+    const steps = waiting.slice(0, 1 + Math.floor(random() * most));
     noteSent(senders.ledger, run, training, attempt.name, rank, steps);
     const body = stepsBody(training, attempt.name, rank, steps);
     const answer = await ask(senders, 'POST', `${run}/steps`, key, body);
@@ -125,7 +128,10 @@ async function runRank(senders: Senders, training: Training, attempt: AttemptPla
     }
   }
   if (attempt.closes) await state(closeBody(training, attempt.name, rank));
-  return waiting.length + attempt.order.length - made;
+  const left = waiting.length + attempt.order.length - made;
+  if (left > 0)
+    senders.onEvent(`training ${training.id}, rank ${rank}: ${left} steps of ${attempt.name} on ${run} are left, from ${waiting[0]} on`);
+  return left;
 }
 
 function moveTo({ onEvent }: Senders, training: Training, rank: number, run: string, free: string): string {
