@@ -37,7 +37,10 @@ async function send(trainings: readonly Training[]) {
     const counts = { answers: new Map(), refused: new Map() };
     const over = new AbortController().signal;
     const url = service.url.replace(/\/$/, '');
-    const left = await runTraining({ url, ledger, now: () => 0, ...counts, random: () => 0.3, over, onEvent: () => {} }, training);
+    const left = await runTraining(
+      { url, ledger, now: () => 0, ...counts, random: () => 0.3, over, onEvent: () => {}, onDetail: () => {} },
+      training,
+    );
     expect([left, counts.refused]).toEqual([0, new Map()]);
     const parts = training.ranks * training.attempts.reduce((sum, { order }) => sum + order.length, 0);
     expect(countAcknowledged(ledger)).toBe(parts);

@@ -163,9 +163,11 @@ const LONGEST_MS: Record<FaultKind, number> = {
 /** Each kind at least once, and some more, anywhere in the time. */
 function faultsOf(draw: Draw, ms: number): FaultPlan[] {
   const kinds: FaultKind[] = [...FAULTS, 'kill', 'kill', ...Array.from({ length: draw.whole(0, 5) }, () => draw.of(FAULTS))];
+  // There must be a recording to hit.
+  const earliest = (kind: FaultKind) => (['lock', 'move', 'delete'].includes(kind) ? Math.floor(ms / 3) : 500);
   const fault = (kind: FaultKind): FaultPlan => ({
     kind,
-    at: draw.whole(500, ms),
+    at: draw.whole(earliest(kind), ms),
     ms: draw.whole(0, LONGEST_MS[kind]),
     pick: draw.uniform(),
   });

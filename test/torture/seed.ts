@@ -11,7 +11,7 @@ import { countAcknowledged, type Ledger, noteAcknowledged, noteSent } from './le
 import type { FaultKind, Plan, StrangerPlan } from './plan.ts';
 import { type RecordingFile, readRows, type StepRow } from './recordingRows.ts';
 import { ask, runTraining, type Senders } from './sender.ts';
-import { createServerState, endServer, lastLines, removeServer, startServer } from './server.ts';
+import { CLI, createServerState, endServer, lastLines, removeServer, startServer } from './server.ts';
 
 export interface SeedResult {
   readonly seed: number;
@@ -38,19 +38,36 @@ const DRAIN_MS = 75_000;
 /** Before its first fault. Our choice. */
 const MAX_STARTS = 5;
 
-/** @param onEvent gets what happens, with its time in ms */
-export async function tortureSeed(plan: Plan, onEvent: (ms: number, text: string) => void): Promise<SeedResult> {
+/**
+ * @param onEvent gets what happens, with its time in ms
+ * @param isDetailed what each rank is answered too
+ * @param cli the program to torture; the one built here unless given
+ */
+export async function tortureSeed(
+  plan: Plan,
+  onEvent: (ms: number, text: string) => void,
+  { isDetailed = false, cli = CLI } = {},
+): Promise<SeedResult> {
   const begun = performance.now();
   const now = () => Math.round(performance.now() - begun);
   const tell = (text: string) => onEvent(now(), text);
-  const server = await createServerState(tell);
+  const server = await createServerState(cli, tell);
   try {
     const ledger: Ledger = new Map();
     const over = new AbortController();
     setMaxListeners(0, over.signal);
     const random = seededRandom(plan.seed + 1e6);
     const counts = { answers: new Map(), refused: new Map() };
-    const senders: Senders = { url: server.url, ledger, now, ...counts, random, over: over.signal, onEvent: tell };
+    const senders: Senders = {
+      url: server.url,
+      ledger,
+      now,
+      ...counts,
+      random,
+      over: over.signal,
+      onEvent: tell,
+      onDetail: (text) => isDetailed && tell(text),
+    };
     const none = { away: [], done: new Map(), skipped: new Map(), secondServers: 0, busy: Promise.resolve() };
     const faults: FaultState = { server, now, ...none, onEvent: tell };
     startServer(server);

@@ -20,6 +20,8 @@ export interface Senders {
   /** From when on everything is given up. */
   readonly over: AbortSignal;
   readonly onEvent: (text: string) => void;
+  /** The same for each change of what a rank is answered. */
+  readonly onDetail: (text: string) => void;
 }
 
 interface Answer {
@@ -93,6 +95,7 @@ async function runRank(senders: Senders, training: Training, attempt: AttemptPla
   const waiting: number[] = [];
   let made = 0;
   let limit = batch;
+  let before = '200  ';
   /** What dies leaves here what it has not sent. */
   const isDead = () => !attempt.closes && made === attempt.order.length;
   while (!over.aborted && (made < attempt.order.length || waiting.length > 0)) {
@@ -108,6 +111,10 @@ async function runRank(senders: Senders, training: Training, attempt: AttemptPla
     noteSent(senders.ledger, run, training, attempt.name, rank, steps);
     const body = stepsBody(training, attempt.name, rank, steps);
     const answer = await ask(senders, 'POST', `${run}/steps`, key, body);
+    const said = `${answer.status} ${answer.field} ${answer.rule}`;
+    if (said !== before)
+      senders.onDetail(`training ${training.id}, rank ${rank}, ${steps.length} steps from ${steps[0]} to ${run}: ${said}`);
+    before = said;
     if (answer.status === 200) {
       noteAcknowledged(senders.ledger, run, attempt.name, rank, steps, senders.now());
       waiting.splice(0, steps.length);
@@ -120,8 +127,6 @@ async function runRank(senders: Senders, training: Training, attempt: AttemptPla
     } else if (answer.status === 409 && steps.length > 1) limit = steps.length >> 1;
     else {
       const reason = `${answer.status} ${answer.field}`;
-      if (!senders.refused.has(reason))
-        senders.onEvent(`training ${training.id}, rank ${rank}, step ${steps[0]} of ${run}: ${reason} ${answer.rule}`);
       senders.refused.set(reason, (senders.refused.get(reason) ?? 0) + steps.length);
       waiting.splice(0, steps.length);
       limit = batch;

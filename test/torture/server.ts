@@ -9,8 +9,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 
-/** From dist/test/torture, and from test/torture of the sources. */
-const CLI = [
+/** Built from these sources: beside dist/test/torture, and from test/torture. */
+export const CLI = [
   join(import.meta.dirname, '../../plugin/cli/gainwatch.js'),
   join(import.meta.dirname, '../../dist/plugin/cli/gainwatch.js'),
 ].find(existsSync)!;
@@ -20,6 +20,7 @@ const FAKETIME = ['/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1', '/usr
 const DISK = '128m';
 
 export interface Server {
+  readonly cli: string;
   /** A disk of its own where that could be had; runs, moved, deleted lie in it. */
   readonly disk: string;
   readonly runs: string;
@@ -42,8 +43,8 @@ export interface Server {
 
 const has = (program: string): boolean => spawnSync('sh', ['-c', `command -v ${program}`]).status === 0;
 
-/** A server that does not run yet. @param onEvent gets what befalls it */
-export async function createServerState(onEvent: (text: string) => void): Promise<Server> {
+/** A server that does not run yet. @param cli its gainwatch.js. @param onEvent gets what befalls it */
+export async function createServerState(cli: string, onEvent: (text: string) => void): Promise<Server> {
   const disk = mkdtempSync(join(tmpdir(), 'gainwatch-torture-'));
   const isRoot = process.getuid?.() === 0;
   const mount = isRoot && spawnSync('mount', ['-t', 'tmpfs', '-o', `size=${DISK},mode=755`, 'tmpfs', disk]).status === 0;
@@ -57,7 +58,7 @@ export async function createServerState(onEvent: (text: string) => void): Promis
   const can = { mount, nobody, clock: FAKETIME.some(existsSync) };
   writeFileSync(join(disk, 'clock'), '+0');
   const server = { child: null, listens: false, isDown: true, crashes: 0, starts: 0, lines: [], onEvent };
-  return { disk, runs: join(disk, 'runs'), url: `http://127.0.0.1:${port}`, port, can, ...server };
+  return { cli, disk, runs: join(disk, 'runs'), url: `http://127.0.0.1:${port}`, port, can, ...server };
 }
 
 const freePort = (): Promise<number> =>
@@ -81,7 +82,7 @@ export function spawnAsServer({ can, disk }: Server, command: string, args: read
 
 /** A `gainwatch serve` on the server's folder. @param onLine gets what it prints */
 export function spawnServe(server: Server, port: number, onLine: (line: string) => void): ChildProcess {
-  const child = spawnAsServer(server, process.execPath, [CLI, 'serve', '--runs', server.runs, '--port', String(port)]);
+  const child = spawnAsServer(server, process.execPath, [server.cli, 'serve', '--runs', server.runs, '--port', String(port)]);
   child.stderr!.on('data', (printed: Buffer) => {
     for (const line of String(printed).split('\n')) if (line.trim() !== '') onLine(line);
   });
