@@ -38,7 +38,7 @@ async function send(trainings: readonly Training[]) {
     const over = new AbortController().signal;
     const url = service.url.replace(/\/$/, '');
     const left = await runTraining(
-      { url, ledger, now: () => 0, ...counts, random: () => 0.3, over, onEvent: () => {}, onDetail: () => {} },
+      { url, ledger, now: () => 0, ...counts, random: () => 0.3, isEnding: false, over, onEvent: () => {}, onDetail: () => {} },
       training,
     );
     expect([left, counts.refused]).toEqual([0, new Map()]);

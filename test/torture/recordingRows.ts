@@ -44,6 +44,8 @@ export function readRows(file: RecordingFile): StepRow[] {
   try {
     const [{ integrity_check: found }] = db.prepare('PRAGMA integrity_check').all() as { integrity_check: string }[];
     if (found !== 'ok') throw new Error(found);
+    // One that was taken away in the moment it was made.
+    if (db.prepare("SELECT 1 FROM sqlite_master WHERE name = 'steps'").get() === undefined) return [];
     const columns = (db.prepare("SELECT name FROM pragma_table_info('steps')").all() as { name: string }[]).map(({ name }) => name);
     const missing = columns.includes('missing_ranks') ? 'missing_ranks' : 'NULL';
     const packed = columns.includes('packed') ? 'packed' : '0';

@@ -51,7 +51,7 @@ export async function tortureSeed(
   const begun = performance.now();
   const now = () => Math.round(performance.now() - begun);
   const tell = (text: string) => onEvent(now(), text);
-  const server = await createServerState(cli, tell);
+  const server = await createServerState(cli, tell, (line) => isDetailed && tell(`the server: ${line}`));
   try {
     const ledger: Ledger = new Map();
     const over = new AbortController();
@@ -64,6 +64,7 @@ export async function tortureSeed(
       now,
       ...counts,
       random,
+      isEnding: false,
       over: over.signal,
       onEvent: tell,
       onDetail: (text) => isDetailed && tell(text),
@@ -82,6 +83,7 @@ export async function tortureSeed(
     await Promise.all(plan.faults.map((fault) => at(fault.at).then(() => befall(faults, fault))));
     await Promise.all(strangers);
     tell('all is healed');
+    senders.isEnding = true;
     const timer = setTimeout(() => over.abort(), DRAIN_MS);
     const left = (await Promise.all(trainings)).reduce((sum, count) => sum + count, 0);
     clearTimeout(timer);

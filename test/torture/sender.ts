@@ -17,6 +17,8 @@ export interface Senders {
   /** Parts of steps that were refused for good, by status and field. */
   readonly refused: Map<string, number>;
   readonly random: () => number;
+  /** From when on nothing new is made, only what waits is sent. */
+  isEnding: boolean;
   /** From when on everything is given up. */
   readonly over: AbortSignal;
   readonly onEvent: (text: string) => void;
@@ -49,10 +51,10 @@ export async function ask({ url, over, answers }: Senders, method: string, path:
     const headers = { 'Content-Type': body.type, 'Gainwatch-Version': '1', ...(key === null ? {} : { 'Gainwatch-Key': key }) };
     const init = { method, headers, body: new Uint8Array(body.bytes), redirect: 'manual', signal: request.signal } as const;
     const response = await fetch(`${url}/api/v1/runs/${path}`, init);
-    const json = (await response.json()) as { error?: { field?: string; rule?: string; free?: string } };
+    const json = (await response.json()) as { error?: { field?: string; rule?: string; value?: unknown; free?: string } };
     answer.status = response.status;
     answer.free = json.error?.free ?? null;
-    answer.rule = json.error?.rule ?? '';
+    answer.rule = json.error === undefined ? '' : `${json.error.rule} (${JSON.stringify(json.error.value)})`;
     answer.field = json.error?.field ?? '';
     answer.retryMs = Math.min(MAX_RETRY_MS, 1000 * Number(response.headers.get('Retry-After') ?? 0.2));
   } catch {
@@ -70,6 +72,7 @@ export async function runTraining(senders: Senders, training: Training): Promise
   let left = 0;
   await pause(training.at);
   for (const attempt of training.attempts) {
+    if (senders.isEnding) break;
     const ranks = Array.from({ length: training.ranks }, (_, rank) => runRank(senders, training, attempt, rank));
     left += (await Promise.all(ranks)).reduce((sum, count) => sum + count, 0);
   }
@@ -95,11 +98,12 @@ async function runRank(senders: Senders, training: Training, attempt: AttemptPla
   const waiting: number[] = [];
   let made = 0;
   let limit = batch;
-  let before = '200  ';
+  let before = '200 ';
   /** What dies leaves here what it has not sent. */
   const isDead = () => !attempt.closes && made === attempt.order.length;
-  while (!over.aborted && (made < attempt.order.length || waiting.length > 0)) {
-    const due = Math.min(attempt.order.length, Math.floor((performance.now() - begun) / stepMs) + 1);
+  const isMade = () => senders.isEnding || made === attempt.order.length;
+  while (!over.aborted && (!isMade() || waiting.length > 0)) {
+    const due = senders.isEnding ? made : Math.min(attempt.order.length, Math.floor((performance.now() - begun) / stepMs) + 1);
     while (made < due) waiting.push(attempt.order[made++]);
     if (waiting.length === 0) {
       await pause(stepMs);
@@ -111,9 +115,9 @@ async function runRank(senders: Senders, training: Training, attempt: AttemptPla
     noteSent(senders.ledger, run, training, attempt.name, rank, steps);
     const body = stepsBody(training, attempt.name, rank, steps);
     const answer = await ask(senders, 'POST', `${run}/steps`, key, body);
-    const said = `${answer.status} ${answer.field} ${answer.rule}`;
+    const said = `${answer.status} ${answer.field}`;
     if (said !== before)
-      senders.onDetail(`training ${training.id}, rank ${rank}, ${steps.length} steps from ${steps[0]} to ${run}: ${said}`);
+      senders.onDetail(`training ${training.id}, rank ${rank}, ${steps.length} steps from ${steps[0]} to ${run}: ${said} ${answer.rule}`);
     before = said;
     if (answer.status === 200) {
       noteAcknowledged(senders.ledger, run, attempt.name, rank, steps, senders.now());
@@ -133,7 +137,7 @@ async function runRank(senders: Senders, training: Training, attempt: AttemptPla
     }
   }
   if (attempt.closes) await state(closeBody(training, attempt.name, rank));
-  const left = waiting.length + attempt.order.length - made;
+  const left = waiting.length;
   if (left > 0)
     senders.onEvent(`training ${training.id}, rank ${rank}: ${left} steps of ${attempt.name} on ${run} are left, from ${waiting[0]} on`);
   return left;

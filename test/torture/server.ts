@@ -39,12 +39,13 @@ export interface Server {
   /** What it printed. */
   readonly lines: string[];
   readonly onEvent: (text: string) => void;
+  readonly onLine: (line: string) => void;
 }
 
 const has = (program: string): boolean => spawnSync('sh', ['-c', `command -v ${program}`]).status === 0;
 
-/** A server that does not run yet. @param cli its gainwatch.js. @param onEvent gets what befalls it */
-export async function createServerState(cli: string, onEvent: (text: string) => void): Promise<Server> {
+/** A server that does not run yet. @param cli its gainwatch.js. @param onEvent gets what befalls it. @param onLine what it prints */
+export async function createServerState(cli: string, onEvent: (text: string) => void, onLine: (line: string) => void): Promise<Server> {
   const disk = mkdtempSync(join(tmpdir(), 'gainwatch-torture-'));
   const isRoot = process.getuid?.() === 0;
   const mount = isRoot && spawnSync('mount', ['-t', 'tmpfs', '-o', `size=${DISK},mode=755`, 'tmpfs', disk]).status === 0;
@@ -57,7 +58,7 @@ export async function createServerState(cli: string, onEvent: (text: string) => 
   const port = await freePort();
   const can = { mount, nobody, clock: FAKETIME.some(existsSync) };
   writeFileSync(join(disk, 'clock'), '+0');
-  const server = { child: null, listens: false, isDown: true, crashes: 0, starts: 0, lines: [], onEvent };
+  const server = { child: null, listens: false, isDown: true, crashes: 0, starts: 0, lines: [], onEvent, onLine };
   return { cli, disk, runs: join(disk, 'runs'), url: `http://127.0.0.1:${port}`, port, can, ...server };
 }
 
@@ -96,6 +97,7 @@ export function startServer(server: Server): void {
   const child = spawnServe(server, server.port, (line) => {
     if (line.includes(`:${server.port}/`)) server.listens = true;
     server.lines.push(line);
+    server.onLine(line);
   });
   server.starts++;
   server.child = child;
