@@ -28,7 +28,7 @@ const MAX_WAITING_REPORTS = 5000;
 const MAX_WAITING_BYTES = 256 * 2 ** 20;
 /** Of one transaction, so that nobody is kept waiting for long. Our choice: some 20 ms. */
 const MAX_COMMIT_REPORTS = 256;
-const MAX_COMMIT_BYTES = 4 * 2 ** 20;
+const MAX_COMMIT_BYTES = 2 ** 20;
 
 export interface CommitContext extends RecordContext {
   /** Bytes of reports that wait, of all runs. */

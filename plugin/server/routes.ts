@@ -44,9 +44,10 @@ export function createRoutes(ingest: Ingest, stream: Stream): Router {
   });
   router.post('/runs/:run/warnings/:id/acknowledge', onlyFields(), (request, response) => {
     const { run, id } = request.params;
-    const { answer, isNews, emitted } = acknowledgeIn(pipeline, run, id);
+    const { answer, emitted } = acknowledgeIn(pipeline, run, id, (warning) =>
+      log(`warning ${warning.id} of run ${run} (${warning.rule}, step ${warning.step}) was acknowledged`, request, response),
+    );
     if (!emitted) stream.emit('warning', run, answer);
-    if (isNews) log(`warning ${answer.id} of run ${run} (${answer.rule}, step ${answer.step}) was acknowledged`, request, response);
     response.json(answer);
   });
   router.delete('/runs/:run', onlyFields(), (request, response) => {
