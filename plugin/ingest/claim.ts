@@ -46,7 +46,9 @@ export function claim(ingest: Ingest, run: IngestRun, claimant: Claimant): Claim
 /** A sender of before names the attempts of one training BASE, BASE.1, BASE.2 … */
 const familyOf = (attempt: string): string => attempt.replace(/(\.\d+)+$/, '');
 
-const isEmpty = (run: IngestRun): boolean => run.lastAssembled < 0 && run.pendingSteps.size === 0;
+/** Opened without a name or a key, and no step has come: nobody can tell whose it is. */
+const isEmpty = ({ attempt, key, lastAssembled, pendingSteps }: IngestRun): boolean =>
+  attempt === null && key === null && lastAssembled < 0 && pendingSteps.size === 0;
 
 /** Has nothing come for as long as the detector of a stall allows? */
 export function isSilent({ pipeline }: Ingest, run: IngestRun): boolean {

@@ -113,7 +113,9 @@ test('a run that is silent for as long as a stall may be taken without a key', a
   now += 2_000;
   expect(handle(body(1, 'y')).accepted).toBe(1);
   expect(ingest.runs.get('sent')).toMatchObject({ attempt: 'y', key: null });
-  expect(() => handle(body(2, 'x'), 'hash')).toThrow('this one is over');
+  // The first hears that another training has it now, and of a name for itself; what is stored is stored.
+  expect(() => handle(body(2, 'x'), 'hash')).toThrow('sent-2 is free');
+  expect(handle(body(1, 'x'), 'hash').duplicates).toBe(1);
 });
 
 test('a step without an attempt is the current attempt’s where the run was opened without a key: curl needs neither', async () => {
