@@ -72,12 +72,11 @@ const pathsOf = ({ directory }: Retention, name: string): string[] => BESIDE.map
 
 /** null: it is gone, or no recording that this version reads. */
 function look(retention: Retention, name: string): FileFacts | null {
-  const stats = pathsOf(retention, name).map((path) => statSync(path, { throwIfNoEntry: false }));
-  const [file, log] = stats;
+  const [file, log] = pathsOf(retention, name).map((path) => statSync(path, { throwIfNoEntry: false }));
   if (file === undefined) return null;
   // Whoever only reads makes an empty log.
   const changedAt = Math.max(file.mtimeMs, log !== undefined && log.size > 0 ? log.mtimeMs : 0);
-  const bytes = stats.reduce((sum, stat) => sum + (stat?.size ?? 0), 0);
+  const bytes = file.size + (log?.size ?? 0);
   const before = retention.known.get(name);
   if (before?.changedAt === changedAt && before.bytes === bytes) return before;
   try {
