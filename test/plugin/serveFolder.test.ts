@@ -56,7 +56,7 @@ test('what a process started before it died holds no lock', async () => {
   // As a shell that was started from it: it has inherited what is inherited.
   const lock = new URL('../../dist/plugin/recorder/serveLock.js', import.meta.url);
   const code = `
-    import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
+    import { spawn } from 'node:child_process';
     import { takeServeLock } from '${lock}';
     takeServeLock(process.argv[1], Date.now(), console.error);
     console.log(spawn('sleep', ['600'], { detached: true, stdio: 'ignore' }).pid);
