@@ -1,18 +1,20 @@
 /** What SQLite and the file system refuse, as an answer may say it: no path, but the name of the file. */
 import { existsSync } from 'node:fs';
-import { basename } from 'node:path';
+import { basename, dirname } from 'node:path';
 import { FieldError, short } from './fieldError.ts';
 
 /**
- * Why a recording cannot be read, as an answer may say it.
+ * Why a recording cannot be read, as an answer may say it: 404 where it has just been removed, 503 where it is locked, 500 otherwise. An
+ * error that is none of the file comes back as it is.
  * @param path that the error may name: only the name of the file stays
  */
 export function toReadError(error: unknown, path: string, run: string): unknown {
   if (error instanceof FieldError || !(error instanceof Error)) return error;
-  if (!existsSync(path)) return new FieldError('run', 'must be one of /api/v1/runs', run, 404); // removed meanwhile
   if (isLocked(error)) return new FieldError('run', 'is locked by another process, try again', run, 503);
-  if (!error.message.startsWith(path)) return error;
-  const refusal = new FieldError('run', `cannot be read: ${short(error.message.replaceAll(path, basename(path)))}`, run, 500);
+  if (!existsSync(path)) return new FieldError('run', 'must be one of /api/v1/runs', run, 404);
+  if (!error.message.includes(path) && !/^SQLITE_/.test(String((error as { code?: unknown }).code))) return error;
+  const reason = error.message.replaceAll(path, basename(path)).replaceAll(dirname(path), '…');
+  const refusal = new FieldError('run', `has a recording that cannot be read: ${short(reason)}`, run, 500);
   return Object.assign(refusal, { cause: error }); // with the path, for the log
 }
 

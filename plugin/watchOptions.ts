@@ -6,7 +6,7 @@ import { MAX_TOKENS } from '../src/telemetry/sample.ts';
 import type { Warning } from '../src/telemetry/warning.ts';
 import { parseTarget } from './notify/target.ts';
 import { checkRunName } from './recorder/directory.ts';
-import { checkSentToken, readMonitorUrl } from './sender/monitorAddress.ts';
+import { checkSentToken, readMonitorUrl, sentToken } from './sender/monitorAddress.ts';
 import { DEFAULT_PORT } from './server/listen.ts';
 import { readToken, TOKEN_NAMES, type Tokens, tokensIn } from './token.ts';
 import { wholeNumberRule } from './wholeNumber.ts';
@@ -133,7 +133,7 @@ function readServerOptions(options: WatchOptions, log: (line: string) => void): 
   for (const target of notify) parseTarget(target);
   const url = readMonitorUrl(options.url ?? env['GAINWATCH_URL'] ?? null);
   const tokens = Object.fromEntries(TOKEN_NAMES.map((name) => [name, options[name] ?? readToken(tokensIn(env), name, log)])) as Tokens;
-  if (url !== null) checkSentToken(tokens.token);
+  if (url !== null) checkSentToken(sentToken(tokens));
   return {
     directory: options.runs ?? join(process.cwd(), 'gainwatch-runs'),
     host: options.host ?? '127.0.0.1',

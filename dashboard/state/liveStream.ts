@@ -113,6 +113,8 @@ async function refresh(): Promise<boolean> {
 
 /** Starts it all. The stream is opened first, so that no step falls between the past and the present. */
 export async function start(): Promise<void> {
+  // What the entrance has added (plugin/server/authorize.ts): nobody should copy it.
+  if (location.search !== '') history.replaceState(null, '', location.pathname + location.hash);
   openStream();
   document.addEventListener('visibilitychange', redraw);
   window.addEventListener('hashchange', () => {

@@ -86,21 +86,24 @@ async function load(owner: SeriesOwner, key: string, entry: Loaded): Promise<voi
   const { points, delayMs } = MANNERS[wanted.kind];
   const { run } = owner.detail;
   Object.assign(entry, { loading: true, early: [] });
+  /** Nobody looks at it any more, or its run was deleted. */
+  const isGivenUp = () => owner.series.get(key) !== entry;
   if (delayMs > 0) {
     await new Promise((resolve) => setTimeout(resolve, delayMs));
-    if (owner.series.get(key) !== entry) return;
+    if (isGivenUp()) return;
   }
   entry.asked = rangeKey(wanted);
   const range = rangeOf(wanted, owner);
   try {
     const answer = await askSeries(run, wanted.measure, points, range, wanted.connection);
-    if (owner.series.get(key) !== entry) return; // given up meanwhile, as of a run that was deleted
+    if (isGivenUp()) return;
     entry.bands = bandsOf(answer);
     entry.to = range.to;
     for (const step of entry.early) append(owner, entry, step);
     entry.failed = null;
     if (wanted.kind === 'chart') fault.value = null;
   } catch (error) {
+    if (isGivenUp()) return;
     const forget = () => {
       entry.asked = '';
     };

@@ -16,8 +16,8 @@ import { type AnalystReply, type AnalystRequest, type AnalystTasks, buffersOf, t
 
 export interface Analyst {
   /**
-   * The parts of a body, each with its report. The memory of a large body is given away: it is gone here. @param now when it came, ms since
-   * 1970
+   * The parts of a body, each with its report. The memory of a large body is given away: it is gone here.
+   * @param now when it came, ms since 1970
    * @returns rejects with FieldError: what is wrong with the body, 413 where it is too much, 503 where it is to come again
    */
   decode(contentType: string, body: Buffer, now: number): Promise<Part[]>;

@@ -6,13 +6,14 @@ import { analyse } from '../../src/telemetry/analyse.ts';
 import { MEASURES, OVER_DEPTH } from '../../src/telemetry/catalogue.ts';
 import type { StepReport } from '../../src/telemetry/report.ts';
 import { type ConnectionInfo, MEMORY_KINDS, type MemorySample, type RunHeader, type StepSample } from '../../src/telemetry/sample.ts';
+import { MAX_VALUES } from '../wire/bodyLimits.ts';
 import { mapObservations, type Part, type RankPosition } from '../wire/part.ts';
 import { combineScalars, reduce } from './reduce.ts';
 
 /** A step of one pipeline, or of all of them. */
 export interface CombinedStep {
   report: StepReport;
-  /** A pipeline's stages sampled different tokens: its products over the depth are not known. */
+  /** A pipeline's stages sampled different tokens, or too many for all of them: its products over the depth are not known. */
   tokensDiffer: boolean;
 }
 
@@ -26,7 +27,7 @@ export interface ChainedStages {
 
 /**
  * What has to be analysed before a step can be put together, for each of its pipelines in the order of `combine`: its stages as one model;
- * null where there is one stage, one is missing, or they sampled different tokens. A copy of the matrices.
+ * null where there is one stage, one is missing, or `tokensDiffer`. A copy of the matrices.
  * @param header, stages, ranks, parts as for `combine`
  */
 export function chainedStages(
@@ -98,7 +99,8 @@ function chainOf(header: RunHeader, stages: number, parts: readonly Part[]): { c
   const [{ positions }] = matrices;
   const { tokens } = parts[0].content;
   const same = parts.every((part, i) => part.content.tokens === tokens && `${matrices[i].positions}` === `${positions}`);
-  if (tokens === null || !same) return { chained: null, tokensDiffer: true };
+  if (tokens === null || !same || header.connections.length * tokens * header.streams ** 2 > MAX_VALUES)
+    return { chained: null, tokensDiffer: true };
   return { chained: { header: { ...header, tokens }, sample: chainSamples(matrices.map((one) => one.sample)) }, tokensDiffer: false };
 }
 

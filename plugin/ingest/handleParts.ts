@@ -57,7 +57,8 @@ function take(ingest: Ingest, run: IngestRun, parts: readonly Part[], claimant: 
       run,
       parts.map((part) => ({ part, committed: STORED })),
     );
-  checkRanks(ingest, isNext ? null : run, parts);
+  // One that is over may have had other connections than the current.
+  if (claimed !== 'over') checkRanks(ingest, isNext ? null : run, parts);
   const goesOn = !isNext || (attempt !== null && attempt === run.attempt);
   const judged = goesOn ? judge(ingest, run, claimant, claimed === 'over', parts) : parts.map((part) => ({ part, committed: null }));
   if (claimed === 'over') return count(run, judged);

@@ -108,7 +108,8 @@ export function sweep(ingest: Ingest): void {
   for (const [name, at] of ingest.turnedAway) if (now - at > LINGER_MS) ingest.turnedAway.delete(name);
 }
 
-function forget({ pipeline, runs }: Ingest, run: IngestRun): void {
+/** A run that has ended; its recording stays. */
+export function forget({ pipeline, runs }: Ingest, run: IngestRun): void {
   if (run.live !== null) forgetRun(pipeline, run.live);
   // What is recorded is read from the recording from now on.
   if (pipeline.recorder !== null && pipeline.live.get(run.name) === run.live) pipeline.live.delete(run.name);

@@ -136,7 +136,7 @@ export function missingIn({ worldSize }: IngestRun, parts: ReadonlyMap<number, P
 }
 
 const haveSameNames = (a: readonly ConnectionInfo[], b: readonly ConnectionInfo[]): boolean =>
-  a.length === b.length && a.every(({ name }, l) => name === b[l].name);
+  a === b || (a.length === b.length && a.every(({ name }, l) => name === b[l].name));
 
 /** Stages may number their layers anew: then each name gets its stage before it. */
 function withUniqueNames(stages: readonly ConnectionInfo[][]): ConnectionInfo[] {

@@ -36,7 +36,7 @@ export const INGEST_DEFINITIONS: readonly MetricDefinition[] = [
   count('mhc_ingest_stragglers_total', 'Ranks that a step was put together without.', ({ stragglers }) => stragglers),
   count(
     'mhc_ingest_token_mismatches_total',
-    'Steps whose pipeline stages sampled different tokens, so that no composite gain is known.',
+    'Steps whose pipeline stages sampled different tokens, or too many together, so that no composite gain is known.',
     ({ tokensDiffer }) => tokensDiffer,
   ),
   ofSent('mhc_ingest_ranks', 'Ranks that send.', ['run'], ({ name, ranks }) => [

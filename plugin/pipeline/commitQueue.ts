@@ -28,7 +28,7 @@ const MAX_WAITING_REPORTS = 5000;
 const MAX_WAITING_BYTES = 256 * 2 ** 20;
 /** Of one transaction, so that nobody is kept waiting for long. Our choice: some 20 ms. */
 const MAX_COMMIT_REPORTS = 256;
-const MAX_COMMIT_BYTES = 4 * 2 ** 20;
+const MAX_COMMIT_BYTES = 2 ** 20;
 
 export interface CommitContext extends RecordContext {
   /** Bytes of reports that wait, of all runs. */
@@ -71,8 +71,9 @@ export function commitLater(context: CommitContext, run: LiveRun): void {
 /**
  * Commits what waits, a part at a time, and shows it; on failure shows it all the same and tries again later.
  * @param last the state of the detectors too, however fresh the recorded one is
+ * @param isSecond into a file that was begun as the one before was taken away: where that is noticed again, with the next commit
  */
-export function commit(context: CommitContext, run: LiveRun, last = false): void {
+export function commit(context: CommitContext, run: LiveRun, last = false, isSecond = false): void {
   stopTimer(run.queue);
   const { detection, queue } = run;
   if (!context.keeps || (!last && queue.entries.length === 0 && detection.unsaved.size === 0 && run.recordingProblem === null)) return;
@@ -85,9 +86,9 @@ export function commit(context: CommitContext, run: LiveRun, last = false): void
     const state = isAll ? stateToSave(detection, last ? Number.POSITIVE_INFINITY : time) : null;
     const changed = isAll ? detection.unsaved : [];
     const attempts = context.recorder!.commitReports(recording, reports, { changed, state });
-    if (!context.recorder!.isInPlace(recording)) {
+    if (!isSecond && !context.recorder!.isInPlace(recording)) {
       noteLost(context, run);
-      commit(context, run, last); // into a new one
+      commit(context, run, last, true); // into a new one
       return;
     }
     run.recordedAttempt = recording.attempt;

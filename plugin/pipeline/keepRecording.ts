@@ -119,11 +119,8 @@ export function noteSuccess(context: RecordContext, run: LiveRun): void {
   context.warnOnce(`recorded ${run.header.run} ${context.now()}`, `${run.header.run} is recorded again`);
 }
 
-/** Of the file or its surroundings: any other report would be refused too. */
-const SURROUNDINGS = /^SQLITE_(BUSY|LOCKED|FULL|IOERR|READONLY|CANTOPEN|NOTADB|CORRUPT|PERM|AUTH|NOMEM|PROTOCOL|SCHEMA|NOLFS|INTERRUPT)/;
+/** Of one report: any other may be written. All other codes are of the file or what is around it. */
+const OF_A_REPORT = /^SQLITE_(CONSTRAINT|TOOBIG|MISMATCH|RANGE)/;
 
 /** Is it the report itself that cannot be written? */
-export function isPoison(error: unknown): boolean {
-  const { code } = error as { code?: unknown };
-  return typeof code === 'string' && code.startsWith('SQLITE_') && !SURROUNDINGS.test(code);
-}
+export const isPoison = (error: unknown): boolean => OF_A_REPORT.test(String((error as { code?: unknown }).code));

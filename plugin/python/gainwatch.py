@@ -180,6 +180,8 @@ def _token(token: Any) -> Optional[str]:
         try:
             with open(os.environ[field], encoding="utf-8") as file:
                 token = file.read().strip()
+                if os.name == "posix" and os.fstat(file.fileno()).st_mode & 0o077:
+                    log.warning("%s: others on this machine may read %s: chmod 600", field, os.environ[field])
         except OSError as error:
             raise ValueError(f"{field}: must be a file that can be read ({error})") from None
         except UnicodeDecodeError:
@@ -990,6 +992,7 @@ class _Sender(threading.Thread):
         self._exchanges: queue.SimpleQueue = queue.SimpleQueue()
         self._exchange: Any = None  # the one that is under way
         self._asked: Optional[float] = None  # seconds that the last answer asks to wait
+        self._chance = random.Random().random  # the training's own is left alone
         self._free, self._taken_since = "", 0.0  # a name for the run while it goes on in another training, and since when it does
         self._records: queue.SimpleQueue = queue.SimpleQueue()
         self._waiting_bytes, self._memory_limit, self._disk_limit = 0, memory_limit, disk_limit
@@ -1010,6 +1013,10 @@ class _Sender(threading.Thread):
         self.dropped = self.errors = self.acknowledged = 0
 
     # on the training thread
+
+    def start(self) -> None:
+        threading.Thread(target=_exchanging, args=(self._exchanges,), name="gainwatch-http", daemon=True).start()
+        super().start()
 
     def describe(self, order: list, kinds: list, conventions: list, n: int, tokens: int) -> None:
         self._opening = {"state": "open", **self._identity, "streams": n, "tokens": tokens, "order": order, "kinds": kinds, "conventions": conventions, "started": int(time.time() * 1000)}  # fmt: skip
@@ -1044,7 +1051,6 @@ class _Sender(threading.Thread):
     # in the background
 
     def run(self) -> None:
-        threading.Thread(target=_exchanging, args=(self._exchanges,), name="gainwatch-http", daemon=True).start()
         wait, due, asked = FLUSH_SECONDS, time.monotonic() + FLUSH_SECONDS, False
         try:
             while True:
@@ -1065,7 +1071,7 @@ class _Sender(threading.Thread):
                 now, asked = time.monotonic(), self._asked is not None and not sent
                 wait = FLUSH_SECONDS if sent else min(wait * 2, BACKOFF_SECONDS, *([1.0] if stopping else []))
                 # Up to half more by chance: the ranks of a training are not to come back all at once.
-                pause = wait if sent else (self._asked if asked else wait) * (1 + random.random() / 2)
+                pause = wait if sent else (self._asked if asked else wait) * (1 + self._chance() / 2)
                 last = self._deadline - LAST_TRY_SECONDS
                 due = min(now + pause, last if now < last else self._deadline)
                 if stopping and self._free:
@@ -1304,8 +1310,11 @@ class _Sender(threading.Thread):
             kind = exchange.said("Content-Type", "nothing").partition(";")[0]
             self._refused((method, status), f"{what}: answers {status} with {kind} that gainwatch serve does not say (a proxy, a login page?)", later)
         elif status < 400:
-            to = urlsplit(exchange.said("Location"))
-            host = f"{to.scheme}://{to.netloc.rpartition('@')[2]}" if to.netloc else "another path"
+            try:
+                to = urlsplit(exchange.said("Location"))
+                host = f"{to.scheme}://{to.netloc.rpartition('@')[2]}" if to.netloc else "another path"
+            except ValueError:
+                host = "what is no address"
             self._refused((method, status), f"{what}: answers {status} to {host}: redirects are not followed, give its own address as url", later)
         else:
             text = rule or exchange.text[:300].decode(errors="replace").strip()

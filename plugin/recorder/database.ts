@@ -44,7 +44,12 @@ function checkFile(db: Db, path: string): void {
 export function openForWriting(path: string): Db {
   createPrivately(path);
   noteOpened();
-  const db = new Database(path);
+  let db: Db;
+  try {
+    db = new Database(path);
+  } catch (error) {
+    throw new Error(`${path} cannot be opened: its folder may not be written, or no file handle is left (${(error as Error).message})`);
+  }
   try {
     db.pragma(`busy_timeout = ${BUSY_TIMEOUT_MS}`);
     db.pragma('journal_mode = WAL');

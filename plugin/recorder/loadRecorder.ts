@@ -2,16 +2,18 @@
 import type * as Read from './read.ts';
 import type * as Series from './recordedSeries.ts';
 import type * as Warnings from './recordedWarnings.ts';
+import type * as Remove from './removeRecordings.ts';
 import type * as Sent from './sentAttempts.ts';
 import type * as Write from './write.ts';
 
-export type Recorder = typeof Read & typeof Sent & typeof Series & typeof Warnings & typeof Write;
+export type Recorder = typeof Read & typeof Remove & typeof Sent & typeof Series & typeof Warnings & typeof Write;
 
 /** The recorder, its functions in one object. @throws Error where recordings can be neither written nor read, saying why */
 export async function requireRecorder(): Promise<Recorder> {
   try {
     return {
       ...(await import('./read.ts')),
+      ...(await import('./removeRecordings.ts')),
       ...(await import('./recordedSeries.ts')),
       ...(await import('./recordedWarnings.ts')),
       ...(await import('./sentAttempts.ts')),

@@ -112,25 +112,40 @@ function keptOf({ isHere, now }: Retention, name: string, { changedAt, bytes, en
   return { name, bytes, endedAt: endedAt ?? changedAt, live: isHere(name) || writers.some(isAlive) || now() - changedAt < quiet };
 }
 
-/** Nobody else writes it while it is looked at for the last time. @returns whether it is gone */
+/** @returns whether it is gone */
 function remove(retention: Retention, name: string): boolean {
-  const paths = pathsOf(retention, name);
-  let db: Db | null = null;
   try {
-    db = openExclusively(paths[0], LOCK_WAIT_MS);
-    if (retention.isHere(name) || factsIn(db).writers.some(isAlive)) return false;
-    // The file first: a log without its file is nothing, a file without its log lacks its last steps.
-    for (const path of paths) removeFile(path);
-    retention.known.delete(name);
-    return true;
+    const gone = removeRecording(recordingPath(retention.directory, name), (pids) => !retention.isHere(name) && !pids.some(isAlive));
+    if (gone) retention.known.delete(name);
+    return gone;
   } catch (error) {
     const { code, message } = error as { code?: string; message: string };
     if (code !== 'SQLITE_BUSY') retention.onProblem(`the recording of run ${name} cannot be removed: ${message}`);
     return false;
-  } finally {
-    db?.exec('ROLLBACK');
-    db?.close();
   }
+}
+
+/**
+ * Removes a recording that must exist; nobody else writes it while it is looked at for the last time.
+ * @param mayGo given the processes that write an attempt of it that has not ended
+ * @returns whether it is gone
+ * @throws what SQLite throws: SQLITE_BUSY where another uses it, SQLITE_NOTADB; what the file system throws
+ */
+export function removeRecording(path: string, mayGo: (writers: readonly number[]) => boolean): boolean {
+  const db = openExclusively(path, LOCK_WAIT_MS);
+  try {
+    if (!mayGo(factsIn(db).writers)) return false;
+    removeFiles(path);
+    return true;
+  } finally {
+    db.exec('ROLLBACK');
+    db.close();
+  }
+}
+
+/** Without looking. The file first: a log without its file is nothing, a file without its log lacks its last steps. */
+export function removeFiles(path: string): void {
+  for (const beside of BESIDE) removeFile(path + beside);
 }
 
 /**

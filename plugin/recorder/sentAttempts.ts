@@ -6,7 +6,7 @@ import { existsSync } from 'node:fs';
 import { MEASURES } from '../../src/telemetry/catalogue.ts';
 import type { Outcome, RankRange } from '../../src/telemetry/report.ts';
 import { fromSql, type SqlBlob, type SqlNumber, unpack } from './blobs.ts';
-import { type Db, openForReading, openForWriting } from './database.ts';
+import { type Db, hasPacked, openForReading, openForWriting } from './database.ts';
 import { recordingPath } from './directory.ts';
 import { isAlive } from './read.ts';
 
@@ -65,10 +65,7 @@ function ask<T>(directory: string, run: string, question: (db: Db) => T): T | nu
 
 /** As `storedStep`, of a run that is not open here. @throws what opening a recording throws */
 export const storedStepIn = (directory: string, run: string, source: string, step: number): StoredStep | null =>
-  ask(directory, run, (db) => (hasOwners(db) ? storedStep(db, source, step) : null));
-
-/** Those of earlier versions know of no missing ranks; they are brought up when they are written. */
-const hasOwners = (db: Db): boolean => Number((db.prepare('PRAGMA user_version').get() as { user_version: number }).user_version) >= 6;
+  ask(directory, run, (db) => (hasPacked(db) ? storedStep(db, source, step) : null));
 
 /** Whose a recording is; null where there is none, or it has no attempt. @throws what opening a recording throws */
 export const readSentRun = (directory: string, run: string): SentRun | null =>

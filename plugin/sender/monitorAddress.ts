@@ -1,5 +1,5 @@
 /** The address of a monitor in another process: its rule, and texts of it without what is secret. Sends nothing. */
-import { isToken, TOKEN_RULE } from '../token.ts';
+import { isToken, TOKEN_RULE, type Tokens } from '../token.ts';
 
 export interface MonitorAddress {
   /** With a slash at its end. */
@@ -25,6 +25,9 @@ export function readMonitorUrl(text: string | null): string | null {
   }
   return url.href.replace(/\/*$/, '/');
 }
+
+/** The one of the tokens that a sender needs. */
+export const sentToken = ({ sendToken, token }: Pick<Tokens, 'sendToken' | 'token'>): string | null => sendToken ?? token;
 
 /** @throws Error where a token cannot be sent in a header; it is not repeated */
 export function checkSentToken(token: string | null): void {

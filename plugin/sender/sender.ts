@@ -9,7 +9,7 @@ import type { WarningRecord } from '../../src/telemetry/warning.ts';
 import { fromWire } from '../../src/telemetry/wire.ts';
 import { encodeStep } from '../wire/encode.ts';
 import { emit, noteDone, onMessages, onProblem, options } from '../worker/workerPort.ts';
-import type { MonitorAddress } from './monitorAddress.ts';
+import { type MonitorAddress, sentToken } from './monitorAddress.ts';
 import { closeSendQueue, push } from './sendQueue.ts';
 import { createSendQueue, type SendQueue } from './sendQueueState.ts';
 
@@ -22,7 +22,7 @@ interface SentRun {
   lastStep: number;
 }
 
-const monitor: MonitorAddress = { url: options.url!, token: options.token };
+const monitor: MonitorAddress = { url: options.url!, token: sentToken(options) };
 const runs = new Map<number, SentRun>();
 /** Samples that were taken in, and how many of them do not wait any more, as far as was noted. */
 let taken = 0;

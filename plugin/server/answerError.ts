@@ -7,6 +7,9 @@ import { FieldError } from '../fieldError.ts';
 import type { WarnOnce } from '../warnOnce.ts';
 import { refuse } from './access.ts';
 
+/** Our choice: what holds a recording or the place of an upload is seldom done sooner. */
+const RETRY_AFTER_SECONDS = 5;
+
 /**
  * The last handler of an application. Throws nothing: a request that cannot be answered ends.
  * @param warnOnce gets each kind of fault with its stack
@@ -21,6 +24,9 @@ export const answerError =
         const told = stack ?? String(error);
         warnOnce(`http ${code} ${told.split('\n')[1] ?? told}`, `${request.method} ${request.path} failed here: ${told}`);
       }
+      // Unless somebody knows better when to come again.
+      if (refused?.status === 503 && !response.headersSent && !response.hasHeader('Retry-After'))
+        response.set('Retry-After', String(RETRY_AFTER_SECONDS));
       if (response.headersSent) response.destroy();
       else if (refused !== null) refuse(response, refused.status, refused.field, refused.rule, refused.value, refused.free);
       else refuse(response, 500, 'server', 'failed here: the log of the monitor says why', null);

@@ -103,7 +103,7 @@ function refuseUnknown(request: Request, response: Response, wrong: boolean): vo
  * Where somebody follows a link of another site, the browser keeps a strict cookie back, behind a redirect too. It sends it with what the
  * page itself asks for, so the page asks once more, by an address that differs: what is behind # stays.
  */
-const ENTRY_SCRIPT = "if (!location.href.includes('?')) location.replace('?' + location.hash);";
+const ENTRY_SCRIPT = "if (location.search !== '?again') location.replace('?again' + location.hash);";
 const ENTRY_POLICY = `default-src 'none'; frame-ancestors 'none'; script-src 'sha256-${createHash('sha256').update(ENTRY_SCRIPT).digest('base64')}'`;
 const ENTRY_PAGE = `<!doctype html><html lang="en"><meta charset="utf-8"><title>gainwatch</title><script>${ENTRY_SCRIPT}</script>
 <p>This monitor asks for a token, or the session has ended: open it once with ?token=TOKEN at the end of its address.</p></html>

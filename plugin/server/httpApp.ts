@@ -71,7 +71,7 @@ export function createApp({ access, pipeline, metrics, stream, ingest, assets }:
     response.json([{ targets: [request.headers.host ?? ''], labels }]);
   });
   routes.use('/api/v1', createIngestRoutes(ingest));
-  routes.use('/api/v1', createRoutes(pipeline, stream));
+  routes.use('/api/v1', createRoutes(ingest, stream));
   routes.use(
     express.static(assets, {
       setHeaders: (response, path) => {

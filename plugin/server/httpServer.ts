@@ -35,6 +35,8 @@ export function createHttpServer(app: RequestListener, warnOnce: WarnOnce): Serv
   const server = createServer(options, app);
   server.maxConnections = MAX_CONNECTIONS;
   server.timeout = IDLE_TIMEOUT_MS;
+  // No handle left to accept a connection with: the next one may find one.
+  server.on('error', (error) => server.listening && warnOnce('accept', `a connection could not be accepted: ${error.message}`));
   server.on('drop', () => warnOnce('connections', `more than ${MAX_CONNECTIONS} connections are open: new ones are refused`));
   // What else than 100-continue a client expects is no reason to refuse it (RFC 9110, 10.1.1).
   server.on('checkExpectation', (request, response) => server.emit('request', request, response));

@@ -3,7 +3,7 @@ import { type Request, type Response, Router } from 'express';
 import { toStepAnswer } from '../../src/telemetry/answer.ts';
 import type { GoneAnswer, RightsAnswer, UploadAnswer } from '../../src/telemetry/api.ts';
 import { FieldError, short } from '../fieldError.ts';
-import type { Pipeline } from '../pipeline/pipeline.ts';
+import type { Ingest } from '../ingest/ingestRun.ts';
 import { handleUpload } from '../upload/handleUpload.ts';
 import { requesterOf, whoOf } from './authorize.ts';
 import { deleteRun } from './deleteRun.ts';
@@ -17,7 +17,8 @@ const KNOWN =
   'POST /runs/RUN/warnings/ID/acknowledge, /runs/RUN/steps, /recordings, PUT /runs/RUN, DELETE /runs/RUN';
 
 /** The routes; what an event of them changes without the pipeline is emitted to the stream. */
-export function createRoutes(pipeline: Pipeline, stream: Stream): Router {
+export function createRoutes(ingest: Ingest, stream: Stream): Router {
+  const { pipeline } = ingest;
   const router = Router();
   router.use((_request, response, next) => {
     response.set('Cache-Control', 'no-store');
@@ -43,14 +44,15 @@ export function createRoutes(pipeline: Pipeline, stream: Stream): Router {
   });
   router.post('/runs/:run/warnings/:id/acknowledge', onlyFields(), (request, response) => {
     const { run, id } = request.params;
-    const { answer, isNews, emitted } = acknowledgeIn(pipeline, run, id);
+    const { answer, emitted } = acknowledgeIn(pipeline, run, id, (warning) =>
+      log(`warning ${warning.id} of run ${run} (${warning.rule}, step ${warning.step}) was acknowledged`, request, response),
+    );
     if (!emitted) stream.emit('warning', run, answer);
-    if (isNews) log(`warning ${answer.id} of run ${run} (${answer.rule}, step ${answer.step}) was acknowledged`, request, response);
     response.json(answer);
   });
   router.delete('/runs/:run', onlyFields(), (request, response) => {
     const { run } = request.params;
-    deleteRun(pipeline, run);
+    deleteRun(ingest, run);
     stream.emit('gone', run, { run });
     log(`run ${run} was deleted`, request, response);
     response.json({ run } satisfies GoneAnswer);

@@ -99,7 +99,7 @@ export const seriesOf = (pipeline: Pipeline, name: string, query: SeriesQuery): 
 
 /**
  * Asks the recording of a run, which is closed after it.
- * @throws FieldError 404 where the run is not recorded, 503 where it is locked, 500 where it is no recording; what `read` throws
+ * @throws FieldError 404 where the run is not recorded, 500 or 503 where its file cannot be read, saying why; what `read` throws
  */
 export function readRecording<T>(
   pipeline: Pipeline,
@@ -156,11 +156,17 @@ export function warningsOf(pipeline: Pipeline, name: string): WarningAnswer[] {
 /**
  * `POST /runs/RUN/warnings/ID/acknowledge`. The first time stays.
  * @param id its number among all of the run, as text
- * @returns how it is now; whether it was not known before; and whether the pipeline has emitted that
+ * @param onNews gets the warning where it was not known before, also where that cannot be recorded yet
+ * @returns how it is now; and whether the pipeline has emitted the change, or nothing has changed
  * @throws FieldError 404 where there is no such run or warning, 409 where the recording was uploaded, 503 where it is locked or cannot
  * be written, 507 where the disk is full
  */
-export function acknowledgeIn(pipeline: Pipeline, name: string, id: string): { answer: WarningAnswer; isNews: boolean; emitted: boolean } {
+export function acknowledgeIn(
+  pipeline: Pipeline,
+  name: string,
+  id: string,
+  onNews: (warning: WarningAnswer) => void,
+): { answer: WarningAnswer; emitted: boolean } {
   const known = warningsOf(pipeline, name);
   const index = numberOf(id);
   const warning = known[index];
@@ -173,7 +179,9 @@ export function acknowledgeIn(pipeline: Pipeline, name: string, id: string): { a
   const held = heldRun(pipeline, name);
   if (held !== null) {
     const record = held.detection.warnings[index];
-    if (!acknowledge(pipeline, held, record)) {
+    const isKept = acknowledge(pipeline, held, record);
+    if (isNews) onNews(warning);
+    if (!isKept) {
       throw new FieldError(
         'run',
         `cannot be written now (${held.recordingProblem}): it is noted here, and recorded as soon as it can be`,
@@ -181,13 +189,15 @@ export function acknowledgeIn(pipeline: Pipeline, name: string, id: string): { a
         503,
       );
     }
-    return { answer: answerOf(name, record), isNews, emitted: true };
+    return { answer: answerOf(name, record), emitted: true };
   }
   const found = recordingOf(pipeline, name);
   if (found?.uploaded) throw new FieldError('run', 'was uploaded and is only read: nothing can be acknowledged in it', name, 409);
-  if (!isNews || found === null) return { answer: warning, isNews: false, emitted: true };
+  if (!isNews || found === null) return { answer: warning, emitted: true };
   const record = inFile(pipeline, found.path, index, name);
-  return { answer: record === null ? warning : answerOf(name, record), isNews: record !== null, emitted: record === null };
+  if (record === null) return { answer: warning, emitted: true };
+  onNews(warning);
+  return { answer: answerOf(name, record), emitted: false };
 }
 
 function inFile({ recorder, now }: Pipeline, path: string, index: number, name: string): WarningRecord | null {

@@ -2,6 +2,7 @@
  * JSON of others, looked through byte by byte before a value is built of it: depth, number of lists and objects, names twice in one object,
  * halves of surrogate pairs. What is left is JSON.parse's. Knows no field of a step (schema.ts does).
  */
+import { isUtf8 } from 'node:buffer';
 import { FieldError, shown } from '../fieldError.ts';
 
 /** Lists and objects in one another. Our choice: what openapi.yaml describes has four. */
@@ -20,19 +21,11 @@ const [QUOTE, BACKSLASH, COMMA, OPEN_LIST, CLOSE_LIST, OPEN_OBJECT, CLOSE_OBJECT
  */
 export function parseJson(field: string, bytes: Buffer): unknown {
   checkBytes(field, bytes);
-  const text = decodeUtf8(field, bytes);
+  if (!isUtf8(bytes)) throw new FieldError(field, 'must be UTF-8', shown(bytes.toString('latin1', 0, 400)));
   try {
-    return JSON.parse(text);
+    return JSON.parse(bytes.toString('utf8'));
   } catch (error) {
-    throw new FieldError(field, `must be JSON: ${(error as Error).message.slice(0, 100)}`, shown(text.slice(0, 400)));
-  }
-}
-
-function decodeUtf8(field: string, bytes: Buffer): string {
-  try {
-    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
-  } catch {
-    throw new FieldError(field, 'must be UTF-8', shown(bytes.toString('latin1', 0, 400)));
+    throw new FieldError(field, `must be JSON: ${(error as Error).message.slice(0, 100)}`, shown(bytes.toString('utf8', 0, 400)));
   }
 }
 

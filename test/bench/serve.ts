@@ -45,9 +45,9 @@ export async function startServe() {
     /** Has it ended by itself? */
     hasEnded: () => child.exitCode !== null || child.signalCode !== null,
     stop: () => {
+      child.once('exit', () => rmSync(folder, { recursive: true, force: true }));
       child.kill('SIGTERM');
       agent.destroy();
-      rmSync(folder, { recursive: true, force: true });
     },
   };
 }

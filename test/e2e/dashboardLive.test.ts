@@ -10,6 +10,7 @@ import { temporaryFolder } from '../support/folders.ts';
 import { type PacedRun, startPacedRun } from '../support/pacedRun.ts';
 import { findChromium } from '../support/programs.ts';
 import { ARTEFACTS, DESK, SOON } from '../support/recordedPage.ts';
+import { start } from '../support/service.ts';
 import { openTunnel, type Tunnel } from '../support/tunnel.ts';
 
 const executablePath = findChromium();
@@ -97,8 +98,7 @@ describe.skipIf(executablePath === null)('the dashboard over a run that goes on'
   }, 90_000);
 
   test('a server beside it, which does not write the run, follows too', async () => {
-    const beside = await startCommand(['serve', '--runs', runs, '--port', '0']);
-    onTestFinished(async () => void (await beside.stop()));
+    const beside = await start({ directory: runs }); // in this process, as in another training's: a second serve is refused
     const other = await openPage(browser, `${beside.url}#run=hc`, DESK);
     onTestFinished(() => other.page.context().close());
     const step = async () => Number(await factOf(other.page, 'step'));

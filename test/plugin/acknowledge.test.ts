@@ -92,8 +92,19 @@ test('a warning of a run that another process writes: both show it, and the firs
   ]);
 });
 
-test('a warning of a run that is not recorded', async () => {
+test('a warning of a run whose recording refuses: noted here, said by whom, and refused until it can be kept', async () => {
   const service = await start({ directory: '/dev/null/none', now: () => 1000 });
+  runIn(service);
+  for (let times = 0; times < 2; times++) {
+    const { status, body } = await acknowledge(service, 0);
+    expect([status, body.error['field']]).toEqual([503, 'run']);
+  }
+  expect((await asked(service)).map((w) => w.acknowledgedTime)).toEqual([1000, null]);
+  expect(service.problems.filter((line) => line.includes('was acknowledged'))).toEqual([expect.stringContaining('warning 0 of run a-run')]);
+});
+
+test('a warning of a run that is not recorded', async () => {
+  const service = await start({ record: false, now: () => 1000 });
   const run = runIn(service);
   expect((await acknowledge(service, 0)).body).toMatchObject({ id: 0, acknowledgedTime: 1000 });
   closeRun(service.pipeline, run, 'completed');

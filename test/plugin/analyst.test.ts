@@ -85,6 +85,10 @@ test('the stages of a step, analysed there as one model, are the step that is pu
   const step = combine(header, listings, ranks, parts, analysed);
   expect(step).toEqual(combine(header, listings, ranks, parts));
   expect(step.report.measures).toEqual(analyse(header, sample).measures);
+  // Two parts of one body's size are more than one body may have.
+  const wide = parts.map((part) => ({ ...part, content: { ...part.content, tokens: 2 ** 20 } }));
+  expect(chainedStages(header, listings, ranks, wide)).toEqual([null]);
+  expect(combine(header, listings, ranks, wide)).toMatchObject({ tokensDiffer: true, report: { compositeGain: null } });
   // Nothing to analyse where one is missing, and for a single stage.
   expect(chainedStages(header, listings, ranks, parts.slice(0, 1))).toEqual([null]);
   expect(chainedStages(header, [header.connections], ranks, parts.slice(0, 1))).toEqual([null]);

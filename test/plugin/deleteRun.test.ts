@@ -1,5 +1,5 @@
 /** DELETE of a run: its files, what is said of it afterwards, and what is not deleted. */
-import { chmodSync, existsSync, readdirSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { closeRun, handleReport, openRun } from '../../dist/plugin/pipeline/pipeline.js';
@@ -12,6 +12,7 @@ import { testHeader, testReport } from '../support/samples.ts';
 import { ask, json, start } from '../support/service.ts';
 import { connectStream } from '../support/streamClient.ts';
 import { recording, upload, uploadsOf } from '../support/uploads.ts';
+import { sendJson, sendState } from '../support/wire.ts';
 
 const header = testHeader('hc');
 const runsOf = async (service: Service) => (await json<RunSummary[]>(service, 'api/v1/runs')).map(({ run }) => run);
@@ -73,7 +74,7 @@ test('one that cannot be read, of which nobody can say that it has ended', async
   writeFileSync(join(service.pipeline.directory, 'broken.sqlite'), 'x'.repeat(5000));
   const { status, body } = await remove(service, 'broken');
   expect(status).toBe(409);
-  expect(body.error?.rule).toContain('broken.sqlite is not a gainwatch recording');
+  expect(body.error?.rule).toBe('cannot be told to have ended: it has a recording that cannot be read: file is not a database');
   expect(JSON.stringify(body)).not.toContain(service.pipeline.directory);
 });
 
@@ -85,11 +86,15 @@ test.each(['none', '..%2Fhc', '%2e%2e', 'a%00b', '__proto__', 'constructor', `${
   expect(existsSync(join(directory, '..', 'hc.sqlite'))).toBe(true);
 });
 
-test.skipIf(process.getuid?.() === 0)('where the folder refuses: 503, and it stays', async () => {
+test('a run of another process that has not begun, or goes on, is none that has ended', async () => {
   const service = await start();
-  record(service);
-  chmodSync(service.pipeline.directory, 0o500);
-  expect(await remove(service)).toMatchObject({ status: 503, body: { error: { rule: expect.stringContaining('may not be written') } } });
-  chmodSync(service.pipeline.directory, 0o700);
-  expect(await runsOf(service)).toEqual(['hc']);
+  const step = { step: 1, order: ['block0'], measures: { compositeForwardGain: [1.5] } };
+  expect((await sendJson(service, 'sent', step)).status).toBe(200);
+  expect((await remove(service, 'sent')).status).toBe(409);
+  await sendState(service, 'half', { state: 'open', streams: 2, order: ['block0'], stage: 0, stages: 2, world_size: 2 });
+  expect((await remove(service, 'half')).status).toBe(409);
+  await sendState(service, 'sent', { state: 'closed', outcome: 'completed' });
+  expect((await remove(service, 'sent')).status).toBe(200);
+  // Nothing of it is known any more: the same step is new.
+  expect((await sendJson(service, 'sent', step)).answer).toMatchObject({ accepted: 1, duplicates: 0 });
 });

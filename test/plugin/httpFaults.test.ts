@@ -10,6 +10,7 @@ import { FieldError } from '../../plugin/fieldError.ts';
 import { toReadError, toWriteError } from '../../plugin/fileErrors.ts';
 import { answerError } from '../../plugin/server/answerError.ts';
 import { createHttpServer } from '../../plugin/server/httpServer.ts';
+import { listen } from '../../plugin/server/listen.ts';
 import { temporaryFolder } from '../support/folders.ts';
 import { testHeader, testReport } from '../support/samples.ts';
 import { listenLocally } from '../support/servers.ts';
@@ -108,7 +109,8 @@ describe('a fault of the server', () => {
   test('what is no refusal of a disk stays what it is; a lock is 503', () => {
     const other = new TypeError('x');
     expect(toWriteError(other, 'recording', 'cannot be kept', null)).toBe(other);
-    expect(toReadError(other, '/a/b', 'b')).toBe(other);
+    expect(toReadError(other, '/', 'b')).toBe(other);
+    expect(toReadError(other, '/none/b.sqlite', 'b')).toMatchObject({ status: 404 });
     expect(toReadError(Object.assign(new Error('busy'), { code: 'SQLITE_BUSY_RECOVERY' }), '/a/b', 'b')).toMatchObject({ status: 503 });
   });
 });
@@ -137,6 +139,19 @@ describe('connections:', () => {
     expect((await working.catch(() => ({ status: 200 }))).status).toBe(200);
   }, 30_000);
 
+  test('one that cannot be accepted ends nothing, and is said once', async () => {
+    const said: string[] = [];
+    const server = createHttpServer(
+      (_request, response) => response.end('well'),
+      (_key, message) => said.push(message),
+    );
+    const port = await listen(server, '127.0.0.1', 0, true);
+    onTestFinished(() => void server.close());
+    server.emit('error', new Error('accept EMFILE'));
+    expect((await ask({ port }, '/')).body).toBe('well');
+    expect(said).toEqual(['a connection could not be accepted: accept EMFILE']);
+  });
+
   test('are limited in number and time', () => {
     const server = createHttpServer(
       () => {},
@@ -159,8 +174,11 @@ describe('connections:', () => {
     });
     await expect.poll(async () => (await ask(service, '/api/v1/recordings', {}, 'POST', Buffer.from('x'))).status).toBe(503);
     socket.write('x'.repeat(1000));
-    vi.advanceTimersByTime(60_000);
-    await expect.poll(() => answer).toMatch(/^HTTP\/1\.1 408 .*must come with at least 3932160 bytes in 60 s/s);
+    const afterAMinute = () => {
+      vi.advanceTimersByTime(60_000);
+      return answer;
+    };
+    await expect.poll(afterAMinute).toMatch(/^HTTP\/1\.1 408 .*must come with at least 3932160 bytes in 60 s/s);
     await expect.poll(async () => (await ask(service, '/api/v1/recordings', {}, 'POST', Buffer.from('x'))).status).toBe(400);
     socket.destroy();
   });

@@ -1,7 +1,7 @@
 /**
  * A 2xx is a promise: what is answered so is in the file, once, with its values; what cannot be kept is refused, shown, and taken later.
  */
-import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import Database from 'libsql';
 import { expect, test, vi } from 'vitest';
@@ -9,6 +9,7 @@ import { sweep } from '../../plugin/ingest/lifecycle.ts';
 import { handleReport, settleRun } from '../../plugin/pipeline/pipeline.ts';
 import { APPLICATION_ID } from '../../plugin/recorder/migrations.ts';
 import type { RunDetail } from '../../src/telemetry/api.ts';
+import { startForTest } from '../support/commandLine.ts';
 import { temporaryFolder } from '../support/folders.ts';
 import { fillDisk, startIngest, startRun } from '../support/pipelines.ts';
 import { recorded } from '../support/recorded.ts';
@@ -190,4 +191,27 @@ test('a clock that jumps changes nothing', async () => {
   }
   expect(warnings).toEqual([]);
   expect(ingest.runs.get('sent')!.endedAt).toBe(null);
+});
+
+const isRoot = process.getuid?.() === 0;
+/** Root may write everywhere: as nobody, then. */
+const NOBODY = isRoot ? ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups'] : [];
+
+test.each([
+  ['a folder that may not be written', (folder: string) => chmodSync(folder, 0o555), (folder: string) => chmodSync(folder, 0o777)],
+])('%s, of a server that is not root', async (_name, obstruct, mend) => {
+  const folder = temporaryFolder();
+  chmodSync(folder, 0o755);
+  const runs = join(folder, 'runs');
+  mkdirSync(runs);
+  obstruct(runs);
+  const service = await startForTest(['serve', '--runs', runs, '--port', '0'], { through: NOBODY, env: { HOME: folder } });
+  const refused = await sendSteps(service, 'sent', bodies(1, 1));
+  expect(refused).toMatchObject({
+    status: 503,
+    answer: { error: { field: 'recording', rule: expect.stringContaining('may not be written') } },
+  });
+  mend(runs);
+  await vi.waitFor(async () => expect((await sendSteps(service, 'sent', bodies(1, 2))).status).toBe(200), { timeout: 20_000 });
+  expect(stepsIn(runs)).toEqual([1, 2]);
 });

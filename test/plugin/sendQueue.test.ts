@@ -1,8 +1,7 @@
 /** What a sender does with the answers of a monitor, of a stranger and of a monitor of before: kept, sent again, lost and said. */
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { push } from '../../plugin/sender/sendQueue.ts';
-import { type Answer, type Asked, bodyOf, json, KEY, refusal, startMonitor, startSender, stepsAnswer } from '../support/monitors.ts';
+import { type Answer, type Asked, json, KEY, refusal, startMonitor, startSender, stepsAnswer } from '../support/monitors.ts';
 import { listenLocally } from '../support/servers.ts';
 
 const SECRET = 'SECRET0123456789';
@@ -162,10 +161,10 @@ const elsewhere =
 
 test('a run that goes on in another training: asked for again, then sent under the free name with all there is', async () => {
   const monitor = await startMonitor(elsewhere({ sent: 'sent-2' }));
-  const { queue, lines, renamed, close } = startSender(monitor.url, 3, { limits: { askMs: 300, overMs: 2000 } });
+  const { queue, lines, renamed, add, close } = startSender(monitor.url, 3, { limits: { askMs: 300, overMs: 2000 } });
   await expect.poll(() => monitor.asked.length).toBeGreaterThanOrEqual(3);
   expect(queue.waiting).toHaveLength(3);
-  push(queue, bodyOf(4));
+  add(4);
   await expect.poll(() => monitor.taken.map(({ run, step }) => `${run} ${step}`)).toEqual([1, 2, 3, 4].map((step) => `sent-2 ${step}`));
   expect([await close(), queue.dropped, renamed, monitor.closed]).toEqual([0, 0, ['sent-2'], ['sent-2']]);
   expect(lines.filter((line) => line.includes('ANOTHER TRAINING'))).toHaveLength(1);

@@ -11,7 +11,7 @@ import type { RunDetail, RunSummary, SeriesAnswer, StepAnswer, WarningAnswer } f
 import { temporaryFolder } from '../support/folders.ts';
 import { testHeader, testReport } from '../support/samples.ts';
 import { listenLocally } from '../support/servers.ts';
-import { answerTo, begin, json, start } from '../support/service.ts';
+import { answerTo, ask, begin, json, start } from '../support/service.ts';
 import { connectStream } from '../support/streamClient.ts';
 import { asVersion, recording, upload, uploadsOf } from '../support/uploads.ts';
 
@@ -155,6 +155,7 @@ test('a second one at the same time is refused; when the first is done, or has g
     return outgoing;
   };
   const first = await beginHere();
+  expect((await ask(service, RECORDINGS, {}, 'POST')).headers['retry-after']).toBe('5');
   expect(await upload(service, body)).toEqual({
     status: 503,
     body: { error: { field: 'recording', rule: expect.stringContaining('one at a time'), value: null } },

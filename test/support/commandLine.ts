@@ -24,9 +24,13 @@ export function collect(...streams: Readable[]): () => string {
   return () => all;
 }
 
-/** Starts a command that serves, and waits for its address. @throws where it ends before */
-export async function startCommand(args: string[], { program = GAINWATCH, cwd = process.cwd() } = {}) {
-  const child = spawn(process.execPath, [program, ...args], { cwd });
+/** Starts a command that serves, and waits for its address. @param through program that starts it. @throws where it ends before */
+export async function startCommand(
+  args: string[],
+  { program = GAINWATCH, cwd = process.cwd(), through = [] as string[], env = {} as Record<string, string> } = {},
+) {
+  const [first, ...rest] = [...through, process.execPath, program, ...args];
+  const child = spawn(first, rest, { cwd, env: { ...process.env, ...env } });
   const [stdout, stderr] = [collect(child.stdout), collect(child.stderr)];
   const ended = once(child, 'close');
   /** Of the dashboard, as it was printed. */

@@ -3,10 +3,10 @@ import { gunzipSync } from 'node:zlib';
 import { onTestFinished } from 'vitest';
 import { closeSendQueue, push } from '../../plugin/sender/sendQueue.ts';
 import { createSendQueue, type TakenLimits } from '../../plugin/sender/sendQueueState.ts';
-import { encodeStep } from '../../plugin/wire/encode.ts';
 import { readSafetensors } from '../../plugin/wire/safetensors.ts';
 import { testHeader, testSample } from './samples.ts';
 import { listenLocally } from './servers.ts';
+import { bodyOf } from './wire.ts';
 
 export const KEY = 'key-of-this-training';
 
@@ -24,7 +24,9 @@ export interface Asked {
 }
 
 const HEADER = testHeader('sent', 1, 2, 2);
-export const bodyOf = (step: number) => encodeStep(HEADER, 'first', testSample(HEADER, step));
+/** A small step, as a sender encodes it. @param place rank, world_size … as text */
+export const stepBody = (step: number, attempt = 'first', place: Record<string, string> = {}) =>
+  bodyOf(HEADER, testSample(HEADER, step), place, attempt);
 const stepsIn = (data: Buffer): number[] => {
   const steps: number[] = [];
   for (let at = 0; at < data.length; ) {
@@ -78,22 +80,26 @@ export async function startMonitor(answer: (asked: Asked) => Answer | null) {
 }
 
 /** A sender of `count` steps to it. */
-export function startSender(url: string, count: number, { token = null, limits }: { token?: string | null; limits?: TakenLimits } = {}) {
+export function startSender(url: string, count: number, options: SenderOptions = {}) {
+  const { token = null, limits, key = KEY, attempt = 'first', place = {} } = options;
   const lines: string[] = [];
   const renamed: string[] = [];
-  const queue = createSendQueue(
-    {
-      run: 'sent',
-      monitor: { url, token },
-      key: KEY,
-      onAnswer: () => {},
-      onProblem: (line) => lines.push(line),
-      onRename: (run) => renamed.push(run),
-    },
-    limits,
-  );
+  const onProblem = (line: string) => lines.push(line);
+  const onRename = (run: string) => renamed.push(run);
+  const queue = createSendQueue({ run: 'sent', monitor: { url, token }, key, onAnswer: () => {}, onProblem, onRename }, limits);
   onTestFinished(() => void clearTimeout(queue.timer ?? undefined));
-  for (let step = 1; step <= count; step++) push(queue, bodyOf(step));
-  const close = () => closeSendQueue(queue, 'first', 'completed');
-  return { queue, lines, renamed, close, all: () => lines.join('\n') };
+  const add = (...steps: number[]) => {
+    for (const step of steps) push(queue, stepBody(step, attempt, place));
+  };
+  add(...Array.from({ length: count }, (_, i) => i + 1));
+  const close = () => closeSendQueue(queue, attempt, 'completed');
+  return { queue, lines, renamed, add, close, all: () => lines.join('\n') };
+}
+
+interface SenderOptions {
+  token?: string | null;
+  limits?: TakenLimits;
+  key?: string;
+  attempt?: string;
+  place?: Record<string, string>;
 }
