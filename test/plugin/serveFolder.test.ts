@@ -190,7 +190,7 @@ test.skipIf(!isRoot)('an ended recording in a folder that may not be written is 
   expect((await json<RunSummary[]>({ url }, 'api/v1/runs')).map(({ run, lastStep }) => [run, lastStep])).toEqual([['hc', 1]]);
   expect(await json({ url }, 'api/v1/runs/hc/steps/latest')).toMatchObject({ step: 1 });
   expect(stderr()).toMatch(/takes no lock \(.*\): make sure that no other gainwatch serve has it/);
-  expect(stderr()).toMatch(/^gainwatch: run broken is not listed: its recording cannot be read: /m);
+  expect(stderr()).toMatch(/^gainwatch: run broken is not listed: it has a recording that cannot be read: /m);
   const csv = spawn(process.execPath, [GAINWATCH, 'export', join(runs, 'hc.sqlite')], as);
   const rows = collect(csv.stdout);
   expect(await once(csv, 'close')).toEqual([0, null]);
