@@ -134,7 +134,7 @@ function keptOf({ isHere, now }: Retention, name: string, { changedAt, bytes, en
 /** @returns whether it is gone */
 function remove(retention: Retention, name: string): boolean {
   try {
-    const gone = removeRecording(recordingPath(retention.directory, name), (pids) => !retention.isHere(name) && !pids.some(isAlive));
+    const gone = removeRecording(recordingPath(retention.directory, name), (pids) => !retention.isHere(name) && !pids.some(isElsewhere));
     if (gone) retention.known.delete(name);
     return gone;
   } catch (error) {
