@@ -179,9 +179,12 @@ test('one that is gone on with between the look and the removal stays', async ()
   const directory = temporaryFolder();
   record(directory, 'a', 30);
   record(directory, 'b', 30);
+  const here = new Set<string>();
   const retention = retentionOf(directory, {
+    isHere: (run) => here.has(run),
     onProblem: () => {
       // As a is removed, this process opens b.
+      here.add('b');
       const header = { ...testHeader('hc'), run: 'b' };
       commitReports(openRecording(directory, header, NOW), [testReport(header, 2)]);
     },
