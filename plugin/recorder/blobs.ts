@@ -45,7 +45,13 @@ export function pack(arrays: readonly Float32Array[]): Packed {
     for (let i = 0; i < array.length; i++) if (Number.isNaN(array[i])) nans++;
   }
   if (values === 0 || nans < values * MIN_NAN_SHARE) return { packed: 0, blobs: arrays.map(blob) };
-  return { packed: 1, blobs: arrays.map((array) => deflateRawSync(blob(array), { level: 1 })) };
+  const blobs: Buffer[] = [];
+  // Of a bucket with one step minimum and maximum are the same: half of the work, as each deflation begins with 50 µs.
+  for (const bytes of arrays.map(blob)) {
+    const isSame = blobs.length > 0 && bytes.equals(blob(arrays[blobs.length - 1]));
+    blobs.push(isSame ? blobs[blobs.length - 1] : deflateRawSync(bytes, { level: 1 }));
+  }
+  return { packed: 1, blobs };
 }
 
 /**

@@ -9,6 +9,7 @@ import { existsSync } from 'node:fs';
 import Database from 'libsql';
 import { createPrivately, readOnlyAddress } from './files.ts';
 import { APPLICATION_ID, MIGRATIONS, SCHEMA_VERSION } from './migrations.ts';
+import { noteOpened } from './releaseHandles.ts';
 
 export type Db = Database.Database;
 
@@ -42,6 +43,7 @@ function checkFile(db: Db, path: string): void {
  */
 export function openForWriting(path: string): Db {
   createPrivately(path);
+  noteOpened();
   let db: Db;
   try {
     db = new Database(path);
@@ -102,6 +104,7 @@ export function openExclusively(path: string, waitMs: number, before = ''): Db {
 export function openForReading(path: string): Db {
   // libsql enforces neither `fileMustExist` nor `readonly`.
   if (!existsSync(path)) throw new Error(`${path} cannot be opened: there is no such file`);
+  noteOpened();
   let db: Db;
   try {
     db = new Database(readOnlyAddress(path));

@@ -39,6 +39,8 @@ export interface Retention {
   readonly onProblem: (message: string) => void;
   /** Files that were looked at, by run. */
   readonly known: Map<string, FileFacts>;
+  /** It was said that what may not be removed is more than the limit. */
+  toldTooMuch: boolean;
 }
 
 /** Removes what is over the limits, and says each. @returns what was removed */
@@ -59,7 +61,21 @@ export async function removeOld(retention: Retention): Promise<Removal[]> {
     retention.onProblem(sentence(removal, limits));
     await turn();
   }
+  tellTooMuch(retention, recordings, removed);
   return removed;
+}
+
+function tellTooMuch(retention: Retention, recordings: readonly KeptRecording[], removed: readonly Removal[]): void {
+  const { maxBytes } = retention.limits;
+  const sum = (all: readonly KeptRecording[]) => all.reduce((bytes, recording) => bytes + recording.bytes, 0);
+  const left = sum(recordings) - sum(removed);
+  const isTooMuch = maxBytes !== null && left > maxBytes;
+  if (isTooMuch && !retention.toldTooMuch) {
+    retention.onProblem(
+      `the recordings have ${left} bytes, more than ${maxBytes} (--max-bytes): what is left goes on, or was written lately`,
+    );
+  }
+  retention.toldTooMuch = isTooMuch;
 }
 
 const sentence = ({ name, bytes, endedAt, why }: Removal, { keepDays, maxBytes }: RetentionLimits): string => {
@@ -72,12 +88,11 @@ const pathsOf = ({ directory }: Retention, name: string): string[] => BESIDE.map
 
 /** null: it is gone, or no recording that this version reads. */
 function look(retention: Retention, name: string): FileFacts | null {
-  const stats = pathsOf(retention, name).map((path) => statSync(path, { throwIfNoEntry: false }));
-  const [file, log] = stats;
+  const [file, log] = pathsOf(retention, name).map((path) => statSync(path, { throwIfNoEntry: false }));
   if (file === undefined) return null;
   // Whoever only reads makes an empty log.
   const changedAt = Math.max(file.mtimeMs, log !== undefined && log.size > 0 ? log.mtimeMs : 0);
-  const bytes = stats.reduce((sum, stat) => sum + (stat?.size ?? 0), 0);
+  const bytes = file.size + (log?.size ?? 0);
   const before = retention.known.get(name);
   if (before?.changedAt === changedAt && before.bytes === bytes) return before;
   try {
@@ -108,15 +123,18 @@ function factsIn(db: Db): Pick<FileFacts, 'endedAt' | 'known' | 'writers'> {
   };
 }
 
+/** One of our own number that is not here is left from a process before this one: in a container all have the same. */
+const isElsewhere = (pid: number): boolean => pid !== process.pid && isAlive(pid);
+
 function keptOf({ isHere, now }: Retention, name: string, { changedAt, bytes, endedAt, known, writers }: FileFacts): KeptRecording {
   const quiet = known ? MIN_QUIET_MS : MIN_QUIET_UNKNOWN_MS;
-  return { name, bytes, endedAt: endedAt ?? changedAt, live: isHere(name) || writers.some(isAlive) || now() - changedAt < quiet };
+  return { name, bytes, endedAt: endedAt ?? changedAt, live: isHere(name) || writers.some(isElsewhere) || now() - changedAt < quiet };
 }
 
 /** @returns whether it is gone */
 function remove(retention: Retention, name: string): boolean {
   try {
-    const gone = removeRecording(recordingPath(retention.directory, name), (pids) => !retention.isHere(name) && !pids.some(isAlive));
+    const gone = removeRecording(recordingPath(retention.directory, name), (pids) => !retention.isHere(name) && !pids.some(isElsewhere));
     if (gone) retention.known.delete(name);
     return gone;
   } catch (error) {

@@ -6,7 +6,7 @@
 export interface KeptRecording {
   /** Of the run. */
   name: string;
-  /** With the files beside it. */
+  /** With its log. */
   bytes: number;
   /** Milliseconds since 1970 by this machine's clock, never a sender's. */
   endedAt: number;

@@ -10,7 +10,7 @@
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
-import { openExclusively } from './database.ts';
+import { type Db, openExclusively } from './database.ts';
 import { PRIVATE_FILE } from './files.ts';
 
 /** How long one that is ending is waited for, as at a restart. Our choice: it sends its last notices meanwhile. */
@@ -32,6 +32,9 @@ export interface ServeLock {
   release(): void;
 }
 
+/** A database that nobody refers to is closed as garbage, and its lock gone. */
+const held = new Set<Db>();
+
 const LOCK = '.serve.lock';
 const TEXT = '.serve.json';
 
@@ -44,6 +47,7 @@ const TEXT = '.serve.json';
 export function takeServeLock(directory: string, time: number, onProblem: (message: string) => void): ServeLock | null {
   try {
     const db = openExclusively(join(directory, LOCK), MAX_WAIT_MS, 'PRAGMA journal_mode = MEMORY'); // no file beside it
+    held.add(db);
     const holder: Holder = { pid: process.pid, host: hostname(), url: null, since: new Date(time).toISOString() };
     writeHolder(directory, holder);
     return {
@@ -52,6 +56,7 @@ export function takeServeLock(directory: string, time: number, onProblem: (messa
         rmSync(join(directory, TEXT), { force: true });
         db.exec('ROLLBACK');
         db.close();
+        held.delete(db);
       },
     };
   } catch (error) {

@@ -91,7 +91,8 @@ function steadyClock(): () => number {
 }
 
 function removal({ directory, keepDays, maxBytes, isHere, onRemoved, onProblem }: UpkeepOptions): () => Promise<void> {
-  const retention: Retention = { directory, limits: { keepDays, maxBytes }, isHere, now: steadyClock(), onProblem, known: new Map() };
+  const limits = { keepDays, maxBytes };
+  const retention: Retention = { directory, limits, isHere, now: steadyClock(), onProblem, known: new Map(), toldTooMuch: false };
   return async () => {
     try {
       const { removeOld } = await import('./removeRecordings.ts');

@@ -30,8 +30,8 @@ export function createRoutes(ingest: Ingest, stream: Stream): Router {
   router.get('/rights', onlyFields(), (_request, response) => {
     response.json({ rights: [...requesterOf(response).rights] } satisfies RightsAnswer);
   });
-  router.get('/runs', onlyFields(), (_request, response) => {
-    response.json(listSummaries(pipeline));
+  router.get('/runs', onlyFields(), async (_request, response) => {
+    response.json(await listSummaries(pipeline));
   });
   router.get('/runs/:run', onlyFields(), (request, response) => {
     response.json(detailOf(pipeline, request.params.run));

@@ -2,6 +2,7 @@
  * Runs and their warnings as the HTTP interface shows them, and the acknowledgement of a warning. What goes on in this process is in
  * its memory, all else in the recordings, which other processes may be writing.
  */
+import { setImmediate as turn } from 'node:timers/promises';
 import { type StepForecast, toWarningAnswer } from '../../src/telemetry/answer.ts';
 import type { RunDetail, RunSummary, SeriesAnswer, WarningAnswer } from '../../src/telemetry/api.ts';
 import { countActive, type WarningRecord } from '../../src/telemetry/warning.ts';
@@ -49,15 +50,17 @@ export const recordedSummary = (pipeline: Pipeline, name: string): RunSummary | 
   readRecording(pipeline, name, (recorder, reader) => recorder.readSummary(reader, liveRun(pipeline, name) !== null));
 
 /** `GET /runs`: every run, newest first. A file that cannot be read is passed over, which is said once. */
-export function listSummaries(pipeline: Pipeline): RunSummary[] {
+export async function listSummaries(pipeline: Pipeline): Promise<RunSummary[]> {
   const found = new Map<string, RunSummary>();
   for (const name of listRecordings(pipeline.directory)) {
+    await turn(); // there may be thousands, and others ask too
     try {
       const summary = recordedSummary(pipeline, name);
       if (summary !== null) found.set(name, summary);
     } catch (error) {
       // Asked for by name, it is answered with the reason.
-      pipeline.warnOnce(`list ${name}`, `run ${name} is not listed, as its recording cannot be read: ${(error as Error).message}`);
+      const { status, rule = (error as Error).message } = error as Partial<FieldError>;
+      if (status !== 404) pipeline.warnOnce(`list ${name}`, `run ${name} is not listed: it ${rule}`);
     }
   }
   for (const run of pipeline.live.values())

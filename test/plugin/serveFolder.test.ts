@@ -1,7 +1,7 @@
 /** `gainwatch serve` and its folder: it is alone there, says what it keeps, and lets nobody else read what it writes. */
-import { spawn } from 'node:child_process';
+import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, onTestFinished, test, vi } from 'vitest';
 import { closeRecording, commitReports, openRecording } from '../../plugin/recorder/write.ts';
@@ -108,11 +108,17 @@ test.each([
 async function startOpenly(runs: string) {
   const child = spawn('sh', ['-c', 'umask 000; exec "$0" "$@"', process.execPath, GAINWATCH, ...serve(runs)]);
   onTestFinished(() => void child.kill('SIGINT'));
-  const stderr = collect(child.stderr);
-  const url = () => /^Dashboard\s+(\S+)/m.exec(stderr())?.[1];
-  await vi.waitFor(() => expect(url()).toBeDefined(), 60_000);
-  return { url: url()!, child };
+  return { url: await addressOf(child), child };
 }
+
+/** Of the dashboard, as it is printed. */
+async function addressOf(child: ChildProcessWithoutNullStreams): Promise<string> {
+  const stderr = collect(child.stderr);
+  const address = () => /^Dashboard\s+(\S+)/m.exec(stderr())?.[1];
+  await vi.waitFor(() => expect(address()).toBeDefined(), 60_000);
+  return address()!;
+}
+
 const modeOf = (path: string) => (statSync(path).mode & 0o777).toString(8);
 
 test('with any umask files are for their owner alone, and what exists stays as it is', async () => {
@@ -146,6 +152,18 @@ test('a folder and a recording of its user keep their modes', async () => {
   expect(modeOf(own.path)).toBe('640');
 });
 
+test('with few file handles many recordings are listed, again and again', async () => {
+  const runs = temporaryFolder();
+  const path = openRecording(runs, testHeader('hc'), 1000);
+  commitReports(path, [testReport(path.header, 1)]);
+  closeRecording(path, 'completed', 2000);
+  for (let i = 0; i < 60; i++) copyFileSync(path.path, join(runs, `copy-${i}.sqlite`));
+  const child = spawn('bash', ['-c', 'ulimit -n 100; exec "$0" "$@"', process.execPath, GAINWATCH, ...serve(runs)]);
+  onTestFinished(() => void child.kill('SIGINT'));
+  const url = await addressOf(child);
+  for (let asked = 0; asked < 5; asked++) expect(await json<RunSummary[]>({ url }, 'api/v1/runs')).toHaveLength(61);
+});
+
 const isRoot = process.getuid?.() === 0;
 
 test.skipIf(!isRoot)('an ended recording in a folder that may not be written is listed, shown and exported', async () => {
@@ -168,13 +186,11 @@ test.skipIf(!isRoot)('an ended recording in a folder that may not be written is 
   const child = spawn(process.execPath, [GAINWATCH, ...serve(runs)], as);
   onTestFinished(() => void child.kill('SIGINT'));
   const stderr = collect(child.stderr);
-  const address = () => /^Dashboard\s+(\S+)/m.exec(stderr())?.[1];
-  await vi.waitFor(() => expect(address()).toBeDefined(), 60_000);
-  const url = address()!;
+  const url = await addressOf(child);
   expect((await json<RunSummary[]>({ url }, 'api/v1/runs')).map(({ run, lastStep }) => [run, lastStep])).toEqual([['hc', 1]]);
   expect(await json({ url }, 'api/v1/runs/hc/steps/latest')).toMatchObject({ step: 1 });
   expect(stderr()).toMatch(/takes no lock \(.*\): make sure that no other gainwatch serve has it/);
-  expect(stderr()).toMatch(/^gainwatch: run broken is not listed, as its recording cannot be read: /m);
+  expect(stderr()).toMatch(/^gainwatch: run broken is not listed: it has a recording that cannot be read: /m);
   const csv = spawn(process.execPath, [GAINWATCH, 'export', join(runs, 'hc.sqlite')], as);
   const rows = collect(csv.stdout);
   expect(await once(csv, 'close')).toEqual([0, null]);

@@ -189,7 +189,9 @@ test('a file that is no recording does not hide the others, and is named once, w
   const service = await start({ directory });
   closeRun(service.pipeline, openRun(service.pipeline, header), 'completed');
   for (let asked = 0; asked < 2; asked++) expect((await json<RunSummary[]>(service, 'api/v1/runs')).map((r) => r.run)).toEqual(['hc']);
-  expect(service.problems).toEqual([expect.stringMatching(/^run broken is not listed, .*broken\.sqlite is not a gainwatch recording/)]);
+  expect(service.problems).toEqual([
+    expect.stringMatching(/^run broken is not listed: it has a recording that cannot be read: broken\.sqlite is not a gainwatch recording/),
+  ]);
   const broken = await fetch(`${service.url}api/v1/runs/broken`);
   expect(broken.status).toBe(500);
   expect(await broken.text()).toContain('not a gainwatch recording');
