@@ -61,11 +61,14 @@ function take(ingest: Ingest, run: IngestRun, parts: readonly Part[], claimant: 
     );
   // One that is over may have had other connections than the current.
   if (claimed !== 'over') checkRanks(ingest, isNext ? null : run, parts);
-  const goesOn = !isNext || (attempt !== null && attempt === run.attempt);
+  // One without a name that ended by silence (or by a clock that jumped, over a restart) goes on too, unless it goes back.
+  const isUnnamed = attempt === null && run.attempt === null && run.begun && !run.isClosed;
+  const resumes = claimed === 'next' && (isUnnamed ? !goesBack(ingest, run, parts) : attempt !== null && attempt === run.attempt);
+  const goesOn = !isNext || resumes;
   const judged = goesOn ? judge(ingest, run, claimant, claimed === 'over', parts) : parts.map((part) => ({ part, committed: null }));
   if (claimed === 'over') return count(run, judged);
   makePlace(ingest, run);
-  if (isNext) beginNext(ingest, run, claimant);
+  if (isNext) beginNext(ingest, run, claimant, resumes);
   for (const { part } of judged) noteRank(run, part, modelOf(part)).ended = null;
   openIfKnown(ingest, run);
   noteHeard(ingest, run);
