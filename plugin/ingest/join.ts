@@ -107,9 +107,7 @@ function readySteps(ingest: Ingest, run: IngestRun): number[] {
   const ready: number[] = [];
   for (const [step, pending] of steps) {
     const waited = run.patience - pending.since;
-    // One below what was assembled holds up none: no hurry.
-    const isHurried = step > run.lastAssembled && step < lastComplete;
-    const isUp = waited >= (isHurried ? GRACE_MS : MAX_WAIT_MS) || pipeline.monotonic() - pending.addedAt >= MAX_TOTAL_WAIT_MS;
+    const isUp = waited >= (step < lastComplete ? GRACE_MS : MAX_WAIT_MS) || pipeline.monotonic() - pending.addedAt >= MAX_TOTAL_WAIT_MS;
     if ((isUp || isComplete(pending)) && isAnalysed(ingest, run, pending)) ready.push(step);
     else if (step > run.lastAssembled) break; // those after it wait for it
   }

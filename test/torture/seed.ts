@@ -35,7 +35,6 @@ export interface SeedResult {
 /** What senders have for the rest once all is healed. Our choice: three answers that waited for ranks to the end. */
 const DRAIN_MS = 75_000;
 
-const SIGNALS = ['SIGINT', 'SIGTERM'] as const;
 /** Before its first fault. Our choice. */
 const MAX_STARTS = 5;
 
@@ -53,11 +52,6 @@ export async function tortureSeed(
   const now = () => Math.round(performance.now() - begun);
   const tell = (text: string) => onEvent(now(), text);
   const server = await createServerState(cli, tell, (line) => isDetailed && tell(`the server: ${line}`));
-  const onSignal = () => {
-    removeServer(server);
-    process.exit(130);
-  };
-  for (const signal of SIGNALS) process.once(signal, onSignal);
   try {
     const ledger: Ledger = new Map();
     const over = new AbortController();
@@ -109,7 +103,6 @@ export async function tortureSeed(
       crashes: server.crashes + (ended ? 0 : 1),
     };
   } finally {
-    for (const signal of SIGNALS) process.off(signal, onSignal);
     removeServer(server);
   }
 }
