@@ -3,6 +3,7 @@
  * the first is taken, so that a request which is refused has taken nothing. What is new waits for the other ranks (join.ts). No HTTP here.
  */
 import { FieldError } from '../fieldError.ts';
+import { noticeLoss } from '../pipeline/keepRecording.ts';
 import type { Committed } from '../pipeline/liveRun.ts';
 import type { StoredStep } from '../recorder/sentAttempts.ts';
 import type { Part } from '../wire/part.ts';
@@ -51,6 +52,7 @@ function commonAttempt(parts: readonly Part[]): string | null {
 function take(ingest: Ingest, run: IngestRun, parts: readonly Part[], claimant: Claimant): HandledParts {
   const { attempt } = claimant;
   const claimed = claim(ingest, run, claimant);
+  if (run.live !== null && ingest.pipeline.keeps) noticeLoss(ingest.pipeline, run.live);
   const isNext = claimed === 'next' || (claimed === 'current' && attempt === null && run.attempt === null && goesBack(ingest, run, parts));
   if (isNext && isKnownEnd(ingest, run, attempt, parts))
     return count(
@@ -59,11 +61,14 @@ function take(ingest: Ingest, run: IngestRun, parts: readonly Part[], claimant: 
     );
   // One that is over may have had other connections than the current.
   if (claimed !== 'over') checkRanks(ingest, isNext ? null : run, parts);
-  const goesOn = !isNext || (attempt !== null && attempt === run.attempt);
+  // One without a name that ended by silence (or by a clock that jumped, over a restart) goes on too, unless it goes back.
+  const isUnnamed = attempt === null && run.attempt === null && run.begun && !run.isClosed;
+  const resumes = claimed === 'next' && (isUnnamed ? !goesBack(ingest, run, parts) : attempt !== null && attempt === run.attempt);
+  const goesOn = !isNext || resumes;
   const judged = goesOn ? judge(ingest, run, claimant, claimed === 'over', parts) : parts.map((part) => ({ part, committed: null }));
   if (claimed === 'over') return count(run, judged);
   makePlace(ingest, run);
-  if (isNext) beginNext(ingest, run, claimant);
+  if (isNext) beginNext(ingest, run, claimant, resumes);
   for (const { part } of judged) noteRank(run, part, modelOf(part)).ended = null;
   openIfKnown(ingest, run);
   noteHeard(ingest, run);
@@ -128,7 +133,8 @@ function knownPart(
     const pending = run.pendingSteps.get(step);
     if (pending !== undefined) return pending.parts.has(rank) ? pending.committed : null;
     const assembled = run.assembledSteps.get(step);
-    if (assembled !== undefined) return assembled.ranks.has(rank) ? assembled.committed : 'late';
+    const isThere = assembled !== undefined && (assembled.losses ?? run.live?.losses) === run.live?.losses;
+    if (isThere) return assembled.ranks.has(rank) ? assembled.committed : 'late';
     if (step > run.lastAssembled) return null;
   }
   const stored = storedOf(ingest, run, attempt, step);

@@ -64,6 +64,8 @@ export interface AssembledStep {
   committed: Promise<Committed>;
   /** Until it is committed. */
   report: StepReport | null;
+  /** `LiveRun.losses` when it was committed; null: not yet. */
+  losses: number | null;
 }
 
 /** Duplicates are stored already, or wait for that; what is late is of a step that was assembled without it, and refused. */

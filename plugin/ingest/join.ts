@@ -13,12 +13,12 @@
  */
 import type { StepReport } from '../../src/telemetry/report.ts';
 import { FieldError } from '../fieldError.ts';
-import type { Committed } from '../pipeline/liveRun.ts';
+import type { Committed, LiveRun } from '../pipeline/liveRun.ts';
 import { handleReport } from '../pipeline/pipeline.ts';
 import { stopTimer } from '../timers.ts';
 import type { Part } from '../wire/part.ts';
 import { chainedStages, combine } from './combine.ts';
-import { type Ingest, type IngestRun, type PendingStepState, stagesOf } from './ingestRun.ts';
+import { type AssembledStep, type Ingest, type IngestRun, type PendingStepState, stagesOf } from './ingestRun.ts';
 import { lookAtPatience, TICK_MS } from './patience.ts';
 import { expectedRanks, missingIn, noteStep } from './ranks.ts';
 import { sumCounters } from './reduce.ts';
@@ -165,7 +165,7 @@ function assembleStep(ingest: Ingest, run: IngestRun, step: number): void {
     // Of ranks that are away too: what counts does not go down with them.
     const monitor = sumCounters([...run.ranks.values()].map(({ counters }) => counters));
     const whole = { ...report, monitor, ...(missingRanks.length > 0 ? { missingRanks } : {}) };
-    remember(run, step, { ranks: new Set(pending.parts.keys()), committed: pending.committed, report });
+    remember(run, live, step, { ranks: new Set(pending.parts.keys()), committed: pending.committed, report });
     void handleReport(ingest.pipeline, live, whole).then(pending.resolve);
   } catch (error) {
     live.errors++;
@@ -177,14 +177,16 @@ function assembleStep(ingest: Ingest, run: IngestRun, step: number): void {
 /** Until it is forgotten among many; one that was not kept is, so that it is taken when it is sent again. */
 function remember(
   { assembledSteps }: IngestRun,
+  live: LiveRun,
   step: number,
   assembled: { ranks: Set<number>; committed: Promise<Committed>; report: StepReport | null },
 ): void {
-  const one = { ...assembled };
+  const one: AssembledStep = { ...assembled, losses: null };
   assembledSteps.set(step, one);
   if (assembledSteps.size > MAX_REMEMBERED_STEPS) assembledSteps.delete(assembledSteps.keys().next().value!);
   void one.committed.then((committed) => {
     one.report = null;
+    one.losses = live.losses;
     if (committed === 'dropped' && assembledSteps.get(step) === one) assembledSteps.delete(step);
   });
 }

@@ -154,9 +154,10 @@ function closeLive(ingest: Ingest, run: IngestRun, outcome: Outcome): void {
 /**
  * Begins the next attempt: ends the one that goes on, if there is one, and forgets its ranks. One that ended by silence, or closed and
  * opens again, goes on under its name.
+ * @param resumes it has no name, and goes on all the same
  * @throws FieldError 429 where too many begin
  */
-export function beginNext(ingest: Ingest, run: IngestRun, claimant: Claimant): void {
+export function beginNext(ingest: Ingest, run: IngestRun, claimant: Claimant, resumes = false): void {
   const now = ingest.pipeline.monotonic();
   const recent = run.attemptTimes.filter((time) => now - time < 60_000);
   if (recent.length >= ingest.limits.attempts) {
@@ -166,7 +167,7 @@ export function beginNext(ingest: Ingest, run: IngestRun, claimant: Claimant): v
   else dropPendingSteps(ingest, run);
   if (run.attempt !== null && run.attempt !== claimant.attempt) run.pastAttempts.add(run.attempt);
   if (run.pastAttempts.size > MAX_PAST_ATTEMPTS) run.pastAttempts.delete(run.pastAttempts.values().next().value!);
-  const isFresh = run.begun && run.attempt === null && claimant.attempt === null;
+  const isFresh = !resumes && run.begun && run.attempt === null && claimant.attempt === null;
   Object.assign(run, emptyAttempt({ ...claimant, key: claimant.key ?? (claimant.attempt === run.attempt ? run.key : null) }), {
     begun: true,
     isFresh,

@@ -57,8 +57,14 @@ export function reopen(context: RecordContext, run: LiveRun): Recording {
   return opened;
 }
 
+/** Looks whether the recording lies where it was opened: what is stored in one that was taken away is not. */
+export function noticeLoss(context: RecordContext, run: LiveRun): void {
+  if (run.recording !== null && !context.recorder!.isInPlace(run.recording)) noteLost(context, run);
+}
+
 /** The file does not lie there any more. */
 export function noteLost(context: RecordContext, run: LiveRun): void {
+  run.losses++;
   run.errors++;
   context.onProblem(`${run.header.run}.sqlite was deleted or moved while it was written: a new one is begun`);
   letGo(context, run);

@@ -48,6 +48,8 @@ export interface LiveRun {
   reportedAt: number;
   /** The highest step that the detectors have judged, or that was recorded before this process. */
   newestStep: number;
+  /** How often its recording was taken away: what was stored before that is gone with it. */
+  losses: number;
   /** The newest report that the sinks have. */
   last: StepReport | null;
   /** Of `last`; empty where the detectors did not see it, or have seen a later one since. */

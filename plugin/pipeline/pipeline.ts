@@ -73,6 +73,7 @@ export function openRun(pipeline: Pipeline, header: RunHeader, owner: AttemptOwn
     outcome: null,
     reportedAt: pipeline.monotonic(),
     newestStep: recording?.lastStep ?? Number.NEGATIVE_INFINITY,
+    losses: 0,
     last: null,
     forecast: [],
     maxCompositeGain: recording?.maxCompositeGain ?? null,

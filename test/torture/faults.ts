@@ -17,7 +17,7 @@ import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { FaultKind, FaultPlan } from './plan.ts';
 import type { RecordingFile } from './recordingRows.ts';
-import { endServer, type Server, spawnAsServer, spawnServe, startServer } from './server.ts';
+import { asServer, endServer, type Server, spawnAsServer, spawnServe, startServer } from './server.ts';
 
 export interface FaultState {
   readonly server: Server;
@@ -78,8 +78,8 @@ const BY_KIND: Record<FaultKind, Fault> = {
     const { child } = server;
     if (child?.pid === undefined || !existsSync(`/proc/${child.pid}/fd`)) return null;
     const used = readdirSync(`/proc/${child.pid}/fd`).length;
-    if (!limitHandles(child.pid, used + FEW_HANDLES_OVER)) return null;
-    return pause(ms).then(() => void limitHandles(child.pid!, MANY_HANDLES));
+    if (!limitHandles(server, child.pid, used + FEW_HANDLES_OVER)) return null;
+    return pause(ms).then(() => void limitHandles(server, child.pid!, MANY_HANDLES));
   },
   'second server': (state) => alone(state, () => trySecond(state)),
   move: (state, { pick }) => takeAway(state, pick, 'moved'),
@@ -167,8 +167,10 @@ async function holdLock(holder: ChildProcess, pick: number, ms: number): Promise
   await ended;
 }
 
-function limitHandles(pid: number, count: number): boolean {
-  return spawnSync('prlimit', ['--pid', String(pid), `--nofile=${count}:`]).status === 0;
+/** As the server's own user: root without all its capabilities may not. */
+function limitHandles(server: Server, pid: number, count: number): boolean {
+  const [first, ...rest] = [...asServer(server), 'prlimit', '--pid', String(pid), `--nofile=${count}:`];
+  return spawnSync(first, rest).status === 0;
 }
 
 /** A second server on the folder must end by itself, at once, while the first one is there. */

@@ -88,7 +88,8 @@ function trainingOf(draw: Draw, id: number, ms: number, steps: number, before: r
   const key = named && draw.chance(0.7) ? `key-of-${id}-${draw.whole(1e6, 9e6)}` : null;
   const stepMs = draw.of([20, 30, 50, 100]);
   const at = draw.whole(0, ms / 4);
-  const isShuffled = draw.chance(0.4);
+  // Without a name a step back begins the next attempt, with all of its body.
+  const isShuffled = draw.chance(0.4) && named;
   const attempts = Array.from({ length: named ? draw.whole(1, 3) : 1 }, () => null).map((_, i, all): AttemptPlan => {
     const length = Math.min(steps, Math.ceil((ms - at) / stepMs / all.length));
     const first = i === 0 ? 1 : draw.whole(1, length);

@@ -70,12 +70,16 @@ const freePort = (): Promise<number> =>
     });
   });
 
+/** What a command begins with to have the server's user. */
+export const asServer = ({ can }: Server): string[] =>
+  can.nobody ? ['setpriv', `--reuid=${NOBODY}`, `--regid=${NOBODY}`, '--clear-groups'] : [];
+
 /** A process that may do what the server may; its clock is the server's. */
-export function spawnAsServer({ can, disk }: Server, command: string, args: readonly string[]): ChildProcess {
-  const asNobody = can.nobody ? ['setpriv', `--reuid=${NOBODY}`, `--regid=${NOBODY}`, '--clear-groups'] : [];
+export function spawnAsServer(server: Server, command: string, args: readonly string[]): ChildProcess {
+  const { can, disk } = server;
   // Set by `env` after the change of user: libfaketime's shared memory is then that user's.
   const clock = can.clock ? ['env', `LD_PRELOAD=${FAKETIME.find(existsSync)}`] : [];
-  const [first, ...rest] = [...asNobody, ...clock, command, ...args];
+  const [first, ...rest] = [...asServer(server), ...clock, command, ...args];
   const faked = { FAKETIME_TIMESTAMP_FILE: join(disk, 'clock'), FAKETIME_CACHE_DURATION: '1', NO_FAKE_STAT: '1' };
   const env = { ...process.env, ...faked, FAKETIME_DONT_FAKE_MONOTONIC: '1', DONT_FAKE_MONOTONIC: '1' };
   return spawn(first, rest, { stdio: ['pipe', 'ignore', 'pipe'], env });

@@ -1,0 +1,32 @@
+/** A recording that somebody deletes or moves while its run goes on: nothing that was in it is called stored any more. */
+import { mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { temporaryFolder } from '../support/folders.ts';
+import { recorded } from '../support/recorded.ts';
+import { start } from '../support/service.ts';
+import { sendJson } from '../support/wire.ts';
+
+const files = (directory: string) => readdirSync(directory).filter((name) => name.startsWith('train.sqlite'));
+const steps = (from: number, to: number) =>
+  Array.from({ length: to - from + 1 }, (_, i) => ({ step: from + i, attempt: 'a', loss: 1, order: ['x'] }));
+
+test.each<[string, (directory: string) => void]>([
+  ['deleted', (directory) => files(directory).forEach((name) => void rmSync(join(directory, name)))],
+  [
+    'moved',
+    (directory) => {
+      mkdirSync(join(directory, 'away'));
+      for (const name of files(directory)) renameSync(join(directory, name), join(directory, 'away', name));
+    },
+  ],
+])('a step of a %s recording that is sent again is stored again', async (_what, takeAway) => {
+  const directory = temporaryFolder();
+  const service = await start({ directory });
+  expect((await sendJson(service, 'train', steps(1, 3))).answer).toMatchObject({ accepted: 3 });
+  takeAway(directory);
+  expect((await sendJson(service, 'train', steps(2, 3))).answer).toMatchObject({ accepted: 2, duplicates: 0 });
+  expect((await sendJson(service, 'train', steps(3, 4))).answer).toMatchObject({ accepted: 1, duplicates: 1 });
+  await service.close();
+  expect(recorded(directory, 'train').steps.map(({ report }) => report.step)).toEqual([2, 3, 4]);
+});
