@@ -122,7 +122,7 @@ async function runRank(senders: Senders, training: Training, attempt: AttemptPla
     if (answer.status === 200) {
       noteAcknowledged(senders.ledger, run, attempt.name, rank, steps, senders.now());
       waiting.splice(0, steps.length);
-      limit = batch;
+      limit = Math.min(batch, 2 * limit);
       if (random() < resends) await resend(senders, training, attempt.name, rank, run, steps);
     } else if (answer.free !== null) run = moveTo(senders, training, rank, run, answer.free);
     else if (isRetried(answer)) {
@@ -133,7 +133,6 @@ async function runRank(senders: Senders, training: Training, attempt: AttemptPla
       const reason = `${answer.status} ${answer.field}`;
       senders.refused.set(reason, (senders.refused.get(reason) ?? 0) + steps.length);
       waiting.splice(0, steps.length);
-      limit = batch;
     }
   }
   if (attempt.closes) await state(closeBody(training, attempt.name, rank));
