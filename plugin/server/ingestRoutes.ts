@@ -131,11 +131,17 @@ function noteTurnedAway({ turnedAway, pipeline }: Ingest, { locals }: Response):
 async function allCommitted(ingest: Ingest, run: string, committed: readonly Promise<Committed>[]): Promise<void> {
   const { pipeline } = ingest;
   const all = Promise.all(committed);
+  const live = ingest.runs.get(run)?.live ?? null;
+  const losses = live?.losses;
   const start = pipeline.monotonic();
   while (pipeline.monotonic() - start < MAX_ANSWER_MS) {
     const done = await within(all, ASK_MS, null);
     const problem = ingest.runs.get(run)?.live?.recordingProblem ?? null;
-    if (done !== null && !done.includes('dropped')) return;
+    if (done !== null && !done.includes('dropped')) {
+      // Some of it may have been committed before that, and is gone with the file.
+      if (live?.losses === losses) return;
+      throw new FieldError('recording', 'was taken away meanwhile: send it again', run, 503);
+    }
     if (problem !== null) throw new FieldError('recording', `cannot be written now: ${problem}: send it again`, run, 503);
     if (done !== null) break;
   }

@@ -30,3 +30,17 @@ test.each<[string, (directory: string) => void]>([
   await service.close();
   expect(recorded(directory, 'train').steps.map(({ report }) => report.step)).toEqual([2, 3, 4]);
 });
+
+test('a request that waits while its recording is taken away is not acknowledged', async () => {
+  const directory = temporaryFolder();
+  const service = await start({ directory });
+  const of = (rank: number, from: number, to: number) => steps(from, to).map((step) => ({ ...step, rank, world_size: 2 }));
+  const waiting = sendJson(service, 'train', of(0, 1, 2));
+  expect((await sendJson(service, 'train', of(1, 1, 1))).status).toBe(200);
+  for (const name of files(directory)) rmSync(join(directory, name));
+  expect((await sendJson(service, 'train', of(1, 2, 2))).status).toBe(200);
+  expect((await waiting).status).toBe(503);
+  expect((await sendJson(service, 'train', of(0, 1, 2))).status).toBe(200);
+  await service.close();
+  expect(recorded(directory, 'train').steps.map(({ report }) => report.step)).toEqual([1, 2]);
+});
