@@ -52,3 +52,23 @@ test('a pipeline whose stages come while another one is analysed has values of i
   const gains = [0, 1].map((replica) => analyse(header, sample(2, replica)).compositeGain);
   expect([...seen[1].ranks!.compositeGain]).toEqual(gains);
 });
+
+test('what was taken of a body that found no place half way does not wait for ever', async () => {
+  let now = 5_000_000;
+  const { ingest, pipeline } = await startIngest({ now: () => now });
+  const part = (step: number, rank: number) =>
+    decodeMatrices(schemas, bodyOf(header, testSample(header, step), { rank: `${rank}`, world_size: '2' }), now);
+  handleParts(ingest, 'sent', [part(1, 0)]);
+  handleParts(ingest, 'sent', [part(1, 1)]);
+  const { size } = part(1, 0);
+  Object.assign(ingest.limits, { waitingBytes: 0, runWaitingBytes: 0 });
+  Object.assign(ingest.limits, { waitingBytes: 2 * 64 * 2 * size }); // a share of two parts for each run
+  // Rank 1 stays away.
+  expect(() => handleParts(ingest, 'sent', [2, 3, 4].map((step) => part(step, 0)))).toThrow('must wait');
+  for (let i = 0; i < 16; i++) {
+    now += 250;
+    await vi.advanceTimersByTimeAsync(250);
+  }
+  expect(pipeline.live.get('sent')?.recording?.lastStep).toBe(3);
+  expect(handleParts(ingest, 'sent', [2, 3, 4].map((step) => part(step, 0)))).toMatchObject({ accepted: 1, duplicates: 2 });
+});
