@@ -64,11 +64,23 @@ test('what was taken of a body that found no place half way does not wait for ev
   Object.assign(ingest.limits, { waitingBytes: 0, runWaitingBytes: 0 });
   Object.assign(ingest.limits, { waitingBytes: 2 * 64 * 2 * size }); // a share of two parts for each run
   // Rank 1 stays away.
-  expect(() => handleParts(ingest, 'sent', [2, 3, 4].map((step) => part(step, 0)))).toThrow('must wait');
+  expect(() =>
+    handleParts(
+      ingest,
+      'sent',
+      [2, 3, 4].map((step) => part(step, 0)),
+    ),
+  ).toThrow('must wait');
   for (let i = 0; i < 16; i++) {
     now += 250;
     await vi.advanceTimersByTimeAsync(250);
   }
   expect(pipeline.live.get('sent')?.recording?.lastStep).toBe(3);
-  expect(handleParts(ingest, 'sent', [2, 3, 4].map((step) => part(step, 0)))).toMatchObject({ accepted: 1, duplicates: 2 });
+  expect(
+    handleParts(
+      ingest,
+      'sent',
+      [2, 3, 4].map((step) => part(step, 0)),
+    ),
+  ).toMatchObject({ accepted: 1, duplicates: 2 });
 });
