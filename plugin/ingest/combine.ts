@@ -25,18 +25,30 @@ export interface ChainedStages {
   sample: StepSample;
 }
 
+/** By the ranks of a pipeline, so that one that gets another part meanwhile is another. */
+export type AnalysedPipelines = ReadonlyMap<string, StepReport>;
+const keyOf = (pipeline: readonly Part[]): string => pipeline.map(({ rank }) => rank).join();
+
 /**
- * What has to be analysed before a step can be put together, for each of its pipelines in the order of `combine`: its stages as one model;
- * null where there is one stage, one is missing, or `tokensDiffer`. A copy of the matrices.
+ * What has to be analysed before a step can be put together: the stages of each of its pipelines as one model; none of those with one
+ * stage, a missing one, or `tokensDiffer`. A copy of the matrices.
  * @param header, stages, ranks, parts as for `combine`
+ * @param analysed those that are there already
  */
 export function chainedStages(
   header: RunHeader,
   stages: readonly (readonly ConnectionInfo[])[],
   ranks: ReadonlyMap<number, RankPlacement>,
   parts: readonly Part[],
-): (ChainedStages | null)[] {
-  return pipelinesOf(ranks, parts).map((pipeline) => chainOf(header, stages.length, pipeline).chained);
+  analysed: AnalysedPipelines = new Map(),
+): Map<string, ChainedStages> {
+  const found = new Map<string, ChainedStages>();
+  for (const pipeline of pipelinesOf(ranks, parts)) {
+    const key = keyOf(pipeline);
+    const chained = analysed.has(key) ? null : chainOf(header, stages.length, pipeline).chained;
+    if (chained !== null) found.set(key, chained);
+  }
+  return found;
 }
 
 /**
@@ -51,10 +63,10 @@ export function combine(
   stages: readonly (readonly ConnectionInfo[])[],
   ranks: ReadonlyMap<number, RankPlacement>,
   parts: readonly Part[],
-  analysed: readonly (StepReport | null)[] = [],
+  analysed: AnalysedPipelines = new Map(),
 ): CombinedStep {
   const pipelines = pipelinesOf(ranks, parts);
-  const chained = pipelines.map((pipeline, p) => chain(header, stageStarts(stages), pipeline, analysed[p] ?? null));
+  const chained = pipelines.map((pipeline) => chain(header, stageStarts(stages), pipeline, analysed.get(keyOf(pipeline)) ?? null));
   const firstRanks = pipelines.map(([first]) => first.rank);
   const reports = chained.map((one) => one.report);
   return { report: reduce(header, firstRanks, reports), tokensDiffer: chained.some((one) => one.tokensDiffer) };

@@ -72,9 +72,14 @@ function take(ingest: Ingest, run: IngestRun, parts: readonly Part[], claimant: 
   for (const { part } of judged) noteRank(run, part, modelOf(part)).ended = null;
   openIfKnown(ingest, run);
   noteHeard(ingest, run);
-  const taken = judged.map((one) => (one.committed === null ? { ...one, committed: addPart(ingest, run, one.part), isNew: true } : one));
-  assembleReadySteps(ingest, run);
-  return count(run, taken);
+  try {
+    return count(
+      run,
+      judged.map((one) => (one.committed === null ? { ...one, committed: addPart(ingest, run, one.part), isNew: true } : one)),
+    );
+  } finally {
+    assembleReadySteps(ingest, run); // also what was taken before there was no more place
+  }
 }
 
 function count(run: IngestRun, judged: readonly (Judged & { isNew?: boolean })[]): HandledParts {

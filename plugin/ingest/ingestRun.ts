@@ -51,8 +51,11 @@ export interface PendingStepState {
   /** When the first came: by the run's patience, and by the monotonic clock, ms. */
   since: number;
   addedAt: number;
-  /** Its stages as one model, of each pipeline, made beside the loop; null: not asked for. */
-  analysed: (StepReport | null)[] | 'coming' | null;
+  /** Its stages as one model, of each pipeline, made beside the loop. */
+  analysed: Map<string, StepReport>;
+  /** How many parts it had when that was asked for; and are some still to come? */
+  analysedParts: number;
+  isAnalysing: boolean;
   /** Resolves when it is known what became of the step (`dropped`: it was not kept). */
   committed: Promise<Committed>;
   resolve: (committed: Committed) => void;

@@ -59,7 +59,8 @@ function addPendingStep(ingest: Ingest, run: IngestRun, step: number): PendingSt
   });
   if (run.pendingSteps.size === 0) run.lookedAt = ingest.pipeline.monotonic();
   const addedAt = ingest.pipeline.monotonic();
-  const pending: PendingStepState = { parts: new Map(), since: run.patience, addedAt, analysed: null, committed, resolve };
+  const analysis = { analysed: new Map(), analysedParts: 0, isAnalysing: false };
+  const pending: PendingStepState = { parts: new Map(), since: run.patience, addedAt, ...analysis, committed, resolve };
   run.pendingSteps.set(step, pending);
   return pending;
 }
@@ -114,21 +115,23 @@ function readySteps(ingest: Ingest, run: IngestRun): number[] {
   return ready;
 }
 
-/** Are the stages of a step analysed as one model? If not, that begins, beside the loop. */
+/** Are the stages of a step analysed as one model? If not, or as parts have come since, that begins, beside the loop. */
 function isAnalysed(ingest: Ingest, run: IngestRun, pending: PendingStepState): boolean {
-  const { analyst } = ingest;
   if (run.stages === 1 || run.live === null) return true;
-  if (pending.analysed === null) {
-    pending.analysed = 'coming';
-    const chains = chainedStages(run.live.header, stagesOf(run), run.ranks, [...pending.parts.values()]);
-    void Promise.all(chains.map((chain) => chain && analyst.analyse(chain.header, chain.sample)))
-      .catch(() => [])
-      .then((reports) => {
-        pending.analysed = reports;
-        assembleReadySteps(ingest, run);
-      });
-  }
-  return pending.analysed !== 'coming';
+  const { parts, analysed } = pending;
+  if (pending.isAnalysing || pending.analysedParts === parts.size) return !pending.isAnalysing;
+  pending.analysedParts = parts.size;
+  const chains = chainedStages(run.live.header, stagesOf(run), run.ranks, [...parts.values()], analysed);
+  if (chains.size === 0) return true;
+  pending.isAnalysing = true;
+  const analyses = [...chains].map(async ([key, { header, sample }]) => {
+    analysed.set(key, await ingest.analyst.analyse(header, sample));
+  });
+  void Promise.allSettled(analyses).then(() => {
+    pending.isAnalysing = false;
+    assembleReadySteps(ingest, run);
+  });
+  return false;
 }
 
 /** Passes all that waits to the pipeline, in its order, with the ranks that it has. Nothing where the run has not begun. */
@@ -158,9 +161,8 @@ function assembleStep(ingest: Ingest, run: IngestRun, step: number): void {
   const missingRanks = missingIn(run, pending.parts);
   if (step > run.lastAssembled) noteStep(run, pending.parts);
   run.lastAssembled = Math.max(run.lastAssembled, step);
-  const known = Array.isArray(pending.analysed) ? pending.analysed : [];
   try {
-    const { report, tokensDiffer } = combine(live.header, stagesOf(run), run.ranks, [...pending.parts.values()], known);
+    const { report, tokensDiffer } = combine(live.header, stagesOf(run), run.ranks, [...pending.parts.values()], pending.analysed);
     if (tokensDiffer) run.counts.tokensDiffer++;
     // Of ranks that are away too: what counts does not go down with them.
     const monitor = sumCounters([...run.ranks.values()].map(({ counters }) => counters));
