@@ -29,6 +29,8 @@ const MAX_WAIT_MS = 3000;
 const GRACE_MS = 500;
 /** The same at the start of an attempt, while some ranks have sent nothing yet: processes of a job start seconds apart. Our choice. */
 const MAX_START_WAIT_MS = 15_000;
+/** The same after a restart of this process. Our choice: above the longest pause of a sender between two tries, 30 s. */
+const MAX_RESUME_WAIT_MS = 40_000;
 /** However busy the server is. Our choice. */
 const MAX_TOTAL_WAIT_MS = 120_000;
 /** Of which it is known which ranks they have: above MAX_STEPS of a request. Our choice. */
@@ -85,7 +87,7 @@ function hasPlace(
     waitingBytes + size <= limits.waitingBytes
   )
     return true;
-  const isComplete = run.ranks.size >= run.worldSize || run.patience >= MAX_START_WAIT_MS;
+  const isComplete = run.ranks.size >= run.worldSize || run.patience >= startWait(run);
   return run.live !== null && isComplete && expectedRanks(run).every((one) => one === rank || known?.parts.has(one));
 }
 
@@ -97,10 +99,12 @@ export function assembleReadySteps(ingest: Ingest, run: IngestRun): void {
   if (run.pendingSteps.size > 0) run.timer = setTimeout(() => assembleReadySteps(ingest, run), isDone ? TICK_MS : 0).unref();
 }
 
+const startWait = ({ isResumed }: IngestRun): number => (isResumed ? MAX_RESUME_WAIT_MS : MAX_START_WAIT_MS);
+
 /** In their order. */
 function readySteps(ingest: Ingest, run: IngestRun): number[] {
   const { pipeline } = ingest;
-  if (run.ranks.size < run.worldSize && run.patience < MAX_START_WAIT_MS) return [];
+  if (run.ranks.size < run.worldSize && run.patience < startWait(run)) return [];
   const expected = expectedRanks(run);
   const isComplete = ({ parts }: PendingStepState) => parts.size >= expected.length && expected.every((rank) => parts.has(rank));
   const steps = [...run.pendingSteps].sort(([a], [b]) => a - b);
