@@ -30,7 +30,7 @@ const GRACE_MS = 500;
 const MAX_START_WAIT_MS = 15_000;
 /** However busy the server is. Our choice. */
 const MAX_TOTAL_WAIT_MS = 120_000;
-/** Of which it is known which ranks they have: above MAX_STEPS of a request. Our choice. */
+/** Committed ones of which it is known which ranks they have: above MAX_STEPS of a request. Our choice. */
 const MAX_REMEMBERED_STEPS = 2048;
 /** How long steps are put together before others are heard. Our choice. */
 const MAX_TURN_MS = 20;
@@ -176,11 +176,14 @@ function assembleStep(ingest: Ingest, run: IngestRun, step: number): void {
   }
 }
 
-/** Until it is forgotten among many; one that was not kept is, so that it is taken when it is sent again. */
+/** Until it is forgotten among many that are committed; one that was not kept is, so that it is taken when it is sent again. */
 function remember({ assembledSteps }: IngestRun, live: LiveRun, step: number, assembled: Pick<AssembledStep, 'ranks' | 'committed'>): void {
   const one: AssembledStep = { ...assembled, losses: null };
   assembledSteps.set(step, one);
-  if (assembledSteps.size > MAX_REMEMBERED_STEPS) assembledSteps.delete(assembledSteps.keys().next().value!);
+  for (const [old, { losses }] of assembledSteps) {
+    if (assembledSteps.size <= MAX_REMEMBERED_STEPS) break;
+    if (losses !== null) assembledSteps.delete(old); // asked in the file, one that waits would be new
+  }
   void one.committed.then((committed) => {
     one.losses = live.losses;
     if (committed === 'dropped' && assembledSteps.get(step) === one) assembledSteps.delete(step);

@@ -38,3 +38,27 @@ test('of several ranks without an attempt: what comes again is a duplicate, comm
   send(1, range(3, 4), { loss: 9 });
   expect(pipeline.live.get('sent')).not.toBe(live);
 });
+
+test('what waits on a full disk is known as long as it waits, however many come after it', async () => {
+  let now = 5_000_000;
+  const { ingest, pipeline, directory } = await startIngest({ now: () => now });
+  const pass = async (ms: number) => {
+    now += ms;
+    await vi.advanceTimersByTimeAsync(ms);
+  };
+  const send = (from: number, to: number) => handleParts(ingest, 'sent', partsOf(range(from, to), 0, { world_size: 1, attempt: 'a' }));
+  send(1, 1);
+  const disk = fillDisk(pipeline, pipeline.live.get('sent')!);
+  for (let from = 2; from < 3000; from += 500) {
+    send(from, from + 499);
+    await pass(250);
+  }
+  expect(send(2, 500)).toMatchObject({ accepted: 0, duplicates: 499 });
+  disk.makeRoom();
+  await pass(20_000);
+  expect(stepsIn(directory)).toEqual(range(1, 3001));
+  expect(send(3002, 3500)).toMatchObject({ accepted: 499 });
+  expect(ingest.runs.get('sent')!.assembledSteps.size).toBeLessThan(2100);
+  await pass(250);
+  expect(send(1, 500)).toMatchObject({ accepted: 0, duplicates: 500 });
+});
