@@ -6,7 +6,7 @@ import { FieldError } from '../fieldError.ts';
 import { noticeLoss } from '../pipeline/keepRecording.ts';
 import type { Committed } from '../pipeline/liveRun.ts';
 import type { StoredStep } from '../recorder/sentAttempts.ts';
-import type { Part } from '../wire/part.ts';
+import { markOf, type Part } from '../wire/part.ts';
 import { type Claimant, claim, isTakenOver, takenError } from './claim.ts';
 import type { Ingest, IngestRun, PartResult } from './ingestRun.ts';
 import { addPart, assembleReadySteps } from './join.ts';
@@ -177,9 +177,15 @@ function goesBack(ingest: Ingest, run: IngestRun, parts: readonly Part[]): boole
 }
 
 /** Was this part of a step here before, with the same values? */
-function isKnown(ingest: Ingest, run: IngestRun, { step, rank, content: { report } }: Part): boolean {
-  const pending = run.pendingSteps.get(step)?.parts.get(rank)?.content.report;
-  const before = pending ?? run.assembledSteps.get(step)?.report ?? storedOf(ingest, run, null, step);
+function isKnown(ingest: Ingest, run: IngestRun, part: Part): boolean {
+  const { step, rank } = part;
+  const pending = run.pendingSteps.get(step)?.parts.get(rank);
+  if (pending !== undefined) return markOf(pending) === markOf(part);
+  // Of several ranks the file has what all of them together are.
+  const mark = run.assembledSteps.get(step)?.ranks.get(rank);
+  if (mark !== undefined) return mark === markOf(part);
+  const { report } = part.content;
+  const before = storedOf(ingest, run, null, step);
   return before !== null && Object.is(before.loss, report.loss) && isSame(before.measures, report.measures);
 }
 

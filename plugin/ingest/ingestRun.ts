@@ -63,10 +63,9 @@ export interface PendingStepState {
 
 /** What remains of a step once it is with the pipeline. */
 export interface AssembledStep {
-  ranks: ReadonlySet<number>;
+  /** Those that it has, each with `markOf` its part where the run's attempt has no name. */
+  ranks: ReadonlyMap<number, number>;
   committed: Promise<Committed>;
-  /** Until it is committed. */
-  report: StepReport | null;
   /** `LiveRun.losses` when it was committed; null: not yet. */
   losses: number | null;
 }

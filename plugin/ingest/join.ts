@@ -11,12 +11,11 @@
  *   ready: all ranks that are waited for are there; or, after GRACE_MS, a later step is. Time is up after MAX_WAIT_MS, or when the attempt
  *   ends. A step below one that was assembled comes late: it waits for its ranks like any, and holds up none.
  */
-import type { StepReport } from '../../src/telemetry/report.ts';
 import { FieldError } from '../fieldError.ts';
 import type { Committed, LiveRun } from '../pipeline/liveRun.ts';
 import { handleReport } from '../pipeline/pipeline.ts';
 import { stopTimer } from '../timers.ts';
-import type { Part } from '../wire/part.ts';
+import { markOf, type Part } from '../wire/part.ts';
 import { chainedStages, combine } from './combine.ts';
 import { type AssembledStep, type Ingest, type IngestRun, type PendingStepState, stagesOf } from './ingestRun.ts';
 import { lookAtPatience, TICK_MS } from './patience.ts';
@@ -33,7 +32,7 @@ const MAX_START_WAIT_MS = 15_000;
 const MAX_RESUME_WAIT_MS = 40_000;
 /** However busy the server is. Our choice. */
 const MAX_TOTAL_WAIT_MS = 120_000;
-/** Of which it is known which ranks they have: above MAX_STEPS of a request. Our choice. */
+/** Committed ones of which it is known which ranks they have: above MAX_STEPS of a request. Our choice. */
 const MAX_REMEMBERED_STEPS = 2048;
 /** How long steps are put together before others are heard. Our choice. */
 const MAX_TURN_MS = 20;
@@ -171,7 +170,8 @@ function assembleStep(ingest: Ingest, run: IngestRun, step: number): void {
     // Of ranks that are away too: what counts does not go down with them.
     const monitor = sumCounters([...run.ranks.values()].map(({ counters }) => counters));
     const whole = { ...report, monitor, ...(missingRanks.length > 0 ? { missingRanks } : {}) };
-    remember(run, live, step, { ranks: new Set(pending.parts.keys()), committed: pending.committed, report });
+    const ranks = new Map([...pending.parts].map(([rank, part]) => [rank, run.attempt === null ? markOf(part) : 0]));
+    remember(run, live, step, { ranks, committed: pending.committed });
     void handleReport(ingest.pipeline, live, whole).then(pending.resolve);
   } catch (error) {
     live.errors++;
@@ -180,18 +180,15 @@ function assembleStep(ingest: Ingest, run: IngestRun, step: number): void {
   }
 }
 
-/** Until it is forgotten among many; one that was not kept is, so that it is taken when it is sent again. */
-function remember(
-  { assembledSteps }: IngestRun,
-  live: LiveRun,
-  step: number,
-  assembled: { ranks: Set<number>; committed: Promise<Committed>; report: StepReport | null },
-): void {
+/** Until it is forgotten among many that are committed; one that was not kept is, so that it is taken when it is sent again. */
+function remember({ assembledSteps }: IngestRun, live: LiveRun, step: number, assembled: Pick<AssembledStep, 'ranks' | 'committed'>): void {
   const one: AssembledStep = { ...assembled, losses: null };
   assembledSteps.set(step, one);
-  if (assembledSteps.size > MAX_REMEMBERED_STEPS) assembledSteps.delete(assembledSteps.keys().next().value!);
+  for (const [old, { losses }] of assembledSteps) {
+    if (assembledSteps.size <= MAX_REMEMBERED_STEPS) break;
+    if (losses !== null) assembledSteps.delete(old); // asked in the file, one that waits would be new
+  }
   void one.committed.then((committed) => {
-    one.report = null;
     one.losses = live.losses;
     if (committed === 'dropped' && assembledSteps.get(step) === one) assembledSteps.delete(step);
   });
