@@ -4,7 +4,8 @@
  *
  *   a step:  absent ──first part──► pending ──ready, or time is up──► assembled ──► committed
  *              ▲                       │                                  ├───────► unrecorded (nothing shall be recorded)
- *              │                       │                                  └───────► dropped (too much waits, or the run has ended)
+ *              │                       │                                  ├───────► dropped (too much waits, or the run has ended)
+ *              │                       │                                  └───────► impossible (it can never be kept)
  *              │                       └── the attempt ends before all stages are known ──► dropped
  *              └─────────────────────────────── sent again ◄──────────────────────────────────┘
  *
@@ -175,7 +176,7 @@ function assembleStep(ingest: Ingest, run: IngestRun, step: number): void {
     void handleReport(ingest.pipeline, live, whole).then(pending.resolve);
   } catch (error) {
     live.errors++;
-    pending.resolve('unrecorded'); // sent again it would fail again
+    pending.resolve('impossible'); // sent again it would fail again
     ingest.pipeline.onProblem(`step ${step} of ${run.name} could not be put together: ${(error as Error).message}`);
   }
 }
@@ -190,7 +191,7 @@ function remember({ assembledSteps }: IngestRun, live: LiveRun, step: number, as
   }
   void one.committed.then((committed) => {
     one.losses = live.losses;
-    if (committed === 'dropped' && assembledSteps.get(step) === one) assembledSteps.delete(step);
+    if ((committed === 'dropped' || committed === 'impossible') && assembledSteps.get(step) === one) assembledSteps.delete(step);
   });
 }
 

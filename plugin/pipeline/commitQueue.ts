@@ -140,7 +140,7 @@ function dropPoison(context: CommitContext, run: LiveRun): void {
       take(context, queue, 1);
       if (!entry.shown) showReport(context, run, run.attempt, entry.report);
       run.dropped++;
-      entry.resolve('dropped');
+      entry.resolve('impossible');
     }
   }
 }

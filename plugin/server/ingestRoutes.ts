@@ -127,7 +127,10 @@ function noteTurnedAway({ turnedAway, pipeline }: Ingest, { locals }: Response):
   if (typeof name === 'string') turnedAway.set(name, pipeline.monotonic());
 }
 
-/** @throws FieldError 503 where a step could not be committed in time, or its recording refuses: the sender keeps it */
+/**
+ * @throws FieldError 503 where a step could not be committed in time, or its recording refuses: the sender keeps it; 422 where one can
+ * never be kept
+ */
 async function allCommitted(ingest: Ingest, run: string, committed: readonly Promise<Committed>[]): Promise<void> {
   const { pipeline } = ingest;
   const all = Promise.all(committed);
@@ -137,6 +140,8 @@ async function allCommitted(ingest: Ingest, run: string, committed: readonly Pro
   while (pipeline.monotonic() - start < MAX_ANSWER_MS) {
     const done = await within(all, ASK_MS, null);
     const problem = ingest.runs.get(run)?.live?.recordingProblem ?? null;
+    if (done?.includes('impossible'))
+      throw new FieldError('body', 'holds a step that cannot be kept (the log of the monitor says why)', run, 422);
     if (done !== null && !done.includes('dropped')) {
       // Some of it may have been committed before that, and is gone with the file.
       if (live?.losses === losses) return;
