@@ -56,7 +56,7 @@ export function noteHeard({ pipeline }: Ingest, run: IngestRun): void {
 
 /**
  * A rank has ended; with the last of them the run. Of a run that is not known (null) or has ended: nothing.
- * @throws FieldError 409 where the run belongs to another training, 503 where its end cannot be recorded now
+ * @throws FieldError 409 where the run belongs to another training, 429 where a limit is reached, 503 where its end cannot be recorded now
  */
 export function closeRank(
   ingest: Ingest,
@@ -65,13 +65,16 @@ export function closeRank(
   outcome: Outcome,
   key: string | null = null,
 ): IngestRun | null {
-  const { attempt, rank: number, worldSize } = position;
+  const { attempt, rank: number, worldSize, stage, replica } = position;
   const claimant = { attempt, key };
   return withRun(ingest, name, claimant, (run) => {
     if (!run.begun) return null;
     if (claim(ingest, run, claimant) !== 'current') return run;
-    const rank = run.ranks.get(number) ?? { stage: 0, replica: null, lastStep: -1, misses: 0, counters: NO_COUNTERS, ended: null };
-    if (run.live !== null && !run.ranks.has(number)) return run;
+    const isKnown = run.ranks.has(number);
+    if (run.live !== null && !isKnown) return run;
+    if (!isKnown && run.ranks.size >= ingest.limits.ranks)
+      throw new FieldError('rank', `must be one of the ${ingest.limits.ranks} of this run that are known here`, number, 429);
+    const rank = run.ranks.get(number) ?? { stage, replica, lastStep: -1, misses: 0, counters: NO_COUNTERS, ended: null };
     run.ranks.set(number, rank);
     rank.ended = outcome;
     noteHeard(ingest, run);

@@ -93,17 +93,21 @@ function ask<T>(directory: string, run: string, question: (db: Db) => T): T | nu
 /** Whose a recording is; null where there is none, or it has no attempt. @throws what opening a recording throws */
 export const readSentRun = (directory: string, run: string): SentRun | null =>
   ask(directory, run, (db) => {
-    const rows = db.prepare('SELECT * FROM attempts ORDER BY attempt').all() as {
-      attempt: number;
-      pid: number;
-      started_at: number;
-      last_step: number | null;
-      outcome: Outcome | null;
-      source?: string | null;
-      key?: string | null;
-    }[];
-    const newest = rows.at(-1);
+    const newest = db.prepare('SELECT * FROM attempts ORDER BY attempt DESC LIMIT 1').get() as
+      | {
+          attempt: number;
+          pid: number;
+          started_at: number;
+          last_step: number | null;
+          outcome: Outcome | null;
+          source?: string | null;
+          key?: string | null;
+        }
+      | undefined;
     if (newest === undefined) return null;
+    // Of a thousand attempts nothing else is read: each has a list of all its connections.
+    const named = 'SELECT source FROM attempts WHERE source IS NOT NULL GROUP BY source ORDER BY min(attempt)';
+    const sources = newest.source === undefined ? [] : (db.prepare(named).all() as { source: string }[]);
     const { attempt, pid, outcome, started_at: startedAt, last_step: lastStep, source = null, key = null } = newest;
     const last = db.prepare('SELECT time FROM steps WHERE attempt = ? ORDER BY step DESC LIMIT 1').get(attempt) as
       | { time: number }
@@ -112,7 +116,7 @@ export const readSentRun = (directory: string, run: string): SentRun | null =>
       source,
       key,
       outcome,
-      sources: [...new Set(rows.flatMap((row) => row.source ?? []))],
+      sources: sources.map((row) => row.source),
       isWrittenElsewhere: outcome === null && pid !== process.pid && isAlive(pid),
       lastTime: Math.max(startedAt, last?.time ?? 0),
       lastStep,
@@ -120,16 +124,14 @@ export const readSentRun = (directory: string, run: string): SentRun | null =>
   });
 
 /**
- * Records how the newest attempt of a run ended that is not open here; nothing where it is of another source. @throws what SQLite throws
+ * Records how the newest attempt of a run ended that is not open here; nothing where it is of another source, or that is known.
+ * @throws what SQLite throws
  */
 export function recordEnd(directory: string, run: string, source: string, outcome: Outcome, time: number): void {
   const db = openForWriting(recordingPath(directory, run));
   try {
-    db.prepare('UPDATE attempts SET outcome = ?, ended_at = ? WHERE attempt = (SELECT max(attempt) FROM attempts) AND source = ?').run(
-      outcome,
-      time,
-      source,
-    );
+    const which = "attempt = (SELECT max(attempt) FROM attempts) AND source = ? AND coalesce(outcome, 'unknown') = 'unknown'";
+    db.prepare(`UPDATE attempts SET outcome = ?, ended_at = ? WHERE ${which}`).run(outcome, time, source);
   } finally {
     db.close();
   }
