@@ -101,10 +101,12 @@ function warnOfRefusal({ warnOnce }: Pipeline, run: string, why: Refusal): void 
 
 /**
  * Takes in the next report, whatever its source. Warnings are raised before it returns. Of a run with an owner, a step that is not
- * above those before comes late: it is recorded only, as detectors and sinks have seen it, or what came after it.
+ * above those before comes late: it is recorded only, as detectors and sinks have seen it, or what came after it. Of a run that has ended
+ * it is dropped.
  * @returns resolves when the report is committed, or when it is known that it will not be; never rejects. An answer of 2xx waits for it
  */
 export function handleReport(pipeline: Pipeline, run: LiveRun, report: StepReport): Promise<Committed> {
+  if (run.outcome !== null) return Promise.resolve('dropped'); // it would open the recording again
   if (run.owner !== null && report.step <= run.newestStep) return enqueueReport(pipeline, run, report, true);
   run.newestStep = report.step;
   run.reportedAt = pipeline.monotonic();
