@@ -13,7 +13,7 @@ import { closeRun, forgetRun, settleRun } from '../pipeline/pipeline.ts';
 import type { RankPosition } from '../wire/part.ts';
 import { type Claimant, claim, isSilent, isTakenOver, takenError } from './claim.ts';
 import type { Ingest, IngestRun } from './ingestRun.ts';
-import { assembleAll, dropPendingSteps } from './join.ts';
+import { areAnalysed, assembleAll, dropPendingSteps } from './join.ts';
 import { emptyAttempt, MAX_SILENCE_MS, withRun } from './knownRuns.ts';
 import { checkRanks, noteRank, openIfKnown, type RankModel } from './ranks.ts';
 
@@ -80,6 +80,8 @@ export function closeRank(
     noteHeard(ingest, run);
     // After a restart nothing is known of the other ranks, as long as none has sent a step: silence ends the run.
     if (!allClosed(run) || (run.live === null && worldSize !== 1)) return run;
+    if (!areAnalysed(ingest, run))
+      throw new FieldError('run', 'cannot be closed yet, as its last steps are being analysed: send it again', name, 503);
     if (!endRun(ingest, run)) {
       rank.ended = null;
       throw new FieldError(
@@ -147,9 +149,8 @@ function recordEndOf({ pipeline }: Ingest, run: IngestRun, outcome: Outcome): bo
   }
 }
 
-/** What waits is assembled as it is, or dropped where the run has not begun. */
+/** What was not assembled is dropped: the run has not begun, or its stages would have to be analysed here. */
 function closeLive(ingest: Ingest, run: IngestRun, outcome: Outcome): void {
-  assembleAll(ingest, run);
   if (run.live !== null) closeRun(ingest.pipeline, run.live, outcome);
   dropPendingSteps(ingest, run);
 }
@@ -166,8 +167,10 @@ export function beginNext(ingest: Ingest, run: IngestRun, claimant: Claimant, re
   if (recent.length >= ingest.limits.attempts) {
     throw new FieldError('attempt', `must not be the next: ${recent.length} have begun within a minute`, claimant.attempt, 429);
   }
-  if (run.endedAt === null && run.ranks.size > 0) closeLive(ingest, run, 'unknown');
-  else dropPendingSteps(ingest, run);
+  if (run.endedAt === null && run.ranks.size > 0) {
+    assembleAll(ingest, run);
+    closeLive(ingest, run, 'unknown');
+  } else dropPendingSteps(ingest, run);
   if (run.attempt !== null && run.attempt !== claimant.attempt) run.pastAttempts.add(run.attempt);
   if (run.pastAttempts.size > MAX_PAST_ATTEMPTS) run.pastAttempts.delete(run.pastAttempts.values().next().value!);
   const isFresh = !resumes && run.begun && run.attempt === null && claimant.attempt === null;
