@@ -128,9 +128,11 @@ function isAnalysed(ingest: Ingest, run: IngestRun, pending: PendingStepState): 
   const analyses = [...chains].map(async ([key, { header, sample }]) => {
     analysed.set(key, await ingest.analyst.analyse(header, sample));
   });
-  void Promise.allSettled(analyses).then(() => {
+  void Promise.allSettled(analyses).then((ends) => {
     pending.isAnalysing = false;
-    assembleReadySteps(ingest, run);
+    // The thread died of something else: asked again with the next look.
+    if (ends.some((end) => end.status === 'rejected' && (end.reason as { status?: unknown }).status === 503)) pending.analysedParts = 0;
+    else assembleReadySteps(ingest, run);
   });
   return false;
 }
