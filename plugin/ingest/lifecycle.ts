@@ -9,7 +9,7 @@
 import type { Outcome } from '../../src/telemetry/report.ts';
 import { NO_COUNTERS } from '../../src/telemetry/sample.ts';
 import { FieldError } from '../fieldError.ts';
-import { closeRun, forgetRun, settleRun } from '../pipeline/pipeline.ts';
+import { closeRun, dropRun, forgetRun, settleRun } from '../pipeline/pipeline.ts';
 import type { RankPosition } from '../wire/part.ts';
 import { type Claimant, claim, isSilent, isTakenOver, takenError } from './claim.ts';
 import type { Ingest, IngestRun } from './ingestRun.ts';
@@ -113,12 +113,17 @@ export function sweep(ingest: Ingest): void {
   for (const [name, at] of ingest.turnedAway) if (now - at > LINGER_MS) ingest.turnedAway.delete(name);
 }
 
-/** A run that has ended; its recording stays. */
-export function forget({ pipeline, runs }: Ingest, run: IngestRun): void {
-  if (run.live !== null) forgetRun(pipeline, run.live);
-  // What is recorded is read from the recording from now on.
-  if (pipeline.recorder !== null && pipeline.live.get(run.name) === run.live) pipeline.live.delete(run.name);
+/** A run that has ended; its recording stays. Where nothing is recorded the last ones are shown still, as many as may go on. */
+export function forget({ pipeline, runs, limits }: Ingest, run: IngestRun): void {
+  const { live } = run;
   runs.delete(run.name);
+  if (live === null) return;
+  forgetRun(pipeline, live);
+  if (pipeline.recorder !== null) dropRun(pipeline, live);
+  else {
+    const ended = [...pipeline.live.values()].filter(({ outcome }) => outcome !== null);
+    for (const old of ended.slice(0, -limits.runs)) dropRun(pipeline, old);
+  }
 }
 
 /** The worst outcome of a rank is the run's; a silent rank's is unknown. */

@@ -182,3 +182,9 @@ export function closeRun(pipeline: Pipeline, run: LiveRun, outcome: Outcome): vo
 export function forgetRun(pipeline: Pipeline, run: LiveRun): void {
   emit(pipeline, run, (sink) => sink.onForget?.(run));
 }
+
+/** Of a run that was forgotten: it is read from its recording from now on, and what else knows it holds no step of it. */
+export function dropRun(pipeline: Pipeline, run: LiveRun): void {
+  if (pipeline.live.get(run.header.run) === run) pipeline.live.delete(run.header.run);
+  run.last = null;
+}
