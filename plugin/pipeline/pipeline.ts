@@ -122,10 +122,14 @@ export function checkStall(pipeline: Pipeline, run: LiveRun): void {
   if (changes > 0) commit(pipeline, run);
 }
 
-/** Somebody knows of a warning: recorded at once. The first time stays. @returns whether that is in the recording, or nothing shall be */
+/**
+ * Somebody knows of a warning: recorded at once. The first time stays.
+ * @returns whether that is in the recording, or nothing shall be; of a run that has ended, which has none any more, that it is noted
+ */
 export function acknowledge(pipeline: Pipeline, run: LiveRun, record: WarningRecord): boolean {
   if (acknowledgeWarning(run.detection, record, pipeline.now()))
     emit(pipeline, run, (sink) => sink.onWarning?.(run, record, 'acknowledged'));
+  if (run.outcome !== null) return true; // a commit would begin another recording, which nobody closes
   if (run.detection.unsaved.has(record)) commitAll(pipeline, run);
   return !run.detection.unsaved.has(record) || !pipeline.keeps;
 }

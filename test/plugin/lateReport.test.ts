@@ -1,8 +1,8 @@
 /** Reports that come when there is no place for them any more: after the end of the run, or behind too many that wait. */
-import { existsSync } from 'node:fs';
+import { existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test, vi } from 'vitest';
-import { closeRun, handleReport } from '../../plugin/pipeline/pipeline.ts';
+import { acknowledge, closeRun, handleReport } from '../../plugin/pipeline/pipeline.ts';
 import { removeRecording } from '../../plugin/recorder/removeRecordings.ts';
 import { temporaryFolder } from '../support/folders.ts';
 import { fillDisk, startRun } from '../support/pipelines.ts';
@@ -37,4 +37,17 @@ test('the removal of a recording that is gone makes none', () => {
   const path = join(temporaryFolder(), 'gone.sqlite');
   expect(removeRecording(path, () => true)).toBe(false);
   expect(existsSync(path)).toBe(false);
+});
+
+test('an acknowledgement after the end, where the recording is gone, begins no other', async () => {
+  const { pipeline, run, directory } = await startRun(header);
+  void handleReport(pipeline, run, reportOf(header, 1, { loss: Number.NaN, nonfinite: Float64Array.of(1, 1) }));
+  await vi.advanceTimersByTimeAsync(200);
+  const record = run.detection.warnings[0];
+  expect(record).toBeDefined();
+  closeRun(pipeline, run, 'completed');
+  rmSync(join(directory, 'sent.sqlite'));
+  expect(acknowledge(pipeline, run, record)).toBe(true);
+  expect(record.acknowledgedTime).not.toBeNull();
+  expect([run.recording, existsSync(join(directory, 'sent.sqlite'))]).toEqual([null, false]);
 });
