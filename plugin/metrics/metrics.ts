@@ -62,6 +62,7 @@ export function createMetrics(
       const metrics = state.get(run.header.run);
       if (metrics?.run !== run) return;
       metrics.gone = true;
+      metrics.last = null;
       for (const histogram of histograms) histogram.remove({ run: run.header.run });
       const gone = [...state.values()].filter((one) => one.gone);
       for (const { run: old } of gone.slice(0, -MAX_GONE_RUNS)) state.delete(old.header.run);

@@ -51,7 +51,7 @@ export function enqueueReport(context: CommitContext, run: LiveRun, report: Step
   if (!context.keeps || context.recorder === null || isFull) {
     showWaiting(context, run);
     if (!shown) showReport(context, run, run.attempt, report);
-    if (context.keeps && run.owner === null) run.dropped++; // a sender has it still
+    if (context.keeps && (run.owner?.isHere ?? true)) run.dropped++; // else a sender has it still
     if (!context.keeps) markSaved(run.detection, null, report.time);
     return Promise.resolve(context.keeps ? 'dropped' : 'unrecorded');
   }

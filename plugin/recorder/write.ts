@@ -31,6 +31,8 @@ export interface AttemptOwner {
   readonly source: string;
   /** SHA-256 of the key of the training, hex; null: it has none. */
   readonly key: string | null;
+  /** Its steps are made in this process: what is given up no sender has still. Unless given, they are sent. */
+  readonly isHere?: boolean;
   /** It begins anew, even where the newest attempt has this source: known once it has begun. */
   fresh: boolean;
 }
