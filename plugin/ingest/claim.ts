@@ -39,7 +39,8 @@ export function claim(ingest: Ingest, run: IngestRun, claimant: Claimant): Claim
   if (isEnded) return 'next';
   if (attempt === null && (run.key === null || key === run.key)) return 'current';
   if (isSilent(ingest, run) || isEmpty(run)) return 'next';
-  if (attempt !== null && key === run.key && (key !== null || familyOf(attempt) === familyOf(run.attempt ?? ''))) return 'next';
+  if (attempt !== null && key === run.key && (key !== null || (run.attempt !== null && familyOf(attempt) === familyOf(run.attempt))))
+    return 'next';
   throw takenError(ingest, run, claimant);
 }
 

@@ -7,7 +7,7 @@ import { noticeLoss } from '../pipeline/keepRecording.ts';
 import type { Committed } from '../pipeline/liveRun.ts';
 import type { StoredStep } from '../recorder/sentAttempts.ts';
 import type { Part } from '../wire/part.ts';
-import { type Claimant, claim, isTakenOver, takenError } from './claim.ts';
+import { type Claim, type Claimant, claim, isTakenOver, takenError } from './claim.ts';
 import type { Ingest, IngestRun, PartResult } from './ingestRun.ts';
 import { addPart, assembleReadySteps } from './join.ts';
 import { withRun } from './knownRuns.ts';
@@ -64,8 +64,7 @@ function take(ingest: Ingest, run: IngestRun, parts: readonly Part[], claimant: 
   // One without a name that ended by silence (or by a clock that jumped, over a restart) goes on too, unless it goes back.
   const isUnnamed = attempt === null && run.attempt === null && run.begun && !run.isClosed;
   const resumes = claimed === 'next' && (isUnnamed ? !goesBack(ingest, run, parts) : attempt !== null && attempt === run.attempt);
-  const goesOn = !isNext || resumes;
-  const judged = goesOn ? judge(ingest, run, claimant, claimed === 'over', parts) : parts.map((part) => ({ part, committed: null }));
+  const judged = judge(ingest, run, claimant, isNext && resumes ? 'current' : isNext ? 'next' : claimed, parts);
   if (claimed === 'over') return count(run, judged);
   makePlace(ingest, run);
   if (isNext) beginNext(ingest, run, claimant, resumes);
@@ -92,17 +91,19 @@ class LateError extends FieldError {
 }
 
 /**
- * @param isOver only what is stored is known of the attempt. @throws FieldError 409 where a part is late, 503 where that cannot be known
- * now
+ * @param claimed of an attempt that is over only what is stored is known; of one that begins with them ('next') nothing
+ * @throws FieldError 409 where a part is late, 503 where that cannot be known now
  */
-function judge(ingest: Ingest, run: IngestRun, claimant: Claimant, isOver: boolean, parts: readonly Part[]): Judged[] {
+function judge(ingest: Ingest, run: IngestRun, claimant: Claimant, claimed: Claim, parts: readonly Part[]): Judged[] {
   const attempt = claimant.attempt ?? run.attempt;
+  const isOver = claimed === 'over';
   const seen = new Set<string>();
   const late: Part[] = [];
   const judged = parts.map((part): Judged => {
     const id = `${part.rank} ${part.step}`;
     // Twice in one body: the first counts.
-    const committed = seen.has(id) ? STORED : knownPart(ingest, run, attempt, isOver, part);
+    const known = () => (claimed === 'next' ? null : knownPart(ingest, run, attempt, isOver, part));
+    const committed = seen.has(id) ? STORED : known();
     seen.add(id);
     if (committed === 'late') {
       late.push(part);

@@ -183,7 +183,9 @@ function remember(
 ): void {
   const one: AssembledStep = { ...assembled, losses: null };
   assembledSteps.set(step, one);
-  if (assembledSteps.size > MAX_REMEMBERED_STEPS) assembledSteps.delete(assembledSteps.keys().next().value!);
+  // One that waits for the disk is asked for nowhere else; how many may is limited there.
+  const [oldest] = assembledSteps;
+  if (assembledSteps.size > MAX_REMEMBERED_STEPS && oldest[1].losses !== null) assembledSteps.delete(oldest[0]);
   void one.committed.then((committed) => {
     one.report = null;
     one.losses = live.losses;
