@@ -63,7 +63,7 @@ export const isTakenOver = (run: IngestRun, { attempt, key }: Claimant): boolean
 
 /** Of a run that another training has: the name that is free for this one, or is its own already. */
 export function takenError(ingest: Ingest, run: IngestRun, claimant: Claimant): FieldError {
-  const free = freeName(run.name, (name) => !isOpenTo(ingest, name, claimant));
+  const free = freeFor(ingest, run.name, claimant);
   const rule =
     `must not be one that goes on in another training: choose another name, ${free} is free; ` +
     'or send the key of that training (Gainwatch-Key); or wait until it has ended or is silent';
@@ -72,19 +72,30 @@ export function takenError(ingest: Ingest, run: IngestRun, claimant: Claimant): 
 
 /** The same for a run that no request of another process may touch. */
 export const ownError = (ingest: Ingest, name: string, claimant: Claimant): FieldError => {
-  const free = freeName(name, (candidate) => !isOpenTo(ingest, candidate, claimant));
+  const free = freeFor(ingest, name, claimant);
   return new FieldError('run', `must not be one that a training writes itself: choose another name, ${free} is free`, name, 409, free);
 };
 
-function isOpenTo({ runs, pipeline }: Ingest, name: string, { attempt, key }: Claimant): boolean {
-  const known = runs.get(name);
-  if (known !== undefined) return (attempt !== null && known.attempt === attempt) || (key !== null && known.key === key);
-  if (!isRunName(name) || pipeline.live.has(name)) return false;
-  if (findRecording(pipeline.directory, name) === null) return true;
-  try {
-    const sent = pipeline.recorder?.readSentRun(pipeline.directory, name) ?? null;
-    return sent !== null && ((attempt !== null && sent.source === attempt) || (key !== null && sent.key === key));
-  } catch {
-    return false;
-  }
+/** Recordings that are opened to find a name. Our choice: some 20 ms; who has more of one name gets one behind them all. */
+const MAX_ASKED = 32;
+
+/** A name that is free for a training, or is its own already. */
+function freeFor({ runs, pipeline }: Ingest, taken: string, { attempt, key }: Claimant): string {
+  const { directory, recorder } = pipeline;
+  let asked = 0;
+  const isOwn = (name: string): boolean => {
+    if (asked++ >= MAX_ASKED) return false;
+    try {
+      const sent = recorder?.readSentRun(directory, name) ?? null;
+      return sent !== null && ((attempt !== null && sent.source === attempt) || (key !== null && sent.key === key));
+    } catch {
+      return false;
+    }
+  };
+  return freeName(taken, (name) => {
+    const known = runs.get(name);
+    if (known !== undefined) return !((attempt !== null && known.attempt === attempt) || (key !== null && known.key === key));
+    if (!isRunName(name) || pipeline.live.has(name)) return true;
+    return findRecording(directory, name) !== null && !isOwn(name);
+  });
 }

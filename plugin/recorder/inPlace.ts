@@ -2,7 +2,7 @@
  * Does a recording that is written still lie where it was opened, with its log? SQLite does not notice what others delete, move or empty,
  * and goes on into files that nobody finds.
  */
-import { closeSync, openSync, readSync, statSync } from 'node:fs';
+import { closeSync, openSync, readSync, realpathSync, statSync } from 'node:fs';
 import type { Db } from './database.ts';
 
 /** Which files lie there, as text: '' for one that is missing or has nothing in it that can be read. */
@@ -18,9 +18,18 @@ interface Placed {
 
 /** Of a recording and its log. */
 export function filesAt(path: string): FilesAt {
-  const [own, log] = [path, `${path}-wal`].map((one) => statSync(one, { throwIfNoEntry: false }));
+  const [own, log] = [path, logOf(path)].map((one) => statSync(one, { throwIfNoEntry: false }));
   const textOf = (file: typeof own) => (file === undefined ? '' : `${file.dev}:${file.ino}`);
-  return [own?.size === 0 ? '' : textOf(own), isCut(`${path}-wal`) ? '' : textOf(log)];
+  return [own?.size === 0 ? '' : textOf(own), isCut(logOf(path)) ? '' : textOf(log)];
+}
+
+/** Beside the file itself, where a link leads to it. */
+function logOf(path: string): string {
+  try {
+    return `${realpathSync(path)}-wal`;
+  } catch {
+    return `${path}-wal`;
+  }
 }
 
 /** What SQLite's logs begin with, but for the last bit. */
@@ -52,7 +61,7 @@ export const abandonRecording = ({ db }: Placed): void => {
 /** Closes a file that is not in place. What only its log has goes into it, where that can: nobody else finds a log that was deleted. */
 export function abandonLost({ db, path }: Placed): void {
   try {
-    if (!isCut(`${path}-wal`)) db.pragma('wal_checkpoint(TRUNCATE)');
+    if (!isCut(logOf(path))) db.pragma('wal_checkpoint(TRUNCATE)');
   } finally {
     db.close();
   }

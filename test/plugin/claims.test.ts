@@ -1,5 +1,6 @@
 /** A run belongs to its training: by the name of its attempt, and by the key that the training sends. */
-import { readFileSync } from 'node:fs';
+import { copyFileSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { expect, test, vi } from 'vitest';
 import type { RunDetail } from '../../src/telemetry/api.ts';
 import { temporaryFolder } from '../support/folders.ts';

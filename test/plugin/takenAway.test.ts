@@ -1,5 +1,5 @@
 /** A recording that somebody deletes or moves while its run goes on: nothing that was in it is called stored any more. */
-import { mkdirSync, readdirSync, renameSync, rmSync, truncateSync } from 'node:fs';
+import { mkdirSync, readdirSync, renameSync, rmSync, symlinkSync, truncateSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { temporaryFolder } from '../support/folders.ts';
@@ -54,4 +54,14 @@ test('a log that others emptied: nothing behind the hole is acknowledged', async
   await sendJson(service, 'train', steps(1, 3));
   truncateSync(join(directory, 'train.sqlite-wal'));
   expect((await sendJson(service, 'train', steps(4, 5))).status).toBe(503);
+});
+
+test('a recording that is a link to a file is in place', async () => {
+  const directory = temporaryFolder();
+  mkdirSync(join(directory, 'elsewhere'));
+  symlinkSync(join(directory, 'elsewhere/file.sqlite'), join(directory, 'train.sqlite'));
+  const service = await start({ directory });
+  await sendJson(service, 'train', steps(1, 2));
+  await sendJson(service, 'train', steps(3, 3));
+  expect([inFile(directory), service.problems]).toEqual([[1, 2, 3], []]);
 });
