@@ -79,6 +79,19 @@ const NEXT: [string, Sender, Sender][] = [
   ['the name that a sender of before gives to its next attempt', { attempt: 'x' }, { attempt: 'x.1' }],
 ];
 
+test('a free name is found among many recordings without opening them all', async () => {
+  const service = await start();
+  const { directory, recorder } = service.pipeline;
+  await steps(service, { attempt: 'x', key: KEY }, [1]);
+  await steps(service, { attempt: 'z', key: KEY }, [1], 'other');
+  await put(service, { attempt: 'z', key: KEY }, CLOSED, 'other');
+  for (let i = 2; i < 102; i++) copyFileSync(join(directory, 'other.sqlite'), join(directory, `train-${i}.sqlite`));
+  const opened = vi.spyOn(recorder!, 'readSentRun');
+  const { answer } = await steps(service, { attempt: 'y', key: OTHER }, [1]);
+  expect(answer.error).toMatchObject({ free: 'train-102' });
+  expect(opened.mock.calls.length).toBeLessThan(40);
+});
+
 test.each(NEXT)('the next attempt of the same training is known by %s', async (_name, first, second) => {
   const service = await start();
   await steps(service, first, [1, 2, 3]);
