@@ -40,6 +40,8 @@ const STRANGERS: [string, Sender, Sender][] = [
   ['another attempt without a key', { attempt: 'x', key: KEY }, { attempt: 'y' }],
   ['another attempt, both without a key', { attempt: 'x' }, { attempt: 'y' }],
   ['no attempt', { attempt: 'x', key: KEY }, {}],
+  ['no attempt with a key, where the run was opened without one', { attempt: 'x' }, { key: OTHER }],
+  ['a key alone, where the run was opened with neither', {}, { key: OTHER }],
   ['a name that is only a number, where the run was opened without one', {}, { attempt: '.1' }],
   ['the same attempt with another key', { attempt: 'x', key: KEY }, { attempt: 'x', key: OTHER }],
 ];
