@@ -3,7 +3,7 @@
  * that is known by the attempt's name and the training's key. Changes nothing; what an attempt is made of is lifecycle.ts's.
  *
  *   the same attempt            its own (after all its ranks closed: over)
- *   none                        the current one's, where that was opened without a key
+ *   none                        the current one's, where that was opened with the same key, or both have none
  *   one before                  over: what is stored of it is known, all else is refused
  *   another                     the next, where the run has ended or is silent, or of the same training; else refused (409)
  */
@@ -38,9 +38,10 @@ export function claim(ingest: Ingest, run: IngestRun, claimant: Claimant): Claim
   }
   if (attempt !== null && run.pastAttempts.has(attempt)) return 'over';
   if (isEnded) return 'next';
-  if (attempt === null && (run.key === null || key === run.key)) return 'current';
+  if (attempt === null && key === run.key) return 'current';
   if (isSilent(ingest, run) || isEmpty(run)) return 'next';
-  if (attempt !== null && key === run.key && (key !== null || familyOf(attempt) === familyOf(run.attempt ?? ''))) return 'next';
+  if (attempt !== null && key === run.key && (key !== null || (run.attempt !== null && familyOf(attempt) === familyOf(run.attempt))))
+    return 'next';
   throw takenError(ingest, run, claimant);
 }
 

@@ -85,6 +85,8 @@ export interface IngestRun {
   readonly name: string;
   /** Has it an attempt, here or in its recording? */
   begun: boolean;
+  /** Its attempt was begun by an earlier process: its ranks come back one after the other. */
+  isResumed: boolean;
   /** Its attempt goes on in none that is recorded. */
   isFresh: boolean;
   /** Its current attempt; null: not named. */

@@ -4,7 +4,8 @@
  *
  *   a step:  absent ──first part──► pending ──ready, or time is up──► assembled ──► committed
  *              ▲                       │                                  ├───────► unrecorded (nothing shall be recorded)
- *              │                       │                                  └───────► dropped (too much waits, or the run has ended)
+ *              │                       │                                  ├───────► dropped (too much waits, or the run has ended)
+ *              │                       │                                  └───────► impossible (it can never be kept)
  *              │                       └── the attempt ends before all stages are known, or analysed ──► dropped
  *              └─────────────────────────────── sent again ◄──────────────────────────────────┘
  *
@@ -28,6 +29,8 @@ const MAX_WAIT_MS = 3000;
 const GRACE_MS = 500;
 /** The same at the start of an attempt, while some ranks have sent nothing yet: processes of a job start seconds apart. Our choice. */
 const MAX_START_WAIT_MS = 15_000;
+/** The same after a restart of this process. Our choice: above the longest pause of a sender between two tries, 30 s. */
+const MAX_RESUME_WAIT_MS = 40_000;
 /** However busy the server is. Our choice. */
 const MAX_TOTAL_WAIT_MS = 120_000;
 /** Committed ones of which it is known which ranks they have: above MAX_STEPS of a request. Our choice. */
@@ -86,7 +89,7 @@ function hasPlace(
     waitingBytes + size <= limits.waitingBytes
   )
     return true;
-  const isComplete = run.ranks.size >= run.worldSize || run.patience >= MAX_START_WAIT_MS;
+  const isComplete = run.ranks.size >= run.worldSize || run.patience >= startWait(run);
   return run.live !== null && isComplete && expectedRanks(run).every((one) => one === rank || known?.parts.has(one));
 }
 
@@ -98,10 +101,12 @@ export function assembleReadySteps(ingest: Ingest, run: IngestRun): void {
   if (run.pendingSteps.size > 0) run.timer = setTimeout(() => assembleReadySteps(ingest, run), isDone ? TICK_MS : 0).unref();
 }
 
+const startWait = ({ isResumed }: IngestRun): number => (isResumed ? MAX_RESUME_WAIT_MS : MAX_START_WAIT_MS);
+
 /** In their order. */
 function readySteps(ingest: Ingest, run: IngestRun): number[] {
   const { pipeline } = ingest;
-  if (run.ranks.size < run.worldSize && run.patience < MAX_START_WAIT_MS) return [];
+  if (run.ranks.size < run.worldSize && run.patience < startWait(run)) return [];
   const expected = expectedRanks(run);
   const isComplete = ({ parts }: PendingStepState) => parts.size >= expected.length && expected.every((rank) => parts.has(rank));
   const steps = [...run.pendingSteps].sort(([a], [b]) => a - b);
@@ -196,7 +201,7 @@ function assembleStep(ingest: Ingest, run: IngestRun, step: number): void {
     void handleReport(ingest.pipeline, live, whole).then(pending.resolve);
   } catch (error) {
     live.errors++;
-    pending.resolve('unrecorded'); // sent again it would fail again
+    pending.resolve('impossible'); // sent again it would fail again
     ingest.pipeline.onProblem(`step ${step} of ${run.name} could not be put together: ${(error as Error).message}`);
   }
 }
@@ -207,7 +212,7 @@ function remember({ assembledSteps }: IngestRun, live: LiveRun, step: number, as
   assembledSteps.set(step, one);
   void one.committed.then((committed) => {
     one.losses = live.losses;
-    if (committed === 'dropped' && assembledSteps.get(step) === one) assembledSteps.delete(step);
+    if ((committed === 'dropped' || committed === 'impossible') && assembledSteps.get(step) === one) assembledSteps.delete(step);
     // The first to come are the first to be committed. One that waits stays: asked in the file, it would be new.
     for (const [old, { losses }] of assembledSteps) {
       if (assembledSteps.size <= MAX_REMEMBERED_STEPS || losses === null) break;

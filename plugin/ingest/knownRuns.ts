@@ -78,6 +78,7 @@ function fillFromRecording(ingest: Ingest, run: IngestRun, claimant: Claimant): 
   const isClosed = outcome !== null && outcome !== 'unknown';
   Object.assign(run, {
     begun: true,
+    isResumed: true,
     attempt: source === '' ? null : source,
     key: sent.key,
     lastAssembled: sent.lastStep ?? -1,
@@ -100,6 +101,7 @@ export const emptyAttempt = ({ attempt, key }: Claimant) => ({
   worldSize: 1,
   lastAssembled: -1,
   patience: 0,
+  isResumed: false,
   endedAt: null,
   isClosed: false,
 });

@@ -85,7 +85,7 @@ export function commit(context: CommitContext, run: LiveRun, last = false, isSec
     const isAll = entries.length === queue.entries.length;
     const state = isAll ? stateToSave(detection, last ? Number.POSITIVE_INFINITY : time) : null;
     const changed = isAll ? detection.unsaved : [];
-    const attempts = context.recorder!.commitReports(recording, reports, { changed, state });
+    const attempts = context.recorder!.commitReports(recording, reports, { changed, state }, isSecond);
     if (!isSecond && !context.recorder!.isInPlace(recording)) {
       noteLost(context, run);
       commit(context, run, last, true); // into a new one
@@ -140,7 +140,7 @@ function dropPoison(context: CommitContext, run: LiveRun): void {
       take(context, queue, 1);
       if (!entry.shown) showReport(context, run, run.attempt, entry.report);
       run.dropped++;
-      entry.resolve('dropped');
+      entry.resolve('impossible');
     }
   }
 }

@@ -7,9 +7,9 @@ import type { DetectionState } from './detection.ts';
 
 /**
  * What became of a report: it is in the recording; or nothing shall be recorded, so that nothing of it can be lost; or it was
- * given up, as the recording could not be written.
+ * given up, as the recording could not be written; or it can never be kept, however often it is sent.
  */
-export type Committed = 'committed' | 'unrecorded' | 'dropped';
+export type Committed = 'committed' | 'unrecorded' | 'dropped' | 'impossible';
 
 /** A report that waits for its commit. */
 export interface QueuedReport {

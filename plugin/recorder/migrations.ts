@@ -6,8 +6,9 @@
  *
  * - attempts: one row per opening of the run, or per step back: when, which process, how it ended, first and last step,
  *   the connections (JSON) and the order of the measures (JSON); largest composite gain so far;
- *   source: by what name a sender knows it ('': it sent none; NULL: written by the training process itself), to go on in it after a
- *   restart. key: SHA-256 (hex) of the key of the training that it belongs to (NULL: opened without one).
+ *   source: by what name it is known to go on in it after a restart: that of a sender's attempt ('': it sent none), or of a watched
+ *   process, whose thread may be started again (NULL: of one that is not). key: SHA-256 (hex) of the key of the training that it belongs to
+ * (NULL: opened without one).
  * - steps: one row per step and attempt. Scalars as columns (NULL: not known; NaN is the text 'NaN').
  *   measures: float32 [measure, connection]; mapping: float32 [connection, n, n], the token-mean H_res;
  *   nonfinite: float64 [connection]; memory: float64 [kind, connection], bytes. All little-endian.

@@ -20,7 +20,7 @@ export interface StoredStep {
 
 /** Whose run a recording is, by its newest attempt. */
 export interface SentRun {
-  /** As `AttemptOwner` has it; null: the training process itself writes it. */
+  /** As `AttemptOwner` has it; null: of a process that is not gone on with. */
   source: string | null;
   key: string | null;
   outcome: Outcome | null;

@@ -49,11 +49,11 @@ export function createIngestRoutes(ingest: Ingest): Router {
     const composite_gain = toWireOrNull(last?.compositeGain);
     response.json({ ...counts, late: 0, composite_gain, warnings: active.map(toWarningAnswer) } satisfies StepsAnswer);
   });
-  router.use(((error: unknown, request, response, next) => {
+  router.use(((error: unknown, _request, response, next) => {
     if (error instanceof FieldError) {
       const { status } = error;
       ingest.refused.set(status, (ingest.refused.get(status) ?? 0) + 1);
-      if (status === 503) noteTurnedAway(ingest, request);
+      if (status === 503) noteTurnedAway(ingest, response);
       if (status === 429 || status === 503)
         response.set('Retry-After', String(error.field === 'recording' ? RECORDING_RETRY_SECONDS : RETRY_AFTER_SECONDS));
     }
@@ -99,6 +99,8 @@ const beginReading =
   (request, response, next) => {
     const name = nameIn(request);
     if (name !== null) {
+      // The handler of errors has no parameters of the path.
+      response.locals['run'] = name;
       ingest.reading.set(name, (ingest.reading.get(name) ?? 0) + 1);
       let ended = false;
       const end = () => {
@@ -120,20 +122,31 @@ function afterReading<T>({ locals }: Response, act: () => T): T {
   return act();
 }
 
-function noteTurnedAway({ turnedAway, pipeline }: Ingest, request: Request): void {
-  const name = nameIn(request);
-  if (name !== null) turnedAway.set(name, pipeline.monotonic());
+function noteTurnedAway({ turnedAway, pipeline }: Ingest, { locals }: Response): void {
+  const name: unknown = locals['run'];
+  if (typeof name === 'string') turnedAway.set(name, pipeline.monotonic());
 }
 
-/** @throws FieldError 503 where a step could not be committed in time, or its recording refuses: the sender keeps it */
+/**
+ * @throws FieldError 503 where a step could not be committed in time, or its recording refuses: the sender keeps it; 422 where one can
+ * never be kept
+ */
 async function allCommitted(ingest: Ingest, run: string, committed: readonly Promise<Committed>[]): Promise<void> {
   const { pipeline } = ingest;
   const all = Promise.all(committed);
+  const live = ingest.runs.get(run)?.live ?? null;
+  const losses = live?.losses;
   const start = pipeline.monotonic();
   while (pipeline.monotonic() - start < MAX_ANSWER_MS) {
     const done = await within(all, ASK_MS, null);
     const problem = ingest.runs.get(run)?.live?.recordingProblem ?? null;
-    if (done !== null && !done.includes('dropped')) return;
+    if (done?.includes('impossible'))
+      throw new FieldError('body', 'holds a step that cannot be kept (the log of the monitor says why)', run, 422);
+    if (done !== null && !done.includes('dropped')) {
+      // Some of it may have been committed before that, and is gone with the file.
+      if (live?.losses === losses) return;
+      throw new FieldError('recording', 'was taken away meanwhile: send it again', run, 503);
+    }
     if (problem !== null) throw new FieldError('recording', `cannot be written now: ${problem}: send it again`, run, 503);
     if (done !== null) break;
   }

@@ -146,7 +146,7 @@ test('a report that can never be written keeps back no other', async () => {
   const monitor = { ...rotten.monitor, overheadSeconds: Number.NaN }; // NULL to SQLite, where none may be
   const given = [reportOf(run.header, 1), { ...rotten, monitor }, reportOf(run.header, 3)].map((one) => handleReport(pipeline, run, one));
   vi.advanceTimersByTime(1000);
-  expect(await Promise.all(given)).toEqual(['committed', 'dropped', 'committed']);
+  expect(await Promise.all(given)).toEqual(['committed', 'impossible', 'committed']);
   expect(stepsIn(directory, 'hc')).toEqual([1, 3]);
 });
 

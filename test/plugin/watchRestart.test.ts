@@ -4,6 +4,7 @@
  */
 import type { Worker } from 'node:worker_threads';
 import * as tf from '@tensorflow/tfjs';
+import type { Monitor } from 'gainwatch';
 import { expect, onTestFinished, test, vi } from 'vitest';
 import type { RunDetail } from '../../src/telemetry/api.ts';
 import { recorded } from '../support/recorded.ts';
@@ -34,7 +35,7 @@ async function watched(options: Parameters<typeof startWatching>[1] = {}) {
 }
 
 /** Trains, with turns of the event loop, until a step is taken in. */
-async function stepUntilTaken({ monitor, step }: Pick<Awaited<ReturnType<typeof watched>>, 'monitor' | 'step'>): Promise<void> {
+async function stepUntilTaken({ monitor, step }: { monitor: Monitor; step: () => unknown }): Promise<void> {
   await expect
     .poll(() => {
       const before = monitor.counters.samplesDropped;
@@ -150,4 +151,33 @@ test('a thread that sends elsewhere is started again as well, in the same attemp
 test('the first thread says why it cannot be had', async () => {
   const taken = new URL((await start()).url).port;
   await expect(watched({ port: Number(taken) })).rejects.toThrow('is taken');
+});
+
+test('a warning that holds is not raised again', async () => {
+  await tf.setBackend('cpu');
+  const workers = collectWorkers();
+  const rules: string[] = [];
+  const onWarning = ({ rule }: { rule: string }) => void rules.push(rule);
+  const { monitor, lines } = await startWatching([{ name: 'own', mapping: (given) => given }], { onWarning });
+  const mapping = tf.eye(2);
+  const step = () =>
+    monitor.step(() => {
+      monitor.observe('own', mapping);
+      return Number.NaN;
+    });
+  step();
+  await expect.poll(() => rules).toEqual(['nonfinite']);
+  await expect.poll(async () => (await json<RunDetail>(monitor, 'api/v1/runs/test').catch(() => null))?.lastStep).toBe(1);
+  await workers[0].terminate();
+  await expect.poll(() => ofThread(lines)).toHaveLength(1);
+  await stepUntilTaken({ monitor, step });
+  await expect
+    .poll(async () => {
+      step();
+      return (await json<RunDetail>(monitor, 'api/v1/runs/test').catch(() => null))?.lastStep;
+    })
+    .toBeGreaterThan(2);
+  expect(rules).toEqual(['nonfinite']);
+  expect(monitor.warnings()).toMatchObject([{ id: 0, clearedTime: null }]);
+  mapping.dispose();
 });

@@ -6,7 +6,10 @@ import { keyOf, type Ledger, type LedgerAttempt, type LedgerStep } from './ledge
 import type { StepRow } from './recordingRows.ts';
 import { connectionsOf, lossOf, partValueOf, replicaOf, stageOf, type Training } from './truth.ts';
 
-/** missing: acknowledged, and not there. twice: two rows of one step. wrong: no set of its ranks' parts gives the values. unsent: of nobody. */
+/**
+ * missing: acknowledged, and not there. twice: two rows of one step. wrong: no set of its ranks' parts gives the values.
+ * unsent: of nobody.
+ */
 export type FindingKind = 'missing' | 'twice' | 'wrong' | 'unsent';
 
 export interface Finding {

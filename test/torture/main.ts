@@ -1,6 +1,7 @@
 /**
  * Holds every acknowledged step against the recordings, over random seeds: `npm run torture -- --seeds 20`. One again, with all that
- * happens: `npm run torture -- --seed 7`. `--ms` is how long trainings send and faults befall, `--steps` the most of an attempt, `--cli` the gainwatch.js of another build.
+ * happens: `npm run torture -- --seed 7`. `--ms` is how long trainings send and faults befall, `--steps` the most of an attempt,
+ * `--cli` the gainwatch.js of another build.
  * Everything but timing follows from the seed. Ends with 1 where a step is missing, twice or wrong. Faults that need root, setpriv,
  * prlimit, sqlite3 or libfaketime (apt-get install faketime) are left out where those are missing.
  */

@@ -97,7 +97,7 @@ async function runRank(senders: Senders, training: Training, attempt: AttemptPla
   const begun = performance.now();
   const waiting: number[] = [];
   let made = 0;
-  let limit = batch;
+  let limit = MAX_BATCH;
   let before = '200 ';
   /** What dies leaves here what it has not sent. */
   const isDead = () => !attempt.closes && made === attempt.order.length;
@@ -110,7 +110,7 @@ async function runRank(senders: Senders, training: Training, attempt: AttemptPla
       continue;
     }
     // What has fallen behind sends more at once.
-    const most = limit < batch ? limit : Math.max(batch, Math.min(MAX_BATCH, waiting.length >> 2));
+    const most = Math.min(limit, Math.max(batch, waiting.length >> 2));
     const steps = waiting.slice(0, 1 + Math.floor(random() * most));
     noteSent(senders.ledger, run, training, attempt.name, rank, steps);
     const body = stepsBody(training, attempt.name, rank, steps);
@@ -122,7 +122,7 @@ async function runRank(senders: Senders, training: Training, attempt: AttemptPla
     if (answer.status === 200) {
       noteAcknowledged(senders.ledger, run, attempt.name, rank, steps, senders.now());
       waiting.splice(0, steps.length);
-      limit = batch;
+      limit = Math.min(MAX_BATCH, 2 * limit);
       if (random() < resends) await resend(senders, training, attempt.name, rank, run, steps);
     } else if (answer.free !== null) run = moveTo(senders, training, rank, run, answer.free);
     else if (isRetried(answer)) {
@@ -133,7 +133,6 @@ async function runRank(senders: Senders, training: Training, attempt: AttemptPla
       const reason = `${answer.status} ${answer.field}`;
       senders.refused.set(reason, (senders.refused.get(reason) ?? 0) + steps.length);
       waiting.splice(0, steps.length);
-      limit = batch;
     }
   }
   if (attempt.closes) await state(closeBody(training, attempt.name, rank));

@@ -8,7 +8,7 @@ const count = ({ findings }: SeedResult, kind: FindingKind): number => findings.
 const sumOf = (map: ReadonlyMap<unknown, number>): number => [...map.values()].reduce((sum, value) => sum + value, 0);
 const listOf = (map: ReadonlyMap<unknown, number>): string => [...map].map(([key, value]) => `${value} × ${key}`).join(', ') || 'none';
 
-/** Is nothing missing, twice, wrong or of nobody, no file damaged, no step left, and did the server neither die nor have a second beside it? */
+/** Nothing missing, twice, wrong or of nobody, no file damaged, no step left, and the server neither died nor had a second beside it. */
 export const isFlawless = (result: SeedResult): boolean =>
   result.findings.length + result.damaged.length + result.left + result.secondServers + result.crashes === 0;
 
