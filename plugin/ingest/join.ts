@@ -210,13 +210,14 @@ function assembleStep(ingest: Ingest, run: IngestRun, step: number): void {
 function remember({ assembledSteps }: IngestRun, live: LiveRun, step: number, assembled: Pick<AssembledStep, 'ranks' | 'committed'>): void {
   const one: AssembledStep = { ...assembled, losses: null };
   assembledSteps.set(step, one);
-  for (const [old, { losses }] of assembledSteps) {
-    if (assembledSteps.size <= MAX_REMEMBERED_STEPS) break;
-    if (losses !== null) assembledSteps.delete(old); // asked in the file, one that waits would be new
-  }
   void one.committed.then((committed) => {
     one.losses = live.losses;
     if ((committed === 'dropped' || committed === 'impossible') && assembledSteps.get(step) === one) assembledSteps.delete(step);
+    // The first to come are the first to be committed. One that waits stays: asked in the file, it would be new.
+    for (const [old, { losses }] of assembledSteps) {
+      if (assembledSteps.size <= MAX_REMEMBERED_STEPS || losses === null) break;
+      assembledSteps.delete(old);
+    }
   });
 }
 

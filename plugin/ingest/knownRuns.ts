@@ -27,7 +27,7 @@ export function createIngest(pipeline: Pipeline, limits: IngestLimits = INGEST_L
 
 /**
  * Acts on a run, which is made where it is not known, of its recording where it has one; one that its first request does not fill stays
- * unknown. @throws what `act` throws; FieldError 409 where a training writes it itself,
+ * unknown. @throws what `act` throws; FieldError 409 where a training writes it itself
  */
 export function withRun<T>(ingest: Ingest, name: string, claimant: Claimant, act: (run: IngestRun) => T): T {
   const run = ingest.runs.get(name) ?? addRun(ingest, name, claimant);

@@ -1,5 +1,5 @@
 /**
- * The runs of other processes from first to last: attempts, ranks that open and close, silence. No steps here (handlePart.ts).
+ * The runs of other processes from first to last: attempts, ranks that open and close, silence. No steps here (handleParts.ts).
  *
  *   unknown ──first open or part──► attempt goes on ──all ranks closed, or silence──► ended ──LINGER_MS──► forgotten
  *                                     ▲  │                                              │

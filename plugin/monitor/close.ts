@@ -12,7 +12,7 @@ export interface CloseOptions {
   outcome?: Outcome;
 }
 
-/** How long the worker may take to commit the rest and end, seconds. Our choice: longer than a commit waits for a lock (5 s). */
+/** How long the worker may take to commit the rest and end, seconds. Our choice: longer than a sender goes on sending (8 s). */
 const MAX_CLOSE_SECONDS = 10;
 /** 23 days: a timer takes no more than 2^31 ms. */
 export const MAX_LINGER_SECONDS = 2e6;

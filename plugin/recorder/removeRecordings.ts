@@ -9,7 +9,7 @@ import { listRuns, recordingPath } from './directory.ts';
 import { isAlive } from './read.ts';
 import { chooseRemovals, type KeptRecording, type Removal, type RetentionLimits } from './retention.ts';
 
-/** Silence after which a recording may go. Our choice: the silence after which a run is taken to have ended (ingest/lifecycle.ts). */
+/** Silence after which a recording may go. Our choice: the silence after which a run is taken to have ended (ingest/knownRuns.ts). */
 const MIN_QUIET_MS = 3_600_000;
 /** The same, where it is not known how the run ended: it may be gone on with. Our choice: a night and a day of a broken machine. */
 const MIN_QUIET_UNKNOWN_MS = 86_400_000;

@@ -43,7 +43,7 @@ export async function handleUpload(pipeline: Pipeline, request: Request, respons
     busy.add(pipeline);
     return await handleOne(pipeline, request, response, limits).finally(() => busy.delete(pipeline));
   } catch (error) {
-    // It reads the answer only when it does not hang; who goes on sending is cut off by service.ts.
+    // It reads the answer only when it does not hang; who goes on sending is cut off by server/httpServer.ts.
     request.resume();
     throw toWriteError(error, 'recording', 'cannot be kept', null);
   }
