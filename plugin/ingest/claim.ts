@@ -3,10 +3,11 @@
  * that is known by the attempt's name and the training's key. Changes nothing; what an attempt is made of is lifecycle.ts's.
  *
  *   the same attempt            its own (after all its ranks closed: over)
- *   none                        the current one's, where that was opened without a key
+ *   none                        the current one's, where that was opened with the same key, or both have none
  *   one before                  over: what is stored of it is known, all else is refused
  *   another                     the next, where the run has ended or is silent, or of the same training; else refused (409)
  */
+import { createHash } from 'node:crypto';
 import { stallSeconds } from '../../alerts/detect.ts';
 import { FieldError } from '../fieldError.ts';
 import { findRecording, freeName, isRunName } from '../recorder/directory.ts';
@@ -37,9 +38,10 @@ export function claim(ingest: Ingest, run: IngestRun, claimant: Claimant): Claim
   }
   if (attempt !== null && run.pastAttempts.has(attempt)) return 'over';
   if (isEnded) return 'next';
-  if (attempt === null && (run.key === null || key === run.key)) return 'current';
+  if (attempt === null && key === run.key) return 'current';
   if (isSilent(ingest, run) || isEmpty(run)) return 'next';
-  if (attempt !== null && key === run.key && (key !== null || familyOf(attempt) === familyOf(run.attempt ?? ''))) return 'next';
+  if (attempt !== null && key === run.key && (key !== null || (run.attempt !== null && familyOf(attempt) === familyOf(run.attempt))))
+    return 'next';
   throw takenError(ingest, run, claimant);
 }
 
@@ -62,7 +64,7 @@ export const isTakenOver = (run: IngestRun, { attempt, key }: Claimant): boolean
 
 /** Of a run that another training has: the name that is free for this one, or is its own already. */
 export function takenError(ingest: Ingest, run: IngestRun, claimant: Claimant): FieldError {
-  const free = freeName(run.name, (name) => !isOpenTo(ingest, name, claimant));
+  const free = freeFor(ingest, run.name, claimant);
   const rule =
     `must not be one that goes on in another training: choose another name, ${free} is free; ` +
     'or send the key of that training (Gainwatch-Key); or wait until it has ended or is silent';
@@ -71,15 +73,34 @@ export function takenError(ingest: Ingest, run: IngestRun, claimant: Claimant): 
 
 /** The same for a run that no request of another process may touch. */
 export const ownError = (ingest: Ingest, name: string, claimant: Claimant): FieldError => {
-  const free = freeName(name, (candidate) => !isOpenTo(ingest, candidate, claimant));
+  const free = freeFor(ingest, name, claimant);
   return new FieldError('run', `must not be one that a training writes itself: choose another name, ${free} is free`, name, 409, free);
 };
+
+/** Names that are tried by number: each may have a recording that is to be opened. Our choice. */
+const MAX_NUMBERED = 8;
+
+/**
+ * A name for a training that the run is not open to: NAME-2 … or, where those are taken too, one with the mark of the training, so that its
+ * ranks meet there too.
+ */
+function freeFor(ingest: Ingest, run: string, claimant: Claimant): string {
+  let tried = 0;
+  const numbered = freeName(run, (name) => ++tried <= MAX_NUMBERED && !isOpenTo(ingest, name, claimant));
+  if (tried <= MAX_NUMBERED) return numbered;
+  const mark = createHash('sha256')
+    .update(claimant.key ?? familyOf(claimant.attempt ?? ''))
+    .digest('hex')
+    .slice(0, 12);
+  return freeName(`${run.slice(0, 48)}-${mark}`, (name) => !isOpenTo(ingest, name, claimant));
+}
 
 function isOpenTo({ runs, pipeline }: Ingest, name: string, { attempt, key }: Claimant): boolean {
   const known = runs.get(name);
   if (known !== undefined) return (attempt !== null && known.attempt === attempt) || (key !== null && known.key === key);
   if (!isRunName(name) || pipeline.live.has(name)) return false;
   if (findRecording(pipeline.directory, name) === null) return true;
+  if (attempt === null && key === null) return false;
   try {
     const sent = pipeline.recorder?.readSentRun(pipeline.directory, name) ?? null;
     return sent !== null && ((attempt !== null && sent.source === attempt) || (key !== null && sent.key === key));

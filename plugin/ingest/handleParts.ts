@@ -5,7 +5,6 @@
 import { FieldError } from '../fieldError.ts';
 import { noticeLoss } from '../pipeline/keepRecording.ts';
 import type { Committed } from '../pipeline/liveRun.ts';
-import type { StoredStep } from '../recorder/sentAttempts.ts';
 import { markOf, type Part } from '../wire/part.ts';
 import { type Claimant, claim, isTakenOver, takenError } from './claim.ts';
 import type { Ingest, IngestRun, PartResult } from './ingestRun.ts';
@@ -13,6 +12,7 @@ import { addPart, assembleReadySteps } from './join.ts';
 import { withRun } from './knownRuns.ts';
 import { beginNext, makePlace, noteHeard } from './lifecycle.ts';
 import { checkRanks, noteRank, openIfKnown } from './ranks.ts';
+import { type StoredSteps, storedStepsOf } from './storedSteps.ts';
 
 export interface HandledParts extends Record<Exclude<PartResult, 'late'>, number> {
   /** What becomes of the steps; `dropped`: one was not kept. */
@@ -33,11 +33,14 @@ const STORED = Promise.resolve<Committed>('committed');
 export function handleParts(ingest: Ingest, name: string, parts: readonly Part[], key: string | null = null): HandledParts {
   const attempt = commonAttempt(parts);
   return withRun(ingest, name, { attempt, key }, (run) => {
+    const stored = storedStepsOf(ingest, run);
     try {
-      return take(ingest, run, parts, { attempt, key });
+      return take(ingest, run, stored, parts, { attempt, key });
     } catch (error) {
       if (error instanceof LateError) run.counts.late += error.late;
       throw error;
+    } finally {
+      stored.close();
     }
   });
 }
@@ -49,12 +52,12 @@ function commonAttempt(parts: readonly Part[]): string | null {
   return attempt;
 }
 
-function take(ingest: Ingest, run: IngestRun, parts: readonly Part[], claimant: Claimant): HandledParts {
+function take(ingest: Ingest, run: IngestRun, stored: StoredSteps, parts: readonly Part[], claimant: Claimant): HandledParts {
   const { attempt } = claimant;
   const claimed = claim(ingest, run, claimant);
   if (run.live !== null && ingest.pipeline.keeps) noticeLoss(ingest.pipeline, run.live);
-  const isNext = claimed === 'next' || (claimed === 'current' && attempt === null && run.attempt === null && goesBack(ingest, run, parts));
-  if (isNext && isKnownEnd(ingest, run, attempt, parts))
+  const isNext = claimed === 'next' || (claimed === 'current' && attempt === null && run.attempt === null && goesBack(stored, run, parts));
+  if (isNext && isKnownEnd(stored, run, attempt, parts))
     return count(
       run,
       parts.map((part) => ({ part, committed: STORED })),
@@ -63,9 +66,8 @@ function take(ingest: Ingest, run: IngestRun, parts: readonly Part[], claimant: 
   if (claimed !== 'over') checkRanks(ingest, isNext ? null : run, parts);
   // One without a name that ended by silence (or by a clock that jumped, over a restart) goes on too, unless it goes back.
   const isUnnamed = attempt === null && run.attempt === null && run.begun && !run.isClosed;
-  const resumes = claimed === 'next' && (isUnnamed ? !goesBack(ingest, run, parts) : attempt !== null && attempt === run.attempt);
-  const goesOn = !isNext || resumes;
-  const judged = goesOn ? judge(ingest, run, claimant, claimed === 'over', parts) : parts.map((part) => ({ part, committed: null }));
+  const resumes = claimed === 'next' && (isUnnamed ? !goesBack(stored, run, parts) : attempt !== null && attempt === run.attempt);
+  const judged = judge(ingest, run, stored, claimant, claimed === 'over' ? 'stored' : isNext && !resumes ? 'nothing' : 'run', parts);
   if (claimed === 'over') return count(run, judged);
   makePlace(ingest, run);
   if (isNext) beginNext(ingest, run, claimant, resumes);
@@ -96,18 +98,19 @@ class LateError extends FieldError {
   late = 0;
 }
 
-/**
- * @param isOver only what is stored is known of the attempt. @throws FieldError 409 where a part is late, 503 where that cannot be known
- * now
- */
-function judge(ingest: Ingest, run: IngestRun, claimant: Claimant, isOver: boolean, parts: readonly Part[]): Judged[] {
+/** What is asked of an attempt: all of the run; of one that is over only what is stored; nothing of one that begins. */
+type Known = 'run' | 'stored' | 'nothing';
+
+/** @throws FieldError 409 where a part is late, 503 where that cannot be known now */
+function judge(ingest: Ingest, run: IngestRun, stored: StoredSteps, claimant: Claimant, known: Known, parts: readonly Part[]): Judged[] {
   const attempt = claimant.attempt ?? run.attempt;
+  const isOver = claimed === 'over';
   const seen = new Set<string>();
   const late: Part[] = [];
   const judged = parts.map((part): Judged => {
     const id = `${part.rank} ${part.step}`;
     // Twice in one body: the first counts.
-    const committed = seen.has(id) ? STORED : knownPart(ingest, run, attempt, isOver, part);
+    const committed = seen.has(id) ? STORED : knownPart(stored, run, attempt, known, part);
     seen.add(id);
     if (committed === 'late') {
       late.push(part);
@@ -118,9 +121,10 @@ function judge(ingest: Ingest, run: IngestRun, claimant: Claimant, isOver: boole
   const [first] = late;
   if (first === undefined) return judged;
   if (isTakenOver(run, claimant)) throw takenError(ingest, run, claimant);
-  const rule = isOver
-    ? 'must be of an attempt that goes on, or stored already: this one is over'
-    : `must not come after it was put together without rank ${first.rank}`;
+  const rule =
+    known === 'stored'
+      ? 'must be of an attempt that goes on, or stored already: this one is over'
+      : `must not come after it was put together without rank ${first.rank}`;
   const error = new LateError('step', rule, first.step, 409);
   error.late = late.length;
   throw error;
@@ -128,13 +132,14 @@ function judge(ingest: Ingest, run: IngestRun, claimant: Claimant, isOver: boole
 
 /** What becomes of a part that was here before; null: it is new. */
 function knownPart(
-  ingest: Ingest,
+  stored: StoredSteps,
   run: IngestRun,
   attempt: string | null,
-  isOver: boolean,
+  known: Known,
   { step, rank }: Part,
 ): Promise<Committed> | 'late' | null {
-  if (!isOver) {
+  if (known === 'nothing') return null;
+  if (known === 'run') {
     const pending = run.pendingSteps.get(step);
     if (pending !== undefined) return pending.parts.has(rank) ? pending.committed : null;
     const assembled = run.assembledSteps.get(step);
@@ -142,42 +147,23 @@ function knownPart(
     if (isThere) return assembled.ranks.has(rank) ? assembled.committed : 'late';
     if (step > run.lastAssembled) return null;
   }
-  const stored = storedOf(ingest, run, attempt, step);
-  if (stored === null) return isOver ? 'late' : null;
-  return stored.missingRanks.some(([first, last]) => first <= rank && rank <= last) ? 'late' : STORED;
-}
-
-/** @throws FieldError 503 where the recording cannot be asked */
-function storedOf({ pipeline }: Ingest, { name, live }: IngestRun, attempt: string | null, step: number): StoredStep | null {
-  const { recorder, keeps, directory } = pipeline;
-  if (!keeps) return null;
-  const source = attempt ?? '';
-  try {
-    if (recorder === null) throw new Error('nothing can be recorded');
-    if (live?.recording != null) return recorder.storedStep(live.recording.db, source, step);
-    return recorder.storedStepIn(directory, name, source, step);
-  } catch {
-    throw new FieldError('step', 'cannot be looked up now, as the recording refuses: send it again', step, 503);
-  }
+  const found = stored.of(attempt, step);
+  if (found === null) return known === 'stored' ? 'late' : null;
+  return found.missingRanks.some(([first, last]) => first <= rank && rank <= last) ? 'late' : STORED;
 }
 
 /** Of a sender without attempts: does a rank go back, other than by sending again what it has sent? */
-function goesBack(ingest: Ingest, run: IngestRun, parts: readonly Part[]): boolean {
+function goesBack(stored: StoredSteps, run: IngestRun, parts: readonly Part[]): boolean {
   return parts.some((part) => {
     const rank = run.ranks.get(part.rank);
-    if (rank !== undefined) return part.step < rank.lastStep && !isKnown(ingest, run, part);
+    if (rank !== undefined) return part.step < rank.lastStep && !isKnown(stored, run, part);
     // After a restart nothing is known of ranks: what is stored otherwise is of an earlier start of the training.
-    return (
-      part.worldSize === 1 &&
-      part.step <= run.lastAssembled &&
-      storedOf(ingest, run, null, part.step) !== null &&
-      !isKnown(ingest, run, part)
-    );
+    return part.worldSize === 1 && part.step <= run.lastAssembled && stored.of(null, part.step) !== null && !isKnown(stored, run, part);
   });
 }
 
 /** Was this part of a step here before, with the same values? */
-function isKnown(ingest: Ingest, run: IngestRun, part: Part): boolean {
+function isKnown(stored: StoredSteps, run: IngestRun, part: Part): boolean {
   const { step, rank } = part;
   const pending = run.pendingSteps.get(step)?.parts.get(rank);
   if (pending !== undefined) return markOf(pending) === markOf(part);
@@ -185,13 +171,13 @@ function isKnown(ingest: Ingest, run: IngestRun, part: Part): boolean {
   const mark = run.assembledSteps.get(step)?.ranks.get(rank);
   if (mark !== undefined) return mark === markOf(part);
   const { report } = part.content;
-  const before = storedOf(ingest, run, null, step);
-  return before !== null && Object.is(before.loss, report.loss) && isSame(before.measures, report.measures);
+  const before = stored.of(null, step)?.values();
+  return before !== undefined && Object.is(before.loss, report.loss) && isSame(before.measures, report.measures);
 }
 
 const isSame = (a: Float32Array, b: Float32Array): boolean => a.length === b.length && a.every((value, i) => Object.is(value, b[i]));
 
 /** The last request of a sender without attempts comes again after the run has ended. */
-function isKnownEnd(ingest: Ingest, run: IngestRun, attempt: string | null, parts: readonly Part[]): boolean {
-  return attempt === null && run.attempt === null && run.begun && run.endedAt !== null && parts.every((part) => isKnown(ingest, run, part));
+function isKnownEnd(stored: StoredSteps, run: IngestRun, attempt: string | null, parts: readonly Part[]): boolean {
+  return attempt === null && run.attempt === null && run.begun && run.endedAt !== null && parts.every((part) => isKnown(stored, run, part));
 }

@@ -6,7 +6,7 @@
  *              ▲                       │                                  ├───────► unrecorded (nothing shall be recorded)
  *              │                       │                                  ├───────► dropped (too much waits, or the run has ended)
  *              │                       │                                  └───────► impossible (it can never be kept)
- *              │                       └── the attempt ends before all stages are known ──► dropped
+ *              │                       └── the attempt ends before all stages are known, or analysed ──► dropped
  *              └─────────────────────────────── sent again ◄──────────────────────────────────┘
  *
  *   ready: all ranks that are waited for are there; or, after GRACE_MS, a later step is. Time is up after MAX_WAIT_MS, or when the attempt
@@ -37,6 +37,8 @@ const MAX_TOTAL_WAIT_MS = 120_000;
 const MAX_REMEMBERED_STEPS = 2048;
 /** How long steps are put together before others are heard. Our choice. */
 const MAX_TURN_MS = 20;
+/** Of H_res, analysed on the loop where an attempt ends while its stages are not. Our choice: some 30 ms. */
+const MAX_VALUES_AT_ONCE = 65_536;
 
 /** Adds a part to its step. @returns what becomes of the step. @throws FieldError 503 where too much waits */
 export function addPart(ingest: Ingest, run: IngestRun, part: Part): Promise<Committed> {
@@ -131,22 +133,45 @@ function isAnalysed(ingest: Ingest, run: IngestRun, pending: PendingStepState): 
   const analyses = [...chains].map(async ([key, { header, sample }]) => {
     analysed.set(key, await ingest.analyst.analyse(header, sample));
   });
-  void Promise.allSettled(analyses).then(() => {
+  void Promise.allSettled(analyses).then((ends) => {
     pending.isAnalysing = false;
-    assembleReadySteps(ingest, run);
+    // The thread died of something else: asked again with the next look.
+    if (ends.some((end) => end.status === 'rejected' && (end.reason as { status?: unknown }).status === 503)) pending.analysedParts = 0;
+    else assembleReadySteps(ingest, run);
   });
   return false;
 }
 
-/** Passes all that waits to the pipeline, in its order, with the ranks that it has. Nothing where the run has not begun. */
+/** Has all that waits its stages analysed? What has not is begun with. */
+export const areAnalysed = (ingest: Ingest, run: IngestRun): boolean =>
+  [...run.pendingSteps.values()].filter((pending) => !isAnalysed(ingest, run, pending)).length === 0;
+
+/** Values of H_res whose analysis the loop would be held by now; 0: it is done, or there is none. */
+function valuesToAnalyse({ stages }: IngestRun, { parts, isAnalysing, analysedParts }: PendingStepState): number {
+  if (stages === 1 || (!isAnalysing && analysedParts === parts.size)) return 0;
+  return [...parts.values()].reduce((sum, { content }) => sum + (content.matrices?.sample.mappings.length ?? 0), 0);
+}
+
+/**
+ * Passes what waits to the pipeline, in its order, with the ranks that it has: all but what would hold the loop for long. Nothing where the
+ * run has not begun.
+ */
 export function assembleAll(ingest: Ingest, run: IngestRun): void {
-  if (run.live !== null)
-    assemble(
-      ingest,
-      run,
-      [...run.pendingSteps.keys()].sort((a, b) => a - b),
-      Number.POSITIVE_INFINITY,
-    );
+  if (run.live === null) return;
+  let left = MAX_VALUES_AT_ONCE;
+  const steps = [...run.pendingSteps].sort(([a], [b]) => a - b);
+  const cheap = steps.filter(([, pending]) => {
+    const values = valuesToAnalyse(run, pending);
+    const isCheap = values <= left;
+    if (isCheap) left -= values;
+    return isCheap;
+  });
+  assemble(
+    ingest,
+    run,
+    cheap.map(([step]) => step),
+    Number.POSITIVE_INFINITY,
+  );
 }
 
 /** @param turnMs after which it stops. @returns whether all are done */

@@ -9,11 +9,11 @@
 import type { Outcome } from '../../src/telemetry/report.ts';
 import { NO_COUNTERS } from '../../src/telemetry/sample.ts';
 import { FieldError } from '../fieldError.ts';
-import { closeRun, forgetRun, settleRun } from '../pipeline/pipeline.ts';
+import { closeRun, dropRun, forgetRun, settleRun } from '../pipeline/pipeline.ts';
 import type { RankPosition } from '../wire/part.ts';
 import { type Claimant, claim, isSilent, isTakenOver, takenError } from './claim.ts';
 import type { Ingest, IngestRun } from './ingestRun.ts';
-import { assembleAll, dropPendingSteps } from './join.ts';
+import { areAnalysed, assembleAll, dropPendingSteps } from './join.ts';
 import { emptyAttempt, MAX_SILENCE_MS, withRun } from './knownRuns.ts';
 import { checkRanks, noteRank, openIfKnown, type RankModel } from './ranks.ts';
 
@@ -56,7 +56,7 @@ export function noteHeard({ pipeline }: Ingest, run: IngestRun): void {
 
 /**
  * A rank has ended; with the last of them the run. Of a run that is not known (null) or has ended: nothing.
- * @throws FieldError 409 where the run belongs to another training, 503 where its end cannot be recorded now
+ * @throws FieldError 409 where the run belongs to another training, 429 where a limit is reached, 503 where its end cannot be recorded now
  */
 export function closeRank(
   ingest: Ingest,
@@ -65,18 +65,23 @@ export function closeRank(
   outcome: Outcome,
   key: string | null = null,
 ): IngestRun | null {
-  const { attempt, rank: number, worldSize } = position;
+  const { attempt, rank: number, worldSize, stage, replica } = position;
   const claimant = { attempt, key };
   return withRun(ingest, name, claimant, (run) => {
     if (!run.begun) return null;
     if (claim(ingest, run, claimant) !== 'current') return run;
-    const rank = run.ranks.get(number) ?? { stage: 0, replica: null, lastStep: -1, misses: 0, counters: NO_COUNTERS, ended: null };
-    if (run.live !== null && !run.ranks.has(number)) return run;
+    const isKnown = run.ranks.has(number);
+    if (run.live !== null && !isKnown) return run;
+    if (!isKnown && run.ranks.size >= ingest.limits.ranks)
+      throw new FieldError('rank', `must be one of the ${ingest.limits.ranks} of this run that are known here`, number, 429);
+    const rank = run.ranks.get(number) ?? { stage, replica, lastStep: -1, misses: 0, counters: NO_COUNTERS, ended: null };
     run.ranks.set(number, rank);
     rank.ended = outcome;
     noteHeard(ingest, run);
     // After a restart nothing is known of the other ranks, as long as none has sent a step: silence ends the run.
     if (!allClosed(run) || (run.live === null && worldSize !== 1)) return run;
+    if (!areAnalysed(ingest, run))
+      throw new FieldError('run', 'cannot be closed yet, as its last steps are being analysed: send it again', name, 503);
     if (!endRun(ingest, run)) {
       rank.ended = null;
       throw new FieldError(
@@ -108,12 +113,17 @@ export function sweep(ingest: Ingest): void {
   for (const [name, at] of ingest.turnedAway) if (now - at > LINGER_MS) ingest.turnedAway.delete(name);
 }
 
-/** A run that has ended; its recording stays. */
-export function forget({ pipeline, runs }: Ingest, run: IngestRun): void {
-  if (run.live !== null) forgetRun(pipeline, run.live);
-  // What is recorded is read from the recording from now on.
-  if (pipeline.recorder !== null && pipeline.live.get(run.name) === run.live) pipeline.live.delete(run.name);
+/** A run that has ended; its recording stays. Where nothing is recorded the last ones are shown still, as many as may go on. */
+export function forget({ pipeline, runs, limits }: Ingest, run: IngestRun): void {
+  const { live } = run;
   runs.delete(run.name);
+  if (live === null) return;
+  forgetRun(pipeline, live);
+  if (pipeline.recorder !== null) dropRun(pipeline, live);
+  else {
+    const ended = [...pipeline.live.values()].filter(({ outcome }) => outcome !== null);
+    for (const old of ended.slice(0, -limits.runs)) dropRun(pipeline, old);
+  }
 }
 
 /** The worst outcome of a rank is the run's; a silent rank's is unknown. */
@@ -144,9 +154,8 @@ function recordEndOf({ pipeline }: Ingest, run: IngestRun, outcome: Outcome): bo
   }
 }
 
-/** What waits is assembled as it is, or dropped where the run has not begun. */
+/** What was not assembled is dropped: the run has not begun, or its stages would have to be analysed here. */
 function closeLive(ingest: Ingest, run: IngestRun, outcome: Outcome): void {
-  assembleAll(ingest, run);
   if (run.live !== null) closeRun(ingest.pipeline, run.live, outcome);
   dropPendingSteps(ingest, run);
 }
@@ -163,8 +172,10 @@ export function beginNext(ingest: Ingest, run: IngestRun, claimant: Claimant, re
   if (recent.length >= ingest.limits.attempts) {
     throw new FieldError('attempt', `must not be the next: ${recent.length} have begun within a minute`, claimant.attempt, 429);
   }
-  if (run.endedAt === null && run.ranks.size > 0) closeLive(ingest, run, 'unknown');
-  else dropPendingSteps(ingest, run);
+  if (run.endedAt === null && run.ranks.size > 0) {
+    assembleAll(ingest, run);
+    closeLive(ingest, run, 'unknown');
+  } else dropPendingSteps(ingest, run);
   if (run.attempt !== null && run.attempt !== claimant.attempt) run.pastAttempts.add(run.attempt);
   if (run.pastAttempts.size > MAX_PAST_ATTEMPTS) run.pastAttempts.delete(run.pastAttempts.values().next().value!);
   const isFresh = !resumes && run.begun && run.attempt === null && claimant.attempt === null;

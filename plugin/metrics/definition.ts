@@ -61,10 +61,45 @@ function ofOneRun(name: string, metrics: RunMetrics, collect: (metrics: RunMetri
   }
 }
 
+/**
+ * Connections that have series, of all runs: each has some thirty. Our choice: as many as one run may have, and 64 runs of a large model
+ * have. Senders may name half a million, and nobody could be answered meanwhile.
+ */
+const MAX_LAYERS = 8192;
+
+const sizeOf = ({ run }: RunMetrics): number => run.header.connections.length;
+
+/** Runs whose connections have series: the smallest, as many as fit. The others keep what is theirs as a whole. */
+function runsWithLayers(state: MetricsState): RunMetrics[] {
+  const runs = [...state.values()].filter(({ gone }) => !gone);
+  const fitting = new Set<RunMetrics>();
+  let layers = 0;
+  for (const one of [...runs].sort((a, b) => sizeOf(a) - sizeOf(b))) {
+    layers += sizeOf(one);
+    if (layers > MAX_LAYERS) break;
+    fitting.add(one);
+  }
+  return runs.filter((one) => fitting.has(one));
+}
+
+/** How many connections have series. */
+export const countLayers = (state: MetricsState): number => runsWithLayers(state).reduce((sum, one) => sum + sizeOf(one), 0);
+
+/** A metric that the connections of every run fill, as many as may have series. @param labels besides `run` and `layer` */
+export const ofConnections = (
+  name: string,
+  help: string,
+  labels: readonly string[],
+  collect: (metrics: RunMetrics) => Series[],
+): MetricDefinition =>
+  define(name, help, ['run', 'layer', ...labels], ({ state }) =>
+    runsWithLayers(state).flatMap((metrics) => ofOneRun(name, metrics, collect)),
+  );
+
 /** One number of each run. */
 export const ofRun = (name: string, help: string, value: (metrics: RunMetrics) => Series[1]): MetricDefinition =>
   ofRuns(name, help, [], (metrics) => [[{}, value(metrics)]]);
 
 /** One number of each connection of each run. @param value of connection l */
 export const ofLayer = (name: string, help: string, value: (metrics: RunMetrics, l: number) => Series[1]): MetricDefinition =>
-  ofRuns(name, help, ['layer'], (metrics) => metrics.run.header.connections.map(({ name: layer }, l) => [{ layer }, value(metrics, l)]));
+  ofConnections(name, help, [], (metrics) => metrics.run.header.connections.map(({ name: layer }, l) => [{ layer }, value(metrics, l)]));

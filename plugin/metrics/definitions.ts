@@ -2,7 +2,7 @@
 import { MEASURES } from '../../src/telemetry/catalogue.ts';
 import { MEMORY_KINDS } from '../../src/telemetry/sample.ts';
 import { RULE_SEVERITIES } from '../../src/telemetry/warning.ts';
-import { define, type MetricDefinition, ofLayer, ofRuns } from './definition.ts';
+import { define, type MetricDefinition, ofConnections, ofLayer } from './definition.ts';
 import { INGEST_DEFINITIONS, RANK_DEFINITIONS } from './ingestDefinitions.ts';
 import { RUN_DEFINITIONS } from './runDefinitions.ts';
 
@@ -18,10 +18,10 @@ const ofMeasure = ({ metric, help }: { metric: string; help: string }, m: number
 const CONNECTION_DEFINITIONS: readonly MetricDefinition[] = [
   ...MEASURES.map(ofMeasure),
   ofLayer('mhc_nonfinite_values_total', 'NaN and infinite values among the sampled ones.', ({ nonfiniteTotal }, l) => nonfiniteTotal[l]),
-  ofRuns(
+  ofConnections(
     'mhc_layer_memory_bytes',
     'Memory of a connection; activations is what it keeps for the backward pass, branch_activations what its branch keeps.',
-    ['layer', 'kind'],
+    ['kind'],
     ({ run: { header }, last }) =>
       MEMORY_KINDS.flatMap((kind, k) =>
         header.connections.map(({ name: layer }, l) => {
@@ -30,15 +30,11 @@ const CONNECTION_DEFINITIONS: readonly MetricDefinition[] = [
         }),
       ),
   ),
-  ofRuns(
-    'mhc_layer_info',
-    'What each connection is; always 1.',
-    ['layer', 'kind', 'streams', 'convention', 'index'],
-    ({ run: { header } }) =>
-      header.connections.map(({ name: layer, kind, convention }, index) => [
-        { layer, kind, streams: String(header.streams), convention: convention ?? '', index: String(index) },
-        1,
-      ]),
+  ofConnections('mhc_layer_info', 'What each connection is; always 1.', ['kind', 'streams', 'convention', 'index'], ({ run: { header } }) =>
+    header.connections.map(({ name: layer, kind, convention }, index) => [
+      { layer, kind, streams: String(header.streams), convention: convention ?? '', index: String(index) },
+      1,
+    ]),
   ),
 ];
 

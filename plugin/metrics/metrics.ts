@@ -1,8 +1,9 @@
 /** The metrics of every run of this process: a sink of the pipeline that counts, and what a scrape is answered with. */
+import { setImmediate as turn } from 'node:timers/promises';
 import { Counter, Gauge, Histogram, type OpenMetricsContentType, type PrometheusContentType, Registry } from 'prom-client';
 import type { Ingest } from '../ingest/ingestRun.ts';
 import type { Sink } from '../pipeline/sinks.ts';
-import type { ScrapeContext } from './definition.ts';
+import { countLayers, type ScrapeContext } from './definition.ts';
 import { definitions, STEP_SECONDS } from './definitions.ts';
 import { addStep, addWarning, createRunMetrics, type MetricsState, noteFailed } from './runMetrics.ts';
 
@@ -22,6 +23,9 @@ export const FORMATS: readonly string[] = [
 
 /** Runs that are gone of which the outcome is kept: a sender of ever new runs fills nothing. Our choice. */
 const MAX_GONE_RUNS = 256;
+
+/** Connections from which on a scrape is made metric by metric, and others are heard in between. Our choice: some 5 ms a metric. */
+const MANY_LAYERS = 1024;
 
 /**
  * Metrics without a run.
@@ -62,6 +66,7 @@ export function createMetrics(
       const metrics = state.get(run.header.run);
       if (metrics?.run !== run) return;
       metrics.gone = true;
+      metrics.last = null;
       for (const histogram of histograms) histogram.remove({ run: run.header.run });
       const gone = [...state.values()].filter((one) => one.gone);
       for (const { run: old } of gone.slice(0, -MAX_GONE_RUNS)) state.delete(old.header.run);
@@ -70,8 +75,9 @@ export function createMetrics(
   return {
     sink,
     scrape: async (format) => {
-      const { registry } = typeof format === 'string' && format.startsWith('application/openmetrics-text') ? openMetrics : text;
-      return { contentType: registry.contentType, body: await registry.metrics() };
+      const isOpen = typeof format === 'string' && format.startsWith('application/openmetrics-text');
+      const { registry, scrape } = isOpen ? openMetrics : text;
+      return { contentType: registry.contentType, body: await scrape() };
     },
   };
 }
@@ -86,6 +92,26 @@ function createRegistry(context: ScrapeContext, contentType: ContentType, rankLa
   const registry: Registry<ContentType> = new Registry();
   registry.setContentType(contentType);
   const registers = [registry];
+  let last: Promise<unknown> | null = null;
+  /** Fills a metric: at once, or after the one before and whoever waits. */
+  const inTurn = (fill: () => void): void | Promise<void> => {
+    if (last === null) fill();
+    else {
+      const filled = last.then(() => turn()).then(fill);
+      last = filled;
+      return filled;
+    }
+  };
+  let scraped: Promise<string> | null = null;
+  /** Those who ask meanwhile get the same. */
+  const scrape = (): Promise<string> => {
+    if (scraped !== null) return scraped;
+    last = countLayers(context.state) < MANY_LAYERS ? null : Promise.resolve();
+    scraped = registry.metrics().finally(() => {
+      scraped = null;
+    });
+    return scraped;
+  };
   for (const { name, help, labels: labelNames, collect } of definitions(rankLabel)) {
     const options = { help, labelNames, registers };
     const isCounter = name.endsWith('_total');
@@ -103,9 +129,11 @@ function createRegistry(context: ScrapeContext, contentType: ContentType, rankLa
         ...options,
         name,
         collect() {
-          this.reset();
-          if (labelNames.length === 0) this.remove(); // else it would be 0
-          for (const { labels, value } of known()) this.set(labels, value);
+          return inTurn(() => {
+            this.reset();
+            if (labelNames.length === 0) this.remove(); // else it would be 0
+            for (const { labels, value } of known()) this.set(labels, value);
+          });
         },
       });
     else
@@ -113,11 +141,13 @@ function createRegistry(context: ScrapeContext, contentType: ContentType, rankLa
         ...options,
         name: contentType === Registry.OPENMETRICS_CONTENT_TYPE ? name.replace(/_total$/, '') : name,
         collect() {
-          this.reset();
-          for (const { labels, value } of known()) this.inc(labels, value);
+          return inTurn(() => {
+            this.reset();
+            for (const { labels, value } of known()) this.inc(labels, value);
+          });
         },
       });
   }
   const { labels: labelNames, ...histogram } = STEP_SECONDS;
-  return { registry, stepSeconds: new Histogram({ ...histogram, labelNames, registers }) };
+  return { registry, scrape, stepSeconds: new Histogram({ ...histogram, labelNames, registers }) };
 }

@@ -26,10 +26,8 @@ export function createRunMetrics(run: LiveRun, before?: RunMetrics): RunMetrics 
     severities.map((severity) => ({ rule, severity, count: 0 })),
   );
   const { connections } = run.header;
-  const nonfiniteTotal = Float64Array.from(connections, ({ name }) => {
-    const l = before?.run.header.connections.findIndex((connection) => connection.name === name) ?? -1;
-    return l < 0 ? 0 : (before?.nonfiniteTotal[l] ?? 0);
-  });
+  const totals = new Map(before?.run.header.connections.map(({ name }, l) => [name, before.nonfiniteTotal[l]]));
+  const nonfiniteTotal = Float64Array.from(connections, ({ name }) => totals.get(name) ?? 0);
   const { stepsTotal = 0, warningsTotal = counts } = before ?? {};
   return { run, stepsTotal, nonfiniteTotal, last: null, warningsTotal, failed: new Set(), gone: false };
 }

@@ -51,7 +51,7 @@ export function enqueueReport(context: CommitContext, run: LiveRun, report: Step
   if (!context.keeps || context.recorder === null || isFull) {
     showWaiting(context, run);
     if (!shown) showReport(context, run, run.attempt, report);
-    if (context.keeps && run.owner === null) run.dropped++; // a sender has it still
+    if (context.keeps && (run.owner?.isHere ?? true)) run.dropped++; // else a sender has it still
     if (!context.keeps) markSaved(run.detection, null, report.time);
     return Promise.resolve(context.keeps ? 'dropped' : 'unrecorded');
   }
@@ -85,7 +85,7 @@ export function commit(context: CommitContext, run: LiveRun, last = false, isSec
     const isAll = entries.length === queue.entries.length;
     const state = isAll ? stateToSave(detection, last ? Number.POSITIVE_INFINITY : time) : null;
     const changed = isAll ? detection.unsaved : [];
-    const attempts = context.recorder!.commitReports(recording, reports, { changed, state });
+    const attempts = context.recorder!.commitReports(recording, reports, { changed, state }, isSecond);
     if (!isSecond && !context.recorder!.isInPlace(recording)) {
       noteLost(context, run);
       commit(context, run, last, true); // into a new one

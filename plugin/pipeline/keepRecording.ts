@@ -64,20 +64,20 @@ export function noticeLoss(context: RecordContext, run: LiveRun): void {
   if (run.recording !== null && !context.recorder!.isInPlace(run.recording)) noteLost(context, run);
 }
 
-/** The file does not lie there any more. */
+/** The file, or its log, does not lie there any more. */
 export function noteLost(context: RecordContext, run: LiveRun): void {
   run.losses++;
   run.errors++;
-  context.onProblem(`${run.header.run}.sqlite was deleted or moved while it was written: a new one is begun`);
-  letGo(context, run);
+  context.onProblem(`${run.header.run}.sqlite was deleted or moved (or emptied, or its log was) while it was written: a new one is begun`);
+  letGo(context, run, true);
 }
 
 /** Closes the file as it is: it is opened anew before the next commit. */
-function letGo(context: RecordContext, run: LiveRun): void {
+function letGo(context: RecordContext, run: LiveRun, isLost = false): void {
   const { recording } = run;
   run.recording = null;
   try {
-    if (recording !== null) context.recorder?.abandonRecording(recording);
+    if (recording !== null) context.recorder?.[isLost ? 'abandonLost' : 'abandonRecording'](recording);
   } catch {
     // It is of no use any more.
   }

@@ -101,10 +101,12 @@ function warnOfRefusal({ warnOnce }: Pipeline, run: string, why: Refusal): void 
 
 /**
  * Takes in the next report, whatever its source. Warnings are raised before it returns. Of a run with an owner, a step that is not
- * above those before comes late: it is recorded only, as detectors and sinks have seen it, or what came after it.
+ * above those before comes late: it is recorded only, as detectors and sinks have seen it, or what came after it. Of a run that has ended
+ * it is dropped.
  * @returns resolves when the report is committed, or when it is known that it will not be; never rejects. An answer of 2xx waits for it
  */
 export function handleReport(pipeline: Pipeline, run: LiveRun, report: StepReport): Promise<Committed> {
+  if (run.outcome !== null) return Promise.resolve('dropped'); // it would open the recording again
   if (run.owner !== null && report.step <= run.newestStep) return enqueueReport(pipeline, run, report, true);
   run.newestStep = report.step;
   run.reportedAt = pipeline.monotonic();
@@ -120,10 +122,14 @@ export function checkStall(pipeline: Pipeline, run: LiveRun): void {
   if (changes > 0) commit(pipeline, run);
 }
 
-/** Somebody knows of a warning: recorded at once. The first time stays. @returns whether that is in the recording, or nothing shall be */
+/**
+ * Somebody knows of a warning: recorded at once. The first time stays.
+ * @returns whether that is in the recording, or nothing shall be; of a run that has ended, which has none any more, that it is noted
+ */
 export function acknowledge(pipeline: Pipeline, run: LiveRun, record: WarningRecord): boolean {
   if (acknowledgeWarning(run.detection, record, pipeline.now()))
     emit(pipeline, run, (sink) => sink.onWarning?.(run, record, 'acknowledged'));
+  if (run.outcome !== null) return true; // a commit would begin another recording, which nobody closes
   if (run.detection.unsaved.has(record)) commitAll(pipeline, run);
   return !run.detection.unsaved.has(record) || !pipeline.keeps;
 }
@@ -179,4 +185,10 @@ export function closeRun(pipeline: Pipeline, run: LiveRun, outcome: Outcome): vo
 /** After the linger time: only the outcome of a closed run stays in the metrics. */
 export function forgetRun(pipeline: Pipeline, run: LiveRun): void {
   emit(pipeline, run, (sink) => sink.onForget?.(run));
+}
+
+/** Of a run that was forgotten: it is read from its recording from now on, and what else knows it holds no step of it. */
+export function dropRun(pipeline: Pipeline, run: LiveRun): void {
+  if (pipeline.live.get(run.header.run) === run) pipeline.live.delete(run.header.run);
+  run.last = null;
 }

@@ -1,4 +1,5 @@
 /** Reaches the recorder lazily: where the SQLite binary of libsql cannot load, recording is off and all else runs. */
+import type * as Place from './inPlace.ts';
 import type * as Read from './read.ts';
 import type * as Series from './recordedSeries.ts';
 import type * as Warnings from './recordedWarnings.ts';
@@ -6,12 +7,13 @@ import type * as Remove from './removeRecordings.ts';
 import type * as Sent from './sentAttempts.ts';
 import type * as Write from './write.ts';
 
-export type Recorder = typeof Read & typeof Remove & typeof Sent & typeof Series & typeof Warnings & typeof Write;
+export type Recorder = typeof Place & typeof Read & typeof Remove & typeof Sent & typeof Series & typeof Warnings & typeof Write;
 
 /** The recorder, its functions in one object. @throws Error where recordings can be neither written nor read, saying why */
 export async function requireRecorder(): Promise<Recorder> {
   try {
     return {
+      ...(await import('./inPlace.ts')),
       ...(await import('./read.ts')),
       ...(await import('./removeRecordings.ts')),
       ...(await import('./recordedSeries.ts')),

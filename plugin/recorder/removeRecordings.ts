@@ -2,7 +2,7 @@
  * Keeps a folder of recordings within its limits: looks at each file, decides (retention.ts), removes and says it. Never one that goes on
  * here or in another process. One file at a time, so that nobody who asks waits for it. No timer (upkeep.ts).
  */
-import { closeSync, fstatSync, ftruncateSync, openSync, rmSync, statSync } from 'node:fs';
+import { closeSync, existsSync, fstatSync, ftruncateSync, openSync, rmSync, statSync } from 'node:fs';
 import { setImmediate as turn } from 'node:timers/promises';
 import { type Db, openExclusively, openForReading } from './database.ts';
 import { listRuns, recordingPath } from './directory.ts';
@@ -145,12 +145,13 @@ function remove(retention: Retention, name: string): boolean {
 }
 
 /**
- * Removes a recording that must exist; nobody else writes it while it is looked at for the last time.
+ * Removes a recording; nobody else writes it while it is looked at for the last time.
  * @param mayGo given the processes that write an attempt of it that has not ended
- * @returns whether it is gone
+ * @returns whether it was removed; false too where somebody else has removed it
  * @throws what SQLite throws: SQLITE_BUSY where another uses it, SQLITE_NOTADB; what the file system throws
  */
 export function removeRecording(path: string, mayGo: (writers: readonly number[]) => boolean): boolean {
+  if (!existsSync(path)) return false; // an empty one would be made
   const db = openExclusively(path, LOCK_WAIT_MS);
   try {
     if (!mayGo(factsIn(db).writers)) return false;

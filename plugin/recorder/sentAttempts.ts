@@ -14,9 +14,8 @@ import { isAlive } from './read.ts';
 export interface StoredStep {
   /** Those that it was put together without. */
   missingRanks: readonly RankRange[];
-  loss: number | null;
-  /** Float32 [measure, connection], in the order of the attempt. */
-  measures: Float32Array;
+  /** As long as the file is open. `measures`: [measure, connection], in the order of the attempt. */
+  values(): { loss: number | null; measures: Float32Array };
 }
 
 /** Whose run a recording is, by its newest attempt. */
@@ -35,20 +34,48 @@ export interface SentRun {
   lastStep: number | null;
 }
 
-/** A step of an attempt by its source, in whichever recorded attempt it is; null: it is not stored. Asks a file that is open. */
-export function storedStep(db: Db, source: string, step: number): StoredStep | null {
-  const found = db.prepare(
-    'SELECT missing_ranks, loss, packed, measures, length(nonfinite) / 8 AS layers FROM steps WHERE step = ? AND attempt IN (SELECT attempt FROM attempts WHERE source = ?) LIMIT 1',
-  );
-  const row = found.get(step, source) as
-    | { missing_ranks: string | null; loss: SqlNumber; packed: number; measures: SqlBlob; layers: number }
-    | undefined;
-  if (row === undefined) return null;
-  return {
-    missingRanks: row.missing_ranks === null ? [] : (JSON.parse(row.missing_ranks) as RankRange[]),
-    loss: fromSql(row.loss),
-    measures: unpack(row.measures, row.packed, MEASURES.length * row.layers),
+type Find = (source: string, step: number) => StoredStep | null;
+
+/** Finds steps of attempts by their source, in whichever recorded attempt they are; null: it is not stored. Of a file that is open. */
+export function stepsIn(db: Db): Find {
+  const which = 'FROM steps WHERE step = ? AND attempt IN (SELECT attempt FROM attempts WHERE source = ?) LIMIT 1';
+  const ranks = db.prepare(`SELECT missing_ranks ${which}`);
+  const values = db.prepare(`SELECT loss, packed, measures, length(nonfinite) / 8 AS layers ${which}`);
+  return (source, step) => {
+    const row = ranks.get(step, source) as { missing_ranks: string | null } | undefined;
+    if (row === undefined) return null;
+    return {
+      missingRanks: row.missing_ranks === null ? [] : (JSON.parse(row.missing_ranks) as RankRange[]),
+      values: () => {
+        const { loss, measures, packed, layers } = values.get(step, source) as {
+          loss: SqlNumber;
+          packed: number;
+          measures: SqlBlob;
+          layers: number;
+        };
+        return { loss: fromSql(loss), measures: unpack(measures, packed, MEASURES.length * layers) };
+      },
+    };
   };
+}
+
+export interface StepFinder {
+  find: Find;
+  close(): void;
+}
+
+/** The same of a run that is not open here. @throws what opening a recording throws */
+export function openStepFinder(directory: string, run: string): StepFinder {
+  const path = recordingPath(directory, run);
+  if (!existsSync(path)) return { find: () => null, close: () => {} };
+  const db = openForReading(path);
+  const close = () => void db.close();
+  try {
+    return { find: hasPacked(db) ? stepsIn(db) : () => null, close };
+  } catch (error) {
+    close();
+    throw error;
+  }
 }
 
 /** Asks the recording of a run, which may not be open here; null where there is none. @throws what opening a recording throws */
@@ -63,24 +90,24 @@ function ask<T>(directory: string, run: string, question: (db: Db) => T): T | nu
   }
 }
 
-/** As `storedStep`, of a run that is not open here. @throws what opening a recording throws */
-export const storedStepIn = (directory: string, run: string, source: string, step: number): StoredStep | null =>
-  ask(directory, run, (db) => (hasPacked(db) ? storedStep(db, source, step) : null));
-
 /** Whose a recording is; null where there is none, or it has no attempt. @throws what opening a recording throws */
 export const readSentRun = (directory: string, run: string): SentRun | null =>
   ask(directory, run, (db) => {
-    const rows = db.prepare('SELECT * FROM attempts ORDER BY attempt').all() as {
-      attempt: number;
-      pid: number;
-      started_at: number;
-      last_step: number | null;
-      outcome: Outcome | null;
-      source?: string | null;
-      key?: string | null;
-    }[];
-    const newest = rows.at(-1);
+    const newest = db.prepare('SELECT * FROM attempts ORDER BY attempt DESC LIMIT 1').get() as
+      | {
+          attempt: number;
+          pid: number;
+          started_at: number;
+          last_step: number | null;
+          outcome: Outcome | null;
+          source?: string | null;
+          key?: string | null;
+        }
+      | undefined;
     if (newest === undefined) return null;
+    // Of a thousand attempts nothing else is read: each has a list of all its connections.
+    const named = 'SELECT source FROM attempts WHERE source IS NOT NULL GROUP BY source ORDER BY min(attempt)';
+    const sources = newest.source === undefined ? [] : (db.prepare(named).all() as { source: string }[]);
     const { attempt, pid, outcome, started_at: startedAt, last_step: lastStep, source = null, key = null } = newest;
     const last = db.prepare('SELECT time FROM steps WHERE attempt = ? ORDER BY step DESC LIMIT 1').get(attempt) as
       | { time: number }
@@ -89,7 +116,7 @@ export const readSentRun = (directory: string, run: string): SentRun | null =>
       source,
       key,
       outcome,
-      sources: [...new Set(rows.flatMap((row) => row.source ?? []))],
+      sources: sources.map((row) => row.source),
       isWrittenElsewhere: outcome === null && pid !== process.pid && isAlive(pid),
       lastTime: Math.max(startedAt, last?.time ?? 0),
       lastStep,
@@ -97,16 +124,14 @@ export const readSentRun = (directory: string, run: string): SentRun | null =>
   });
 
 /**
- * Records how the newest attempt of a run ended that is not open here; nothing where it is of another source. @throws what SQLite throws
+ * Records how the newest attempt of a run ended that is not open here; nothing where it is of another source, or that is known.
+ * @throws what SQLite throws
  */
 export function recordEnd(directory: string, run: string, source: string, outcome: Outcome, time: number): void {
   const db = openForWriting(recordingPath(directory, run));
   try {
-    db.prepare('UPDATE attempts SET outcome = ?, ended_at = ? WHERE attempt = (SELECT max(attempt) FROM attempts) AND source = ?').run(
-      outcome,
-      time,
-      source,
-    );
+    const which = "attempt = (SELECT max(attempt) FROM attempts) AND source = ? AND coalesce(outcome, 'unknown') = 'unknown'";
+    db.prepare(`UPDATE attempts SET outcome = ?, ended_at = ? WHERE ${which}`).run(outcome, time, source);
   } finally {
     db.close();
   }

@@ -1,6 +1,5 @@
 /** Writes a run's recording: attempts, steps and buckets, a batch of reports in one transaction. Reads back only what it needs to
  * go on with an attempt. */
-import { statSync } from 'node:fs';
 import { MEASURES, RUN_SCALARS } from '../../src/telemetry/catalogue.ts';
 import type { Outcome, StepReport } from '../../src/telemetry/report.ts';
 import { MEMORY_KINDS, type RunHeader } from '../../src/telemetry/sample.ts';
@@ -11,6 +10,7 @@ import { addToBuckets, type Bucket, FACTOR, LEVELS, largest } from './buckets.ts
 import { type Db, insert, openForWriting } from './database.ts';
 import { makeWay, recordingPath } from './directory.ts';
 import { createFolder } from './files.ts';
+import { type FilesAt, filesAt } from './inPlace.ts';
 import { SCALAR_COLUMNS } from './migrations.ts';
 import { type AttemptRow, isAlive } from './read.ts';
 import { readWarningRows, writeWarnings } from './recordedWarnings.ts';
@@ -31,6 +31,8 @@ export interface AttemptOwner {
   readonly source: string;
   /** SHA-256 of the key of the training, hex; null: it has none. */
   readonly key: string | null;
+  /** Its steps are made in this process: what is given up no sender has still. Unless given, they are sent. */
+  readonly isHere?: boolean;
   /** It begins anew, even where the newest attempt has this source: known once it has begun. */
   fresh: boolean;
 }
@@ -42,8 +44,8 @@ const MEASURE_KEYS = JSON.stringify(MEASURES.map(({ key }) => key));
 export interface Recording extends AttemptState {
   readonly header: RunHeader;
   readonly path: string;
-  /** Which file that was when it was opened. */
-  readonly file: string;
+  /** Which files that were when it was opened: its own and its log. */
+  readonly files: FilesAt;
   readonly owner: AttemptOwner | null;
   readonly db: Db;
   /** Rows of the warnings that are in the file. */
@@ -74,21 +76,12 @@ export function openRecording(
     const state = resumed ?? beginAttempt(db, header, time, owner);
     db.exec('COMMIT');
     if (owner !== null) owner.fresh = false;
-    return { header, path, file: fileAt(path), db, owner, ...state, warnings: readWarningRows(db) };
+    return { header, path, files: filesAt(path), db, owner, ...state, warnings: readWarningRows(db) };
   } catch (error) {
     db.close();
     throw error;
   }
 }
-
-/** Which file lies there, as text; '' where there is none. */
-function fileAt(path: string): string {
-  const { dev, ino } = statSync(path, { throwIfNoEntry: false }) ?? {};
-  return dev === undefined ? '' : `${dev}:${ino}`;
-}
-
-/** Does the file still lie where it was opened? One that was deleted or moved takes commits that nobody will find. */
-export const isInPlace = ({ path, file }: Recording): boolean => fileAt(path) === file;
 
 function beginAttempt(db: Db, header: RunHeader, time: number, owner: AttemptOwner | null): AttemptState {
   const { attempt } = db.prepare('SELECT coalesce(max(attempt), 0) + 1 AS attempt FROM attempts').get() as { attempt: number };
@@ -140,6 +133,7 @@ function endVanished(db: Db, time: number): void {
  * Writes reports in one transaction; when it returns they are committed. A step that is not above the last one starts a
  * new attempt (`recording.attempt` then changes); with an owner it is one that comes late, and taken where it is not there yet.
  * @param watched the warnings that changed and the state of the detectors (null: as it was)
+ * @param isSecond they may be in it already, by this attempt
  * @returns the attempt of each report
  * @throws what SQLite throws (a full disk …): then nothing of the batch is written and the call may be repeated
  */
@@ -147,6 +141,7 @@ export function commitReports(
   recording: Recording,
   reports: readonly StepReport[],
   watched: { changed: Iterable<WarningRecord>; state: string | null } = { changed: [], state: null },
+  isSecond = false,
 ): number[] {
   const { db } = recording;
   const { attempt, lastStep, maxCompositeGain, open } = recording;
@@ -163,7 +158,7 @@ export function commitReports(
   db.exec('BEGIN IMMEDIATE');
   try {
     for (const report of reports) {
-      if (recording.owner !== null && staged.lastStep !== null && report.step <= staged.lastStep) {
+      if ((recording.owner !== null || isSecond) && staged.lastStep !== null && report.step <= staged.lastStep) {
         insertEarlier(db, staged, report, changed);
         attempts.push(staged.attempt);
         continue;
@@ -234,11 +229,6 @@ function insertStep(db: Db, attempt: number, report: StepReport): void {
 export function recordOutcome({ db, attempt }: Recording, outcome: Outcome, time: number): void {
   db.prepare('UPDATE attempts SET outcome = ?, ended_at = ? WHERE attempt = ?').run(outcome, time, attempt);
 }
-
-/** Closes the file as it is: of one that is lost. */
-export const abandonRecording = ({ db }: Recording): void => {
-  db.close();
-};
 
 /** Says how the attempt ended and closes the file. @throws what SQLite throws; the file is closed all the same */
 export function closeRecording(recording: Recording, outcome: Outcome, time: number): void {

@@ -32,7 +32,7 @@ try {
     const run = runs.get(id);
     switch (message.type) {
       case 'open': {
-        const opened = openRun(pipeline, message.header, { source: message.source, key: null, fresh: false });
+        const opened = openRun(pipeline, message.header, { source: message.source, key: null, isHere: true, fresh: false });
         runs.set(id, opened);
         ids.set(opened, id);
         break;

@@ -1,5 +1,6 @@
 /** A run belongs to its training: by the name of its attempt, and by the key that the training sends. */
-import { readFileSync } from 'node:fs';
+import { copyFileSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { expect, test, vi } from 'vitest';
 import type { RunDetail } from '../../src/telemetry/api.ts';
 import { temporaryFolder } from '../support/folders.ts';
@@ -39,6 +40,9 @@ const STRANGERS: [string, Sender, Sender][] = [
   ['another attempt without a key', { attempt: 'x', key: KEY }, { attempt: 'y' }],
   ['another attempt, both without a key', { attempt: 'x' }, { attempt: 'y' }],
   ['no attempt', { attempt: 'x', key: KEY }, {}],
+  ['no attempt with a key, where the run was opened without one', { attempt: 'x' }, { key: OTHER }],
+  ['a key alone, where the run was opened with neither', {}, { key: OTHER }],
+  ['a name that is only a number, where the run was opened without one', {}, { attempt: '.1' }],
   ['the same attempt with another key', { attempt: 'x', key: KEY }, { attempt: 'x', key: OTHER }],
 ];
 
@@ -76,6 +80,19 @@ const NEXT: [string, Sender, Sender][] = [
   ['its key', { attempt: 'x', key: KEY }, { attempt: 'y', key: KEY }],
   ['the name that a sender of before gives to its next attempt', { attempt: 'x' }, { attempt: 'x.1' }],
 ];
+
+test('a free name is found among many recordings without opening them all', async () => {
+  const service = await start();
+  const { directory, recorder } = service.pipeline;
+  await steps(service, { attempt: 'x', key: KEY }, [1]);
+  await steps(service, { attempt: 'z', key: KEY }, [1], 'other');
+  await put(service, { attempt: 'z', key: KEY }, CLOSED, 'other');
+  for (let i = 2; i < 102; i++) copyFileSync(join(directory, 'other.sqlite'), join(directory, `train-${i}.sqlite`));
+  const opened = vi.spyOn(recorder!, 'readSentRun');
+  const { answer } = await steps(service, { attempt: 'y', key: OTHER }, [1]);
+  expect(answer.error).toMatchObject({ free: 'train-102' });
+  expect(opened.mock.calls.length).toBeLessThan(40);
+});
 
 test.each(NEXT)('the next attempt of the same training is known by %s', async (_name, first, second) => {
   const service = await start();

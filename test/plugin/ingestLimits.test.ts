@@ -1,7 +1,8 @@
 /** What one sender may take of the ingest, so that the others have theirs. */
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { handleParts } from '../../plugin/ingest/handleParts.ts';
-import { openRank } from '../../plugin/ingest/lifecycle.ts';
+import { closeRank, openRank, sweep } from '../../plugin/ingest/lifecycle.ts';
+import { createMetrics } from '../../plugin/metrics/metrics.ts';
 import { decodeMatrices } from '../../plugin/wire/decodeMatrices.ts';
 import { compileSchemas } from '../../plugin/wire/schema.ts';
 import type { RunDetail } from '../../src/telemetry/api.ts';
@@ -71,4 +72,28 @@ test('a run whose stage never comes leaves the others their place', async () => 
   // One of several ranks has its share, and one that is whole needs none.
   expect(handleParts(ingest, 'innocent', part(1, 2, 'a', 0, 3 * mib)).accepted).toBe(1);
   expect(handleParts(ingest, 'whole', part(1, 1, 'a', 0, 16 * mib)).accepted).toBe(1);
+});
+
+test.each([
+  ['recorded', {}, 0],
+  ['not recorded', { recorder: null }, 64],
+])('runs that have ended fill nothing, %s', async (_how, change, shown) => {
+  let now = 5_000_000;
+  const { ingest, pipeline } = await startIngest({ ...change, now: () => now });
+  const metrics = createMetrics('1', ingest);
+  pipeline.sinks.add(metrics.sink);
+  const header = testHeader('sent', 2, 4, 4);
+  const lives = [];
+  for (let i = 0; i < 80; i++) {
+    const name = `run${i}`;
+    handleParts(ingest, name, [decodeMatrices(schemas, bodyOf(header, testSample(header, 1), {}, 'a'), now)]);
+    await vi.advanceTimersByTimeAsync(200);
+    lives.push(pipeline.live.get(name)!);
+    closeRank(ingest, name, { attempt: 'a', rank: 0, stage: 0, stages: 1, replica: null }, 'completed');
+    now += 61_000;
+    sweep(ingest);
+  }
+  expect(pipeline.live.size).toBe(shown);
+  expect(lives.filter(({ last }) => last !== null)).toHaveLength(shown);
+  expect((await metrics.scrape()).body).toContain('mhc_run_outcome{run="run0",outcome="completed"} 1');
 });

@@ -1,5 +1,6 @@
 /** What comes to the ingest in between: a rank while its step is analysed, a body that finds no place half way. */
 import { expect, test, vi } from 'vitest';
+import { FieldError } from '../../plugin/fieldError.ts';
 import { handleParts } from '../../plugin/ingest/handleParts.ts';
 import { decodeMatrices } from '../../plugin/wire/decodeMatrices.ts';
 import { compileSchemas } from '../../plugin/wire/schema.ts';
@@ -83,4 +84,24 @@ test('what was taken of a body that found no place half way does not wait for ev
       [2, 3, 4].map((step) => part(step, 0)),
     ),
   ).toMatchObject({ accepted: 1, duplicates: 2 });
+});
+
+test('where the thread dies under the analysis of a step, it is asked again, and not the loop', async () => {
+  let now = 5_000_000;
+  const { ingest, pipeline } = await startIngest({ now: () => now });
+  let asked = 0;
+  ingest.analyst.analyse = async (...given) => {
+    if (++asked === 1) throw new FieldError('body', 'must come again', null, 503);
+    return { ...analyse(...given), compositeGain: 42 };
+  };
+  for (const rank of [0, 1]) {
+    const own = partOf(header, testSample(header, 1), 3 * rank, 3 * rank + 3);
+    const change = { rank: `${rank}`, world_size: '2', stage: `${rank}`, stages: '2' };
+    handleParts(ingest, 'sent', [decodeMatrices(schemas, bodyOf(own.header, own.sample, change), now)]);
+  }
+  for (let i = 0; i < 4; i++) {
+    now += 250;
+    await vi.advanceTimersByTimeAsync(250);
+  }
+  expect([asked, pipeline.live.get('sent')?.last?.compositeGain]).toEqual([2, 42]);
 });

@@ -82,6 +82,22 @@ test('after the linger time nothing of a run is left but its outcome, in both fo
   }
 });
 
+test('of more connections than one can wait for, the largest runs keep only what is theirs as a whole', async () => {
+  const { pipeline, metrics } = start();
+  for (const [name, layers] of [
+    ['huge', 8000],
+    ['large', 1500],
+  ] as const) {
+    const connections = Array.from({ length: layers }, (_, l) => ({ name: `c${l}`, kind: 'hc' as const, convention: null }));
+    openRun(pipeline, { ...header, run: name, connections });
+  }
+  const [series, again] = await Promise.all([scrape(metrics), scrape(metrics)]);
+  const infos = (run: string) => [...series.keys()].filter((key) => key.startsWith(`mhc_layer_info{run="${run}"`)).length;
+  expect(['hc', 'large', 'huge'].map(infos)).toEqual([3, 1500, 0]);
+  expect(series.get('mhc_training_steps_total{run="huge"}')).toBe(0);
+  expect(again.size).toBe(series.size);
+});
+
 describe('formats', () => {
   const startFilled = () => {
     const { pipeline, metrics, run } = start();

@@ -1,10 +1,11 @@
 /** A body that comes again, as its answer was lost or said "later", of senders that name no attempt and have several ranks. */
 import { expect, test, vi } from 'vitest';
 import { handleParts } from '../../plugin/ingest/handleParts.ts';
+import { closeRank } from '../../plugin/ingest/lifecycle.ts';
 import { decodeSteps } from '../../plugin/wire/decode.ts';
 import { compileSchemas } from '../../plugin/wire/schema.ts';
 import { fillDisk, startIngest } from '../support/pipelines.ts';
-import { range, stepsIn } from '../support/stored.ts';
+import { range, stepsIn, storedIn } from '../support/stored.ts';
 
 const schemas = compileSchemas();
 const partsOf = (steps: readonly number[], rank: number, change = {}) => {
@@ -61,4 +62,24 @@ test('what waits on a full disk is known as long as it waits, however many come 
   expect(ingest.runs.get('sent')!.assembledSteps.size).toBeLessThan(2100);
   await pass(250);
   expect(send(1, 500)).toMatchObject({ accepted: 0, duplicates: 500 });
+});
+
+test('a step twice in the first body of an attempt is taken once, and holds no place afterwards', async () => {
+  const { ingest, directory } = await startIngest();
+  const parts = [...partsOf([1, 1, 2], 0, { world_size: 1, attempt: 'a' }), ...partsOf([1], 0, { world_size: 1, attempt: 'a', loss: 7 })];
+  expect(handleParts(ingest, 'sent', parts)).toMatchObject({ accepted: 2, duplicates: 2 });
+  expect(ingest.waitingBytes).toBe(0);
+  await vi.advanceTimersByTimeAsync(200);
+  expect(storedIn(directory)).toMatchObject([{ step: 1, loss: 1 }, { step: 2 }]);
+});
+
+test('what an attempt that is over has stored is looked up with the file opened once', async () => {
+  const { ingest, pipeline } = await startIngest();
+  const send = () => handleParts(ingest, 'sent', partsOf(range(1, 100), 0, { world_size: 1, attempt: 'a' }));
+  send();
+  await vi.advanceTimersByTimeAsync(200);
+  closeRank(ingest, 'sent', { attempt: 'a', rank: 0, stage: 0, stages: 1, replica: null }, 'completed');
+  const opened = vi.spyOn(pipeline.recorder!, 'openStepFinder');
+  expect(send()).toMatchObject({ accepted: 0, duplicates: 100 });
+  expect(opened).toHaveBeenCalledTimes(1);
 });

@@ -2,9 +2,13 @@
 import fc from 'fast-check';
 import Database from 'libsql';
 import { expect, test } from 'vitest';
+import { handleParts } from '../../plugin/ingest/handleParts.ts';
+import { decodeMatrices } from '../../plugin/wire/decodeMatrices.ts';
+import { compileSchemas } from '../../plugin/wire/schema.ts';
 import type { RunDetail } from '../../src/telemetry/api.ts';
 import { temporaryFolder } from '../support/folders.ts';
-import { startPipeline } from '../support/pipelines.ts';
+import { fillDisk, startIngest, startPipeline } from '../support/pipelines.ts';
+import { recorded } from '../support/recorded.ts';
 import { reportOf } from '../support/reports.ts';
 import { testHeader, testSample } from '../support/samples.ts';
 import { json, start } from '../support/service.ts';
@@ -116,4 +120,32 @@ test('512 ranks of 32 steps: none that was sent is late', async () => {
   expect(taken).toEqual(Array(ranks).fill(32));
   const mean = (ranks - 1) / 2;
   expect(storedIn(service.pipeline.directory)).toEqual(range(1, 32).map((step) => ({ source: 'a', step, loss: mean })));
+});
+
+test('a step that is twice in a body is taken once, also in the first body of an attempt, and holds no place', async () => {
+  const service = await start();
+  const twice = [1, 1, 1].map((step, i) => ({ step, loss: i, order: ['a'] }));
+  expect((await sendJson(service, 'sent', twice)).answer).toMatchObject({ accepted: 1, duplicates: 2 });
+  expect(recorded(service.pipeline.directory, 'sent').steps.map(({ report }) => report.loss)).toEqual([0]);
+  const { ingest } = await startIngest();
+  const part = decodeMatrices(compileSchemas(), body(1), 0);
+  await Promise.all(handleParts(ingest, 'sent', [part, part, part]).committed.slice(1));
+  expect([ingest.waitingBytes, ingest.runs.get('sent')!.waitingBytes]).toEqual([0, 0]);
+});
+
+test('a part of a step that waits for the disk is late, however many came since: the step is stored without it', async () => {
+  const { ingest, pipeline } = await startIngest();
+  const schemas = compileSchemas();
+  const send = (rank: number, step: number) => {
+    const place = { rank: String(rank), world_size: '2' };
+    return handleParts(ingest, 'sent', [decodeMatrices(schemas, body(step, 'first', place), 0)]);
+  };
+  send(0, 1);
+  send(1, 1);
+  const { live, ranks } = ingest.runs.get('sent')!;
+  const { makeRoom } = fillDisk(pipeline, live!);
+  ranks.get(1)!.ended = 'completed'; // it is waited for no more
+  for (let step = 2; step < 2100; step++) send(0, step);
+  expect(() => send(1, 2)).toThrow('put together without rank 1');
+  makeRoom();
 });
