@@ -104,7 +104,6 @@ type Known = 'run' | 'stored' | 'nothing';
 /** @throws FieldError 409 where a part is late, 503 where that cannot be known now */
 function judge(ingest: Ingest, run: IngestRun, stored: StoredSteps, claimant: Claimant, known: Known, parts: readonly Part[]): Judged[] {
   const attempt = claimant.attempt ?? run.attempt;
-  const isOver = claimed === 'over';
   const seen = new Set<string>();
   const late: Part[] = [];
   const judged = parts.map((part): Judged => {
