@@ -50,7 +50,8 @@ export const MONITOR_ALERTS: readonly (Alert & Entry & Required<Pick<Alert, 'exp
       'Who may write the folder of the recordings and the file RUN.sqlite, and what else has it open (a backup, `sqlite3`).',
     ],
     act: [
-      'Make room: delete old runs on the page, or `gainwatch serve --keep-days` or `--max-bytes`.',
+      'Make room: delete runs that have ended (`curl -X DELETE http://127.0.0.1:9464/api/v1/runs/RUN`; where there are tokens with ' +
+        '`-H "Authorization: Bearer DECIDE-TOKEN"`), or start `gainwatch serve` with `--keep-days` or `--max-bytes`.',
       'Give the folder back to the user of gainwatch, end what locks the file.',
       'Where the recording shall not be kept: `gainwatch serve --no-record`.',
     ],

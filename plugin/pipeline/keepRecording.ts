@@ -19,6 +19,8 @@ export interface RecordContext extends SinkContext {
   readonly keeps: boolean;
   /** Milliseconds since 1970. */
   readonly now: () => number;
+  /** Milliseconds of a clock that never jumps. */
+  readonly monotonic: () => number;
   /** Gets what the user should know. */
   readonly onProblem: (message: string) => void;
 }
@@ -103,19 +105,25 @@ function adoptWarnings({ detection }: LiveRun, { warnings: rows }: Recording, no
 const isSame = (a: WarningRecord['warning'], b: WarningRecord['warning']): boolean =>
   a.rule === b.rule && a.step === b.step && a.time === b.time;
 
-/** Notes why the recording refuses, and says it when that begins or another reason comes. */
+/** After which it is said again that a recording refuses. Our choice: one that flaps does not fill the log. */
+const SAY_AGAIN_MS = 3_600_000;
+
+/** Notes why the recording refuses, and says it. */
 export function noteRefusal(context: RecordContext, run: LiveRun, error: Error): void {
-  const { directory, warnOnce } = context;
+  const { directory } = context;
   const { run: name } = run.header;
   const path = `${directory}/`;
   // Answers repeat it: without the folder.
   const problem = error.message.replaceAll(path, '').replaceAll(dirname(path), basename(directory));
   run.errors++;
   letGo(context, run); // after a lock libsql's statements stay busy, so that nothing more can be committed
-  if (problem !== run.recordingProblem) {
-    warnOnce(`record ${name} ${problem}`, `${name}.sqlite in ${directory} could not be written, trying again: ${problem}`);
-    run.recordingProblem = problem;
-  }
+  run.recordingProblem = problem;
+  // Once an hour, as long as it lasts and when it comes back: a disk that is full again tonight was full last night too.
+  context.warnOnce(
+    `record ${name} ${problem} ${Math.floor(context.monotonic() / SAY_AGAIN_MS)}`,
+    `${name}.sqlite in ${directory} could not be written, trying again: ${problem}. Its steps are shown and wait meanwhile; what to do is ` +
+      'in alerts/runbook.md#mhcrecordingfailing',
+  );
 }
 
 /** Says that what waited is recorded, where it was not. */

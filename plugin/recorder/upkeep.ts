@@ -77,7 +77,7 @@ async function measure(space: FreeSpace, { directory, onProblem }: UpkeepOptions
   addFree(space, performance.now(), free);
   const left = noteTold(space);
   if (left === null) return;
-  const when = left === 0 ? 'is full' : `is full in about ${spanPhrase(left)} if it goes on so`;
+  const when = left === 0 ? 'has too little room for recordings' : `is full in about ${spanPhrase(left)} if it goes on so`;
   onProblem(
     `the disk of ${directory} ${when}: ${Math.round((freeBytes(space) ?? 0) / 2 ** 20)} MiB are free. gainwatch serve --keep-days and ` +
       '--max-bytes remove old recordings',

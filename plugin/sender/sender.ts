@@ -70,7 +70,7 @@ function handleAnswer(id: number, { composite_gain: gain, warnings }: StepsAnswe
 
 async function closeRun({ queue, attempt }: SentRun, outcome: Outcome): Promise<void> {
   const lost = await closeSendQueue(queue, attempt, outcome);
-  if (lost > 0) onProblem(`run ${queue.run}: ${lost} steps did not reach ${monitor.url}`);
+  if (lost > 0) onProblem(`run ${queue.run}: ${lost} steps did not reach ${monitor.url}: they are lost`);
 }
 
 onMessages(async (message) => {

@@ -43,6 +43,31 @@ describe('a disk that refuses', () => {
     closeRun(pipeline, run, 'completed');
   });
 
+  test('that comes back, or lasts, is said again: once an hour', async () => {
+    let clock = 0;
+    const { pipeline, problems, run } = await startRun(header, { monotonic: () => clock });
+    const said = () => problems.filter((line) => line.includes('could not be written')).length;
+    let step = 0;
+    const pass = (minutes: number) => {
+      for (let i = 0; i < minutes; i++) {
+        handleReport(pipeline, run, testReport(header, ++step));
+        vi.advanceTimersByTime(60_000);
+        clock += 60_000;
+      }
+    };
+    const night = fillDisk(pipeline, run);
+    pass(40);
+    expect(said()).toBe(1);
+    night.makeRoom();
+    pass(25);
+    expect([said(), problems.at(-1)]).toEqual([1, 'hc is recorded again']);
+    const next = fillDisk(pipeline, run);
+    pass(40);
+    expect(said()).toBe(2);
+    next.makeRoom();
+    closeRun(pipeline, run, 'completed');
+  });
+
   test('to the end: the loss is said', async () => {
     const { pipeline, problems, run } = await startRun(header);
     fillDisk(pipeline, run);
