@@ -93,6 +93,7 @@ function freeFor({ runs, pipeline }: Ingest, taken: string, { attempt, key }: Cl
     }
   };
   return freeName(taken, (name) => {
+    if (name === taken) return true;
     const known = runs.get(name);
     if (known !== undefined) return !((attempt !== null && known.attempt === attempt) || (key !== null && known.key === key));
     if (!isRunName(name) || pipeline.live.has(name)) return true;
