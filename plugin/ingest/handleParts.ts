@@ -9,7 +9,7 @@ import type { StoredStep } from '../recorder/sentAttempts.ts';
 import type { Part } from '../wire/part.ts';
 import { type Claim, type Claimant, claim, isTakenOver, takenError } from './claim.ts';
 import type { Ingest, IngestRun, PartResult } from './ingestRun.ts';
-import { addPart, assembleReadySteps } from './join.ts';
+import { addPart, assembleReadySteps, digestOf } from './join.ts';
 import { withRun } from './knownRuns.ts';
 import { beginNext, makePlace, noteHeard } from './lifecycle.ts';
 import { checkRanks, noteRank, openIfKnown } from './ranks.ts';
@@ -173,8 +173,13 @@ function goesBack(ingest: Ingest, run: IngestRun, parts: readonly Part[]): boole
 }
 
 /** Was this part of a step here before, with the same values? */
-function isKnown(ingest: Ingest, run: IngestRun, { step, rank, content: { report } }: Part): boolean {
+function isKnown(ingest: Ingest, run: IngestRun, part: Part): boolean {
+  const { step, rank, content } = part;
+  const { report } = content;
   const pending = run.pendingSteps.get(step)?.parts.get(rank)?.content.report;
+  // Of several ranks only their common step is stored.
+  const own = run.assembledSteps.get(step)?.ranks.get(rank);
+  if (pending === undefined && own !== undefined && own !== '') return own === digestOf(part);
   const before = pending ?? run.assembledSteps.get(step)?.report ?? storedOf(ingest, run, null, step);
   return before !== null && Object.is(before.loss, report.loss) && isSame(before.measures, report.measures);
 }

@@ -60,7 +60,8 @@ export interface PendingStepState {
 
 /** What remains of a step once it is with the pipeline. */
 export interface AssembledStep {
-  ranks: ReadonlySet<number>;
+  /** Those it was put together of, each with what its part said (a digest); '' where the attempt has a name. */
+  ranks: ReadonlyMap<number, string>;
   committed: Promise<Committed>;
   /** Until it is committed. */
   report: StepReport | null;

@@ -11,6 +11,7 @@
  *   ready: all ranks that are waited for are there; or, after GRACE_MS, a later step is. Time is up after MAX_WAIT_MS, or when the attempt
  *   ends. A step below one that was assembled comes late: it waits for its ranks like any, and holds up none.
  */
+import { createHash } from 'node:crypto';
 import type { StepReport } from '../../src/telemetry/report.ts';
 import { FieldError } from '../fieldError.ts';
 import type { Committed, LiveRun } from '../pipeline/liveRun.ts';
@@ -165,7 +166,8 @@ function assembleStep(ingest: Ingest, run: IngestRun, step: number): void {
     // Of ranks that are away too: what counts does not go down with them.
     const monitor = sumCounters([...run.ranks.values()].map(({ counters }) => counters));
     const whole = { ...report, monitor, ...(missingRanks.length > 0 ? { missingRanks } : {}) };
-    remember(run, live, step, { ranks: new Set(pending.parts.keys()), committed: pending.committed, report });
+    const ranks = new Map([...pending.parts].map(([rank, part]) => [rank, run.attempt === null ? digestOf(part) : '']));
+    remember(run, live, step, { ranks, committed: pending.committed, report });
     void handleReport(ingest.pipeline, live, whole).then(pending.resolve);
   } catch (error) {
     live.errors++;
@@ -174,12 +176,16 @@ function assembleStep(ingest: Ingest, run: IngestRun, step: number): void {
   }
 }
 
+/** Of what a part says of its step: the same where it is sent again. */
+export const digestOf = ({ content: { report } }: Part): string =>
+  createHash('sha1').update(report.measures).update(String(report.loss)).digest('base64');
+
 /** Until it is forgotten among many; one that was not kept is, so that it is taken when it is sent again. */
 function remember(
   { assembledSteps }: IngestRun,
   live: LiveRun,
   step: number,
-  assembled: { ranks: Set<number>; committed: Promise<Committed>; report: StepReport | null },
+  assembled: { ranks: Map<number, string>; committed: Promise<Committed>; report: StepReport | null },
 ): void {
   const one: AssembledStep = { ...assembled, losses: null };
   assembledSteps.set(step, one);
