@@ -86,7 +86,7 @@ const MAX_NUMBERED = 8;
  */
 function freeFor(ingest: Ingest, run: string, claimant: Claimant): string {
   let tried = 0;
-  const numbered = freeName(run, (name) => ++tried <= MAX_NUMBERED && !isOpenTo(ingest, name, claimant));
+  const numbered = freeName(run, (name) => ++tried <= MAX_NUMBERED && (name === run || !isOpenTo(ingest, name, claimant)));
   if (tried <= MAX_NUMBERED) return numbered;
   const mark = createHash('sha256')
     .update(claimant.key ?? familyOf(claimant.attempt ?? ''))

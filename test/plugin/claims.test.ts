@@ -5,7 +5,7 @@ import { expect, test, vi } from 'vitest';
 import type { RunDetail } from '../../src/telemetry/api.ts';
 import { temporaryFolder } from '../support/folders.ts';
 import { startIngest } from '../support/pipelines.ts';
-import { recorded } from '../support/recorded.ts';
+import { changeRecording, recorded } from '../support/recorded.ts';
 import { testHeader, testSample } from '../support/samples.ts';
 import { json, start } from '../support/service.ts';
 import { bodyOf, send, sendJson } from '../support/wire.ts';
@@ -80,6 +80,16 @@ const NEXT: [string, Sender, Sender][] = [
   ['its key', { attempt: 'x', key: KEY }, { attempt: 'y', key: KEY }],
   ['the name that a sender of before gives to its next attempt', { attempt: 'x' }, { attempt: 'x.1' }],
 ];
+
+test('of a run that another process writes the name that is free is another one, also for its own training', async () => {
+  const directory = temporaryFolder();
+  const before = await start({ directory });
+  await steps(before, { attempt: 'x', key: KEY }, [1]);
+  await before.close();
+  changeRecording(join(directory, 'train.sqlite'), `UPDATE attempts SET outcome = NULL, pid = ${process.ppid}`);
+  const { status, answer } = await steps(await start({ directory }), { attempt: 'x', key: KEY }, [2]);
+  expect([status, answer.error]).toMatchObject([409, { free: 'train-2' }]);
+});
 
 test('a free name is found among many recordings without opening them all', async () => {
   const service = await start();

@@ -149,3 +149,28 @@ test('a part of a step that waits for the disk is late, however many came since:
   expect(() => send(1, 2)).toThrow('put together without rank 1');
   makeRoom();
 });
+
+test('of several ranks without an attempt, what is sent again is stored once; what goes back begins the next', async () => {
+  const service = await start();
+  const sendAll = (list: number[], from = 0) =>
+    Promise.all(
+      [0, 1].map((rank) =>
+        sendJson(
+          service,
+          'sent',
+          list.map((step) => ({ step, rank, world_size: 2, loss: from + rank + step, order: ['a'] })),
+        ),
+      ),
+    );
+  await sendAll([1, 2, 3]);
+  for (const { answer } of await sendAll([1, 2, 3])) expect(answer).toMatchObject({ accepted: 0, duplicates: 3 });
+  for (const { answer } of await sendAll([1, 2], 10)) expect(answer).toMatchObject({ accepted: 2, duplicates: 0 });
+  const { steps } = recorded(service.pipeline.directory, 'sent');
+  expect(steps.map(({ attempt, report }) => [attempt, report.step])).toEqual([
+    [1, 1],
+    [1, 2],
+    [1, 3],
+    [2, 1],
+    [2, 2],
+  ]);
+});
