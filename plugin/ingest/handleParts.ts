@@ -148,7 +148,7 @@ function knownPart(
   }
   const found = stored.of(attempt, step);
   if (found === null) return known === 'stored' ? 'late' : null;
-  return found.missingRanks.some(([first, last]) => first <= rank && rank <= last) ? 'late' : STORED;
+  return found.ranks.some(([first, last]) => first <= rank && rank <= last) ? STORED : 'late';
 }
 
 /** Of a sender without attempts: does a rank go back, other than by sending again what it has sent? */

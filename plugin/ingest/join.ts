@@ -20,7 +20,7 @@ import { markOf, type Part } from '../wire/part.ts';
 import { chainedStages, combine } from './combine.ts';
 import { type AssembledStep, type Ingest, type IngestRun, type PendingStepState, stagesOf } from './ingestRun.ts';
 import { lookAtPatience, TICK_MS } from './patience.ts';
-import { expectedRanks, missingIn, noteStep } from './ranks.ts';
+import { expectedRanks, noteStep, rangesOf } from './ranks.ts';
 import { sumCounters } from './reduce.ts';
 
 /** How long a step waits for a rank. Our choice: above the half second between the requests of a sender, below its patience. */
@@ -187,7 +187,8 @@ function assemble(ingest: Ingest, run: IngestRun, steps: readonly number[], turn
 function assembleStep(ingest: Ingest, run: IngestRun, step: number): void {
   const live = run.live!;
   const pending = removePendingStep(ingest, run, step);
-  const missingRanks = missingIn(run, pending.parts);
+  const { parts } = pending;
+  const partRanks = parts.size === 1 && parts.has(0) ? {} : { partRanks: rangesOf(parts.keys()) };
   if (step > run.lastAssembled) noteStep(run, pending.parts);
   run.lastAssembled = Math.max(run.lastAssembled, step);
   try {
@@ -195,7 +196,7 @@ function assembleStep(ingest: Ingest, run: IngestRun, step: number): void {
     if (tokensDiffer) run.counts.tokensDiffer++;
     // Of ranks that are away too: what counts does not go down with them.
     const monitor = sumCounters([...run.ranks.values()].map(({ counters }) => counters));
-    const whole = { ...report, monitor, ...(missingRanks.length > 0 ? { missingRanks } : {}) };
+    const whole = { ...report, monitor, ...partRanks };
     const ranks = new Map([...pending.parts].map(([rank, part]) => [rank, run.attempt === null ? markOf(part) : 0]));
     remember(run, live, step, { ranks, committed: pending.committed });
     void handleReport(ingest.pipeline, live, whole).then(pending.resolve);

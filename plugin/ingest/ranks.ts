@@ -123,16 +123,15 @@ export function noteStep({ ranks, counts }: IngestRun, parts: ReadonlyMap<number
   }
 }
 
-/** Ranks that the training has and the step has not, as pairs of the first and the last of a row. */
-export function missingIn({ worldSize }: IngestRun, parts: ReadonlyMap<number, Part>): RankRange[] {
-  const missing: RankRange[] = [];
-  let next = 0;
-  for (const rank of [...parts.keys()].sort((a, b) => a - b)) {
-    if (rank > next) missing.push([next, rank - 1]);
-    next = rank + 1;
+/** Ranks that a step has, as pairs of the first and the last of a row. */
+export function rangesOf(ranks: Iterable<number>): RankRange[] {
+  const ranges: [first: number, last: number][] = [];
+  for (const rank of [...ranks].sort((a, b) => a - b)) {
+    const last = ranges.at(-1);
+    if (last !== undefined && rank === last[1] + 1) last[1] = rank;
+    else ranges.push([rank, rank]);
   }
-  if (next < worldSize) missing.push([next, worldSize - 1]);
-  return missing;
+  return ranges;
 }
 
 const haveSameNames = (a: readonly ConnectionInfo[], b: readonly ConnectionInfo[]): boolean =>
@@ -151,5 +150,8 @@ export function openIfKnown(ingest: Ingest, run: IngestRun): void {
   if (run.live !== null || stages.length < run.stages) return;
   const header: RunHeader = { run: run.name, streams: run.streams, tokens: Math.max(1, run.tokens), connections: withUniqueNames(stages) };
   run.live = openRun(ingest.pipeline, header, { source: run.attempt ?? '', key: run.key, fresh: run.isFresh });
-  run.lastAssembled = run.live.recording?.lastStep ?? -1;
+  const { recording } = run.live;
+  // In whichever recorded attempt: one that goes on with other connections has several.
+  const known = recording === null || run.attempt === null ? null : ingest.pipeline.recorder?.lastStepOf(recording.db, run.attempt);
+  run.lastAssembled = Math.max(recording?.lastStep ?? -1, known ?? -1);
 }

@@ -12,7 +12,7 @@
  * - steps: one row per step and attempt. Scalars as columns (NULL: not known; NaN is the text 'NaN').
  *   measures: float32 [measure, connection]; mapping: float32 [connection, n, n], the token-mean H_res;
  *   nonfinite: float64 [connection]; memory: float64 [kind, connection], bytes. All little-endian.
- *   missing_ranks: the ranks that it was put together without, a JSON list of [first, last] (NULL: none).
+ *   ranks: those that it was put together of, a JSON list of [first, last] (NULL: rank 0 alone).
  *   packed: 1 where measures and mapping (of a bucket measures_min and measures_max) are deflated (raw), as most of them is NaN.
  * - buckets: minimum and maximum of every scalar and measure over 8^level consecutive step numbers, level 1 to 5,
  *   brought up to date with every commit. A NaN makes the maximum NaN and does not count in the minimum, unless all are.
@@ -98,7 +98,7 @@ CREATE TABLE detectors (
   'ALTER TABLE attempts ADD COLUMN source TEXT;',
   'ALTER TABLE warnings ADD COLUMN cause TEXT;',
   `ALTER TABLE attempts ADD COLUMN key TEXT;
-ALTER TABLE steps ADD COLUMN missing_ranks TEXT;
+ALTER TABLE steps ADD COLUMN ranks TEXT;
 ALTER TABLE steps ADD COLUMN packed INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE buckets ADD COLUMN packed INTEGER NOT NULL DEFAULT 0;
 `,

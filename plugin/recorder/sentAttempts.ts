@@ -12,8 +12,8 @@ import { isAlive } from './read.ts';
 
 /** A step that is in the file. */
 export interface StoredStep {
-  /** Those that it was put together without. */
-  missingRanks: readonly RankRange[];
+  /** Those that it was put together of. */
+  ranks: readonly RankRange[];
   /** As long as the file is open. `measures`: [measure, connection], in the order of the attempt. */
   values(): { loss: number | null; measures: Float32Array };
 }
@@ -34,18 +34,22 @@ export interface SentRun {
   lastStep: number | null;
 }
 
+/** The last step of the attempts of a source; null: none. Asks a file that is open. */
+export const lastStepOf = (db: Db, source: string): number | null =>
+  (db.prepare('SELECT max(last_step) AS step FROM attempts WHERE source = ?').get(source) as { step: number | null }).step;
+
 type Find = (source: string, step: number) => StoredStep | null;
 
 /** Finds steps of attempts by their source, in whichever recorded attempt they are; null: it is not stored. Of a file that is open. */
 export function stepsIn(db: Db): Find {
   const which = 'FROM steps WHERE step = ? AND attempt IN (SELECT attempt FROM attempts WHERE source = ?) LIMIT 1';
-  const ranks = db.prepare(`SELECT missing_ranks ${which}`);
+  const ranks = db.prepare(`SELECT ranks ${which}`);
   const values = db.prepare(`SELECT loss, packed, measures, length(nonfinite) / 8 AS layers ${which}`);
   return (source, step) => {
-    const row = ranks.get(step, source) as { missing_ranks: string | null } | undefined;
+    const row = ranks.get(step, source) as { ranks: string | null } | undefined;
     if (row === undefined) return null;
     return {
-      missingRanks: row.missing_ranks === null ? [] : (JSON.parse(row.missing_ranks) as RankRange[]),
+      ranks: row.ranks === null ? [[0, 0]] : (JSON.parse(row.ranks) as RankRange[]),
       values: () => {
         const { loss, measures, packed, layers } = values.get(step, source) as {
           loss: SqlNumber;

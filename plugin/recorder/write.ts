@@ -108,7 +108,9 @@ function beginAttempt(db: Db, header: RunHeader, time: number, owner: AttemptOwn
 function resumeAttempt(db: Db, header: RunHeader, owner: AttemptOwner | null, own: number | null): AttemptState | null {
   const which = own === null ? '' : `WHERE attempt = ${own} AND pid = ${process.pid}`;
   const row = db.prepare(`SELECT * FROM attempts ${which} ORDER BY attempt DESC LIMIT 1`).get() as AttemptRow | undefined;
-  if (row === undefined || row.source !== (owner?.source ?? null) || (row.outcome !== null && row.outcome !== 'unknown')) return null;
+  if (row === undefined || row.source !== (owner?.source ?? null)) return null;
+  // One that has ended goes on where it is asked for by its name: a job that was started again.
+  if (row.outcome !== null && row.outcome !== 'unknown' && (owner?.source ?? '') === '') return null;
   if (row.outcome === null && row.pid !== process.pid && isAlive(row.pid)) return null;
   const same = row.streams === header.streams && row.connections === JSON.stringify(header.connections) && row.measures === MEASURE_KEYS;
   if (!same) return null;
@@ -221,7 +223,7 @@ function insertStep(db: Db, attempt: number, report: StepReport): void {
     mapping: blobs[1],
     nonfinite: blob(report.nonfinite),
     memory: memory === null ? null : blob(memory.connections),
-    missing_ranks: report.missingRanks?.length ? JSON.stringify(report.missingRanks) : null,
+    ranks: report.partRanks === undefined ? null : JSON.stringify(report.partRanks),
   });
 }
 

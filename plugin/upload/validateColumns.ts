@@ -89,7 +89,7 @@ const COLUMNS: Record<string, Record<string, Kind>> = {
     samples_dropped: COUNT,
     errors: COUNT,
     memory_totals: TOTALS,
-    missing_ranks: RANKS,
+    ranks: RANKS,
     packed: FLAG,
   },
   buckets: { attempt: COUNT, level: COUNT, bucket: COUNT, first_step: COUNT, first_time: TIME, count: COUNT, packed: FLAG },

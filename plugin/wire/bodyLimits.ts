@@ -2,7 +2,7 @@
 import { FieldError } from '../fieldError.ts';
 
 /** Our choice: four times what a batch of 512 steps has of 122 connections. */
-const MAX_CONNECTIONS = 262_144;
+const MAX_CONNECTIONS = 131_072;
 /** Of H_res, layers · tokens · n²; also of stages that are analysed as one. Our choice: what the largest body, 16 MiB, holds in float32. */
 export const MAX_VALUES = 4 * 2 ** 20;
 /** In listings that differ; steps of one rank have the same. Our choice: what a whole run may have. */

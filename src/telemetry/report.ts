@@ -18,8 +18,8 @@ export interface StepReport extends StepFacts {
   nonfinite: Float64Array;
   /** Of a step put together from several data-parallel ranks; not recorded. */
   ranks?: RankReport;
-  /** Ranks of the training that it was put together without; absent: none. */
-  missingRanks?: readonly RankRange[];
+  /** Ranks that it was put together of; absent: rank 0 alone. */
+  partRanks?: readonly RankRange[];
 }
 
 /** Numbers of ranks in a row: the first and the last. */

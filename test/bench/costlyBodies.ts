@@ -53,12 +53,12 @@ export const COSTLY: Record<string, () => CostlyBody> = {
     type: JSON_TYPE,
     body: fullBody({ streams: 8, order: namesOf(4096) }),
     status: 413,
-    rule: 'must have at most 262144 connections',
+    rule: 'must have at most 131072 connections',
   }),
   down: () => ({
     what: 'steps that count down',
     type: JSON_TYPE,
-    body: jsonSteps(1024, (i) => ({ step: 1024 - i, attempt: undefined, order: namesOf(256) })),
+    body: jsonSteps(1024, (i) => ({ step: 1024 - i, attempt: undefined, order: namesOf(128) })),
     status: 200,
   }),
   nested: () => ({
@@ -102,13 +102,13 @@ export const COSTLY: Record<string, () => CostlyBody> = {
   'allowed: connections': () => ({
     what: 'steps in JSON with as many connections as are allowed',
     type: JSON_TYPE,
-    body: jsonSteps(64, () => ({ order: namesOf(4096) })),
+    body: jsonSteps(32, () => ({ order: namesOf(4096) })),
     status: 200,
   }),
   'allowed: steps': () => ({
     what: '1024 steps in JSON with as many connections as are allowed',
     type: JSON_TYPE,
-    body: jsonSteps(1024, () => ({ order: namesOf(256) })),
+    body: jsonSteps(1024, () => ({ order: namesOf(128) })),
     status: 200,
   }),
   'allowed: measures': () => ({

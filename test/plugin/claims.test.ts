@@ -1,5 +1,5 @@
 /** A run belongs to its training: by the name of its attempt, and by the key that the training sends. */
-import { copyFileSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test, vi } from 'vitest';
 import type { RunDetail } from '../../src/telemetry/api.ts';
@@ -89,19 +89,6 @@ test('of a run that another process writes the name that is free is another one,
   changeRecording(join(directory, 'train.sqlite'), `UPDATE attempts SET outcome = NULL, pid = ${process.ppid}`);
   const { status, answer } = await steps(await start({ directory }), { attempt: 'x', key: KEY }, [2]);
   expect([status, answer.error]).toMatchObject([409, { free: 'train-2' }]);
-});
-
-test('a free name is found among many recordings without opening them all', async () => {
-  const service = await start();
-  const { directory, recorder } = service.pipeline;
-  await steps(service, { attempt: 'x', key: KEY }, [1]);
-  await steps(service, { attempt: 'z', key: KEY }, [1], 'other');
-  await put(service, { attempt: 'z', key: KEY }, CLOSED, 'other');
-  for (let i = 2; i < 102; i++) copyFileSync(join(directory, 'other.sqlite'), join(directory, `train-${i}.sqlite`));
-  const opened = vi.spyOn(recorder!, 'readSentRun');
-  const { answer } = await steps(service, { attempt: 'y', key: OTHER }, [1]);
-  expect(answer.error).toMatchObject({ free: 'train-102' });
-  expect(opened.mock.calls.length).toBeLessThan(40);
 });
 
 test.each(NEXT)('the next attempt of the same training is known by %s', async (_name, first, second) => {

@@ -121,15 +121,15 @@ test('is opened and closed', async () => {
   await sendState(service, 'sent', { state: 'closed', ...place, outcome: 'completed' });
   expect(await json<RunDetail>(service, 'api/v1/runs/sent')).toMatchObject({ live: false, outcome: 'completed', lastStep: 1 });
   // Once more, by the same name: a job that was started again.
-  expect((await sendState(service, 'sent', state)).answer).toMatchObject({ attempt: 2 });
-  const again = await sendSteps(service, 'sent', bodiesOf([1], 'x'));
-  expect(again.answer).toMatchObject({ accepted: 1, late: 0 });
+  expect((await sendState(service, 'sent', state)).answer).toMatchObject({ attempt: 1 });
+  const again = await sendSteps(service, 'sent', bodiesOf([1, 2], 'x'));
+  expect(again.answer).toMatchObject({ accepted: 1, duplicates: 1 });
   // Without a name a step is the current attempt's, and begins one where that has ended.
   const plain = () => sendJson(service, 'sent', { step: 1, order: ['a'], measures: { forwardGain: [1] } });
   expect(await plain()).toMatchObject({ status: 409, answer: { error: { field: 'order' } } });
   await sendState(service, 'sent', { state: 'closed', ...place });
   expect((await plain()).answer).toMatchObject({ accepted: 1, late: 0 });
-  expect(await json<RunDetail>(service, 'api/v1/runs/sent')).toMatchObject({ attempt: 3, tokens: 1 });
+  expect(await json<RunDetail>(service, 'api/v1/runs/sent')).toMatchObject({ attempt: 2, tokens: 1 });
 });
 
 test('of ready-made measures: those and G, null and "NaN" where there is none', async () => {

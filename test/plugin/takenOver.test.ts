@@ -1,18 +1,26 @@
-/** A run without a step that another training takes over: the first one is told of a free name, whatever its connections are. */
-import { expect, test } from 'vitest';
-import { start } from '../support/service.ts';
-import { send } from '../support/wire.ts';
+/** A run that was silent and that another training has taken over: the first one is told of a free name, whatever its connections are. */
+import { expect, test, vi } from 'vitest';
+import { handleParts } from '../../plugin/ingest/handleParts.ts';
+import { decodeMatrices } from '../../plugin/wire/decodeMatrices.ts';
+import { compileSchemas } from '../../plugin/wire/schema.ts';
+import { startIngest } from '../support/pipelines.ts';
+import { testHeader, testSample } from '../support/samples.ts';
+import { bodyOf } from '../support/wire.ts';
 
-const open = (attempt: string, order: string[]) => JSON.stringify({ state: 'open', streams: 4, order, attempt });
-const keyed = (key: string) => ({ 'Content-Type': 'application/json', 'Gainwatch-Key': key });
+const schemas = compileSchemas();
 
 test('the training before hears of a free name, not of the other one’s connections', async () => {
-  const service = await start();
-  await send(service, 'runs/train', open('a', ['x']), keyed('key-of-the-first'), 'PUT');
-  await send(service, 'runs/train', open('b', ['x', 'y']), keyed('key-of-the-second'), 'PUT');
-  await send(service, 'runs/train/steps', JSON.stringify({ step: 1, attempt: 'b', order: ['x', 'y'] }), keyed('key-of-the-second'));
-  const step = JSON.stringify({ step: 1, attempt: 'a', order: ['x'] });
-  const { status, answer } = await send(service, 'runs/train/steps', step, keyed('key-of-the-first'));
-  expect([status, answer.error]).toMatchObject([409, { field: 'run', free: 'train-2' }]);
-  expect((await send(service, 'runs/train-2/steps', step, keyed('key-of-the-first'))).status).toBe(200);
+  let now = 5_000_000;
+  const { ingest } = await startIngest({ now: () => now });
+  const send = (run: string, layers: number, step: number, attempt: string, key: string) => {
+    const header = testHeader(run, layers, 4, 4);
+    const part = decodeMatrices(schemas, bodyOf(header, testSample(header, step), {}, attempt), now);
+    return handleParts(ingest, run, [part], key);
+  };
+  send('train', 2, 1, 'a', 'key-of-the-first');
+  vi.advanceTimersByTime(200);
+  now += 61_000;
+  send('train', 3, 1, 'b', 'key-of-the-second');
+  expect(() => send('train', 2, 2, 'a', 'key-of-the-first')).toThrow(expect.objectContaining({ field: 'run', free: 'train-2' }));
+  expect(send('train-2', 2, 2, 'a', 'key-of-the-first').accepted).toBe(1);
 });

@@ -118,9 +118,9 @@ test.each<[string, () => Uint8Array, RegExp]>([
     '[',
     `[${'[1,1],'.repeat(1999)}[1,1]]`,
   ].map((list): [string, () => Uint8Array, RegExp] => [
-    `one with the missing ranks ${list.slice(0, 20)}`,
-    changed(`UPDATE steps SET missing_ranks = '${list}' WHERE step = 3`),
-    /as missing_ranks in steps/,
+    `one with the ranks ${list.slice(0, 20)}`,
+    changed(`UPDATE steps SET ranks = '${list}' WHERE step = 3`),
+    /as ranks in steps/,
   ]),
   ['one that is packed twice', changed('UPDATE steps SET packed = 2'), /number from 0 to 1 as packed in steps/],
   ['one with a text for packed', changed("UPDATE buckets SET packed = 'x'"), /as packed in buckets/],
@@ -143,9 +143,9 @@ test.each<[string, () => Uint8Array, RegExp]>([
   expect(await json(service, 'api/v1/runs')).toEqual([]);
 });
 
-test('one with packed rows, a key and missing ranks is taken, and read', async () => {
+test('one with packed rows, a key and ranks is taken, and read', async () => {
   const service = await start();
-  const sql = `UPDATE attempts SET key = '${'0a'.repeat(32)}'; UPDATE steps SET missing_ranks = '[[3,3],[9,511]]' WHERE step = 4`;
+  const sql = `UPDATE attempts SET key = '${'0a'.repeat(32)}'; UPDATE steps SET ranks = '[[3,3],[9,511]]' WHERE step = 4`;
   expect(await upload(service, recording({ sparse: true, sql }))).toEqual({ status: 201, body: { run: 'hc' } });
   const series = await json<SeriesAnswer>(service, 'api/v1/runs/hc/series?measure=forwardGain');
   expect(series.steps).toHaveLength(20);

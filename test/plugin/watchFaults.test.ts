@@ -82,7 +82,7 @@ test('a worker that stops answering: the queue is bounded, nothing waits, close(
   await expect.poll(() => monitor.compositeGain).not.toBeNull();
   const { default: Database } = await import('libsql');
   const lock = new Database(recordingPath(runs, 'test'));
-  lock.exec('BEGIN IMMEDIATE'); // commits of the worker now wait, 5 s each, and its thread with them
+  lock.exec('BEGIN IMMEDIATE');
   while (monitor.counters.samplesDropped === 0 && losses.length < 10_000) losses.push(...lossesOf(training, 1, monitor.step));
   expect(monitor.counters.samplesDropped).toBe(1);
   expect(lines.filter((line) => line.includes('does not keep up'))).toHaveLength(1);

@@ -13,7 +13,7 @@ const header = testHeader('hc');
 
 /** What takes a recording back by a version, today's first. */
 const STEPS_BACK = [
-  `ALTER TABLE attempts DROP COLUMN key; ALTER TABLE steps DROP COLUMN missing_ranks;
+  `ALTER TABLE attempts DROP COLUMN key; ALTER TABLE steps DROP COLUMN ranks;
    ALTER TABLE steps DROP COLUMN packed; ALTER TABLE buckets DROP COLUMN packed;`,
   'ALTER TABLE warnings DROP COLUMN cause;',
   'ALTER TABLE attempts DROP COLUMN source;',

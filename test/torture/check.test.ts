@@ -75,7 +75,8 @@ const SPOILT: Record<string, [string, string[]]> = {
   'another loss': ['UPDATE steps SET loss = loss + 0.001 WHERE step = 3', ['wrong']],
   'no loss': ['UPDATE steps SET loss = NULL WHERE step = 3', ['wrong']],
   'the measures of another step': ['UPDATE steps SET measures = (SELECT measures FROM steps WHERE step = 2) WHERE step = 3', ['wrong']],
-  'a rank that is said to be missing': ["UPDATE steps SET missing_ranks = '[0]' WHERE step = 3", ['wrong']],
+  'a rank that nobody has sent': ["UPDATE steps SET ranks = '[[1,1]]' WHERE step = 3", ['wrong']],
+  'a rank too many': ["UPDATE steps SET ranks = '[[0,1]]' WHERE step = 3", ['wrong']],
   'a step of nobody': ['UPDATE steps SET step = 9 WHERE step = 3', ['unsent', 'missing']],
   'a step in two attempts of one source': [
     `CREATE TEMP TABLE a AS SELECT * FROM attempts; UPDATE a SET attempt = 2; INSERT INTO attempts SELECT * FROM a;

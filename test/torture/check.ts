@@ -41,7 +41,7 @@ export function check(ledger: Ledger, rows: readonly StepRow[]): Finding[] {
     if (inFolder.length > 1) findings.push({ kind: 'twice', what: `${key}: ${inFolder.length} rows` });
     for (const row of same) {
       const found = ranksIn(attempt, sent, row);
-      if (found === null) findings.push({ kind: 'wrong', what: `${key}: loss ${row.loss}, missing ${JSON.stringify(row.missing)}` });
+      if (found === null) findings.push({ kind: 'wrong', what: `${key}: loss ${row.loss}, ranks ${JSON.stringify(row.ranks)}` });
       else ranks.set(row, found);
     }
   }
@@ -61,9 +61,11 @@ export function check(ledger: Ledger, rows: readonly StepRow[]): Finding[] {
   return findings;
 }
 
-/** The ranks whose parts give the row's values, the most that do; null: none do. */
+/** The ranks that the row is said to have, or, where that is not said, the most whose parts give its values; null: the values are others. */
 function ranksIn({ training, attempt }: LedgerAttempt, { sent }: LedgerStep, row: StepRow): Set<number> | null {
-  const possible = [...sent].filter((rank) => !row.missing.includes(rank));
+  const said = row.ranks;
+  if (said !== null) return said.every((rank) => sent.has(rank)) && gives(training, attempt, said, row) ? new Set(said) : null;
+  const possible = [...sent];
   const subsets = Array.from({ length: 2 ** possible.length - 1 }, (_, i) => possible.filter((_, bit) => ((i + 1) >> bit) & 1));
   subsets.sort((a, b) => b.length - a.length);
   const found = subsets.find((ranks) => gives(training, attempt, ranks, row));

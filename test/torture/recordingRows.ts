@@ -19,8 +19,8 @@ export interface StepRow {
   readonly source: string;
   readonly step: number;
   readonly loss: number | null;
-  /** Ranks whose part is said not to be in it. */
-  readonly missing: readonly number[];
+  /** Ranks that it is said to be put together of; null: the build that wrote it says nothing. */
+  readonly ranks: readonly number[] | null;
   /** By connection: the measure, and what mixes its streams; NaN where it is not there. */
   readonly values: ReadonlyMap<string, { measure: number; mixed: number }>;
 }
@@ -32,7 +32,7 @@ interface Raw {
   order: string;
   step: number;
   loss: number | string | null;
-  missing: string | null;
+  ranks: string | null;
   packed: number;
   measures: ArrayBuffer;
   mapping: ArrayBuffer;
@@ -47,11 +47,11 @@ export function readRows(file: RecordingFile): StepRow[] {
     // One that was taken away in the moment it was made.
     if (db.prepare("SELECT 1 FROM sqlite_master WHERE name = 'steps'").get() === undefined) return [];
     const columns = (db.prepare("SELECT name FROM pragma_table_info('steps')").all() as { name: string }[]).map(({ name }) => name);
-    const missing = columns.includes('missing_ranks') ? 'missing_ranks' : 'NULL';
+    const ranks = columns.includes('ranks') ? "coalesce(s.ranks, '[[0,0]]')" : 'NULL';
     const packed = columns.includes('packed') ? 'packed' : '0';
     const rows = db
       .prepare(
-        `SELECT a.run, a.source, a.connections, a.measures AS "order", s.step, s.loss, ${missing} AS missing, ${packed} AS packed,
+        `SELECT a.run, a.source, a.connections, a.measures AS "order", s.step, s.loss, ${ranks} AS ranks, ${packed} AS packed,
          s.measures, s.mapping FROM steps s JOIN attempts a USING (attempt)`,
       )
       .all() as Raw[];
@@ -76,7 +76,12 @@ function rowOf(file: RecordingFile, row: Raw): StepRow {
     source: row.source ?? '',
     step: row.step,
     loss: typeof row.loss === 'string' ? Number.NaN : row.loss,
-    missing: row.missing === null ? [] : (JSON.parse(row.missing) as number[]),
+    ranks:
+      row.ranks === null
+        ? null
+        : (JSON.parse(row.ranks) as [number, number][]).flatMap(([first, last]) =>
+            Array.from({ length: last - first + 1 }, (_, i) => first + i),
+          ),
     values: new Map(values),
   };
 }
