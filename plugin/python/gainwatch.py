@@ -1051,15 +1051,15 @@ class _Sender(threading.Thread):
     # in the background
 
     def run(self) -> None:
-        wait, due, asked = FLUSH_SECONDS, time.monotonic() + FLUSH_SECONDS, False
+        wait, due, asked, tried = FLUSH_SECONDS, time.monotonic() + FLUSH_SECONDS, False, False
         try:
             while True:
                 self._take(due)
                 stopping, now = self._stopping.is_set(), time.monotonic()
                 if stopping and now >= self._deadline:
                     break
-                if asked and now < (due if due <= self._deadline else self._deadline - LAST_TRY_SECONDS) and not (stopping and self._free):
-                    continue  # close() came meanwhile, and the monitor has said when to ask again
+                if (asked or tried) and now < (due if due <= self._deadline else self._deadline - LAST_TRY_SECONDS) and not (stopping and self._free):
+                    continue  # close() came meanwhile, and the monitor has said when to ask again, or it was asked since
                 try:
                     sent = self._flush()
                 except Exception as error:
@@ -1068,7 +1068,7 @@ class _Sender(threading.Thread):
                     sent = False
                 if stopping and sent and self._records.empty():
                     break
-                now, asked = time.monotonic(), self._asked is not None and not sent
+                now, asked, tried = time.monotonic(), self._asked is not None and not sent, stopping and not sent
                 wait = FLUSH_SECONDS if sent else min(wait * 2, BACKOFF_SECONDS, *([1.0] if stopping else []))
                 # Up to half more by chance: the ranks of a training are not to come back all at once.
                 pause = wait if sent else (self._asked if asked else wait) * (1 + self._chance() / 2)

@@ -273,6 +273,13 @@ class RetryAfter(Sending):
                 monitor.close()
                 self.assertEqual((self.arrived(), monitor.counters["acknowledged"]), ([1, 2], 2))
 
+    def test_a_closing_sender_that_is_refused_pauses_between_its_tries(self) -> None:
+        self.server.behaviour = 401
+        _, monitor = self.start(2, drain_seconds=4)
+        before = len(self.server.paths)
+        monitor.close()
+        self.assertLessEqual(len(self.server.paths) - before, 8)  # one at once, then each second, and the last
+
 
 class Addresses(Sending):
     def test_one_with_a_secret_or_more_than_an_address_is_refused_without_repeating_it(self) -> None:

@@ -20,8 +20,9 @@ export const answerError =
     try {
       const refused = toRefusal(error);
       if (refused === null || refused.status === 500) {
-        const { stack, code = '' } = ((error as Error).cause ?? error) as { stack?: string; code?: string };
-        const told = stack ?? String(error);
+        const { stack, message, code = '' } = ((error as Error).cause ?? error) as Error & { code?: string };
+        // What a recording is, is no fault of ours: without the stack.
+        const told = refused === null ? (stack ?? String(error)) : message;
         warnOnce(`http ${code} ${told.split('\n')[1] ?? told}`, `${request.method} ${request.path} failed here: ${told}`);
       }
       // Unless somebody knows better when to come again.

@@ -29,10 +29,13 @@ export const whoOf = (request: Request, response: Response): string =>
 /** Cookies go to every port of a host: each server has its own. */
 const cookieName = (request: Request): string => `gainwatch_session_${request.socket.localPort}`;
 
+/** Cookies of the name that are looked at: another port of the host, or a longer path, may set some too. Our choice. */
+const MAX_COOKIES = 8;
+
 /** Letters that no session has end the value, so nothing in a Cookie header can be misread or throw. */
-function sessionIn(request: Request): string | undefined {
-  const pattern = new RegExp(`(?:^|;)[ \\t]*${cookieName(request)}=([\\w.-]+)[ \\t]*(?:;|$)`);
-  return pattern.exec(request.headers.cookie ?? '')?.[1];
+function sessionsIn(request: Request): string[] {
+  const pattern = new RegExp(`(?:^|;)[ \\t]*${cookieName(request)}=([\\w.-]+)[ \\t]*(?=;|$)`, 'g');
+  return [...(request.headers.cookie ?? '').matchAll(pattern)].slice(0, MAX_COOKIES).map(([, value]) => value);
 }
 
 /** The scheme has no case (RFC 9110, 11.1). */
@@ -53,8 +56,10 @@ export function authorize(access: Access, sessions: Sessions): RequestHandler {
   const requesterIn = (request: Request): Requester | null => {
     const bearer = rightsOfToken(access, bearerIn(request) ?? '');
     if (bearer.length > 0) return { rights: bearer, name: `the token for ${bearer.join(', ')}`, leftMs: null };
-    const session = sessions.read(sessionIn(request) ?? '');
-    if (session === null) return null;
+    const session = sessionsIn(request)
+      .map(sessions.read)
+      .find((one) => one !== null);
+    if (session === undefined) return null;
     const name = `session ${session.id} (${session.rights.join(', ')})`;
     return { rights: session.rights, name, leftMs: sessions.left(session) };
   };
@@ -71,7 +76,7 @@ export function authorize(access: Access, sessions: Sessions): RequestHandler {
     const requester = requesterIn(request);
     const needed = rightFor(request.method, request.path);
     if (requester === null) {
-      const wrong = [bearerIn(request), sessionIn(request), given].some((value) => value !== undefined);
+      const wrong = sessionsIn(request).length > 0 || [bearerIn(request), given].some((value) => value !== undefined);
       refuseUnknown(request, response, wrong);
     } else if (!requester.rights.includes(needed)) {
       const rule = `must give the right to ${needed} (${givenBy(needed)}), not only to ${requester.rights.join(' and ')}`;

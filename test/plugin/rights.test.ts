@@ -129,6 +129,9 @@ describe('a session', () => {
     expect(cookie).not.toContain('Secure');
     expect(cookie).not.toContain('view-and-send');
     const status = async (method: string, path: string) => (await ask(service, path, { Cookie: cookieOf(exchanged) }, method)).status;
+    // One that another port of the host has set before it does not end it.
+    const planted = `gainwatch_session_${service.port}=planted; ${cookieOf(exchanged)}`;
+    expect((await ask(service, '/watch/api/v1/runs', { Cookie: planted })).status).toBe(200);
     expect(await status('GET', '/watch/api/v1/runs')).toBe(200);
     expect(await status('PUT', '/watch/api/v1/runs/x')).toBe(400);
     expect(await status('DELETE', '/watch/api/v1/runs/x')).toBe(403);

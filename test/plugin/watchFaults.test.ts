@@ -7,12 +7,14 @@ import { promisify } from 'node:util';
 import * as tf from '@tensorflow/tfjs';
 import { HyperConnection } from 'gainwatch/connections';
 import { accelerate } from 'gainwatch/kernels';
+import Database from 'libsql';
 import { expect, onTestFinished, test } from 'vitest';
 import { recordingPath } from '../../plugin/recorder/directory.ts';
 import { temporaryFolder, writeProgram } from '../support/folders.ts';
 import { recorded } from '../support/recorded.ts';
 import { createTraining, lossesOf, unwatchedLosses } from '../support/smallTraining.ts';
 import { startWatching } from '../support/watched.ts';
+import { sendJson } from '../support/wire.ts';
 
 /** A training of 60 steps; prints its losses, and the errors that /metrics has once it has all steps, and as many errors as asked for. */
 const FULL_DISK = `
@@ -75,19 +77,24 @@ test('a probe that throws: counted, reported once, the losses stay', async () =>
 
 test('a worker that stops answering: the queue is bounded, nothing waits, close() comes back', async () => {
   await tf.setBackend('wasm');
-  onTestFinished(accelerate(tf)); // quick steps: more than the queue holds, before a commit of the worker gives up waiting
+  onTestFinished(accelerate(tf)); // quick steps: more than the queue holds, before the thread answers again
   const training = createTraining('hc', 1);
   const { monitor, lines, runs } = await startWatching(training.model, { optimizer: training.optimizer });
   const losses = lossesOf(training, 1, monitor.step);
   await expect.poll(() => monitor.compositeGain).not.toBeNull();
-  const { default: Database } = await import('libsql');
-  const lock = new Database(recordingPath(runs, 'test'));
-  lock.exec('BEGIN IMMEDIATE');
+  // Runs that were sent to it and are locked: their commits wait one after the other, 200 ms each and more, and its thread with them.
+  const others = Array.from({ length: 60 }, (_, i) => `other${i}`);
+  const send = (run: string, step: number) => sendJson(monitor, run, { step, order: ['a'] });
+  await Promise.all(others.map((run) => send(run, 1)));
+  const locks = others.map((run) => new Database(recordingPath(runs, run)));
+  for (const lock of locks) lock.exec('BEGIN IMMEDIATE');
+  const answers = Promise.allSettled(others.map((run) => send(run, 2)));
+  await new Promise((resolve) => setTimeout(resolve, 300)); // the requests are on their way
   while (monitor.counters.samplesDropped === 0 && losses.length < 10_000) losses.push(...lossesOf(training, 1, monitor.step));
   expect(monitor.counters.samplesDropped).toBe(1);
   expect(lines.filter((line) => line.includes('does not keep up'))).toHaveLength(1);
-  lock.exec('ROLLBACK');
-  lock.close();
+  for (const lock of locks) lock.close();
+  await answers;
   await monitor.close();
   expect(recorded(runs).steps.length + monitor.counters.samplesDropped).toBe(losses.length);
   expect(losses).toEqual(unwatchedLosses('hc', losses.length, 1));
@@ -108,7 +115,6 @@ test('a disk that fills up in mid-run: reported once, counted, losses as ever, /
   expect([free.steps, full.steps]).toEqual([60, 60]);
   expect(full.errors).toBeGreaterThan(0);
   expect(full.stderr.match(/could not be written, trying again/g)).toHaveLength(1);
-  expect(full.stderr).toMatch(/\d+ steps of full could not be recorded/);
 }, 240_000); // two processes, however busy the machine is
 
 test('a recording that cannot be made: reported, /metrics goes on and counts the error', async () => {
