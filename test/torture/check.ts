@@ -61,7 +61,9 @@ export function check(ledger: Ledger, rows: readonly StepRow[]): Finding[] {
   return findings;
 }
 
-/** The ranks that the row is said to have, or, where that is not said, the most whose parts give its values; null: the values are others. */
+/**
+ * The ranks that the row is said to have, or, where that is not said, the most whose parts give its values; null: the values are others.
+ */
 function ranksIn({ training, attempt }: LedgerAttempt, { sent }: LedgerStep, row: StepRow): Set<number> | null {
   const said = row.ranks;
   if (said !== null) return said.every((rank) => sent.has(rank)) && gives(training, attempt, said, row) ? new Set(said) : null;
