@@ -65,16 +65,18 @@ export async function workerFor(options: ServerOptions): Promise<WorkerClient> {
 function start(key: string, options: ServerOptions): Promise<WorkerClient> {
   return new Promise((resolve, reject) => {
     let client: WorkerClient | null = null;
+    // What it says before it listens: that nothing can be recorded.
+    const pendingMessages: ToRun[] = [];
     const onMessage = (message: FromWorker) => {
       if (client !== null) handleMessage(client, message);
       else if (message.type === 'refused') reject(new Error(message.message));
       else if (message.type === 'listening') {
         const { url, note } = message;
-        const empty = { deaths: [], restartAt: 0, timer: null, runs: new Map(), pendingMessages: [] };
+        const empty = { deaths: [], restartAt: 0, timer: null, runs: new Map(), pendingMessages };
         client = { key, options, thread, state: 'running', ...empty, url, note };
         letGo(thread);
         resolve(client);
-      }
+      } else if (!('id' in message)) pendingMessages.push(message);
     };
     const onEnd = (reason: string) => {
       if (client === null) reject(new Error(`the monitor's thread ${reason}`));
