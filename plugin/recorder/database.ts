@@ -37,6 +37,13 @@ function checkFile(db: Db, path: string): void {
   }
 }
 
+/** Starts what libsql starts with its first statement: later, where no file handle is left, that would end the process (tokio panics). */
+export function startSqlite(): void {
+  const db = new Database(':memory:');
+  db.exec('SELECT 1');
+  db.close();
+}
+
 /**
  * Opens a recording for writing, creates it where there is none, and brings one of an earlier version up.
  * @throws Error with the path where the file is no recording or of a newer version; what SQLite throws (SQLITE_BUSY, a full disk)

@@ -12,6 +12,7 @@ export type Recorder = typeof Place & typeof Read & typeof Remove & typeof Sent 
 /** The recorder, its functions in one object. @throws Error where recordings can be neither written nor read, saying why */
 export async function requireRecorder(): Promise<Recorder> {
   try {
+    (await import('./database.ts')).startSqlite();
     return {
       ...(await import('./inPlace.ts')),
       ...(await import('./read.ts')),
