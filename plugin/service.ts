@@ -25,6 +25,8 @@ export interface ServiceOptions extends Access {
   notify: readonly string[];
   /** Metrics of each rank of the runs that are sent here. */
   rankLabel?: boolean;
+  /** Runs will be sent here: what takes them in is started at once. */
+  expectsRuns?: boolean;
   /** false: nothing is kept; true: what cannot be kept is not acknowledged. Unless given, runs are kept where SQLite can be loaded. */
   record?: boolean;
   /** How many days a recording is kept after its run has ended; null: for ever. */
@@ -62,6 +64,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   const recorder = record === false ? null : await loadRecorder(onProblem);
   const pipeline = createPipeline({ directory, recorder, keeps: record ?? recorder !== null, now, onProblem });
   const ingest = createIngest(pipeline);
+  if (options.expectsRuns) ingest.analyst.start();
   const stream = createStream(pipeline);
   const upkeep = createUpkeep({
     directory,

@@ -35,7 +35,7 @@ export async function serve(flags: ServeFlags): Promise<void> {
   const fresh = !existsSync(runs);
   const lock = record ? await takeFolder(runs, options.onProblem) : null;
   try {
-    const service = await startService({ ...options, record, keepDays: keepDays ?? null, maxBytes: maxBytes ?? null });
+    const service = await startService({ ...options, expectsRuns: true, record, keepDays: keepDays ?? null, maxBytes: maxBytes ?? null });
     lock?.announce(service.url);
     const ended = stopped(); // whoever has read the address may end it
     if (service.note !== null) print(service.note);

@@ -25,6 +25,8 @@ export interface Analyst {
   decodeState(body: Buffer): Promise<RunState>;
   /** `analyse` of src/telemetry, there. The arrays of the sample are given away. @returns rejects with Error */
   analyse(header: RunHeader, sample: StepSample): Promise<StepReport>;
+  /** Starts the thread before the first request, which would wait for it. */
+  start(): void;
   /** Ends the thread; what it worked on is refused. */
   close(): Promise<void>;
 }
@@ -80,6 +82,10 @@ export function createAnalyst(maxHeapMb = MAX_HEAP_MB): Analyst {
       return ask('state', { body: given }, size, [...memory]);
     },
     analyse: async (header, sample) => ask('sample', { header, sample }, 0, buffersOf([sample])),
+    start: () => {
+      const [given, size, memory] = withBody(Buffer.from('{}'));
+      void ask('state', { body: given }, size, [...memory]).catch(() => {}); // no state, and all that reads one is loaded
+    },
     close: async () => {
       await state.worker?.terminate();
     },

@@ -115,8 +115,8 @@ export const COSTLY: Record<string, () => CostlyBody> = {
     what: 'the same with all measures',
     type: JSON_TYPE,
     body: jsonSteps(1024, () => ({
-      order: namesOf(256),
-      measures: Object.fromEntries(MEASURES.map(({ key }) => [key, new Array(256).fill(1)])),
+      order: namesOf(128),
+      measures: Object.fromEntries(MEASURES.map(({ key }) => [key, new Array(128).fill(1)])),
     })),
     status: 200,
   }),
