@@ -7,7 +7,7 @@ import type { RunHeader } from '../src/telemetry/sample.ts';
 import type { Warning } from '../src/telemetry/warning.ts';
 import type { Detector, Finding, Found } from './detector.ts';
 import { DETECTORS } from './detectors/list.ts';
-import { judgeClock, stalled, stallThreshold } from './detectors/stall.ts';
+import { judgeClock, MIN_SECONDS, stalled, stallThreshold } from './detectors/stall.ts';
 import { createLatch, type LatchState, updateLatch } from './latch.ts';
 import { messageOf } from './messages.ts';
 import { createShared, type GainForecast, gainForecasts, type SharedState, updateShared } from './shared.ts';
@@ -91,8 +91,9 @@ export function detectStall(header: RunHeader, state: DetectorState, now: number
   return latchAll(state, [[stalled, judgeClock(stateOf(state, stalled), header, now)]]);
 }
 
-/** Seconds without a report from which on the run stands still. */
-export const stallSeconds = (state: DetectorState): number => stallThreshold(stateOf(state, stalled));
+/** Seconds without a report from which on a run stands still; null: of one that has no detectors yet. */
+export const stallSeconds = (state: DetectorState | null): number =>
+  state === null ? MIN_SECONDS : stallThreshold(stateOf(state, stalled));
 
 type Judged = [detector: Detector, finding: Finding];
 

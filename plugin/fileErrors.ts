@@ -19,7 +19,7 @@ export function toReadError(error: unknown, path: string, run: string): unknown 
 }
 
 /** Does SQLite wait for another process? */
-export const isLocked = (error: unknown): boolean => /^SQLITE_(BUSY|LOCKED)/.test(String((error as { code?: unknown }).code));
+const isLocked = (error: unknown): boolean => /^SQLITE_(BUSY|LOCKED)/.test(String((error as { code?: unknown }).code));
 
 /** What a disk or a folder refuses with: by the code of the system, or SQLite's. */
 const REFUSALS: Record<string, [status: number, why: string]> = {

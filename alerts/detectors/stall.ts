@@ -9,7 +9,7 @@ import { digits, type RuleEntry, type WordsOf } from '../words.ts';
  * evaluation, a checkpoint): all must be passed. Our choice: nobody is called within a minute, nor for a pause that the run has
  * made before.
  */
-const MIN_SECONDS = 60;
+export const MIN_SECONDS = 60;
 const MIN_USUAL = 20;
 const MIN_LONGEST = 2;
 /**

@@ -15,9 +15,6 @@ import type { Ingest, IngestRun } from './ingestRun.ts';
 
 export type Claim = 'current' | 'next' | 'over';
 
-/** Silence after which a run without steps may be taken by another training. Our choice: that of the detector of a stall. */
-const MIN_SILENCE_MS = 60_000;
-
 /** What a request says of the training that it is of: the name of its attempt, and the SHA-256 of its key. */
 export interface Claimant {
   attempt: string | null;
@@ -54,8 +51,7 @@ const isEmpty = ({ attempt, key, lastAssembled, pendingSteps }: IngestRun): bool
 
 /** Has nothing come for as long as the detector of a stall allows? */
 export function isSilent({ pipeline }: Ingest, run: IngestRun): boolean {
-  const limit = run.live === null ? MIN_SILENCE_MS : 1000 * stallSeconds(run.live.detection.detectors);
-  return pipeline.monotonic() - run.lastPartAt > limit;
+  return pipeline.monotonic() - run.lastPartAt > 1000 * stallSeconds(run.live?.detection.detectors ?? null);
 }
 
 /** Has another training taken the run over, since this attempt of it? */

@@ -7,12 +7,12 @@ import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from '
 import type { FromWorker, ToWorker, WorkerOptions } from './workerMessages.ts';
 
 /** In the thread's queue. Our choice; beyond it samples are dropped and counted. */
-export const MAX_QUEUED_SAMPLES = 128;
+const MAX_QUEUED_SAMPLES = 128;
 /**
  * Of the thread's own heap, MiB: what grows beyond it ends the thread, not the training. Our choice: ten times what 64 runs of 64
  * connections hold (arrays of numbers lie outside of it).
  */
-export const MAX_HEAP_MIB = 1024;
+const MAX_HEAP_MIB = 1024;
 
 export type ServerOptions = Omit<WorkerOptions, 'progress' | 'channel'>;
 
