@@ -82,6 +82,7 @@ class Server:
         self.paths: list[tuple[str, str]] = []
         self.warnings: list[dict[str, Any]] = []
         self.connections = 0
+        self.trickle = False  # one byte of the answer after another, without end
         self.release = threading.Event()
         outer = self
 
@@ -107,6 +108,9 @@ class Server:
                 for name, value in {"Content-Length": str(len(answer)), **headers}.items():
                     self.send_header(name, value)
                 self.end_headers()
+                while outer.trickle:
+                    self.wfile.write(b" ")
+                    time.sleep(0.1)
                 self.wfile.write(answer)
                 self.close_connection = self.close_connection or outer.release.is_set()
 
