@@ -76,9 +76,16 @@ class Implementation:
     stack: Callable[[Sequence[nn.Module]], nn.Module] = Stack
     fits: Callable[[int], bool] = lambda n: n >= 1
     factor: int = 1  # H is [factor n, factor n] (fractions)
+    channels: int = 1  # d must be a multiple of it
+    matcher: Callable[[str, Any, Any, Any], Any] | None = None  # (name, module, inputs, output) -> H or None, where found is "matcher"
     static: bool = False  # H is the same for all tokens
     collapsed: bool = False  # makes its streams of one and leaves one: x' is no [tokens, n, d]
     note: str = ""
+
+    @property
+    def bounded(self) -> str:
+        """What bounds H as applied: "doubly" | "rows" | "columns" | "spectral" | "none"."""
+        return "spectral" if self.kind in ("orthogonal", "signed") else self.exact
 
     def make(self, n: int, d: int, seed: int = 0, depth: int = 1) -> nn.Module:
         """`depth` layers of n streams and d channels, random enough that H is neither symmetric nor the identity."""
