@@ -33,8 +33,11 @@ def event(
         return
     if is_compiling():
         if not taps.is_exporting():
-            for reading in tag.adapter.read(Call(module, method, args, kwargs, out, inner)):
-                taps.write(tag.parts[reading.part], reading)
+            try:
+                for reading in tag.adapter.read(Call(module, method, args, kwargs, out, inner)):
+                    taps.write(tag.parts[reading.part], reading)
+            except Refused:
+                pass  # a graph can log nothing: that no connection ran is said after some steps
         return
     sampler = tag.sampler
     if not sampler.active or sampler.closed:
@@ -163,8 +166,10 @@ def look(sampler: Sampler, part: Part, reading: Reading, module: Any, index: Any
                 return None
             x = x[index[:CHECK_TOKENS]] if index is not None else x[:CHECK_TOKENS].clone()
             formula = part.adapter.formula
-            again = formula is not None and sampler.watched == 0
-            return Checked(x, formula(module, part.found.part, x) if formula and again else None)
+            if formula is None or sampler.watched != 0:
+                return Checked(x, None)
+            with torch.autocast(x.device.type, enabled=False):
+                return Checked(x, formula(module, part.found.part, x))
     except Exception as error:
         sampler.faults.say(
             f"{part.name} streams",
