@@ -31,7 +31,8 @@ class Found:
 
 @dataclass(frozen=True)
 class Site:
-    """A method to be watched. inner: names of functions, looked up in the method's own module, whose calls are noted while it runs."""
+    """A method to be watched. inner: names of functions, looked up in the method's own module, whose calls are noted while it runs; or, as
+    "hc_pre.forward", of a method of what the watched module has as an attribute."""
 
     method: str
     inner: tuple[str, ...] = ()
@@ -42,6 +43,7 @@ class Inner(NamedTuple):
 
     name: str
     args: tuple[Any, ...]
+    kwargs: dict[str, Any]
     out: Any
 
 

@@ -54,8 +54,10 @@ def attach(module: Any, site: Site) -> Callable[[], None]:
         original = _patches[id(_definer(module, site.method)), site.method].original
     space = getattr(original, "__globals__", {})
     for name in site.inner:
-        if name in space:
-            undo.append(_patch(space, name, lambda function, name=name: _noted(function, name)))
+        holder, _, held = name.rpartition(".")
+        owner = _definer(getattr(module, holder, None), held) if holder else space if name in space else None
+        if owner is not None:
+            undo.append(_patch(owner, held, lambda function, name=name: _noted(function, name)))
 
     def take_off() -> None:
         while undo:
@@ -110,8 +112,7 @@ def _set(space: Any, name: str, value: Any) -> None:
 
 
 def _watched(original: Any, method: str) -> Any:
-    """What runs in the place of a method. It uses no globals of ours, and has the original's: torch.jit.script reads them, and compiles the
-    original's source."""
+    """What runs in the place of a method. It uses no globals of ours, for it has the original's."""
     event, enter, leave, armed, nothing = see.event, passes.enter, passes.leave, _armed, ()
     tag_name, pass_name = TAG, PASS if method == "forward" else ""
 
@@ -139,21 +140,25 @@ def _watched(original: Any, method: str) -> Any:
         event(tag, method, self, args, kwargs, out, calls)
         return out
 
-    made = types.FunctionType(watched.__code__, original.__globals__, original.__name__, None, watched.__closure__)
-    return functools.update_wrapper(made, original)
+    return _in_place_of(original, watched)
 
 
 def _noted(original: Any, name: str) -> Any:
-    armed = _armed
+    armed, note = _armed, Inner
 
-    @functools.wraps(original)
-    def noted(*args: Any, **kwargs: Any) -> Any:
+    def noted(*args, **kwargs):  # type: ignore[no-untyped-def]
         out = original(*args, **kwargs)
         if armed.calls is not None:
-            armed.calls.append(Inner(name, args, out))
+            armed.calls.append(note(name, args, kwargs, out))
         return out
 
-    return noted
+    return _in_place_of(original, noted)
+
+
+def _in_place_of(original: Any, wrapper: Any) -> Any:
+    """The wrapper with the original's globals and name: torch.jit.script reads them, and compiles the original's source."""
+    made = types.FunctionType(wrapper.__code__, original.__globals__, original.__name__, None, wrapper.__closure__)
+    return functools.update_wrapper(made, original)
 
 
 class Replaced:
