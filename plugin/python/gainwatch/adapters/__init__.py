@@ -1,6 +1,19 @@
 """What is known of implementations: one file for each family, asked in this order. `protocol` says what an adapter is."""
 
-from . import deepseek, deepseek_v4, liger, lite, lucidrains, megatron, mhc_ddim, mhc_pytorch, primus, x_transformers
+from . import (
+    deepseek,
+    deepseek_v4,
+    hy_v4,
+    liger,
+    lite,
+    lucidrains,
+    megatron,
+    mhc_ddim,
+    mhc_pytorch,
+    primus,
+    qwen4_exp,
+    x_transformers,
+)
 
 ALL = (
     lucidrains.adapter,
@@ -9,9 +22,11 @@ ALL = (
     x_transformers.gated,
     deepseek.adapter,
     deepseek_v4.adapter,
-    primus.adapter,
+    hy_v4.adapter,
     megatron.adapter,
     megatron.gated,
+    qwen4_exp.adapter,
+    primus.adapter,
     liger.adapter,
     lite.adapter,
     lite.fast,

@@ -1,11 +1,10 @@
-"""Blocks written as DeepSeek's inference code: parameters hc_*_fn [(2 + n) n, n d], hc_*_base, hc_*_scale on the block, and a method
-that gives comb [b, s, n, n], applied transposed: hc_pre(x [b, s, n, d], fn, scale, base) -> (y, post, comb), or V4.1's
-hc_mixes(…) -> (pre, post, comb)."""
+"""Blocks that own the parameters of their mixers, hc_attn_fn, hc_attn_base, hc_attn_scale and hc_ffn_…, and hand them to what computes:
+a method of the block (DeepSeek's inference code: hc_pre gives (y, post, comb), V4.1's hc_mixes (pre, post, comb)), a child module
+(torchtitan-npu), an object that is no module (xorl, miles), or a function. Which site it is, is told by the parameter that is handed."""
 
 from __future__ import annotations
 
 import inspect
-import math
 import re
 import types
 from functools import partial
@@ -13,45 +12,67 @@ from typing import Any, Iterable, Optional, Sequence
 
 from torch import Tensor
 
-from .protocol import Adapter, Call, Found, Reading, Site, pick
+from . import mixer
+from .protocol import Adapter, Call, Found, Reading, Site
 
-METHODS = ("hc_pre", "hc_mixes")
+METHODS = ("hc_mixes", "hc_pre")  # the first that the class has; hc_pre calls hc_mixes where there are both
+HANDED = ({"hc_fn", "hc_base", "hc_scale"}, {"fn", "base", "scale"})  # arguments of what computes elsewhere
 
 
 def recognise(module: Any) -> Iterable[Found]:
-    if not methods(module):
+    found = parts(module)
+    if not found or not sites(module):
         return ()
     return tuple(
-        Found(n, "mhc", "comb", key, convention="deepseek", parameters=partial(parameters, module, key))
-        for key, n in parts(module).items()
+        Found(n, "mhc", "comb", name, convention="deepseek", parameters=partial(parameters, module, name))
+        for name, n in found.items()
     )
 
 
 def parts(module: Any) -> dict[str, int]:
-    """Name of each site (attn, ffn), and its n."""
-    own, found = dict(module.named_parameters(recurse=False)), {}
-    for name in own:
-        match = re.fullmatch(r"hc_(\w+)_fn", name)
-        base, scale = (own.get(f"hc_{match[1]}_{what}") if match else None for what in ("base", "scale"))
-        if match is None or base is None or scale is None or own[name].dim() != 2:
-            continue
-        n = math.isqrt(base.numel() + 1) - 1  # of n^2 + 2n
-        if n > 1 and n * n + 2 * n == base.numel():
-            found[match[1]] = n
-    return found
+    """Name of each site (attn, ffn), and its n. Heads, hc_head_fn [n, n d], have another shape."""
+    names = [match[1] for match in (re.fullmatch(r"hc_(\w+)_fn", key) for key in module._parameters) if match]
+    sizes = {name: mixer.streams_of(*parameters(module, name)) for name in names}
+    return {name: n for name, n in sizes.items() if n}
 
 
-def parameters(module: Any, part: str) -> Sequence[Tensor]:
-    return [getattr(module, f"hc_{part}_{what}") for what in ("fn", "base", "scale")]
+def parameters(module: Any, part: str) -> Sequence[Any]:
+    return [getattr(module, f"hc_{part}_{what}", None) for what in ("fn", "base", "scale")]
 
 
-def methods(module: Any) -> list[str]:
-    return [m for m in METHODS if isinstance(inspect.getattr_static(type(module), m, None), types.FunctionType)]
+def sites(module: Any) -> Sequence[Site]:
+    """Its own method, or its forward with what is called in there."""
+    kind = type(module)
+    own = [m for m in METHODS if is_function(inspect.getattr_static(kind, m, None))]
+    if own:
+        return [Site(own[0])]
+    forward = inspect.getattr_static(kind, "forward", None)
+    inner = [f"{name}.{method}" for name, one in mixer.holds(module).items() for method in methods(type(one))]
+    if is_function(forward):
+        inner += [name for name, value in forward.__globals__.items() if is_function(value) and takes(value)]
+    return [Site("forward", tuple(inner))] if inner else []
+
+
+def methods(kind: type) -> list[str]:
+    """Those that are handed a mixer's parameters."""
+    return [name for name in dir(kind) if takes(inspect.getattr_static(kind, name))]
+
+
+def takes(function: Any) -> bool:
+    code = getattr(inspect.unwrap(function), "__code__", None) if is_function(function) else None
+    if code is None:
+        return False
+    names = set(code.co_varnames[: code.co_argcount + code.co_kwonlyargcount])
+    return any(handed <= names for handed in HANDED)
+
+
+def is_function(value: Any) -> bool:
+    return isinstance(value, types.FunctionType)
 
 
 def part_of(module: Any, given: Iterable[Any]) -> Optional[str]:
-    """The site whose projection is among the arguments."""
-    for name, value in module._parameters.items():
+    """The site whose projection is among what was handed."""
+    for name, value in (module._parameters or module.__dict__).items():  # a replica of DataParallel has no parameters
         if name.startswith("hc_") and name.endswith("_fn"):
             for one in given:
                 if one is value:
@@ -60,12 +81,21 @@ def part_of(module: Any, given: Iterable[Any]) -> Optional[str]:
 
 
 def read(call: Call) -> Iterable[Reading]:
-    part = part_of(call.module, (*call.args, *call.kwargs.values()))
-    if part is None or isinstance(call.out, Tensor):
-        return ()
-    x = call.args[0]
-    lead = tuple(x.shape[:-2])
-    return (Reading(part, pick(call.out, lead, x.shape[-2]), lead, lambda: x),)
+    found: list[Reading] = []
+    for one in call.inner or (call,):
+        given = (*one.args, *one.kwargs.values())
+        part = part_of(call.module, given)
+        x = mixer.entering(one.args, one.kwargs)
+        if part is None or x is None or not isinstance(one.out, tuple):
+            continue
+        if found and any(value is found[-1].mapping for value in one.out):
+            continue  # handed on from one function to another
+        found.append(mixer.reading(part, one.out, x))
+    return found
 
 
-adapter = Adapter("deepseek", recognise, lambda module: [Site(m) for m in methods(module)], read)
+def formula(module: Any, part: str, streams: Tensor) -> Tensor:
+    return mixer.formula(module, *parameters(module, part), streams)
+
+
+adapter = Adapter("deepseek", recognise, sites, read, formula)

@@ -1,45 +1,51 @@
-"""Modules with parameters fn [(2 + n) n, n d], base, scale [3] and hc_mult (or streams): transformers' deepseek_v4 and glm5_next, whose
-forward(x [b, s, n, d]) gives (post, comb [b, s, n, n], collapsed), NeMo Automodel's, whose forward gives (pre, post, comb), V4.1's that is
-asked by compute_weights. comb is known by its shape, and is applied transposed."""
+"""Modules that own a mixer of DeepSeek's form: fn, base and scale (transformers' deepseek_v4 and glm5_next; NeMo Automodel's V4, whose
+forward gives (pre, post, comb), and V4.1), or hc_fn, hc_base and hc_scale (torchtitan's HcPre; MindSpeed-LLM's MHC, whose hc_fn is a
+Linear and whose hc_pre is asked). comb is known by its shape."""
 
 from __future__ import annotations
 
 import inspect
 import types
-from typing import Any, Iterable
+from typing import Any, Iterable, Optional, Sequence
 
 from torch import Tensor
 
-from .protocol import Adapter, Call, Found, Reading, Site, held, pick
+from . import mixer
+from .protocol import Adapter, Call, Found, Reading, Site, held
 
-METHODS = ("compute_weights", "forward")
+METHODS = ("compute_weights", "hc_pre", "forward")  # the first that the class has; what comes later calls it
 
 
 def recognise(module: Any) -> Iterable[Found]:
-    n = streams_of(module)
-    fn, base, scale = (held(module, name) for name in ("fn", "base", "scale"))
-    if n < 2 or fn is None or base is None or scale is None:
+    found = parameters(module)
+    n = mixer.streams_of(*found) if found else 0
+    if not n or not sites(module):
         return ()
-    if base.numel() != n * n + 2 * n or scale.numel() != 3 or fn.dim() != 2:
-        return ()
-    return (Found(n, "mhc", "comb", convention="deepseek", parameters=lambda: (module.fn, module.base, module.scale)),)
+    return (Found(n, "mhc", "comb", convention="deepseek", parameters=lambda: parameters(module) or ()),)
 
 
-def streams_of(module: Any) -> int:
-    n = getattr(module, "hc_mult", None) or getattr(module, "streams", 0)
-    return n if isinstance(n, int) else 0
+def parameters(module: Any) -> Optional[Sequence[Tensor]]:
+    """fn, base, scale."""
+    for fn, base, scale in ((held(module, "fn"), "base", "scale"), (mixer.weight(module, "hc_fn"), "hc_base", "hc_scale")):
+        three = fn, held(module, base), held(module, scale)
+        if three[0] is not None and three[1] is not None and three[2] is not None:
+            return three
+    return None
 
 
-def sites(module: Any) -> Iterable[Site]:
-    """The method that makes the weights; forward calls it where there is one."""
+def sites(module: Any) -> Sequence[Site]:
     known = [m for m in METHODS if isinstance(inspect.getattr_static(type(module), m, None), types.FunctionType)]
-    return [Site(known[0])] if known else []
+    return [Site(m) for m in known[:1]]
 
 
 def read(call: Call) -> Iterable[Reading]:
-    x = call.args[0] if call.args else next(v for v in call.kwargs.values() if isinstance(v, Tensor))
-    lead = tuple(x.shape[:-2])
-    return (Reading("", pick(call.out, lead, streams_of(call.module)), lead, lambda: x),)
+    x = mixer.entering(call.args, call.kwargs)
+    return () if x is None else (mixer.reading("", call.out, x),)
 
 
-adapter = Adapter("deepseek_v4", recognise, sites, read)
+def formula(module: Any, part: str, streams: Tensor) -> Tensor:
+    fn, base, scale = parameters(module) or ()
+    return mixer.formula(module, fn, base, scale, streams)
+
+
+adapter = Adapter("deepseek_v4", recognise, sites, read, formula)

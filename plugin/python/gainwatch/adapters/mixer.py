@@ -78,16 +78,14 @@ def formula(owner: Any, fn: Tensor, base: Tensor, scale: Tensor, streams: Tensor
 
 def comb_of(streams: Tensor, fn: Tensor, base: Tensor, scale: Tensor, iterations: int, eps: float = EPS, norm_eps: float = EPS) -> Tensor:
     """The same of what is comb's own: fn [n n, n d], base [n n], scale [1]."""
-    n = streams.shape[-2]
-    with torch.autocast(streams.device.type, enabled=False):
-        flat = streams.flatten(-2).float()
-        logits = F.linear(flat, fn.float()) * torch.rsqrt(flat.square().mean(-1, keepdim=True) + norm_eps)
-        matrix = (logits * scale.float() + base.float()).unflatten(-1, (n, n)).softmax(-1) + eps
-        matrix = matrix / (matrix.sum(-2, keepdim=True) + eps)
-        for _ in range(iterations - 1):
-            matrix = matrix / (matrix.sum(-1, keepdim=True) + eps)
-            matrix = matrix / (matrix.sum(-2, keepdim=True) + eps)
-        return matrix
+    n, flat = streams.shape[-2], streams.flatten(-2).float()
+    logits = F.linear(flat, fn.float()) * torch.rsqrt(flat.square().mean(-1, keepdim=True) + norm_eps)
+    comb = (logits * scale.float() + base.float()).unflatten(-1, (n, n)).softmax(-1) + eps
+    comb = comb / (comb.sum(-2, keepdim=True) + eps)
+    for _ in range(iterations - 1):
+        comb = comb / (comb.sum(-1, keepdim=True) + eps)
+        comb = comb / (comb.sum(-2, keepdim=True) + eps)
+    return comb
 
 
 def setting(owner: Any, names: Iterable[str], default: float) -> float:
