@@ -17,11 +17,33 @@ from __future__ import annotations
 
 from typing import Callable
 
-from .standins import deepseek, forks, handed, lite, lucidrains, megatron, nemo, own, pypi, transformers_classes
+from .standins import (
+    deepseek,
+    forks,
+    handed,
+    lite,
+    lucidrains,
+    megatron,
+    nemo,
+    own,
+    pypi,
+    transformers_classes,
+)
 from .standins.base import Implementation, Reference, Site, Stack, measured
 from .standins.transformers_classes import WholeModel, models
 
-__all__ = ["NEVER", "ROWS", "Implementation", "Reference", "Site", "Stack", "WholeModel", "implementations", "measured", "models"]
+__all__ = [
+    "NEVER",
+    "ROWS",
+    "Implementation",
+    "Reference",
+    "Site",
+    "Stack",
+    "WholeModel",
+    "implementations",
+    "measured",
+    "models",
+]
 
 FAMILIES: tuple[Callable[[], list[Implementation]], ...] = (
     transformers_classes.implementations,

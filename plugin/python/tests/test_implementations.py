@@ -26,7 +26,11 @@ def size(entry: Implementation, n: int = 4) -> tuple[int, int]:
 def here() -> list[Implementation]:
     """Those that can be had; in the process of the other `mhc`, PyPI's alone."""
     other = os.environ.get("GAINWATCH_MHC")
-    return [entry for entry in implementations() if not entry.available() and (entry.row == "PyPI" or not other)]
+    return [
+        entry
+        for entry in implementations()
+        if not entry.available() and (entry.row == "PyPI" or not other)
+    ]
 
 
 def worst(a: Any, b: Any) -> float:
@@ -69,12 +73,17 @@ class TestTable(unittest.TestCase):
                 for h in entry.truth(model, x, n):
                     product = h @ product
                 with torch.no_grad():
-                    got, into = entry.to_nd(model(x), n).double().numpy(), entry.to_nd(x, n).double().numpy()
+                    got, into = (
+                        entry.to_nd(model(x), n).double().numpy(),
+                        entry.to_nd(x, n).double().numpy(),
+                    )
                 if entry.collapsed:
                     self.assertLess(worst(got.mean(1), (product @ into).mean(1)), 1e-5)
                     continue
                 largest = float(np.abs(product).max())
-                self.assertLess(worst(got, product @ into), 1e-5 * largest * float(np.abs(into).max()))
+                self.assertLess(
+                    worst(got, product @ into), 1e-5 * largest * float(np.abs(into).max())
+                )
                 self.assertLess(worst(measured(entry, model, x, n), product), 1e-5 * largest)
 
     def test_sums_that_are_exact(self) -> None:
@@ -83,15 +92,26 @@ class TestTable(unittest.TestCase):
             with self.subTest(entry.name):
                 n, d = size(entry)
                 hs = entry.truth(entry.make(n, d), entry.streams(n, d, 1), n)
-                off = {"rows": max(worst(h.sum(-1), 1) for h in hs), "columns": max(worst(h.sum(-2), 1) for h in hs)}
+                off = {
+                    "rows": max(worst(h.sum(-1), 1) for h in hs),
+                    "columns": max(worst(h.sum(-2), 1) for h in hs),
+                }
                 for direction, deviation in off.items():
                     exact = entry.exact in (direction, "doubly")
-                    self.assertTrue(deviation < 2e-6 if exact else deviation > 1e-5, f"{direction}: {deviation:.1e}")
+                    self.assertTrue(
+                        deviation < 2e-6 if exact else deviation > 1e-5,
+                        f"{direction}: {deviation:.1e}",
+                    )
 
     def test_matrices_tell_their_orientation(self) -> None:
         """H is not symmetric, or it is said to be."""
         for entry in here():
-            if entry.stored not in ("H", "comb") or "symmetric" in entry.note or "all ones" in entry.note or "H = I" in entry.note:
+            if (
+                entry.stored not in ("H", "comb")
+                or "symmetric" in entry.note
+                or "all ones" in entry.note
+                or "H = I" in entry.note
+            ):
                 continue
             with self.subTest(entry.name):
                 n, d = size(entry)
@@ -140,7 +160,12 @@ class TestTable(unittest.TestCase):
             with self.subTest(entry.name):
                 model = entry.make(4, 32)
                 model(entry.streams(4, 32)).square().mean().backward()
-                branches = {id(p) for layer in model.layers for site in entry.sites for p in layer.get_submodule(site.branch).parameters()}  # type: ignore[union-attr]
+                branches = {
+                    id(p)
+                    for layer in model.layers
+                    for site in entry.sites
+                    for p in layer.get_submodule(site.branch).parameters()
+                }  # type: ignore[union-attr]
                 own = [p for p in model.parameters() if id(p) not in branches]
                 reached = any(p.grad is not None and bool(p.grad.abs().sum() > 0) for p in own)
                 self.assertEqual(reached, "no_grad" not in entry.note)
@@ -154,17 +179,38 @@ class TestTable(unittest.TestCase):
             with self.subTest(entry.name):
                 model, x, taken = entry.make(4, 32), entry.streams(4, 32), []
                 for name, module in model.named_modules():
-                    module.register_forward_hook(lambda its, args, out, name=name, match=entry.matcher: taken.append(match(name, its, args, out)))
+                    module.register_forward_hook(
+                        lambda its, args, out, name=name, match=entry.matcher: taken.append(
+                            match(name, its, args, out)
+                        )
+                    )
                 model(x)
                 (got,) = [h for h in taken if h is not None]
-                self.assertLess(worst(got.detach().double().flatten(0, 1).numpy(), entry.truth(model, x, 4)[0]), 2e-6)
+                self.assertLess(
+                    worst(got.detach().double().flatten(0, 1).numpy(), entry.truth(model, x, 4)[0]),
+                    2e-6,
+                )
 
     @unittest.skipIf(os.environ.get("GAINWATCH_MHC"), "is the other process")
     def test_the_other_package_called_mhc(self) -> None:
         """mhc and mhc-pytorch are both imported as mhc: the other one has a process of its own."""
         other = "mhc" if chosen() == "mhc-pytorch" else "mhc-pytorch"
-        command = [sys.executable, "-W", "ignore", "-m", "unittest", "tests.test_implementations.TestTable"]
-        done = subprocess.run(command, cwd=HERE, env={**os.environ, "GAINWATCH_MHC": other}, capture_output=True, text=True, timeout=600)
+        command = [
+            sys.executable,
+            "-W",
+            "ignore",
+            "-m",
+            "unittest",
+            "tests.test_implementations.TestTable",
+        ]
+        done = subprocess.run(
+            command,
+            cwd=HERE,
+            env={**os.environ, "GAINWATCH_MHC": other},
+            capture_output=True,
+            text=True,
+            timeout=600,
+        )
         self.assertEqual(done.returncode, 0, done.stderr[-4000:])
 
 
@@ -183,7 +229,11 @@ class TestWholeModels(unittest.TestCase):
                 def noisy(module: Any, args: Any, kwargs: Any) -> Any:
                     g = torch.Generator().manual_seed(1)
                     noise = lambda x: x + torch.randn(x.shape, generator=g)  # noqa: E731
-                    return ((noise(args[0]), *args[1:]), kwargs) if args else (args, {**kwargs, "hidden_states": noise(kwargs["hidden_states"])})
+                    return (
+                        ((noise(args[0]), *args[1:]), kwargs)
+                        if args
+                        else (args, {**kwargs, "hidden_states": noise(kwargs["hidden_states"])})
+                    )
 
                 def keep(module: Any, args: Any, kwargs: Any, out: Any, name: str) -> None:
                     into = args[0] if args else kwargs["hidden_states"]
@@ -195,12 +245,16 @@ class TestWholeModels(unittest.TestCase):
                         for parameter in getattr(layer, branch, torch.nn.Identity()).parameters():
                             torch.nn.init.zeros_(parameter)
                     layer.register_forward_pre_hook(noisy, with_kwargs=True)
-                    layer.register_forward_hook(lambda m, a, k, o, name=name: keep(m, a, k, o, name), with_kwargs=True)
+                    layer.register_forward_hook(
+                        lambda m, a, k, o, name=name: keep(m, a, k, o, name), with_kwargs=True
+                    )
                 given = whole.entering(model)
                 truth = whole.truth(model, given)
                 for name in layers:
                     into, out = (whole.nd(x, n).double().numpy() for x in seen[name])
-                    first, second = (truth[place] for place in places if place.startswith(f"{name}."))
+                    first, second = (
+                        truth[place] for place in places if place.startswith(f"{name}.")
+                    )
                     self.assertLess(worst(out @ np.linalg.pinv(into), second @ first), 1e-5)
                     if whole.kind == "mhc":
                         self.assertLess(worst(first.sum(-1), 1), 2e-6)
@@ -211,7 +265,16 @@ class TestWholeModels(unittest.TestCase):
             with self.subTest(whole.name):
                 model = whole.make(0)
                 out = model(input_ids=whole.ids(), use_cache=False)
-                loss = (out.logits if hasattr(out, "logits") else out.last_hidden_state).square().mean()
+                loss = (
+                    (out.logits if hasattr(out, "logits") else out.last_hidden_state)
+                    .square()
+                    .mean()
+                )
                 loss.backward()
                 first = model.get_submodule(whole.places(model)[0])
-                self.assertTrue(any(p.grad is not None and bool(p.grad.abs().sum() > 0) for p in first.parameters()))
+                self.assertTrue(
+                    any(
+                        p.grad is not None and bool(p.grad.abs().sum() > 0)
+                        for p in first.parameters()
+                    )
+                )

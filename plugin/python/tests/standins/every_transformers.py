@@ -1,6 +1,6 @@
 """Every kind of model that transformers knows, on the meta device with few layers: what an adapter must not take for a connection. No test, no adapter.
 
-    python -m tests.standins.every_transformers [first [last]]      prints what can be built and why the rest cannot
+python -m tests.standins.every_transformers [first [last]]      prints what can be built and why the rest cannot
 """
 
 from __future__ import annotations
@@ -50,7 +50,9 @@ def every_transformers_class(first: int = 0, last: int | None = None) -> Iterato
     """Builds them one after the other, in the order of CONFIG_MAPPING; `first` and `last` make it resumable. One is to be dropped before the next."""
     if missing("transformers"):
         return
-    names = importlib.import_module("transformers.models.auto.configuration_auto").CONFIG_MAPPING_NAMES
+    names = importlib.import_module(
+        "transformers.models.auto.configuration_auto"
+    ).CONFIG_MAPPING_NAMES
     for kind in list(names)[first:last]:
         yield build(kind, names[kind])
 
@@ -59,7 +61,9 @@ def build(kind: str, config_name: str) -> Built:
     """The model of one kind: the one that holds most, cut to two layers; with what it leaves unsaid, and as it is, if that fails."""
     with quiet():
         try:
-            config_class = importlib.import_module("transformers.models.auto.configuration_auto").CONFIG_MAPPING[kind]
+            config_class = importlib.import_module(
+                "transformers.models.auto.configuration_auto"
+            ).CONFIG_MAPPING[kind]
             models = classes(kind, config_class)
         except Exception as error:
             return Built(kind, "", None, said(error))
@@ -82,26 +86,62 @@ def classes(kind: str, config_class: Any) -> list[Any]:
     for info in pkgutil.iter_modules(package.__path__):
         if info.name.startswith("modeling"):
             module = importlib.import_module(f"{package.__name__}.{info.name}")
-            vars(module).update({name: (lambda *_: None) for name in ("requires_backends",) if hasattr(module, name)})
-            own += [cls for cls in vars(module).values() if inspect.isclass(cls) and cls.__module__ == module.__name__ and "__init__" in vars(cls)]
-    found = [cls for cls in own if issubclass(cls, transformers.PreTrainedModel) and cls.config_class is config_class]
+            vars(module).update(
+                {
+                    name: (lambda *_: None)
+                    for name in ("requires_backends",)
+                    if hasattr(module, name)
+                }
+            )
+            own += [
+                cls
+                for cls in vars(module).values()
+                if inspect.isclass(cls)
+                and cls.__module__ == module.__name__
+                and "__init__" in vars(cls)
+            ]
+    found = [
+        cls
+        for cls in own
+        if issubclass(cls, transformers.PreTrainedModel) and cls.config_class is config_class
+    ]
     if not found:  # another kind's class, by the Auto classes
         auto = importlib.import_module("transformers.models.auto.modeling_auto")
-        names = {table[kind] for key, table in vars(auto).items() if key.endswith("_MAPPING_NAMES") and key != "CONFIG_MAPPING_NAMES" and kind in table}
-        found = [getattr(transformers, name) for name in names if isinstance(name, str) and name != "TimmWrapperModel"]
+        names = {
+            table[kind]
+            for key, table in vars(auto).items()
+            if key.endswith("_MAPPING_NAMES") and key != "CONFIG_MAPPING_NAMES" and kind in table
+        }
+        found = [
+            getattr(transformers, name)
+            for name in names
+            if isinstance(name, str) and name != "TimmWrapperModel"
+        ]
     if not found:
         found = [cls for cls in own if issubclass(cls, nn.Module) and takes(cls, config_class)]
     order = ("ForConditionalGeneration", "ForCausalLM", "ForPreTraining", "Model")
-    return sorted(found, key=lambda cls: next((i for i, end in enumerate(order) if cls.__name__.endswith(end)), len(order)))
+    return sorted(
+        found,
+        key=lambda cls: next(
+            (i for i, end in enumerate(order) if cls.__name__.endswith(end)), len(order)
+        ),
+    )
 
 
 def takes(cls: Any, config_class: Any) -> bool:
     """Whether it is made of this configuration alone."""
-    parameters = [p for p in list(inspect.signature(cls.__init__).parameters.values())[1:] if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)]
+    parameters = [
+        p
+        for p in list(inspect.signature(cls.__init__).parameters.values())[1:]
+        if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)
+    ]
     if not parameters or any(p.default is p.empty for p in parameters[1:]):
         return False
     annotation = parameters[0].annotation
-    return annotation is config_class or getattr(annotation, "__name__", annotation) == config_class.__name__
+    return (
+        annotation is config_class
+        or getattr(annotation, "__name__", annotation) == config_class.__name__
+    )
 
 
 def shrunk(config: Any, cut: bool, fill: bool = False) -> Any:
@@ -117,12 +157,19 @@ def shrunk(config: Any, cut: bool, fill: bool = False) -> Any:
         for name, value in UNSAID.items():
             if getattr(config, name, None) is None or name == "hidden_size_per_layer_input":
                 put(config, name, value)
-        heads, width = getattr(config, "num_attention_heads", None), getattr(config, "hidden_size", None)
+        heads, width = (
+            getattr(config, "num_attention_heads", None),
+            getattr(config, "hidden_size", None),
+        )
         if isinstance(heads, int) and isinstance(width, int):
             if width % heads:
                 put(config, "num_attention_heads", 16)
             defaults = {"head_dim": width // heads, "num_key_value_heads": heads}
-            for name, value in {**defaults, "layer_types": ["full_attention"] * 64, "mlp_layer_types": ["dense", "sparse"] * 32}.items():
+            for name, value in {
+                **defaults,
+                "layer_types": ["full_attention"] * 64,
+                "mlp_layer_types": ["dense", "sparse"] * 32,
+            }.items():
                 if getattr(config, name, None) is None:
                     put(config, name, value)
     return config
@@ -163,7 +210,9 @@ def main(arguments: list[str]) -> None:
             print(f"{built.kind}: {built.reason}")
         else:
             count, modules = count + 1, modules + sum(1 for _ in built.model.modules())
-    print(f"{count} of {len(slow)} kinds were built, {modules} modules, in {time.monotonic() - started:.0f} s; slowest {sorted(slow)[-5:]}")
+    print(
+        f"{count} of {len(slow)} kinds were built, {modules} modules, in {time.monotonic() - started:.0f} s; slowest {sorted(slow)[-5:]}"
+    )
 
 
 if __name__ == "__main__":
