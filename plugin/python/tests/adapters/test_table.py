@@ -25,8 +25,6 @@ DECLINED = {
     "mhc-poc mhc": "its three mixers of a layer are of one class and have no forward: gainwatch.register names which is H_res",
     "mhc-poc hc": "as mhc-poc mhc",
 }
-# By their entry's name: what torch.compile itself cannot take in one graph.
-BROKEN_GRAPHS: set[str] = set()
 
 
 def by_adapters() -> list[Implementation]:
@@ -60,8 +58,7 @@ class TestTable(unittest.TestCase):
         for entry in by_adapters():
             with self.subTest(entry.name):
                 torch._dynamo.reset()
-                whole = entry.name not in BROKEN_GRAPHS
-                assert_agrees(self, entry, depth=1, compiled=True, fullgraph=whole)
+                assert_agrees(self, entry, depth=1, compiled=True)
 
     def test_other_numbers_of_streams(self) -> None:
         for entry in by_adapters():
