@@ -10,7 +10,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
-from ..spool import Spool
+from ..spool import Spool, sweep
 from . import timing
 from .delivery import deliver
 from .exchange import Link, serve
@@ -48,7 +48,7 @@ class Sender:
         self._records: queue.SimpleQueue[tuple[int, StepRecord]] = queue.SimpleQueue()
         self._lock, self._queued_bytes, self._refused = threading.Lock(), 0, 0
         self._failed = False  # the last time that all was to be sent
-        self._done = threading.Event()
+        self._done, self._left = threading.Event(), 0  # samples that were not sent
         self._chance = random.Random().random  # the training's own is left alone
         self._thread = threading.Thread(target=self._run, name="gainwatch", daemon=True)
 
@@ -113,9 +113,9 @@ class Sender:
         state.ending = {"state": "closed", "attempt": attempt, **state.identity, "outcome": outcome}
         state.deadline = time.monotonic() + seconds
         state.stopping.set()
-        if self._thread.is_alive():
-            self._done.wait(seconds + 1)
-        left = len(state.spool) + self._records.qsize()
+        if self._thread.is_alive() and not self._done.wait(seconds + 1):
+            state.spool.abandon()
+        left = self._left + len(state.spool) + self._records.qsize()
         if left:
             why = f"the monitor did not take them within {seconds:g} s ({state.reason})"
             say(state, "not sent", f"{left} samples were not sent: {why}")
@@ -125,6 +125,7 @@ class Sender:
     def _run(self) -> None:
         state, pace = self._state, timing.Pace(time.monotonic() + timing.FLUSH_SECONDS)
         try:
+            sweep()
             while True:
                 self._take_in_until(pace.due)
                 stopping, now = state.stopping.is_set(), time.monotonic()
@@ -146,7 +147,7 @@ class Sender:
                     chance=self._chance,
                 )
         finally:
-            state.spool.close()
+            self._left = state.spool.close()
             state.exchanges.put(None)
             self._done.set()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Callable, Optional
 
 FLUSH_SECONDS, BACKOFF_SECONDS = 0.5, 30.0
@@ -19,7 +19,7 @@ class Pace:
     tried: since close()."""
 
     due: float
-    wait: float = FLUSH_SECONDS
+    wait: float = field(default_factory=lambda: FLUSH_SECONDS)
     asked: bool = False
     tried: bool = False
 
