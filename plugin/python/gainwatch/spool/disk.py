@@ -29,17 +29,24 @@ class Disk:
 
 
 def open_disk(pages: int) -> Disk:
-    """An empty one of at most so many pages. Nothing is read of it after a crash: no journal on disk, no waiting for the disk.
+    """An empty one of at most so many pages. Nobody reads it after a crash: no journal on disk, and no waiting for it.
 
     @raises sqlite3.Error, OSError where the disk refuses
     """
     folder = tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-")  # of mode 0700
     try:
         connection = sqlite3.connect(os.path.join(folder, FILE), isolation_level=None)
-        pragmas = (f"page_size={PAGE_BYTES}", "locking_mode=EXCLUSIVE", "journal_mode=MEMORY", "synchronous=OFF")
+        pragmas = (
+            f"page_size={PAGE_BYTES}",
+            "locking_mode=EXCLUSIVE",
+            "journal_mode=MEMORY",
+            "synchronous=OFF",
+        )
         for pragma in (*pragmas, "temp_store=MEMORY", f"max_page_count={pages}"):
             connection.execute(f"PRAGMA {pragma}")
-        connection.execute("CREATE TABLE waiting (place INTEGER PRIMARY KEY AUTOINCREMENT, attempt TEXT NOT NULL, body BLOB NOT NULL)")
+        connection.execute(
+            "CREATE TABLE waiting (place INTEGER PRIMARY KEY AUTOINCREMENT, attempt TEXT NOT NULL, body BLOB NOT NULL)"
+        )
     except BaseException:
         remove_folder(folder)
         raise
@@ -54,10 +61,13 @@ def write(disk: Disk, attempt: str, body: bytes) -> None:
 
 def take(disk: Disk, bodies: int, size: int) -> list[tuple[str, bytes]]:
     """The first so many, or fewer with at least `size` bytes together, which are no longer on disk. @raises sqlite3.Error"""
-    rows = disk.connection.execute("SELECT place, attempt, body FROM waiting ORDER BY place LIMIT ?", (bodies,))
+    rows = disk.connection.execute(
+        "SELECT place, attempt, body FROM waiting ORDER BY place LIMIT ?", (bodies,)
+    )
     with contextlib.closing(rows):
         taken, last, total = [], 0, 0
-        for last, attempt, body in rows:
+        for place, attempt, body in rows:
+            last = place
             taken.append((attempt, body))
             total += len(body)
             if total >= size:
@@ -98,7 +108,10 @@ def _is_left(folder: str) -> bool:
     try:
         about = os.lstat(folder)
         own = not hasattr(os, "getuid") or about.st_uid == os.getuid()
-        if not (own and stat.S_ISDIR(about.st_mode)) or time.time() - about.st_mtime < YOUNG_SECONDS:
+        if (
+            not (own and stat.S_ISDIR(about.st_mode))
+            or time.time() - about.st_mtime < YOUNG_SECONDS
+        ):
             return False
         file = os.path.join(folder, FILE)
         return not os.path.exists(file) or not _is_locked(file)

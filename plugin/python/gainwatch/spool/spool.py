@@ -8,7 +8,17 @@ import sqlite3
 from collections import deque
 from typing import TYPE_CHECKING, Optional
 
-from .disk import PAGE_BYTES, SMALLEST_PAGES, Disk, close_disk, open_disk, remove_folder, take, used_bytes, write
+from .disk import (
+    PAGE_BYTES,
+    SMALLEST_PAGES,
+    Disk,
+    close_disk,
+    open_disk,
+    remove_folder,
+    take,
+    used_bytes,
+    write,
+)
 
 if TYPE_CHECKING:
     from ..guard import Faults
@@ -50,17 +60,22 @@ class Spool:
                 write(self._disk, attempt, body)
                 return
             except (sqlite3.Error, OSError) as error:
-                why += f", and disk_limit ({self._disk_limit} bytes) too, or the disk refuses: {error}"
+                why += (
+                    f", and disk_limit ({self._disk_limit} bytes) too, or the disk refuses: {error}"
+                )
                 self._close_empty()
         self.dropped += 1
-        self._faults.say("spool", f"samples that wait for the monitor are dropped from now on: {why}")
+        self._faults.say(
+            "spool", f"samples that wait for the monitor are dropped from now on: {why}"
+        )
 
     def first(self, bodies: int, size: int) -> tuple[str, list[bytes]]:
         """Those at the head that are of one attempt, at most so many, and of at most `size` bytes together unless it is one; none
         where nothing waits. They stay until `remove`."""
         if not self._memory:
             self._refill()
-        attempt, found, total = "", [], 0
+        attempt, total = "", 0
+        found: list[bytes] = []
         for its, body in self._memory:
             total += len(body)
             if found and (its != attempt or len(found) == bodies or total > size):

@@ -86,19 +86,31 @@ def _ask(link: Link, exchange: Exchange) -> None:
     except ProtocolError:
         if link.connects != before or exchange.aborted:
             raise
-        response = _send(link, exchange)  # the connection was kept, and had been closed; a body may be sent twice, it is stored once
+        # The connection was kept, and had been closed. A body may come twice: it is stored once.
+        response = _send(link, exchange)
     text = response.read(MAX_ANSWER_BYTES + 1, decode_content=False)
     if len(text) > MAX_ANSWER_BYTES:
         response.close()
     else:
         response.release_conn()
-    exchange.text, exchange.answer, exchange.status = text[:MAX_ANSWER_BYTES], response.headers, response.status
+    exchange.text, exchange.answer, exchange.status = (
+        text[:MAX_ANSWER_BYTES],
+        response.headers,
+        response.status,
+    )
 
 
 def _send(link: Link, exchange: Exchange) -> Any:
     path = urlsplit(link.url).path.rstrip("/") + exchange.path
-    options = {"redirect": False, "retries": False, "preload_content": False, "decode_content": False}
-    return link.pool.urlopen(exchange.method, path, body=exchange.data, headers=exchange.headers, **options)
+    options = {
+        "redirect": False,
+        "retries": False,
+        "preload_content": False,
+        "decode_content": False,
+    }
+    return link.pool.urlopen(
+        exchange.method, path, body=exchange.data, headers=exchange.headers, **options
+    )
 
 
 def _pool(link: Link) -> Any:
@@ -106,10 +118,16 @@ def _pool(link: Link) -> Any:
     import urllib3
 
     parts = urlsplit(link.url)
-    options: dict[str, Any] = {"maxsize": 1, "retries": False, "timeout": urllib3.Timeout(timing.TIMEOUT_SECONDS)}
+    options: dict[str, Any] = {
+        "maxsize": 1,
+        "retries": False,
+        "timeout": urllib3.Timeout(timing.TIMEOUT_SECONDS),
+    }
     if parts.scheme == "https":
         options["ssl_context"] = ssl.create_default_context()
-    kind: Any = urllib3.HTTPSConnectionPool if parts.scheme == "https" else urllib3.HTTPConnectionPool
+    kind: Any = (
+        urllib3.HTTPSConnectionPool if parts.scheme == "https" else urllib3.HTTPConnectionPool
+    )
     pool = kind(parts.hostname, parts.port, **options)
 
     class Noted(pool.ConnectionCls):  # type: ignore[misc, name-defined]

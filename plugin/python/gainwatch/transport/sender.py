@@ -43,7 +43,17 @@ class Sender:
         faults: Faults,
     ) -> None:
         spool = Spool(memory_limit, disk_limit, faults)
-        self._state = State(Link(url), run, key, token, identity, faults, spool, self._take_in, reason=f"{url} does not answer")
+        self._state = State(
+            Link(url),
+            run,
+            key,
+            token,
+            identity,
+            faults,
+            spool,
+            self._take_in,
+            reason=f"{url} does not answer",
+        )
         self._encode, self._most_bytes = encode, max(memory_limit, LEAST_QUEUE_BYTES)
         self._records: queue.SimpleQueue[tuple[int, StepRecord]] = queue.SimpleQueue()
         self._lock, self._queued_bytes, self._refused = threading.Lock(), 0, 0
@@ -85,7 +95,9 @@ class Sender:
     def start(self) -> None:
         """Begins to send."""
         link, exchanges = self._state.link, self._state.exchanges
-        threading.Thread(target=serve, args=(link, exchanges), name="gainwatch-http", daemon=True).start()
+        threading.Thread(
+            target=serve, args=(link, exchanges), name="gainwatch-http", daemon=True
+        ).start()
         self._thread.start()
 
     def describe(self, opening: dict[str, Any]) -> None:

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from ..guard import Faults
     from .record import Listed, StepRecord
 
-MEMORY_KINDS = 5  # of a connection: parameters, activations, branch_activations, gradients, optimizer
+MEMORY_KINDS = (
+    5  # of a connection: parameters, activations, branch_activations, gradients, optimizer
+)
 
 
 class Check(Protocol):
@@ -54,18 +56,20 @@ class _Read:
 
 def encode(record: StepRecord, encoding: Encoding) -> Optional[bytes]:
     """The body: a tensor [S, n, n] for each connection of the listing that has the run's n, [n, n] where it holds for all tokens (the
-    identity, of one that did not run); `@memory` [5, L] in bytes. None where no connection of a listing ran."""
+    identity, of one that did not run); `@memory` [5, L] in bytes. None where graphs of torch.compile were asked, and none has run."""
     from safetensors.numpy import save
 
     read = _read(record)
     listed = record.listing.connections
     if encoding.check is not None:
         pairs = zip(record.present, read.mappings)
-        encoding.check.look(record, [m if m is None else _as_h(m, listed[place]) for place, m in pairs])
+        encoding.check.look(
+            record, [m if m is None else _as_h(m, listed[place]) for place, m in pairs]
+        )
     places = _places(listed, encoding)
     ran = {place: m for place, m in zip(record.present, read.mappings) if m is not None}
     sent = {place: ran[place] for place in places if place in ran}
-    if listed and not sent:
+    if record.present and not sent:
         return None
     tokens = _tokens((m.shape[0] for m in sent.values()), encoding.faults)
     flip = encoding.check is not None and encoding.check.flip
@@ -88,10 +92,13 @@ def common_streams(connections: Sequence[Listed]) -> int:
 
 def _read(record: StepRecord) -> _Read:
     """Waits for the numbers, and takes them apart."""
-    flat = record.values.take()
-    sizes = [math.prod(shape) for shape in record.shapes]
-    *parts, late, counts = flat.split([*sizes, len(record.late), len(record.counted)])
-    mappings: list[Optional[Tensor]] = [part.view(shape) for part, shape in zip(parts, record.shapes)]
+    import torch
+
+    sizes = [*map(math.prod, record.shapes), len(record.late), len(record.counted)]
+    *parts, late, counts = torch.split(record.values.take(), sizes)
+    mappings: list[Optional[Tensor]] = [
+        part.view(shape) for part, shape in zip(parts, record.shapes)
+    ]
     for at, count in zip(record.counted, counts.tolist()):
         if not count > 0:
             mappings[at] = None
@@ -118,7 +125,10 @@ def _tokens(sizes: Iterable[int], faults: Faults) -> int:
     """S of all; one that has a single matrix has it for all tokens."""
     many = {size for size in sizes if size > 1}
     if len(many) > 1:
-        faults.say("tokens", f"connections were sampled at {sorted(many)} tokens: the first {min(many)} of each are sent")
+        faults.say(
+            "tokens",
+            f"connections were sampled at {sorted(many)} tokens: the first {min(many)} of each are sent",
+        )
     return min(many, default=1)
 
 
@@ -129,7 +139,9 @@ def _arrays(matrices: Mapping[str, Optional[Tensor]], n: int) -> dict[str, Any]:
 
     known = [matrix.reshape(-1) for matrix in matrices.values() if matrix is not None]
     flat = torch.cat(known) if known else torch.empty(0)
-    data = numpy.frombuffer(ctypes.string_at(flat.data_ptr(), 4 * flat.numel()) if known else b"", numpy.float32)
+    data = numpy.frombuffer(
+        ctypes.string_at(flat.data_ptr(), 4 * flat.numel()) if known else b"", numpy.float32
+    )
     identity = numpy.eye(n, dtype=numpy.float32)
     arrays, at = {}, 0
     for name, matrix in matrices.items():
@@ -149,17 +161,30 @@ def _memory(connections: Sequence[Listed]) -> Any:
 
 
 def _metadata(
-    record: StepRecord, late: Mapping[str, float], connections: Sequence[Listed], tokens: int, encoding: Encoding
+    record: StepRecord,
+    late: Mapping[str, float],
+    connections: Sequence[Listed],
+    tokens: int,
+    encoding: Encoding,
 ) -> dict[str, str]:
     """Every value as a text: numbers in decimal, or NaN, Infinity, -Infinity; lists and objects as JSON."""
-    own = {"version": 1, "step": record.step, "attempt": record.attempt, "time": record.time, "step_seconds": record.step_seconds}
+    own = {
+        "version": 1,
+        "step": record.step,
+        "attempt": record.attempt,
+        "time": record.time,
+        "step_seconds": record.step_seconds,
+    }
     metadata = {"orientation": "H"}
     for key, value in {**own, **encoding.fields(), **record.scalars, **late}.items():
         text = _text(value)
         if text is not None:
             metadata[key] = text
         elif value is not None:
-            encoding.faults.say(f"value {key}", f"{key}: must be a number (given {type(value).__name__}), and is left out")
+            encoding.faults.say(
+                f"value {key}",
+                f"{key}: must be a number (given {type(value).__name__}), and is left out",
+            )
     lists: dict[str, Any] = {
         "order": [connection.name for connection in connections],
         "kinds": [connection.kind for connection in connections],
@@ -171,7 +196,10 @@ def _metadata(
     memory = {kind: size for kind, size in record.memory.items() if _is_size(size)}
     if memory:
         lists["memory"] = memory
-    return {**metadata, **{key: json.dumps(value, separators=(",", ":")) for key, value in lists.items()}}
+    return {
+        **metadata,
+        **{key: json.dumps(value, separators=(",", ":")) for key, value in lists.items()},
+    }
 
 
 def _text(value: Any) -> Optional[str]:
@@ -192,4 +220,9 @@ def _text(value: Any) -> Optional[str]:
 
 
 def _is_size(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value) and value >= 0
+    return (
+        isinstance(value, (int, float))
+        and not isinstance(value, bool)
+        and math.isfinite(value)
+        and value >= 0
+    )

@@ -29,7 +29,10 @@ class Model(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.noted = Noted()
-        self.patches = [mock.patch.object(spool, name, value) for name, value in (("REFILL_BODIES", 4), ("REFILL_BYTES", 15_000))]
+        self.patches = [
+            mock.patch.object(spool, name, value)
+            for name, value in (("REFILL_BODIES", 4), ("REFILL_BYTES", 15_000))
+        ]
         for patch in self.patches:
             patch.start()
         self.spool = Spool(**LIMITED, faults=self.noted)
@@ -82,7 +85,7 @@ class Model(RuleBasedStateMachine):
         assert self.noted.counted == []
 
 
-class ModelTest(Model.TestCase):  # type: ignore[misc, name-defined]
+class ModelTest(Model.TestCase):  # type: ignore[misc, valid-type]
     settings = settings(max_examples=60, stateful_step_count=60, deadline=None)
 
 
@@ -148,11 +151,17 @@ class Disk(unittest.TestCase):
             "sys.stdin.read()\n"
         )
         environment = {**os.environ, "TMPDIR": self.folder.name}
-        how: Any = {"cwd": ROOT, "env": environment, "stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+        how: Any = {
+            "cwd": ROOT,
+            "env": environment,
+            "stdin": subprocess.PIPE,
+            "stdout": subprocess.PIPE,
+            "text": True,
+        }
         left, living = (subprocess.Popen([sys.executable, "-c", code], **how) for _ in range(2))
         self.addCleanup(lambda: living.communicate("", 10))
         for process in (left, living):
-            self.assertEqual(process.stdout.readline(), "kept\n")
+            self.assertEqual((process.stdout or sys.stdin).readline(), "kept\n")
         left.kill()
         left.communicate()
         folders = {Path(self.folder.name, name) for name in os.listdir(self.folder.name)}
@@ -166,7 +175,9 @@ class Disk(unittest.TestCase):
             self.assertEqual(len(os.listdir(self.folder.name)), 4)  # too young to know
             with mock.patch.object(disk, "YOUNG_SECONDS", -1.0):
                 disk.sweep()
-        self.assertEqual({Path(self.folder.name, name) for name in os.listdir(self.folder.name)}, {own, *others})
+        self.assertEqual(
+            {Path(self.folder.name, name) for name in os.listdir(self.folder.name)}, {own, *others}
+        )
 
     def test_the_folder_goes_with_what_waited_in_it(self) -> None:
         with mock.patch.object(tempfile, "tempdir", self.folder.name):
@@ -206,8 +217,8 @@ class Disk(unittest.TestCase):
         kept = self.spool()
         for _ in range(3):
             kept.keep("a", b"lost")
-        broken: Any = kept._disk.connection
-        broken.execute("DROP TABLE waiting")
+        broken: Any = kept._disk
+        broken.connection.execute("DROP TABLE waiting")
         self.assertEqual(kept.first(1, 1), ("", []))
         self.assertEqual((kept.dropped, len(kept), len(self.noted.counted)), (3, 0, 1))
         kept.keep("a", b"kept")

