@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import queue
 import socket
-import ssl
 import threading
 from dataclasses import dataclass, field
 from typing import Any, Optional
@@ -118,17 +117,11 @@ def _pool(link: Link) -> Any:
     import urllib3
 
     parts = urlsplit(link.url)
-    options: dict[str, Any] = {
-        "maxsize": 1,
-        "retries": False,
-        "timeout": urllib3.Timeout(timing.TIMEOUT_SECONDS),
-    }
-    if parts.scheme == "https":
-        options["ssl_context"] = ssl.create_default_context()
     kind: Any = (
         urllib3.HTTPSConnectionPool if parts.scheme == "https" else urllib3.HTTPConnectionPool
     )
-    pool = kind(parts.hostname, parts.port, **options)
+    timeout = urllib3.Timeout(timing.TIMEOUT_SECONDS)  # of a single read or write
+    pool = kind(parts.hostname, parts.port, maxsize=1, retries=False, timeout=timeout)
 
     class Noted(pool.ConnectionCls):  # type: ignore[misc, name-defined]
         def connect(self) -> None:
