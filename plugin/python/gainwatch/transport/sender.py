@@ -11,6 +11,7 @@ import time
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
 from ..spool import Spool, sweep
+from ..wire.plain import plain
 from . import timing
 from .delivery import deliver
 from .exchange import Link, serve
@@ -103,11 +104,10 @@ class Sender:
     def describe(self, opening: dict[str, Any]) -> None:
         """What the open PUT says of the connections (`RunState` of openapi.yaml, without state, identity and attempt). Called again where
         there is more to say: then it is sent again, with what is sent next."""
-        started = {"started": int(time.time() * 1000)}
-        before = self._state.opening
-        if before is not None:
-            started = {"started": before["started"]}
-        self._state.opening = {"state": "open", **self._state.identity, **started, **opening}
+        state = self._state
+        before = state.opening or {"started": int(time.time() * 1000)}
+        said = {**state.identity, "started": before["started"], **opening}
+        state.opening = {"state": "open", **plain(said, self._strange)}
 
     def put(self, record: StepRecord) -> None:
         """A step to be sent. Dropped and counted where those that are not bodies yet have too many bytes."""
@@ -131,6 +131,10 @@ class Sender:
         if left:
             why = f"the monitor did not take them within {seconds:g} s ({state.reason})"
             say(state, "not sent", f"{left} samples were not sent: {why}")
+
+    def _strange(self, value: Any) -> None:
+        text = f"of what is said of the run, a {type(value).__name__} is no number, and is left out"
+        say(self._state, ("strange", type(value)), text)
 
     # in the background
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 import ctypes
 import json
 import math
-import numbers
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Callable, Optional, Protocol
+
+from .plain import number, text_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -85,9 +86,9 @@ def encode(record: StepRecord, encoding: Encoding) -> Optional[bytes]:
 
 
 def common_streams(connections: Sequence[Listed]) -> int:
-    """n of most of them, of the first where it is even; 0 where there are none."""
+    """n of most of them, of the first where it is even; 1 where there are none."""
     counts = Counter(connection.n for connection in connections)
-    return counts.most_common(1)[0][0] if counts else 0
+    return counts.most_common(1)[0][0] if counts else 1
 
 
 def _read(record: StepRecord) -> _Read:
@@ -177,7 +178,7 @@ def _metadata(
     }
     metadata = {"orientation": "H"}
     for key, value in {**own, **encoding.fields(), **record.scalars, **late}.items():
-        text = _text(value)
+        text = text_of(value)
         if text is not None:
             metadata[key] = text
         elif value is not None:
@@ -193,36 +194,13 @@ def _metadata(
     }
     if len(record.tokens) >= tokens > 0 and connections:
         lists["tokens"] = [int(position) for position in record.tokens[:tokens]]
-    memory = {kind: size for kind, size in record.memory.items() if _is_size(size)}
+    sizes = {kind: number(size) for kind, size in record.memory.items()}
+    memory = {
+        kind: size for kind, size in sizes.items() if size is not None and 0 <= size < math.inf
+    }
     if memory:
         lists["memory"] = memory
     return {
         **metadata,
         **{key: json.dumps(value, separators=(",", ":")) for key, value in lists.items()},
     }
-
-
-def _text(value: Any) -> Optional[str]:
-    """None where it is neither a text nor a number."""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, bool) or not isinstance(value, numbers.Real):
-        return None
-    if isinstance(value, numbers.Integral):
-        return str(int(value))
-    try:
-        number = float(value)
-    except OverflowError:
-        return None
-    if math.isfinite(number):
-        return repr(number)
-    return "NaN" if math.isnan(number) else "Infinity" if number > 0 else "-Infinity"
-
-
-def _is_size(value: Any) -> bool:
-    return (
-        isinstance(value, (int, float))
-        and not isinstance(value, bool)
-        and math.isfinite(value)
-        and value >= 0
-    )

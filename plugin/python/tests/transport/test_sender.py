@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import math
 import subprocess
 import sys
 import time
 from pathlib import Path
 from typing import Any, Optional
 from unittest import mock
+
+import numpy as np
 
 from gainwatch.transport import timing
 
@@ -176,6 +179,22 @@ class Saying(Sending):
             [("a", 2, False), ("a", 3, True)],
         )
         self.assertEqual(opened[0]["started"], opened[1]["started"])
+
+    def test_what_json_has_not_is_a_text_and_what_is_no_value_is_null(self) -> None:
+        sender = self.start()
+        found = {
+            "gain": math.nan,
+            "bound": np.float32("inf"),
+            "n": np.int64(4),
+            "odd": object(),
+            "names": ("a",),
+        }
+        sender.describe({"streams": 4, "order": [], "self_test": [found]})
+        self.train(sender, 1)
+        self.close(sender)
+        expected = {"gain": "NaN", "bound": "Infinity", "n": 4, "odd": None, "names": ["a"]}
+        self.assertEqual(self.server.puts[0]["self_test"], [expected])
+        self.assertEqual(self.noted.said("a object is no number"), 1)
 
     def test_nothing_is_said_of_a_run_without_steps(self) -> None:
         sender = self.start()

@@ -131,7 +131,7 @@ class Bodies(unittest.TestCase):
             ["a run has one number of streams, here 3: a and 1 more with another is left out"],
         )
         self.assertIsNone(encode(record_of(3, matrices[:1], grown, (0,)), encoding))
-        self.assertEqual([common_streams(grown.connections), common_streams(())], [2, 0])
+        self.assertEqual([common_streams(grown.connections), common_streams(())], [2, 1])
 
     def test_a_model_whose_connections_are_all_the_identity_is_sent(self) -> None:
         body = self.body(record_of(1, [], Listing((listed("a", 3), listed("b", 3))), ()))
