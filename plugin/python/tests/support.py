@@ -208,6 +208,11 @@ class Noted(Faults):
             self._known.add(key)
             self.lines.append(text)
 
+    def forget(self) -> None:
+        """What was said so far."""
+        self.lines.clear()
+        self._known.clear()
+
     def said(self, text: str) -> int:
         """In how many lines it is."""
         return len([line for line in self.lines if text in line])

@@ -86,7 +86,7 @@ class Model(RuleBasedStateMachine):
 
 
 class ModelTest(Model.TestCase):  # type: ignore[misc, valid-type]
-    settings = settings(max_examples=60, stateful_step_count=60, deadline=None)
+    settings = settings(max_examples=60, stateful_step_count=60)
 
 
 class Disk(unittest.TestCase):

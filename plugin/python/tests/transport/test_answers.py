@@ -29,7 +29,7 @@ class Kept(Sending):
     def test_no_redirect_is_followed_and_where_to_is_said_once_without_the_token(self) -> None:
         for status in (301, 302, 303, 307, 308):
             with self.subTest(status=status):
-                self.noted.__init__()  # type: ignore[misc]
+                self.noted.forget()
                 other = Server()
                 self.addCleanup(other.close)
                 to = f"http://user:{SECRET}@127.0.0.1:{other.port}/login?token={SECRET}"
@@ -137,7 +137,7 @@ class Refused(Sending):
         for status in (400, 409, 413, 415, 422):
             with self.subTest(status=status):
                 self.server.forget()
-                self.noted.__init__()  # type: ignore[misc]
+                self.noted.forget()
 
                 def refuse(_m: str, _p: str, data: bytes, status: int = status) -> Optional[Answer]:
                     return (status, JSON, refusal(rule, "step")) if 3 in numbers_of(data) else None

@@ -61,7 +61,7 @@ class AnotherTraining(Sending):
         for before in (True, False):
             with self.subTest(before=before):
                 self.server.forget()
-                self.noted.__init__()  # type: ignore[misc]
+                self.noted.forget()
                 self.server.behaviour = lambda _m, path, _d: free.get(path.split("/")[4])
                 sender = self.start(3)
                 if before:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any, Optional
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gainwatch.wire.body import Encoding, common_streams, encode
@@ -50,7 +50,6 @@ class Bodies(unittest.TestCase):
         assert data is not None
         return parse(data)
 
-    @settings(deadline=None)
     @given(steps(), st.booleans())
     def test_each_is_there_as_h_and_what_did_not_run_is_the_identity(
         self, step: tuple[Listing, list[int], list[Any]], flip: bool
@@ -77,7 +76,6 @@ class Bodies(unittest.TestCase):
             )
         self.assertEqual(self.noted.lines, [])
 
-    @settings(deadline=None)
     @given(steps(), st.data())
     def test_what_no_graph_has_written_did_not_run(
         self, step: tuple[Listing, list[int], list[Any]], data: st.DataObject
