@@ -20,6 +20,14 @@ from gainwatch.spool import Spool, disk, spool
 from ..support import Noted
 
 ROOT = Path(__file__).resolve().parents[2]
+# The package without what imports PyTorch.
+BARE = (
+    "import sys, types\n"
+    "sys.modules['gainwatch'] = types.ModuleType('gainwatch')\n"
+    "sys.modules['gainwatch'].__path__ = ['gainwatch']\n"
+    "from gainwatch.spool import Spool\n"
+    "from tests.support import Noted\n"
+)
 LIMITED = dict(memory_limit=20_000, disk_limit=100_000)
 
 
@@ -124,8 +132,6 @@ class Disk(unittest.TestCase):
         """Full for real: the system lets the process write no more."""
         code = (
             "import resource\n"
-            "from gainwatch.spool import Spool\n"
-            "from tests.support import Noted\n"
             "resource.setrlimit(resource.RLIMIT_FSIZE, (4 << 20, 4 << 20))\n"
             "noted = Noted(); kept = Spool(0, 1 << 30, noted)\n"
             "for number in range(400): kept.keep('a', number.to_bytes(4, 'big') * 10_000)\n"
@@ -138,13 +144,11 @@ class Disk(unittest.TestCase):
             "assert 50 < len(found) < 200 and len(noted.lines) == 1 and not noted.counted, (len(found), noted.lines, noted.counted)\n"
             "kept.keep('a', b'again'); assert kept.first(1, 1)[1] == [b'again']\n"
         )
-        subprocess.run([sys.executable, "-c", code], check=True, timeout=60, cwd=ROOT)
+        subprocess.run([sys.executable, "-c", BARE + code], check=True, timeout=60, cwd=ROOT)
 
     def test_what_a_killed_process_left_is_removed_and_what_a_living_one_has_is_not(self) -> None:
         code = (
-            "import os, sys\n"
-            "from gainwatch.spool import Spool\n"
-            "from tests.support import Noted\n"
+            "import os\n"
             "kept = Spool(0, 1 << 30, Noted())\n"
             "kept.keep('a', os.urandom(40_000))\n"
             "print('kept', flush=True)\n"
@@ -158,7 +162,9 @@ class Disk(unittest.TestCase):
             "stdout": subprocess.PIPE,
             "text": True,
         }
-        left, living = (subprocess.Popen([sys.executable, "-c", code], **how) for _ in range(2))
+        left, living = (
+            subprocess.Popen([sys.executable, "-c", BARE + code], **how) for _ in range(2)
+        )
         self.addCleanup(lambda: living.communicate("", 10))
         for process in (left, living):
             self.assertEqual((process.stdout or sys.stdin).readline(), "kept\n")
@@ -202,8 +208,6 @@ class Disk(unittest.TestCase):
     def test_it_is_on_disk_and_not_in_memory(self) -> None:
         code = (
             "import os, resource\n"
-            "from gainwatch.spool import Spool\n"
-            "from tests.support import Noted\n"
             "kept = Spool(0, 1 << 30, Noted())\n"
             "body = os.urandom(1 << 20); kept.keep('a', body)\n"
             "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
@@ -211,7 +215,7 @@ class Disk(unittest.TestCase):
             "grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before\n"
             "assert grown < 20_000 and kept.disk_bytes > 100 << 20, (grown, kept.disk_bytes)\n"
         )
-        subprocess.run([sys.executable, "-c", code], check=True, timeout=60, cwd=ROOT)
+        subprocess.run([sys.executable, "-c", BARE + code], check=True, timeout=60, cwd=ROOT)
 
     def test_what_cannot_be_read_again_is_counted_and_later_ones_are_kept(self) -> None:
         kept = self.spool()
@@ -227,9 +231,7 @@ class Disk(unittest.TestCase):
     @unittest.skipUnless(hasattr(os, "fork"), "no fork here")
     def test_a_child_that_ends_leaves_it_as_it_is(self) -> None:
         code = (
-            "import os, sys\n"
-            "from gainwatch.spool import Spool\n"
-            "from tests.support import Noted\n"
+            "import os\n"
             "kept = Spool(0, 1 << 30, Noted())\n"
             "for n in range(200): kept.keep('a', n.to_bytes(4, 'big') * 10_000)\n"
             "child = os.fork()\n"
@@ -241,4 +243,4 @@ class Disk(unittest.TestCase):
             "    _, bodies = kept.first(50, 1 << 30); kept.remove(len(bodies)); numbers += [int.from_bytes(b[:4], 'big') for b in bodies]\n"
             "assert numbers == list(range(400)) and not kept.dropped\n"
         )
-        subprocess.run([sys.executable, "-c", code], check=True, timeout=60, cwd=ROOT)
+        subprocess.run([sys.executable, "-c", BARE + code], check=True, timeout=60, cwd=ROOT)
