@@ -21,16 +21,22 @@ from .standins import (
     deepseek,
     forks,
     handed,
+    kromhc,
+    liger,
     lite,
     lucidrains,
     megatron,
+    megatron_variants,
+    mindspeed,
     nemo,
     own,
     pypi,
+    torchtitan,
     transformers_classes,
+    x_transformers,
 )
 from .standins.base import Implementation, Reference, Site, Stack, measured
-from .standins.transformers_classes import WholeModel, models
+from .standins.whole_models import WholeModel, models
 
 __all__ = [
     "NEVER",
@@ -50,9 +56,15 @@ FAMILIES: tuple[Callable[[], list[Implementation]], ...] = (
     deepseek.implementations,
     nemo.implementations,
     megatron.implementations,
+    megatron_variants.implementations,
+    torchtitan.implementations,
     handed.implementations,
+    mindspeed.implementations,
+    liger.implementations,
     lucidrains.implementations,
+    x_transformers.implementations,
     lite.implementations,
+    kromhc.implementations,
     pypi.implementations,
     forks.implementations,
     own.implementations,

@@ -12,6 +12,10 @@ import torch
 from torch import nn
 
 Array = Any  # a float64 NumPy array
+# kind, stored, exact of the entries that are met most
+COMB_ROWS, COMB_COLUMNS = ("mhc", "comb", "rows"), ("mhc", "comb", "columns")
+H_COLUMNS, COMB_BOTH = ("mhc", "H", "columns"), ("mhc", "comb", "doubly")
+IDENTITY = ("identity", "identity", "doubly")
 BATCH, LENGTH = 2, 6  # tokens of `streams`: 12
 
 
