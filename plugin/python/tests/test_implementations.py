@@ -1,4 +1,5 @@
-"""That the table of implementations is right, before any adapter is: what the modules do, against float64 NumPy and against what is measured from their streams."""
+"""That the table of implementations is right, before any adapter is: what the modules do, against
+float64 NumPy and against what is measured from their streams."""
 
 from __future__ import annotations
 
@@ -56,7 +57,8 @@ class TestTable(unittest.TestCase):
                 self.assertRegex(entry.available(), "pip install|GAINWATCH_MHC")
 
     def test_output_is_the_references(self) -> None:
-        """Streams after two layers with live branches, from float64; logits of deviation 3 round by some 1e-6."""
+        """Streams after two layers with live branches, from float64; logits of deviation 3 round by
+        some 1e-6."""
         for entry in here():
             with self.subTest(entry.name):
                 n, d = size(entry)
@@ -93,7 +95,8 @@ class TestTable(unittest.TestCase):
                 self.assertLess(worst(measured(entry, model, x, n), product), 1e-5 * largest)
 
     def test_sums_that_are_exact(self) -> None:
-        """`exact` names those sums of H as applied that are 1 to 2e-6 (DeepSeek's eps), and no other is to 1e-5."""
+        """`exact` names those sums of H as applied that are 1 to 2e-6 (DeepSeek's eps), and no
+        other is to 1e-5."""
         for entry in here():
             with self.subTest(entry.name):
                 n, d = size(entry)
@@ -166,12 +169,13 @@ class TestTable(unittest.TestCase):
             with self.subTest(entry.name):
                 model = entry.make(4, 32)
                 model(entry.streams(4, 32)).square().mean().backward()
+                layers: Any = model.layers
                 branches = {
                     id(p)
-                    for layer in model.layers
+                    for layer in layers
                     for site in entry.sites
                     for p in layer.get_submodule(site.branch).parameters()
-                }  # type: ignore[union-attr]
+                }
                 own = [p for p in model.parameters() if id(p) not in branches]
                 reached = any(p.grad is not None and bool(p.grad.abs().sum() > 0) for p in own)
                 self.assertEqual(reached, "no_grad" not in entry.note)

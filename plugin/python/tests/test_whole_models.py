@@ -16,7 +16,8 @@ from .test_implementations import worst
 @unittest.skipIf(missing("transformers"), "transformers is not installed")
 class TestWholeModels(unittest.TestCase):
     def test_decoder_layers_apply_the_truth(self) -> None:
-        """A layer of transformers' own with its branches silenced takes random streams x to H_ffn H_attn x."""
+        """A layer of transformers' own with its branches silenced takes random streams x to H_ffn
+        H_attn x."""
         for whole in models():
             with self.subTest(whole.name):
                 model, n = whole.make(0), whole.streams

@@ -1,6 +1,8 @@
-"""Stand-ins of blocks in DeepSeek's style: parameters hc_attn_fn, ... on the block (its inference code, torchtitan, torchtitan-npu, xorl, miles).
+"""Stand-ins of blocks in DeepSeek's style: parameters hc_attn_fn, ... on the block (its inference
+code, torchtitan, torchtitan-npu, xorl, miles).
 
-Own code of the same names, shapes, arguments and order of results; comb is applied transposed: out_k = sum_j comb_jk x_j.
+Own code of the same names, shapes, arguments and order of results; comb is applied transposed:
+out_k = sum_j comb_jk x_j.
 """
 
 from __future__ import annotations
@@ -18,7 +20,8 @@ Three = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 
 
 def rough(rows: int, n: int, d: int) -> tuple[nn.Parameter, nn.Parameter, nn.Parameter]:
-    """fn [rows, n d], base [rows], scale [3]: logits of deviation 2 to 3, half of them from the token."""
+    """fn [rows, n d], base [rows], scale [3]: logits of deviation 2 to 3, half of them from the
+    token."""
     fn = nn.Parameter(torch.randn(rows, n * d) * 1.5 / (n * d) ** 0.5)
     return fn, nn.Parameter(torch.randn(rows) * 2), nn.Parameter(torch.tensor([0.9, 1.1, 1.3]))
 
@@ -26,7 +29,8 @@ def rough(rows: int, n: int, d: int) -> tuple[nn.Parameter, nn.Parameter, nn.Par
 def balance(
     logits: torch.Tensor, iterations: int = 20, eps: float = 1e-6, first: float = 1e-6
 ) -> torch.Tensor:
-    """DeepSeek's Sinkhorn; first = 0: eps in the softmax's denominator only, as torchtitan has it."""
+    """DeepSeek's Sinkhorn; first = 0: eps in the softmax's denominator only, as torchtitan has
+    it."""
     if first:
         comb = logits.softmax(-1) + first
     else:
@@ -100,7 +104,8 @@ class Block(Parameters):
 
 
 class SinglePassBlock(Parameters):
-    """DeepSeek's inference code of V4.1: hc_mixes(h, fn, scale, base) -> (pre, post, comb); pre is read by the next site, hc_pre gives one tensor."""
+    """DeepSeek's inference code of V4.1: hc_mixes(h, fn, scale, base) -> (pre, post, comb); pre is
+    read by the next site, hc_pre gives one tensor."""
 
     def hc_mixes(
         self, h: torch.Tensor, fn: torch.Tensor, scale: torch.Tensor, base: torch.Tensor

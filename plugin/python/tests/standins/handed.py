@@ -1,4 +1,5 @@
-"""Stand-ins where the mathematics is elsewhere than the parameters: xorl and miles (a helper that is no module), MindSpeed-LLM's MHC (stages), Liger.
+"""Stand-ins where the mathematics is elsewhere than the parameters: xorl and miles (a helper that
+is no module), MindSpeed-LLM's MHC (stages), Liger.
 
 Own code of the same names, shapes, arguments and order of results.
 """
@@ -13,7 +14,8 @@ from .mindspeed import sequence_first
 
 
 class HyperConnectionUtil:
-    """xorl's: [b, s, n, d]; the mixing weights are made under no_grad, so that nothing of them learns."""
+    """xorl's: [b, s, n, d]; the mixing weights are made under no_grad, so that nothing of them
+    learns."""
 
     def __init__(self, n: int) -> None:
         self.hc_mult, self.hc_sinkhorn_iters, self.hc_eps, self.norm_eps = n, 20, 1e-6, 1e-6

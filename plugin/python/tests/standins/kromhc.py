@@ -1,4 +1,5 @@
-"""A stand-in of KromHC: H is a Kronecker product of mixes of the identity and the swap. Own code of the
+"""A stand-in of KromHC: H is a Kronecker product of mixes of the identity and the swap. Own code of
+the
 same names and order of results. Streams [(b n), s, d]."""
 
 from __future__ import annotations

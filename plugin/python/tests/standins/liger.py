@@ -1,4 +1,5 @@
-"""A stand-in of Liger's LigerMHC, whose kernels need Triton on a GPU: h_res is local to forward, made by a
+"""A stand-in of Liger's LigerMHC, whose kernels need Triton on a GPU: h_res is local to forward,
+made by a
 function of its file. Own code of the same names and order of results."""
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ def liger_mhc_coeffs(
     alpha_res: torch.Tensor,
     **how: Any,
 ) -> Three:
-    """A Triton kernel in Liger: (h_pre, h_post, h_res); h_res [..., n, n] (row = destination) has its columns exact."""
+    """A Triton kernel in Liger: (h_pre, h_post, h_res); h_res [..., n, n] (row = destination) has
+    its columns exact."""
     n = x.shape[-2]
     flat = x.flatten(-2).float()
     logits = (flat @ phi.float()) * torch.rsqrt(

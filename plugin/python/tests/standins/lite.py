@@ -1,6 +1,8 @@
-"""Stand-ins of exact mHC: mhc-lite's MHCLite (a mixture of permutations; its first form, its fast one, MindSpeed's) and KromHC (a Kronecker product).
+"""Stand-ins of exact mHC: mhc-lite's MHCLite (a mixture of permutations; its first form, its fast
+one, MindSpeed's) and KromHC (a Kronecker product).
 
-Own code of the same names, shapes, arguments and order of results. Streams [(b n), s, d] unless said; H is doubly stochastic to rounding.
+Own code of the same names, shapes, arguments and order of results. Streams [(b n), s, d] unless
+said; H is doubly stochastic to rounding.
 """
 
 from __future__ import annotations
@@ -35,7 +37,8 @@ class RMSNorm(nn.Module):
 
 
 class Exact(nn.Module):
-    """What MHCLite's first form and KromHC share with HyperConnections: static_alpha [n + m], dynamic_alpha_fn [n d, m + n], norm over n d."""
+    """What MHCLite's first form and KromHC share with HyperConnections: static_alpha [n + m],
+    dynamic_alpha_fn [n d, m + n], norm over n d."""
 
     def __init__(
         self, num_residual_streams: int, *, dim: int, branch: nn.Module, coefficients: int

@@ -45,7 +45,8 @@ class OtherShapes(nn.Module):
 
 
 class ColourMappings(nn.Module):
-    """Megatron's names: compute_mappings, apply_h_res, mapping_proj, n; but two results, of which none is square."""
+    """Megatron's names: compute_mappings, apply_h_res, mapping_proj, n; but two results, of which
+    none is square."""
 
     def __init__(self, n: int, d: int) -> None:
         super().__init__()
@@ -64,7 +65,8 @@ class ColourMappings(nn.Module):
 
 
 class OneWeight(nn.Module):
-    """lucidrains' names: static_alpha and width_connection, but one weight a stream and no matrix."""
+    """lucidrains' names: static_alpha and width_connection, but one weight a stream and no
+    matrix."""
 
     def __init__(self, n: int, d: int) -> None:
         super().__init__()
@@ -132,7 +134,8 @@ class Attention(nn.Module):
 
 
 class HyperMixer(nn.Module):
-    """Primus' names (fn, scale, base, compute_weights), of the token mixer of Mai et al.: weights [b, s, d]."""
+    """Primus' names (fn, scale, base, compute_weights), of the token mixer of Mai et al.: weights
+    [b, s, d]."""
 
     def __init__(self, n: int, d: int) -> None:
         super().__init__()

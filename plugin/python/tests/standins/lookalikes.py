@@ -1,4 +1,5 @@
-"""Modules that look like connections and are none: wrong shapes, orders, dicts, flat combs, gates and routers with the names of the real ones.
+"""Modules that look like connections and are none: wrong shapes, orders, dicts, flat combs, gates
+and routers with the names of the real ones.
 
 Each can be run; nothing of it may be taken for a mapping. Own code.
 """
@@ -92,7 +93,7 @@ def two_squares(module: Any, x: torch.Tensor) -> Any:
 
 def summed(module: Any, x: torch.Tensor) -> Any:
     """One matrix for all tokens of a batch, without an axis of them."""
-    pre, post, comb = split(module, x)
+    _, post, comb = split(module, x)
     return post, comb.sum((0, 1)).unflatten(-1, (module.hc_mult, module.hc_mult)), x.mean(2), None
 
 
@@ -119,13 +120,30 @@ def lookalikes() -> list[Lookalike]:
         Lookalike("a dict", lambda n, d: deepseek(n, d, a_dict), streams, v4),
         Lookalike("three squares", lambda n, d: deepseek(n, d, two_squares), streams, v4),
         Lookalike("one matrix for a batch", lambda n, d: deepseek(n, d, summed), streams, v4),
-        Lookalike("rows that are no (2 + n) n", lambda n, d: deepseek(n, d, lambda m, x: logits(m, x), n * n + 1), streams, v4),
+        Lookalike(
+            "rows that are no (2 + n) n",
+            lambda n, d: deepseek(n, d, lambda m, x: logits(m, x), n * n + 1),
+            streams,
+            v4,
+        ),
         Lookalike("gives its input", lambda n, d: deepseek(n, d, lambda m, x: x), streams, v4),
         Lookalike("a function called fn", lambda n, d: function, tokens, v4),
         Lookalike("hc_attn_fn of other shapes", OtherShapes, tokens, names),
-        Lookalike("hc_* alone", lambda n, d: Lambda(lambda m, x: x, {"hc_attn_fn": (n, d), "hc_attn_base": (n,), "hc_attn_scale": (3,)}), tokens, names),
+        Lookalike(
+            "hc_* alone",
+            lambda n, d: Lambda(
+                lambda m, x: x, {"hc_attn_fn": (n, d), "hc_attn_base": (n,), "hc_attn_scale": (3,)}
+            ),
+            tokens,
+            names,
+        ),
         Lookalike("compute_mappings of colours", ColourMappings, tokens, "HyperConnectionModule"),
-        Lookalike("static_alpha without a matrix", OneWeight, lambda m, n, d: m(torch.randn(2 * n, 6, d)), "HyperConnections"),
+        Lookalike(
+            "static_alpha without a matrix",
+            OneWeight,
+            lambda m, n, d: m(torch.randn(2 * n, 6, d)),
+            "HyperConnections",
+        ),
         Lookalike("router with fn, base, scale", Router, square, v4),
         Lookalike("experts balanced by Sinkhorn", Balanced, square, "mHC"),
         Lookalike("n heads over n tokens", Attention, square, "H"),
@@ -133,11 +151,23 @@ def lookalikes() -> list[Lookalike]:
         Lookalike("attention residuals", AttentionResiduals, tokens, "Attention Residuals"),
         Lookalike("hypernetwork", HyperConnection, tokens, "HyperConnection"),
         Lookalike("capsules", Capsules, square, "H"),
-        Lookalike("talking heads", HeadMix, lambda m, n, d: m(torch.randn(2, n, 6, 6)), "StreamMix"),
+        Lookalike(
+            "talking heads", HeadMix, lambda m, n, d: m(torch.randn(2, n, 6, 6)), "StreamMix"
+        ),
         Lookalike("H_res_logits that is not square", NoSquare, square, "tokenbender"),
         Lookalike("hc_count without gates", LowRank, streams, "Qwen4ExpTextGatedResidual"),
         Lookalike("phi of an adapter", Fused, tokens, "LigerMHC"),
         Lookalike("kernel of n x n", conv, lambda m, n, d: m(torch.randn(2, n, 8, 8)), "H"),
-        Lookalike("bilinear", lambda n, d: nn.Bilinear(n, n, n), lambda m, n, d: m(torch.randn(2, 6, n), torch.randn(2, 6, n)), "H"),
-        Lookalike("recurrent gates", lambda n, d: nn.LSTM(n, n, batch_first=True), lambda m, n, d: m(torch.randn(2, n, n)), "H"),
-    ]  # fmt: skip
+        Lookalike(
+            "bilinear",
+            lambda n, d: nn.Bilinear(n, n, n),
+            lambda m, n, d: m(torch.randn(2, 6, n), torch.randn(2, 6, n)),
+            "H",
+        ),
+        Lookalike(
+            "recurrent gates",
+            lambda n, d: nn.LSTM(n, n, batch_first=True),
+            lambda m, n, d: m(torch.randn(2, n, n)),
+            "H",
+        ),
+    ]

@@ -1,6 +1,7 @@
 """The real hyper-connections 0.4.11: HC, mHC, mHCv2, fractions, views, channels first, proposals.
 
-alpha [..., source, views + n] is local to width_connection (prepare) and is applied transposed: out_t = sum_s alpha_st x_s.
+alpha [..., source, views + n] is local to width_connection (prepare) and is applied transposed:
+out_t = sum_s alpha_st x_s.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""What hyper-connections 0.4.11 does, in float64: HC, mHC, mHCv2, with fractions, views and proposals."""
+"""What hyper-connections 0.4.11 does, in float64: HC, mHC, mHCv2, with fractions, views and
+proposals."""
 
 from __future__ import annotations
 
@@ -12,7 +13,8 @@ from .base import BATCH, Array, Reference
 
 
 def coefficients(module: Any, x: Array) -> tuple[Array, Array, Array]:
-    """Normed streams [t, n f, d/f], alpha before constraints and beta before its own, of any of the three classes: alpha [p, t, ...]."""
+    """Normed streams [t, n f, d/f], alpha before constraints and beta before its own, of any of the
+    three classes: alpha [p, t, ...]."""
     normed = f.unit_rms(x) * (1 + f.values(module.norm.gamma))
     fn, beta_fn = f.values(module.dynamic_alpha_fn), f.values(module.dynamic_beta_fn)
     return normed, fn if fn.ndim == 3 else fn[None], beta_fn.reshape(len(beta_fn), -1)
@@ -74,7 +76,8 @@ def balanced(logits: Array) -> Array:
 
 
 def parts(x: Array, alpha: Array, beta: Array, views: int) -> Reference:
-    """alpha [t, (f1 s), f2, v + n], beta [t, f1, s, f2], x [t, (f1 s), c] -> the truth; the branch reads f2 after f2, summed over its views."""
+    """alpha [t, (f1 s), f2, v + n], beta [t, f1, s, f2], x [t, (f1 s), c] -> the truth; the branch
+    reads f2 after f2, summed over its views."""
     count, wide, fracs, total = alpha.shape
     n = total - views
     h = alpha[..., views:].transpose(0, 2, 3, 1).reshape(count, fracs * n, wide)

@@ -1,4 +1,5 @@
-"""Stand-ins of Megatron-LM's HyperConnectionModule: main, dev (also fused, single pass), the Bridge's GLM, the gated residual; and FlagOS' Qwen3-mHC.
+"""Stand-ins of Megatron-LM's HyperConnectionModule: main, dev (also fused, single pass), the
+Bridge's GLM, the gated residual; and FlagOS' Qwen3-mHC.
 
 Own code of the same names, shapes, arguments and order of results. Streams [s, b, n C].
 """
@@ -92,7 +93,8 @@ class HyperConnectionModule(nn.Module):
 
 
 class TransposedModule(HyperConnectionModule):
-    """dev: forward(hidden_states, manager) -> (aggregated, h_res, h_post, residual); DeepSeek's Sinkhorn, applied transposed."""
+    """dev: forward(hidden_states, manager) -> (aggregated, h_res, h_post, residual); DeepSeek's
+    Sinkhorn, applied transposed."""
 
     takes_residual = False
 
@@ -108,13 +110,13 @@ class TransposedModule(HyperConnectionModule):
     def apply_h_res(self, h_res: torch.Tensor, residual: torch.Tensor) -> torch.Tensor:
         return super().apply_h_res(h_res.transpose(-1, -2), residual)
 
-    def forward(
+    def forward(  # type: ignore[override]
         self,
         hidden_states: torch.Tensor,
         mhc_recompute_manager: Any = None,
         output_slot: Any = None,
         mhc_state: Any = None,
-    ) -> tuple[torch.Tensor, ...]:  # type: ignore[override]
+    ) -> tuple[torch.Tensor, ...]:
         h_pre, h_post, h_res = self.compute_mappings(hidden_states)
         return self.aggregate(hidden_states, h_pre), h_res, h_post, hidden_states
 
@@ -178,9 +180,9 @@ def made(
         Site("mlp_hyper_connection", how or reference, "mlp"),
     )
     layout: dict[str, Any] = {"pack": pack, "unpack": unpack}
-    return Implementation(
-        name, row, lambda n, d, i: Layer(n, d, module), own, *about, **layout, **more
-    )
+    kind, stored, exact = about
+    layer = lambda n, d, i: Layer(n, d, module)  # noqa: E731
+    return Implementation(name, row, layer, own, kind, stored, exact, **layout, **more)
 
 
 def implementations() -> list[Implementation]:

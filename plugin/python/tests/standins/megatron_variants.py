@@ -45,7 +45,8 @@ def fused_proj_rms_compute_h(
 
 
 class FusedModule(TransposedModule):
-    """dev with use_fused_mhc: one operation for projection and gates, _compute_h is never called."""
+    """dev with use_fused_mhc: one operation for projection and gates, _compute_h is never
+    called."""
 
     def __init__(self, n: int, d: int) -> None:
         super().__init__(n, d)
@@ -81,13 +82,13 @@ class SinglePassModule(TransposedModule):
 
     single_pass = True
 
-    def forward(
+    def forward(  # type: ignore[override]
         self,
         hidden_states: torch.Tensor,
         mhc_recompute_manager: Any = None,
         output_slot: Any = None,
         mhc_state: Any = None,
-    ) -> tuple[torch.Tensor, ...]:  # type: ignore[override]
+    ) -> tuple[torch.Tensor, ...]:
         h_pre, h_post, h_res = self.compute_mappings(hidden_states)
         aggregated = mhc_state.contract(hidden_states, self.n)
         mhc_state.pre_mix = h_pre
@@ -142,7 +143,7 @@ class GatedResidualHyperConnection(nn.Module):
         xn = (
             streams
             * torch.rsqrt(streams.square().mean(-1, keepdim=True) + self.norm_eps)
-            * (1 + self.hc_norm.weight.view(self.n, -1))
+            * (1 + self.hc_norm.get_parameter("weight").view(self.n, -1))
         )
         mix = torch.sigmoid(
             self.input_mix_weight_up(F.silu(self.input_mix_weight_down(xn.flatten(-2)) / self.n))

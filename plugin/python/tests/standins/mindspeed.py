@@ -29,7 +29,8 @@ def sequence_first(x: torch.Tensor) -> torch.Tensor:
 
 
 class MHC(nn.Module):
-    """MindSpeed-LLM's: hc_fn is a Linear, the stage is an argument, [s, b, n, d], comb [s, b, n, n]."""
+    """MindSpeed-LLM's: hc_fn is a Linear, the stage is an argument, [s, b, n, d], comb [s, b, n,
+    n]."""
 
     def __init__(self, n: int, d: int, mhc_position: str = "layer") -> None:
         super().__init__()
@@ -94,7 +95,8 @@ def mindspeed(module: Any, x: Array, carry: dict[str, Any]) -> Reference:
 
 
 class MindSpeedMHCLite(nn.Module):
-    """MindSpeed-LLM's MHCLite: [s, b, n, d], hc_fn a Linear to 2 n + n!, hc_pre -> (y, h_post, h_res), applied transposed."""
+    """MindSpeed-LLM's MHCLite: [s, b, n, d], hc_fn a Linear to 2 n + n!, hc_pre -> (y, h_post,
+    h_res), applied transposed."""
 
     def __init__(self, n: int, d: int) -> None:
         super().__init__()

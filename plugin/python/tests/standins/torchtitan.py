@@ -1,5 +1,7 @@
-"""Stand-ins of torchtitan's DeepSeek V4 (HcPre owns hc_fn, hc_base, hc_scale) and of torchtitan-npu's
-(parameters on the block, hc_pre a child module). Own code of the same names and order of results."""
+"""Stand-ins of torchtitan's DeepSeek V4 (HcPre owns hc_fn, hc_base, hc_scale) and of
+torchtitan-npu's
+(parameters on the block, hc_pre a child module). Own code of the same names and order of
+results."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""The real connections of transformers 5.24 in a layer of our own, and tiny whole models of its own: deepseek_v4, glm5_next, hy_v4, qwen4_exp."""
+"""The real connections of transformers 5.24 in a layer of our own, and tiny whole models of its
+own: deepseek_v4, glm5_next, hy_v4, qwen4_exp."""
 
 from __future__ import annotations
 

@@ -19,7 +19,6 @@ class WholeModel:
 
     name: str
     make: Callable[[int], Any]  # seed -> the model, in training mode
-    branches: tuple[str, str]  # what each layer wraps: attention and MLP
     connections: tuple[str, str]
     reference: Callable[[Any, Array, dict[str, Any]], Reference]
     nd: Callable[[torch.Tensor, int], torch.Tensor]
@@ -100,34 +99,52 @@ def models() -> list[WholeModel]:
     if missing("transformers"):
         return []
     v4 = {
-        **COMMON, "moe_intermediate_size": 16, "head_dim": 16, "q_lora_rank": 16, "num_experts_per_tok": 2, "n_routed_experts": 4, "o_groups": 2,
-        "o_lora_rank": 8, "index_n_heads": 2, "index_head_dim": 16, "index_topk": 4, "sliding_window": 8, "num_nextn_predict_layers": 0,
+        **COMMON, "moe_intermediate_size": 16, "head_dim": 16, "q_lora_rank": 16,
+        "num_experts_per_tok": 2, "n_routed_experts": 4, "o_groups": 2,
+        "o_lora_rank": 8, "index_n_heads": 2, "index_head_dim": 16, "index_topk": 4,
+        "sliding_window": 8, "num_nextn_predict_layers": 0,
         "qk_rope_head_dim": 8, "partial_rotary_factor": 0.5, "max_position_embeddings": 128,
     }  # fmt: skip
     glm = {
-        **COMMON, "intermediate_size": 32, "moe_intermediate_size": 16, "num_key_value_heads": 2, "n_routed_experts": 4, "num_experts_per_tok": 2,
-        "kv_lora_rank": 16, "q_lora_rank": 16, "v_head_dim": 16, "qk_nope_head_dim": 16, "index_topk": 4, "index_head_dim": 16, "index_n_heads": 2,
-        "linear_head_dim": 16, "linear_num_heads": 2, "index_kpool": 4, "max_position_embeddings": 128,
+        **COMMON, "intermediate_size": 32, "moe_intermediate_size": 16, "num_key_value_heads": 2,
+        "n_routed_experts": 4, "num_experts_per_tok": 2,
+        "kv_lora_rank": 16, "q_lora_rank": 16, "v_head_dim": 16, "qk_nope_head_dim": 16,
+        "index_topk": 4, "index_head_dim": 16, "index_n_heads": 2,
+        "linear_head_dim": 16, "linear_num_heads": 2, "index_kpool": 4,
+        "max_position_embeddings": 128,
     }  # fmt: skip
     hy = {
-        **COMMON, "intermediate_size": 32, "moe_intermediate_size": 16, "num_key_value_heads": 2, "head_dim": 16, "n_routed_experts": 4,
-        "num_experts_per_tok": 2, "q_lora_rank": 16, "kv_lora_rank": 16, "qk_nope_head_dim": 16, "qk_rope_head_dim": 8, "v_head_dim": 16,
+        **COMMON, "intermediate_size": 32, "moe_intermediate_size": 16, "num_key_value_heads": 2,
+        "head_dim": 16, "n_routed_experts": 4,
+        "num_experts_per_tok": 2, "q_lora_rank": 16, "kv_lora_rank": 16, "qk_nope_head_dim": 16,
+        "qk_rope_head_dim": 8, "v_head_dim": 16,
         "index_topk": 4, "index_head_dim": 16, "index_n_heads": 2, "max_position_embeddings": 128,
     }  # fmt: skip
     qwen = {
-        **COMMON, "num_key_value_heads": 2, "head_dim": 16, "linear_key_head_dim": 16, "linear_value_head_dim": 16, "linear_num_key_heads": 2,
-        "linear_num_value_heads": 2, "moe_intermediate_size": 16, "shared_expert_intermediate_size": 16, "num_experts_per_tok": 2, "num_experts": 4,
-        "hc_count": 4, "hc_lowrank": 4, "ple_embed_dim": 16, "ngram_vocab_size_base": 64, "max_position_embeddings": 128,
+        **COMMON, "num_key_value_heads": 2, "head_dim": 16, "linear_key_head_dim": 16,
+        "linear_value_head_dim": 16, "linear_num_key_heads": 2,
+        "linear_num_value_heads": 2, "moe_intermediate_size": 16,
+        "shared_expert_intermediate_size": 16, "num_experts_per_tok": 2, "num_experts": 4,
+        "hc_count": 4, "hc_lowrank": 4, "ple_embed_dim": 16, "ngram_vocab_size_base": 64,
+        "max_position_embeddings": 128,
     }  # fmt: skip
     nd = lambda x, n: x.reshape(-1, *x.shape[-2:])  # noqa: E731
     wide = lambda x, n: x.reshape(-1, n, x.shape[-1] // n)  # noqa: E731
-    sub = ("self_attn", "mlp")
+    plain, gates = ("attn_hc", "ffn_hc"), ("attn_hyper_connection", "mlp_hyper_connection")
+    shapes: list[tuple[Any, ...]] = [
+        ("deepseek_v4", "DeepseekV4ForCausalLM", v4, "DeepseekV4Config", plain, of(""), nd),
+        ("glm5_next", "Glm5NextTextModel", glm, "Glm5NextTextConfig", plain, of(""), nd),
+        ("hy_v4", "HYV4ForCausalLM", hy, "HYV4Config", plain, independent, nd),
+        ("qwen4_exp", "Qwen4ExpForCausalLM", qwen, "Qwen4ExpTextConfig", gates, gated, wide),
+    ]
     return [
-        WholeModel("DeepseekV4ForCausalLM", whole("deepseek_v4", "DeepseekV4ForCausalLM", v4, "DeepseekV4Config"), sub, ("attn_hc", "ffn_hc"), of(""), nd, "mhc"),
-        WholeModel("Glm5NextTextModel", whole("glm5_next", "Glm5NextTextModel", glm, "Glm5NextTextConfig"), sub, ("attn_hc", "ffn_hc"), of(""), nd, "mhc"),
-        WholeModel("HYV4ForCausalLM", whole("hy_v4", "HYV4ForCausalLM", hy, "HYV4Config"), sub, ("attn_hc", "ffn_hc"), independent, nd, "identity"),
         WholeModel(
-            "Qwen4ExpForCausalLM", whole("qwen4_exp", "Qwen4ExpForCausalLM", qwen, "Qwen4ExpTextConfig"), ("self_attn", "mlp"),
-            ("attn_hyper_connection", "mlp_hyper_connection"), gated, wide, "identity",
-        ),
-    ]  # fmt: skip
+            cls,
+            whole(model, cls, settings, config),
+            places,
+            reference,
+            layout,
+            "mhc" if model in ("deepseek_v4", "glm5_next") else "identity",
+        )
+        for model, cls, settings, config, places, reference, layout in shapes
+    ]

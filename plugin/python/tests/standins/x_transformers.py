@@ -40,7 +40,8 @@ def prepared(name: str) -> Callable[[int, int, int], nn.Module]:
 
 
 def ones(module: Any, x: Array, carry: dict[str, Any]) -> Reference:
-    """2.31.10: the matrix of n x n logits is read as n matrices of 1 x n, whose Sinkhorn is all ones."""
+    """2.31.10: the matrix of n x n logits is read as n matrices of 1 x n, whose Sinkhorn is all
+    ones."""
     n = x.shape[1]
     mean, deviation = x.mean(-1, keepdims=True), np.sqrt(x.var(-1, keepdims=True) + 1e-5)
     normed = (x - mean) / deviation * f.values(module.norm.weight)
