@@ -45,25 +45,22 @@ def reading(part: str, out: Any, x: Tensor) -> Reading:
     x: streams [..., n, d].
     @raises Refused where there is no comb [..., n, n], or more than one
     """
-    lead, n = tuple(x.shape[:-2]), x.shape[-2]
+    lead, n, d = tuple(x.shape[:-2]), x.shape[-2], x.shape[-1]
     comb = pick(out, lead, n)
     gates, pre, post = (*lead, n), None, None
     if isinstance(out, tuple):
-        before: list[Any] = []
         for value in out:
             if value is comb:
                 break
-            before.append(value)
-        if before and is_gate(before[-1], gates):
-            post = before[-1]
-            if len(before) > 1 and x.shape[-1] != n and is_gate(before[-2], gates):  # y [..., d] looks the same where d = n
-                pre = before[-2]
+            pre, post = post, value
+        post = post if is_gate(post, gates) else None
+        pre = pre if d != n and is_gate(pre, gates) else None  # y [..., d] looks the same where d = n
     return Reading(part, comb, lead, lambda: x, pre, post)
 
 
 def is_gate(value: Any, shape: tuple[int, ...]) -> bool:
     """A tensor [..., n]."""
-    return isinstance(value, Tensor) and tuple(value.shape) == shape
+    return isinstance(value, Tensor) and value.shape == shape
 
 
 @torch.no_grad()

@@ -33,8 +33,7 @@ def event(
         return
     if is_compiling():
         if not taps.is_exporting():
-            for reading in tag.adapter.read(Call(module, method, args, kwargs, out, inner)):
-                taps.write(tag.parts[reading.part], reading)
+            taps.trace(tag, Call(module, method, args, kwargs, out, inner))
         return
     sampler = tag.sampler
     if not sampler.active or sampler.closed:
