@@ -30,7 +30,9 @@ class Site:
     """One connection within a layer."""
 
     module: str  # its place in the layer ("": the layer itself)
-    reference: Callable[[Any, Array, dict[str, Any]], Reference]  # (module, x [tokens, n, d], carried from site to site)
+    reference: Callable[
+        [Any, Array, dict[str, Any]], Reference
+    ]  # (module, x [tokens, n, d], carried from site to site)
     branch: str  # the place of what it wraps in the layer
     label: str = ""  # where one module holds several: attn, ffn
 
@@ -68,16 +70,22 @@ class Implementation:
     sites: tuple[Site, ...]
     kind: str  # hc | mhc | identity | orthogonal | signed
     stored: str  # "H" | "comb" | "identity" | "none": the matrix as the module has it, against how it is applied
-    exact: str  # "rows" | "columns" | "doubly" | "none": sums of H as applied that are 1 to rounding
+    exact: (
+        str  # "rows" | "columns" | "doubly" | "none": sums of H as applied that are 1 to rounding
+    )
     found: str = "adapter"  # "adapter" | "matcher" | "never"
     pack: Callable[[torch.Tensor], torch.Tensor] = bsnd  # [b, s, n, d] -> its layout
-    unpack: Callable[[torch.Tensor, int], torch.Tensor] = tokens_of  # its layout -> [tokens, n, d], tokens in the order of H
+    unpack: Callable[[torch.Tensor, int], torch.Tensor] = (
+        tokens_of  # its layout -> [tokens, n, d], tokens in the order of H
+    )
     available: Callable[[], str] = lambda: ""  # "" or why not
     stack: Callable[[Sequence[nn.Module]], nn.Module] = Stack
     fits: Callable[[int], bool] = lambda n: n >= 1
     factor: int = 1  # H is [factor n, factor n] (fractions)
     channels: int = 1  # d must be a multiple of it
-    matcher: Callable[[str, Any, Any, Any], Any] | None = None  # (name, module, inputs, output) -> H or None, where found is "matcher"
+    matcher: Callable[[str, Any, Any, Any], Any] | None = (
+        None  # (name, module, inputs, output) -> H or None, where found is "matcher"
+    )
     static: bool = False  # H is the same for all tokens
     collapsed: bool = False  # makes its streams of one and leaves one: x' is no [tokens, n, d]
     note: str = ""
@@ -93,10 +101,10 @@ class Implementation:
             torch.manual_seed(seed)
             return self.stack([self.layer(n, d, index) for index in range(depth)]).train()
 
-    def streams(self, n: int, d: int, seed: int = 0) -> torch.Tensor:
-        """Random streams of 2 x 6 tokens in the implementation's layout."""
+    def streams(self, n: int, d: int, seed: int = 0, length: int = LENGTH) -> torch.Tensor:
+        """Random streams of 2 x length tokens in the implementation's layout. length = n is where shapes are easiest mistaken."""
         generator = torch.Generator().manual_seed(seed)
-        return self.pack(torch.randn(BATCH, LENGTH, n, d, generator=generator))
+        return self.pack(torch.randn(BATCH, length, n, d, generator=generator))
 
     def to_nd(self, x: torch.Tensor, n: int) -> torch.Tensor:
         """Its layout -> [tokens, factor n, d / factor], tokens in the order in which H has them."""
@@ -105,21 +113,27 @@ class Implementation:
     def connections(self, depth: int = 1) -> list[str]:
         """Names of the connections in the order in which they run, as an adapter should give them."""
         return [
-            ".".join(part for part in (f"layers.{i}", site.module, site.label) if part) for i in range(depth) for site in self.sites
+            ".".join(part for part in (f"layers.{i}", site.module, site.label) if part)
+            for i in range(depth)
+            for site in self.sites
         ]
 
     def truth(self, model: nn.Module, x: torch.Tensor, n: int) -> list[Array]:
         """H as applied, [tokens, n, n] in float64, of each connection in the order in which they run."""
         return [reference.h for reference in self.references(model, x, n)[0]]
 
-    def references(self, model: nn.Module, x: torch.Tensor, n: int) -> tuple[list[Reference], Array]:
+    def references(
+        self, model: nn.Module, x: torch.Tensor, n: int
+    ) -> tuple[list[Reference], Array]:
         """What each connection does, and the streams [tokens, n, d] that come out at the end, all in float64."""
         streams = self.to_nd(x, n).detach().double().numpy()
         made, carry = [], dict[str, Any]()
         for layer in model.layers:  # type: ignore[union-attr]
             for site in self.sites:
                 reference = site.reference(layer.get_submodule(site.module), streams, carry)
-                streams = reference.h @ streams + reference.write(run_branch(layer.get_submodule(site.branch), reference.read))
+                streams = reference.h @ streams + reference.write(
+                    run_branch(layer.get_submodule(site.branch), reference.read)
+                )
                 made.append(reference)
         return made, streams
 

@@ -21,7 +21,9 @@ def rough(rows: int, n: int, d: int) -> tuple[nn.Parameter, nn.Parameter, nn.Par
     return fn, nn.Parameter(torch.randn(rows) * 2), nn.Parameter(torch.tensor([0.9, 1.1, 1.3]))
 
 
-def balance(logits: torch.Tensor, iterations: int = 20, eps: float = 1e-6, first: float = 1e-6) -> torch.Tensor:
+def balance(
+    logits: torch.Tensor, iterations: int = 20, eps: float = 1e-6, first: float = 1e-6
+) -> torch.Tensor:
     """DeepSeek's Sinkhorn; first = 0: eps in the softmax's denominator only, as torchtitan has it."""
     if first:
         comb = logits.softmax(-1) + first
@@ -35,12 +37,18 @@ def balance(logits: torch.Tensor, iterations: int = 20, eps: float = 1e-6, first
     return comb
 
 
-def split(mixes: torch.Tensor, scale: torch.Tensor, base: torch.Tensor, n: int, **how: Any) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+def split(
+    mixes: torch.Tensor, scale: torch.Tensor, base: torch.Tensor, n: int, **how: Any
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """[..., (2 + n) n] -> pre, post [..., n], comb [..., n, n]."""
     pre, post, comb = mixes.split([n, n, n * n], -1)
     pre = torch.sigmoid(pre * scale[0] + base[:n]) + 1e-6
     post = 2 * torch.sigmoid(post * scale[1] + base[n : 2 * n])
-    return pre, post, balance(comb.unflatten(-1, (n, n)) * scale[2] + base[2 * n :].view(n, n), **how)
+    return (
+        pre,
+        post,
+        balance(comb.unflatten(-1, (n, n)) * scale[2] + base[2 * n :].view(n, n), **how),
+    )
 
 
 def mixes(x: torch.Tensor, fn: torch.Tensor) -> torch.Tensor:
@@ -49,8 +57,12 @@ def mixes(x: torch.Tensor, fn: torch.Tensor) -> torch.Tensor:
     return F.linear(flat, fn.float()) * torch.rsqrt(flat.square().mean(-1, keepdim=True) + 1e-6)
 
 
-def spread(y: torch.Tensor, residual: torch.Tensor, post: torch.Tensor, comb: torch.Tensor) -> torch.Tensor:
-    return (post.unsqueeze(-1) * y.unsqueeze(-2) + (comb.unsqueeze(-1) * residual.unsqueeze(-2)).sum(2)).type_as(y)
+def spread(
+    y: torch.Tensor, residual: torch.Tensor, post: torch.Tensor, comb: torch.Tensor
+) -> torch.Tensor:
+    return (
+        post.unsqueeze(-1) * y.unsqueeze(-2) + (comb.unsqueeze(-1) * residual.unsqueeze(-2)).sum(2)
+    ).type_as(y)
 
 
 class Parameters(nn.Module):
@@ -67,11 +79,15 @@ class Parameters(nn.Module):
 class Block(Parameters):
     """DeepSeek's inference code (V4): hc_pre(x, fn, scale, base) -> (y, post, comb)."""
 
-    def hc_pre(self, x: torch.Tensor, hc_fn: torch.Tensor, hc_scale: torch.Tensor, hc_base: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    def hc_pre(
+        self, x: torch.Tensor, hc_fn: torch.Tensor, hc_scale: torch.Tensor, hc_base: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         pre, post, comb = split(mixes(x, hc_fn), hc_scale, hc_base, self.hc_mult)
         return (pre.unsqueeze(-1) * x).sum(2).to(x.dtype), post, comb
 
-    def hc_post(self, x: torch.Tensor, residual: torch.Tensor, post: torch.Tensor, comb: torch.Tensor) -> torch.Tensor:
+    def hc_post(
+        self, x: torch.Tensor, residual: torch.Tensor, post: torch.Tensor, comb: torch.Tensor
+    ) -> torch.Tensor:
         return spread(x, residual, post, comb)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -84,7 +100,9 @@ class Block(Parameters):
 class SinglePassBlock(Parameters):
     """DeepSeek's inference code of V4.1: hc_mixes(h, fn, scale, base) -> (pre, post, comb); pre is read by the next site, hc_pre gives one tensor."""
 
-    def hc_mixes(self, h: torch.Tensor, fn: torch.Tensor, scale: torch.Tensor, base: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    def hc_mixes(
+        self, h: torch.Tensor, fn: torch.Tensor, scale: torch.Tensor, base: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         return split(mixes(h, fn), scale, base, self.hc_mult)
 
     @staticmethod
@@ -92,7 +110,9 @@ class SinglePassBlock(Parameters):
         return (pre_mix.unsqueeze(-1) * h.float()).sum(-2).to(h.dtype)
 
     @staticmethod
-    def hc_post(x: torch.Tensor, residual: torch.Tensor, post: torch.Tensor, comb: torch.Tensor) -> torch.Tensor:
+    def hc_post(
+        x: torch.Tensor, residual: torch.Tensor, post: torch.Tensor, comb: torch.Tensor
+    ) -> torch.Tensor:
         return spread(x, residual, post, comb)
 
     def forward(self, h: torch.Tensor, pre_mix: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -118,12 +138,16 @@ class HcSplitSinkhorn(nn.Module):
         super().__init__()
         self.hc_mult, self.first = n, first
 
-    def forward(self, x: torch.Tensor, hc_scale: torch.Tensor, hc_base: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    def forward(
+        self, x: torch.Tensor, hc_scale: torch.Tensor, hc_base: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         return split(x, hc_scale, hc_base, self.hc_mult, first=self.first)
 
 
 class HcPost(nn.Module):
-    def forward(self, x: torch.Tensor, residual: torch.Tensor, post: torch.Tensor, comb: torch.Tensor) -> torch.Tensor:
+    def forward(
+        self, x: torch.Tensor, residual: torch.Tensor, post: torch.Tensor, comb: torch.Tensor
+    ) -> torch.Tensor:
         return spread(x, residual, post, comb)
 
 
@@ -137,7 +161,9 @@ class HcPre(nn.Module):
         self.sinkhorn = HcSplitSinkhorn(n, 0.0)
 
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        pre, post, comb = self.sinkhorn(mixes(x, self.hc_fn), self.hc_scale.float(), self.hc_base.float())
+        pre, post, comb = self.sinkhorn(
+            mixes(x, self.hc_fn), self.hc_scale.float(), self.hc_base.float()
+        )
         return (pre.unsqueeze(-1) * x).sum(2).to(x.dtype), post, comb
 
 
@@ -162,7 +188,9 @@ class NpuHcPre(nn.Module):
         self.hc_mult, self.hc_sinkhorn_iters, self.hc_eps, self.norm_eps = n, 20, 1e-6, 1e-6
         self.torch_hc_split_sinkhorn = HcSplitSinkhorn(n, 1e-6)
 
-    def forward(self, x: torch.Tensor, hc_fn: torch.Tensor, hc_scale: torch.Tensor, hc_base: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    def forward(
+        self, x: torch.Tensor, hc_fn: torch.Tensor, hc_scale: torch.Tensor, hc_base: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         pre, post, comb = self.torch_hc_split_sinkhorn(mixes(x, hc_fn), hc_scale, hc_base)
         return (pre.unsqueeze(-1) * x).sum(2).to(x.dtype), post, comb
 
@@ -185,7 +213,11 @@ def of(key: str) -> Callable[[Any, Array, dict[str, Any]], Reference]:
     def reference(module: Any, x: Array, carry: dict[str, Any]) -> Reference:
         first = getattr(getattr(module, "sinkhorn", None), "first", 1e-6)
         how = f.sinkhorn_deepseek if first else f.sinkhorn_torchtitan
-        pre, post, comb = f.deepseek(x, *(f.values(getattr(module, key + part)) for part in ("fn", "base", "scale")), balance=how)
+        pre, post, comb = f.deepseek(
+            x,
+            *(f.values(getattr(module, key + part)) for part in ("fn", "base", "scale")),
+            balance=how,
+        )
         return Reference(f.swap(comb), f.weighted(pre, x), f.gate(post), pre, post)
 
     return reference
@@ -202,7 +234,9 @@ def later(key: str) -> Callable[[Any, Array, dict[str, Any]], Reference]:
     return reference
 
 
-def sites(attn: str = "attn", ffn: str = "ffn", make: Callable[[str], Any] = of) -> tuple[Site, ...]:
+def sites(
+    attn: str = "attn", ffn: str = "ffn", make: Callable[[str], Any] = of
+) -> tuple[Site, ...]:
     """Of a block that holds both."""
     return Site("", make("hc_attn_"), attn, "attn"), Site("", make("hc_ffn_"), ffn, "ffn")
 
@@ -210,10 +244,41 @@ def sites(attn: str = "attn", ffn: str = "ffn", make: Callable[[str], Any] = of)
 def implementations() -> list[Implementation]:
     titan = Site("hc_attn_pre", of("hc_"), "attention"), Site("hc_ffn_pre", of("hc_"), "moe")
     return [
-        Implementation("deepseek inference", "DeepSeek's inference code", lambda n, d, i: Block(n, d), sites(), "mhc", "comb", "rows"),
         Implementation(
-            "deepseek inference v4.1", "DeepSeek's inference code", lambda n, d, i: SinglePassBlock(n, d), sites(make=later), "mhc", "comb", "rows", stack=SinglePassStack
+            "deepseek inference",
+            "DeepSeek's inference code",
+            lambda n, d, i: Block(n, d),
+            sites(),
+            "mhc",
+            "comb",
+            "rows",
         ),
-        Implementation("torchtitan", "torchtitan main", lambda n, d, i: TorchtitanLayer(n, d), titan, "mhc", "comb", "rows"),
-        Implementation("torchtitan-npu", "torchtitan-npu", lambda n, d, i: NpuBlock(n, d), sites(), "mhc", "comb", "rows"),
+        Implementation(
+            "deepseek inference v4.1",
+            "DeepSeek's inference code",
+            lambda n, d, i: SinglePassBlock(n, d),
+            sites(make=later),
+            "mhc",
+            "comb",
+            "rows",
+            stack=SinglePassStack,
+        ),
+        Implementation(
+            "torchtitan",
+            "torchtitan main",
+            lambda n, d, i: TorchtitanLayer(n, d),
+            titan,
+            "mhc",
+            "comb",
+            "rows",
+        ),
+        Implementation(
+            "torchtitan-npu",
+            "torchtitan-npu",
+            lambda n, d, i: NpuBlock(n, d),
+            sites(),
+            "mhc",
+            "comb",
+            "rows",
+        ),
     ]

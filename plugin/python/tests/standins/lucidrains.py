@@ -59,7 +59,13 @@ def roughened(module: Any, spread: float) -> Any:
     return module
 
 
-def made(where: str, name: str, spread: float, branch: Callable[[int], nn.Module] = lambda d: nn.Linear(d, d), **how: Any) -> Callable[[int, int, int], nn.Module]:
+def made(
+    where: str,
+    name: str,
+    spread: float,
+    branch: Callable[[int], nn.Module] = lambda d: nn.Linear(d, d),
+    **how: Any,
+) -> Callable[[int, int, int], nn.Module]:
     def layer(n: int, d: int, index: int) -> Any:
         cls = getattr(load("hyper-connections", where), name)
         return roughened(cls(n, dim=d, branch=branch(d), layer_index=index, **how), spread)
@@ -76,22 +82,51 @@ def coefficients(module: Any, x: Array) -> tuple[Array, Array, Array]:
 
 def hyper(module: Any, x: Array, carry: dict[str, Any]) -> Reference:
     """HC, and mHC as its fractions are: x [t, (f n), d/f]. alpha [t, f1, s, (f2, v + n)]."""
-    count, (n, fracs, views) = len(x), (module.num_residual_streams, module.num_fracs, module.num_input_views)
+    count, (n, fracs, views) = (
+        len(x),
+        (module.num_residual_streams, module.num_fracs, module.num_input_views),
+    )
     normed, fn, beta_fn = coefficients(module, x)
     plain = hasattr(module, "act")
     act = np.tanh if plain and isinstance(module.act, nn.Tanh) else lambda value: value
-    scale = f.values(module.dynamic_alpha_scale) if plain else f.np.concatenate([f.values(module.pre_branch_scale).repeat(fracs), f.values(module.residual_scale).repeat(fracs * n)])
+    scale = (
+        f.values(module.dynamic_alpha_scale)
+        if plain
+        else np.concatenate(
+            [
+                f.values(module.pre_branch_scale).repeat(fracs),
+                f.values(module.residual_scale).repeat(fracs * n),
+            ]
+        )
+    )
     alpha = act(np.einsum("tsd,pde->ptse", normed, fn)) * scale + f.values(module.static_alpha)
     if not plain:
-        alpha = np.concatenate([f.sigmoid(alpha[..., :views]), balanced(alpha[..., views:].reshape(len(fn), count, fracs, n, -1)).reshape(len(fn), count, fracs * n, -1)], -1)
+        alpha = np.concatenate(
+            [
+                f.sigmoid(alpha[..., :views]),
+                balanced(alpha[..., views:].reshape(len(fn), count, fracs, n, -1)).reshape(
+                    len(fn), count, fracs * n, -1
+                ),
+            ],
+            -1,
+        )
     alpha = alpha.mean(0).reshape(count, fracs * n, fracs, views + n)  # [t, (f1 s), f2, t]
     post_scale = f.values(module.dynamic_beta_scale if plain else module.h_post_scale)
     static = f.values(module.static_beta).reshape(n, fracs)
     beta = act(normed @ beta_fn).reshape(count, fracs, n, fracs) * post_scale + static
     made = parts(x, alpha, beta if plain else 2 * f.sigmoid(beta), views)
-    if getattr(module, "channel_first", False):  # 0.4.11 adds to every position the sum of the branch's output over all of them
+    if getattr(
+        module, "channel_first", False
+    ):  # 0.4.11 adds to every position the sum of the branch's output over all of them
         write = made.write
-        return made._replace(write=lambda y: write(y.reshape(BATCH, -1, y.shape[-1]).sum(1, keepdims=True).repeat(count // BATCH, 1).reshape(y.shape)))
+        return made._replace(
+            write=lambda y: write(
+                y.reshape(BATCH, -1, y.shape[-1])
+                .sum(1, keepdims=True)
+                .repeat(count // BATCH, 1)
+                .reshape(y.shape)
+            )
+        )
     return made
 
 
@@ -108,28 +143,43 @@ def parts(x: Array, alpha: Array, beta: Array, views: int) -> Reference:
     read = np.einsum("tafv,tac->tfvc", alpha[..., :views], x).sum(2).reshape(count, -1)
 
     def write(y: Array) -> Array:
-        return np.einsum("tac,tasf->tfsc", y.reshape(count, fracs, -1), beta).reshape(count, fracs * n, -1)
+        return np.einsum("tac,tasf->tfsc", y.reshape(count, fracs, -1), beta).reshape(
+            count, fracs * n, -1
+        )
 
     one = fracs == 1 and views == 1
-    return Reference(h, read, write, alpha[:, :, 0, 0] if one else None, beta[:, 0, :, 0] if one else None)
+    return Reference(
+        h, read, write, alpha[:, :, 0, 0] if one else None, beta[:, 0, :, 0] if one else None
+    )
 
 
 def second(module: Any, x: Array, carry: dict[str, Any]) -> Reference:
     """mHCv2: streams [t, (s f), d/f], H over (s f)."""
     count, (n, fracs) = len(x), (module.num_residual_streams, module.num_fracs)
     normed, fn, beta_fn = coefficients(module, x)
-    scale = np.concatenate([f.values(module.pre_branch_scale).repeat(fracs), f.values(module.residual_scale).repeat(fracs * n)])
+    scale = np.concatenate(
+        [
+            f.values(module.pre_branch_scale).repeat(fracs),
+            f.values(module.residual_scale).repeat(fracs * n),
+        ]
+    )
     alpha = np.einsum("tsd,pde->ptse", normed, fn) * scale + f.values(module.static_alpha)
     pre, res = f.sigmoid(alpha[..., :fracs]).mean(0), balanced(alpha[..., fracs:]).mean(0)
-    beta = (normed @ beta_fn).reshape(count, n, fracs, fracs) * f.values(module.h_post_scale) + f.values(module.static_beta)
+    beta = (normed @ beta_fn).reshape(count, n, fracs, fracs) * f.values(
+        module.h_post_scale
+    ) + f.values(module.static_beta)
     beta = 2 * f.sigmoid(beta)  # [t, s, f1, f2]
     read = np.einsum("taf,tac->tfc", pre, x).reshape(count, -1)
 
     def write(y: Array) -> Array:
-        return np.einsum("tac,tsaf->tsfc", y.reshape(count, fracs, -1), beta).reshape(count, n * fracs, -1)
+        return np.einsum("tac,tsaf->tsfc", y.reshape(count, fracs, -1), beta).reshape(
+            count, n * fracs, -1
+        )
 
     one = fracs == 1
-    return Reference(f.swap(res), read, write, pre[..., 0] if one else None, beta[:, :, 0, 0] if one else None)
+    return Reference(
+        f.swap(res), read, write, pre[..., 0] if one else None, beta[:, :, 0, 0] if one else None
+    )
 
 
 def stacked(x: torch.Tensor) -> torch.Tensor:
@@ -141,7 +191,9 @@ def unstacked(x: torch.Tensor, n: int) -> torch.Tensor:
     return x.unflatten(0, (-1, n)).movedim(1, 2).flatten(0, 1)
 
 
-def fractions(unpack: Callable[[torch.Tensor, int], torch.Tensor], count: int, first: bool) -> Callable[[torch.Tensor, int], torch.Tensor]:
+def fractions(
+    unpack: Callable[[torch.Tensor, int], torch.Tensor], count: int, first: bool
+) -> Callable[[torch.Tensor, int], torch.Tensor]:
     """[t, n, d] -> [t, (f n), d/f] (first) or [t, (n f), d/f]."""
 
     def split(x: torch.Tensor, n: int) -> torch.Tensor:
@@ -185,9 +237,15 @@ def ones(module: Any, x: Array, carry: dict[str, Any]) -> Reference:
     n = x.shape[1]
     mean, deviation = x.mean(-1, keepdims=True), np.sqrt(x.var(-1, keepdims=True) + 1e-5)
     normed = (x - mean) / deviation * f.values(module.norm.weight)
-    alpha = normed @ f.values(module.dynamic_alpha_fn) * f.values(module.dynamic_alpha_scale) + f.values(module.static_alpha)
+    alpha = normed @ f.values(module.dynamic_alpha_fn) * f.values(
+        module.dynamic_alpha_scale
+    ) + f.values(module.static_alpha)
     pre = f.sigmoid(alpha[..., 0])
-    inner = 2 * f.sigmoid(normed @ f.values(module.dynamic_beta_fn)) * f.values(module.dynamic_beta_scale)
+    inner = (
+        2
+        * f.sigmoid(normed @ f.values(module.dynamic_beta_fn))
+        * f.values(module.dynamic_beta_scale)
+    )
     post = 2 * f.sigmoid(inner + f.values(module.static_beta))
     return Reference(np.ones((len(x), n, n)), f.weighted(pre, x), f.gate(post), pre, post)
 
@@ -198,33 +256,152 @@ def gated(module: Any, x: Array, carry: dict[str, Any]) -> Reference:
     normed = f.rms(x, epsilon) * f.values(module.read_gain)
     down = normed.reshape(len(x), -1) / n @ f.values(module.to_bottleneck.weight).T
     dynamic = down * f.sigmoid(down) * f.values(module.dynamic_gate_scale)
-    gate = f.sigmoid((dynamic @ f.values(module.to_read_gate.weight).T).reshape(x.shape) + f.values(module.static_read_logit)[0])
-    post = 2 * f.sigmoid(dynamic @ f.values(module.to_write_gate.weight).T + f.values(module.static_write_logit))
-    return Reference(np.eye(n)[None].repeat(len(x), 0), (gate * normed).sum(1) / n, f.gate(post), None, post)
+    gate = f.sigmoid(
+        (dynamic @ f.values(module.to_read_gate.weight).T).reshape(x.shape)
+        + f.values(module.static_read_logit)[0]
+    )
+    post = 2 * f.sigmoid(
+        dynamic @ f.values(module.to_write_gate.weight).T + f.values(module.static_write_logit)
+    )
+    return Reference(
+        np.eye(n)[None].repeat(len(x), 0), (gate * normed).sum(1) / n, f.gate(post), None, post
+    )
 
 
 def implementations() -> list[Implementation]:
-    def own(name: str, where: str, cls: str, kind: str, exact: str, how: Any, stored: str = "comb", flat: bool = True, branch: Any = None, **more: Any) -> Implementation:
+    def own(
+        name: str,
+        where: str,
+        cls: str,
+        kind: str,
+        exact: str,
+        how: Any,
+        stored: str = "comb",
+        flat: bool = True,
+        branch: Any = None,
+        **more: Any,
+    ) -> Implementation:
         options, spread = more.pop("options", {}), 0.4 if kind == "hc" else 2.0
         place = "branch.line" if branch else "branch"
         layout = {"pack": stacked, "unpack": unstacked} if flat else {}
         layer = made(where, cls, spread, branch or (lambda d: nn.Linear(d, d)), **options)
-        return Implementation(name, ROW, layer, (Site("", how, place),), kind, stored, exact, **{"available": lambda: missing("hyper-connections"), **layout, **more})
+        return Implementation(
+            name,
+            ROW,
+            layer,
+            (Site("", how, place),),
+            kind,
+            stored,
+            exact,
+            **{"available": lambda: missing("hyper-connections"), **layout, **more},
+        )
 
     manifold, two = "ManifoldConstrainedHyperConnections", {"num_fracs": 2}
     x_site = (Site("residual_fn", ones, "branch"),)
-    x_layout: dict[str, Any] = {"pack": stacked, "unpack": unstacked, "available": lambda: missing("x-transformers")}
+    x_layout: dict[str, Any] = {
+        "pack": stacked,
+        "unpack": unstacked,
+        "available": lambda: missing("x-transformers"),
+    }
     return [
         own("lucidrains hc", HC, "HyperConnections", "hc", "none", hyper),
-        own("lucidrains hc, channel_first", HC, "HyperConnections", "hc", "none", hyper, options={"channel_first": True}, pack=channels, unpack=lambda x, n: unstacked(x.movedim(1, -1), n), branch=Channels),
-        own("lucidrains hc, num_input_views 2", HC, "HyperConnections", "hc", "none", hyper, options={"num_input_views": 2}, branch=Summed),
-        own("lucidrains hc, num_fracs 2", HC, "HyperConnections", "hc", "none", hyper, options=two, factor=2, unpack=fractions(unstacked, 2, True)),
+        own(
+            "lucidrains hc, channel_first",
+            HC,
+            "HyperConnections",
+            "hc",
+            "none",
+            hyper,
+            options={"channel_first": True},
+            pack=channels,
+            unpack=lambda x, n: unstacked(x.movedim(1, -1), n),
+            branch=Channels,
+        ),
+        own(
+            "lucidrains hc, num_input_views 2",
+            HC,
+            "HyperConnections",
+            "hc",
+            "none",
+            hyper,
+            options={"num_input_views": 2},
+            branch=Summed,
+        ),
+        own(
+            "lucidrains hc, num_fracs 2",
+            HC,
+            "HyperConnections",
+            "hc",
+            "none",
+            hyper,
+            options=two,
+            factor=2,
+            unpack=fractions(unstacked, 2, True),
+        ),
         own("lucidrains mhc", MHC, manifold, "mhc", "columns", hyper),
-        own("lucidrains mhc, 2 proposals", MHC, manifold, "mhc", "columns", hyper, options={"num_dynamic_alpha_proposals": 2}),
-        own("lucidrains mhc, num_fracs 2", MHC, manifold, "mhc", "none", hyper, options=two, factor=2, unpack=fractions(unstacked, 2, True), note="its Sinkhorn runs over n x (2n + 1): no sum is 1"),
+        own(
+            "lucidrains mhc, 2 proposals",
+            MHC,
+            manifold,
+            "mhc",
+            "columns",
+            hyper,
+            options={"num_dynamic_alpha_proposals": 2},
+        ),
+        own(
+            "lucidrains mhc, num_fracs 2",
+            MHC,
+            manifold,
+            "mhc",
+            "none",
+            hyper,
+            options=two,
+            factor=2,
+            unpack=fractions(unstacked, 2, True),
+            note="its Sinkhorn runs over n x (2n + 1): no sum is 1",
+        ),
         own("lucidrains mhcv2", V2, manifold, "mhc", "columns", second, flat=False),
-        own("lucidrains mhcv2, num_fracs 2", V2, manifold, "mhc", "columns", second, flat=False, options=two, factor=2, unpack=fractions(lambda x, n: x.reshape(-1, *x.shape[-2:]), 2, False)),
-        own("lucidrains mhcv2, 2 proposals", V2, manifold, "mhc", "columns", second, flat=False, options={"num_dynamic_alpha_proposals": 2}),
-        Implementation("x-transformers", X_ROW, prepared("HyperConnection"), x_site, "mhc", "comb", "none", note="H is all ones", **x_layout),
-        Implementation("x-transformers gated", X_ROW, prepared("GatedMultiResidual"), (Site("residual_fn", gated, "branch"),), "identity", "identity", "doubly", **x_layout),
+        own(
+            "lucidrains mhcv2, num_fracs 2",
+            V2,
+            manifold,
+            "mhc",
+            "columns",
+            second,
+            flat=False,
+            options=two,
+            factor=2,
+            unpack=fractions(lambda x, n: x.reshape(-1, *x.shape[-2:]), 2, False),
+        ),
+        own(
+            "lucidrains mhcv2, 2 proposals",
+            V2,
+            manifold,
+            "mhc",
+            "columns",
+            second,
+            flat=False,
+            options={"num_dynamic_alpha_proposals": 2},
+        ),
+        Implementation(
+            "x-transformers",
+            X_ROW,
+            prepared("HyperConnection"),
+            x_site,
+            "mhc",
+            "comb",
+            "none",
+            note="H is all ones",
+            **x_layout,
+        ),
+        Implementation(
+            "x-transformers gated",
+            X_ROW,
+            prepared("GatedMultiResidual"),
+            (Site("residual_fn", gated, "branch"),),
+            "identity",
+            "identity",
+            "doubly",
+            **x_layout,
+        ),
     ]

@@ -6,9 +6,9 @@ import importlib
 import importlib.util
 import os
 import sys
-import types
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 # What installs each, `ROOT` being the environment's folder or GAINWATCH_PACKAGES; `mhc` and `mhc-pytorch` are both imported as `mhc`: one in a process.
 PIP = {
@@ -24,9 +24,11 @@ MODULES = {"mhc-pytorch": "mhc"}
 
 
 def missing(package: str) -> str:
-    """"" where `package` can be imported, else how it is installed; finds it and puts its folder on the path."""
+    """ "" where `package` can be imported, else how it is installed; finds it and puts its folder on the path."""
     module = MODULES.get(package, package.replace("-", "_"))
-    folder = Path(os.environ.get("GAINWATCH_PACKAGES") or sys.prefix) / FOLDERS.get(package, f"packages/{package}")
+    folder = Path(os.environ.get("GAINWATCH_PACKAGES") or sys.prefix) / FOLDERS.get(
+        package, f"packages/{package}"
+    )
     if package.startswith("mhc") and module == "mhc":  # two packages of one name
         if chosen() != package:
             return f"mhc and mhc-pytorch have one name: this process has {chosen()} (GAINWATCH_MHC={package} for the other)"
@@ -50,9 +52,13 @@ def load(package: str, module: str) -> Any:
     if why:
         raise ImportError(why)
     # mhc 0.5.5 imports matplotlib, which it does not ask for, and draws nothing here.
-    drawing = [] if package != "mhc" or importlib.util.find_spec("matplotlib") else ["matplotlib", "matplotlib.pyplot"]
+    drawing = (
+        []
+        if package != "mhc" or importlib.util.find_spec("matplotlib")
+        else ["matplotlib", "matplotlib.pyplot"]
+    )
     for name in drawing:
-        sys.modules[name] = types.ModuleType(name)
+        sys.modules[name] = mock.MagicMock()
     try:
         return importlib.import_module(module)
     finally:

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from . import formulas as f
-from .base import Array, Implementation, Reference, Site
+from .base import BATCH, Array, Implementation, Reference, Site
 from .packages import load, missing
 
 ROW = "PyPI"
@@ -32,10 +32,17 @@ def collapsed(module: Any, x: Array, carry: dict[str, Any]) -> Reference:
     n = x.shape[1]
     flat = f.rms(x.reshape(len(x), -1), float(np.finfo(np.float32).eps))
     tilde = [
-        f.values(getattr(module, f"alpha_{part}")) * (flat @ f.values(getattr(module, f"phi_{part}").weight).T + f.values(getattr(module, f"phi_{part}").bias))
+        f.values(getattr(module, f"alpha_{part}"))
+        * (
+            flat @ f.values(getattr(module, f"phi_{part}").weight).T
+            + f.values(getattr(module, f"phi_{part}").bias)
+        )
         for part in ("pre", "post", "res")
     ]
-    pre, post = f.sigmoid(tilde[0] + f.values(module.b_pre)), 2 * f.sigmoid(tilde[1] + f.values(module.b_post))
+    pre, post = (
+        f.sigmoid(tilde[0] + f.values(module.b_pre)),
+        2 * f.sigmoid(tilde[1] + f.values(module.b_post)),
+    )
     h = f.sinkhorn(tilde[2].reshape(-1, n, n) + f.values(module.b_res), (-1, -2))
     return Reference(h, f.weighted(pre, x), f.gate(post), pre, post)
 
@@ -57,7 +64,18 @@ def skip(name: str) -> Any:
     def layer(n: int, d: int, index: int) -> nn.Module:
         layers = load("mhc", "mhc.layers")
         spread = 3.0 if name == "matrix" else 1.0
-        made = layers.MatrixMHCSkip(max_history=n) if name == "matrix" else layers.MHCSkip(mode="mhc", max_history=n, constraint="simplex", temperature=1.0, epsilon=0.1, init="uniform")
+        made = (
+            layers.MatrixMHCSkip(max_history=n)
+            if name == "matrix"
+            else layers.MHCSkip(
+                mode="mhc",
+                max_history=n,
+                constraint="simplex",
+                temperature=1.0,
+                epsilon=0.1,
+                init="uniform",
+            )
+        )
         with torch.no_grad():
             made.mixing_logits.add_(torch.randn_like(made.mixing_logits) * spread)
         return History(made, d)
@@ -69,7 +87,11 @@ def companion(module: Any, x: Array, carry: dict[str, Any]) -> Reference:
     """The window moves on by one: rows 0 to n - 2 shift, the last holds the weights, of a matrix only its last row."""
     n = x.shape[1]
     logits = f.values(module.mixing_logits)
-    weights = f.softmax(logits) if logits.ndim == 1 else f.alternate(np.exp(logits - logits.max(-1, keepdims=True)), (-1, -2), 10, 1e-9)[-1]
+    weights = (
+        f.softmax(logits)
+        if logits.ndim == 1
+        else f.alternate(np.exp(logits - logits.max(-1, keepdims=True)), (-1, -2), 10, 1e-9)[-1]
+    )
     h = np.eye(n, k=1)
     h[-1] = weights
     post = np.zeros((1, n))
@@ -82,9 +104,15 @@ class Pictures(nn.Module):
 
     def __init__(self, n: int, d: int) -> None:
         super().__init__()
-        block = load("mhc-ddim", "mhc_ddim.unet").MHCResBlock(d, 8, 0.0, num_streams=n, use_stream_bias=False)
+        block = load("mhc-ddim", "mhc_ddim.unet").MHCResBlock(
+            d, 8, 0.0, num_streams=n, use_stream_bias=False
+        )
         with torch.no_grad():
-            for name, size in (("H_res_logits", 4.0), ("H_pre_logits", 1.0), ("H_post_logits", 1.0)):
+            for name, size in (
+                ("H_res_logits", 4.0),
+                ("H_pre_logits", 1.0),
+                ("H_post_logits", 1.0),
+            ):
                 getattr(block, name).copy_(torch.randn_like(getattr(block, name)) * size)
             nn.init.normal_(block.out_layers[-1].weight, std=0.1)
         self.block, self.branch = block, Inner(block)
@@ -105,27 +133,35 @@ class Inner(nn.Module):
         block = self.__dict__["block"].double()
         for part in block.modules():  # theirs goes to float32 whatever its weights are
             part.__class__ = nn.GroupNorm if isinstance(part, nn.GroupNorm) else part.__class__
-        pictures = x.reshape(-1, *GRID, x.shape[-1]).movedim(-1, 1)
+        pictures = x.reshape(BATCH, ROWS, -1, x.shape[-1]).movedim(-1, 1)
         embedding = block.emb_layers(torch.zeros(len(pictures), 8, dtype=x.dtype))
-        return block.out_layers(block.in_layers(pictures) + embedding[..., None, None]).movedim(1, -1).reshape(x.shape)
+        return (
+            block.out_layers(block.in_layers(pictures) + embedding[..., None, None])
+            .movedim(1, -1)
+            .reshape(x.shape)
+        )
 
 
-GRID = (2, 3)
+ROWS = 2  # of a picture
 
 
 def pictures(x: torch.Tensor) -> torch.Tensor:
-    """[b, s, n, d] -> [b, n, d, 2, 3]."""
-    return x.unflatten(1, GRID).permute(0, 3, 4, 1, 2).contiguous()
+    """[b, s, n, d] -> [b, n, d, 2, s / 2]."""
+    return x.unflatten(1, (ROWS, -1)).permute(0, 3, 4, 1, 2).contiguous()
 
 
 def ddim(module: Any, x: Array, carry: dict[str, Any]) -> Reference:
     h = f.sinkhorn(f.values(module.H_res_logits), (-1, -2))
-    pre, post = f.softmax(f.values(module.H_pre_logits))[None], f.softmax(f.values(module.H_post_logits))[None]
+    pre, post = (
+        f.softmax(f.values(module.H_pre_logits))[None],
+        f.softmax(f.values(module.H_post_logits))[None],
+    )
     return Reference(h[None], f.weighted(pre, x), f.gate(post), pre, post)
 
 
 def implementations() -> list[Implementation]:
-    site, there = (Site("skip", companion, "base_module"),), {"available": lambda: missing("mhc")}
+    site = (Site("skip", companion, "base_module"),)
+    there: dict[str, Any] = {"available": lambda: missing("mhc")}
     one = "of a window of its own last outputs; as streams it is a companion matrix"
     return [
         Implementation(

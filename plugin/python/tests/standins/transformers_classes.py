@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any, Callable
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -17,7 +18,16 @@ from .packages import load, missing
 
 def config(n: int, d: int) -> Any:
     """What the connections read of a configuration."""
-    return SimpleNamespace(hc_mult=n, hc_count=n, hidden_size=d, hc_sinkhorn_iters=20, hc_eps=1e-6, rms_norm_eps=1e-6, hc_magnitude=2.0, hc_lowrank=4)
+    return SimpleNamespace(
+        hc_mult=n,
+        hc_count=n,
+        hidden_size=d,
+        hc_sinkhorn_iters=20,
+        hc_eps=1e-6,
+        rms_norm_eps=1e-6,
+        hc_magnitude=2.0,
+        hc_lowrank=4,
+    )
 
 
 def roughen(connection: nn.Module, n: int, d: int) -> nn.Module:
@@ -85,7 +95,7 @@ def independent(module: Any, x: Array, carry: dict[str, Any]) -> Reference:
     scale, base = f.values(module.scale), f.values(module.base)
     pre = f.sigmoid(logits[:, :n] * scale[0] + base[:n]) + module.hc_eps
     post = module.hc_post_magnitude * f.sigmoid(logits[:, n:] * scale[1] + base[n:]) + module.hc_eps
-    return Reference(f.np.eye(n)[None].repeat(len(x), 0), f.weighted(pre, x), f.gate(post), pre, post)
+    return Reference(np.eye(n)[None].repeat(len(x), 0), f.weighted(pre, x), f.gate(post), pre, post)
 
 
 def gated(module: Any, x: Array, carry: dict[str, Any]) -> Reference:
@@ -96,23 +106,86 @@ def gated(module: Any, x: Array, carry: dict[str, Any]) -> Reference:
     mix = f.sigmoid((down * f.sigmoid(down)) @ f.values(module.input_mix_weight_up.weight).T)
     post = 2 * f.sigmoid(flat @ f.values(module.block_inject_weight.weight).T / n)
     read = (mix * flat).reshape(x.shape).mean(1)
-    return Reference(f.np.eye(n)[None].repeat(len(x), 0), read, f.gate(post), None, post)
+    return Reference(np.eye(n)[None].repeat(len(x), 0), read, f.gate(post), None, post)
 
 
 def implementations() -> list[Implementation]:
-    def made(name: str, row: str, model: str, cls: str, layer: type[Layer], how: Any, kind: str, stored: str, exact: str, **more: Any) -> Implementation:
+    def made(
+        name: str,
+        row: str,
+        model: str,
+        cls: str,
+        layer: type[Layer],
+        how: Any,
+        kind: str,
+        stored: str,
+        exact: str,
+        **more: Any,
+    ) -> Implementation:
         places = Site("attn_hc", how, "self_attn"), Site("ffn_hc", how, "mlp")
         return Implementation(
-            name, row, lambda n, d, i: layer(lambda: connection(model, cls, n, d), d), places, kind, stored, exact, available=lambda: missing("transformers"), **more
+            name,
+            row,
+            lambda n, d, i: layer(lambda: connection(model, cls, n, d), d),
+            places,
+            kind,
+            stored,
+            exact,
+            available=lambda: missing("transformers"),
+            **more,
         )
 
-    flat: dict[str, Any] = {"pack": lambda x: x.flatten(2), "unpack": lambda x, n: x.reshape(-1, n, x.shape[-1] // n)}
+    flat: dict[str, Any] = {
+        "pack": lambda x: x.flatten(2),
+        "unpack": lambda x, n: x.reshape(-1, n, x.shape[-1] // n),
+    }
     both = "transformers deepseek_v4, glm5_next"
     return [
-        made("transformers deepseek_v4", both, "deepseek_v4", "DeepseekV4HyperConnection", Mixed, of(""), "mhc", "comb", "rows"),
-        made("transformers glm5_next", both, "glm5_next", "Glm5NextTextHyperConnection", Mixed, of(""), "mhc", "comb", "rows"),
-        made("transformers hy_v4", "transformers hy_v4", "hy_v4", "HYV4HyperConnection", Independent, independent, "identity", "identity", "doubly"),
-        made("transformers qwen4_exp", "transformers qwen4_exp", "qwen4_exp", "Qwen4ExpTextGatedResidual", Gated, gated, "identity", "identity", "doubly", **flat),
+        made(
+            "transformers deepseek_v4",
+            both,
+            "deepseek_v4",
+            "DeepseekV4HyperConnection",
+            Mixed,
+            of(""),
+            "mhc",
+            "comb",
+            "rows",
+        ),
+        made(
+            "transformers glm5_next",
+            both,
+            "glm5_next",
+            "Glm5NextTextHyperConnection",
+            Mixed,
+            of(""),
+            "mhc",
+            "comb",
+            "rows",
+        ),
+        made(
+            "transformers hy_v4",
+            "transformers hy_v4",
+            "hy_v4",
+            "HYV4HyperConnection",
+            Independent,
+            independent,
+            "identity",
+            "identity",
+            "doubly",
+        ),
+        made(
+            "transformers qwen4_exp",
+            "transformers qwen4_exp",
+            "qwen4_exp",
+            "Qwen4ExpTextGatedResidual",
+            Gated,
+            gated,
+            "identity",
+            "identity",
+            "doubly",
+            **flat,
+        ),
     ]
 
 
@@ -135,13 +208,19 @@ class WholeModel:
 
     def places(self, model: Any) -> list[str]:
         """Names of the connections, in the order in which they run."""
-        return [name for name, _ in model.named_modules() if name.rsplit(".", 1)[-1] in self.connections and "layers." in name]
+        return [
+            name
+            for name, _ in model.named_modules()
+            if name.rsplit(".", 1)[-1] in self.connections and "layers." in name
+        ]
 
     def entering(self, model: Any, seed: int = 0) -> dict[str, torch.Tensor]:
         """Runs it once: what enters each connection, in its layout."""
         given: dict[str, torch.Tensor] = {}
         handles = [
-            model.get_submodule(name).register_forward_pre_hook(lambda its, args, name=name: given.__setitem__(name, args[0].detach().clone()))
+            model.get_submodule(name).register_forward_pre_hook(
+                lambda its, args, name=name: given.__setitem__(name, args[0].detach().clone())
+            )
             for name in self.places(model)
         ]
         model(input_ids=self.ids(seed), use_cache=False)
@@ -152,14 +231,22 @@ class WholeModel:
     def truth(self, model: Any, given: dict[str, torch.Tensor]) -> dict[str, Array]:
         """H as applied, [tokens, n, n] in float64, of each connection, from what enters it."""
         return {
-            name: self.reference(model.get_submodule(name), self.nd(x, self.streams).double().numpy(), {}).h for name, x in given.items()
+            name: self.reference(
+                model.get_submodule(name), self.nd(x, self.streams).double().numpy(), {}
+            ).h
+            for name, x in given.items()
         }
 
 
-def whole(model: str, cls: str, settings: dict[str, Any], configuration: str) -> Callable[[int], Any]:
+def whole(
+    model: str, cls: str, settings: dict[str, Any], configuration: str
+) -> Callable[[int], Any]:
     def make(seed: int) -> Any:
         module = load("transformers", f"transformers.models.{model}.modeling_{model}")
-        cfg = getattr(load("transformers", f"transformers.models.{model}.configuration_{model}"), configuration)(**settings)
+        cfg = getattr(
+            load("transformers", f"transformers.models.{model}.configuration_{model}"),
+            configuration,
+        )(**settings)
         cfg._attn_implementation = "eager"
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
@@ -172,7 +259,16 @@ def whole(model: str, cls: str, settings: dict[str, Any], configuration: str) ->
     return make
 
 
-COMMON = {"vocab_size": 64, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2, "hc_mult": 4}
+COMMON = {
+    "vocab_size": 64,
+    "hidden_size": 32,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "pad_token_id": 0,
+    "bos_token_id": 1,
+    "eos_token_id": 2,
+    "hc_mult": 4,
+}
 
 
 def models() -> list[WholeModel]:
