@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import copy
 import functools
+import inspect
 import operator
 import types
 from dataclasses import dataclass
@@ -48,7 +49,8 @@ def attach(module: Any, site: Site) -> Callable[[], None]:
     if own is not None:  # replaced on this very object, by accelerate for one
         replaced = module.__dict__[site.method] = Replaced(own, module, site.method)
         undo = [lambda: _put_back(module, site.method, replaced)]
-        original = getattr(own, "__func__", own)
+        original = inspect.unwrap(getattr(own, "__func__", own))
+        original = getattr(original, "__func__", original)
     else:
         undo = [_patch_method(module, site.method)]
         original = _patches[id(_definer(module, site.method)), site.method].original
@@ -113,7 +115,7 @@ def _set(space: Any, name: str, value: Any) -> None:
 
 def _watched(original: Any, method: str) -> Any:
     """What runs in the place of a method. It uses no globals of ours, for it has the original's."""
-    event, enter, leave, armed, nothing = see.event, passes.enter, passes.leave, _armed, ()
+    event, enter, leave, armed, run, nothing = see.event, passes.enter, passes.leave, _armed, _noting, ()
     tag_name, pass_name = TAG, PASS if method == "forward" else ""
 
     def watched(self, *args, **kwargs):  # type: ignore[no-untyped-def]
@@ -131,16 +133,22 @@ def _watched(original: Any, method: str) -> Any:
             out = original(self, *args, **kwargs)
             event(tag, method, self, args, kwargs, out, nothing)
             return out
-        before, calls = armed.calls, []
-        armed.calls = calls
-        try:
-            out = original(self, *args, **kwargs)
-        finally:
-            armed.calls = before
+        out, calls = run(armed, original, (self, *args), kwargs)
         event(tag, method, self, args, kwargs, out, calls)
         return out
 
     return _in_place_of(original, watched)
+
+
+def _noting(armed: Armed, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, list[Inner]]:
+    """What the function returns, and the calls of inner functions meanwhile."""
+    calls: list[Inner] = []
+    before = armed.calls
+    armed.calls = calls
+    try:
+        return function(*args, **kwargs), calls
+    finally:
+        armed.calls = before
 
 
 def _noted(original: Any, name: str) -> Any:
@@ -168,10 +176,11 @@ class Replaced:
         self.original, self.module, self.method = original, module, method
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        out = self.original(*args, **kwargs)
         tag = self.module.__dict__.get(TAG)
-        if tag is not None:
-            see.event(tag, self.method, self.module, args, kwargs, out, ())
+        if tag is None:
+            return self.original(*args, **kwargs)
+        out, calls = _noting(_armed, self.original, args, kwargs)
+        see.event(tag, self.method, self.module, args, kwargs, out, calls)
         return out
 
     def __deepcopy__(self, memo: Any) -> Any:
