@@ -127,6 +127,8 @@ def _attach(model: Any, recognised: list[registry.Recognised], sampler: Sampler,
         undo += taken
         parts = {}
         for one in found:
+            if one.note:
+                sampler.faults.say(one.note, f"{name}: {one.note}")
             parts[one.part] = Part(f"{name}.{one.part}" if one.part else name, one, adapter, len(sampler.parts))
             sampler.parts.append(parts[one.part])
         undo.append(_mark(module, attach.TAG, Tag(sampler, adapter, parts, any(s.inner for s in sites)), sampler))

@@ -162,8 +162,10 @@ def look(sampler: Sampler, part: Part, reading: Reading, module: Any, index: Any
                 return None
             x = x[index[:CHECK_TOKENS]] if index is not None else x[:CHECK_TOKENS].clone()
             formula = part.adapter.formula
-            again = formula is not None and sampler.watched == 0
-            return Checked(x, formula(module, part.found.part, x) if formula and again else None)
+            if formula is None or sampler.watched != 0:
+                return Checked(x, None)
+            with torch.autocast(x.device.type, enabled=False):
+                return Checked(x, formula(module, part.found.part, x))
     except Exception as error:
         sampler.faults.say(
             f"{part.name} streams",
