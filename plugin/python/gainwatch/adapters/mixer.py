@@ -63,21 +63,32 @@ def is_gate(value: Any, shape: tuple[int, ...]) -> bool:
     return isinstance(value, Tensor) and value.shape == shape
 
 
-def formula(owner: Any, fn: Tensor, base: Tensor, scale: Tensor, streams: Tensor) -> Tensor:
-    """comb [tokens, n, n] of streams [tokens, n, d], in float32: softmax of the rows, then columns and rows divided by their sums, the
-    columns last. owner: has the numbers of iterations and epsilons, itself or in what it holds."""
+def formula(owner: Any, fn: Tensor, base: Tensor, scale: Tensor, streams: Tensor, added: bool = True) -> Tensor:
+    """comb [tokens, n, n] of streams [tokens, n, d], in float32. owner: has the numbers of iterations and epsilons, itself or in what it
+    holds. added: as in `comb_of`."""
     iterations = int(setting(owner, ("hc_sinkhorn_iters", "sinkhorn_iters", "iterations"), ITERATIONS))
     eps = setting(owner, ("hc_eps", "eps"), EPS)
     norm_eps = setting(owner, ("norm_eps", "rms_norm_eps"), getattr(getattr(owner, "input_norm", None), "eps", EPS))
     n = streams.shape[-2]
-    return comb_of(streams, fn[2 * n :], base.reshape(-1)[2 * n :], scale.reshape(-1)[2], iterations, eps, norm_eps)
+    return comb_of(streams, fn[2 * n :], base.reshape(-1)[2 * n :], scale.reshape(-1)[2], iterations, eps, norm_eps, added)
 
 
-def comb_of(streams: Tensor, fn: Tensor, base: Tensor, scale: Tensor, iterations: int, eps: float = EPS, norm_eps: float = EPS) -> Tensor:
-    """The same of what is comb's own: fn [n n, n d], base [n n], scale [1]."""
+def comb_of(
+    streams: Tensor,
+    fn: Tensor,
+    base: Tensor,
+    scale: Tensor,
+    iterations: int,
+    eps: float = EPS,
+    norm_eps: float = EPS,
+    added: bool = True,
+) -> Tensor:
+    """The same of what is comb's own: fn [n n, n d], base [n n], scale [1]. Softmax of the rows, then columns and rows divided by their sums
+    plus eps, the columns last. added: eps to what the softmax gives, as DeepSeek has it, or else to its denominator alone."""
     n, flat = streams.shape[-2], streams.flatten(-2).float()
     logits = F.linear(flat, fn.float()) * torch.rsqrt(flat.square().mean(-1, keepdim=True) + norm_eps)
-    comb = (logits * scale.float() + base.float()).unflatten(-1, (n, n)).softmax(-1) + eps
+    comb = (logits * scale.float() + base.float()).unflatten(-1, (n, n)).softmax(-1)
+    comb = comb + eps if added else comb / (1 + eps)
     comb = comb / (comb.sum(-2, keepdim=True) + eps)
     for _ in range(iterations - 1):
         comb = comb / (comb.sum(-1, keepdim=True) + eps)
