@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .protocol import Reading, pick
+from .protocol import Reading, Refused, pick
 
 ITERATIONS, EPS = 20, 1e-6  # of DeepSeek's kernel
 
@@ -40,21 +40,22 @@ def entering(args: Iterable[Any], kwargs: dict[str, Any]) -> Optional[Tensor]:
 
 
 def reading(part: str, out: Any, x: Tensor) -> Reading:
-    """Of results that have comb among them, each of the orders in use: (post, comb, y), (y, post, comb), (pre, post, comb).
+    """Of a tuple that has comb in it, of each of the orders in use: (post, comb, y), (y, post, comb), (pre, post, comb).
 
     x: streams [..., n, d].
     @raises Refused where there is no comb [..., n, n], or more than one
     """
+    if not isinstance(out, tuple):
+        raise Refused(f"a mixer must return a tuple of tensors (given {type(out).__name__})")
     lead, n, d = tuple(x.shape[:-2]), x.shape[-2], x.shape[-1]
-    comb = pick(out, lead, n)
-    gates, pre, post = (*lead, n), None, None
-    if isinstance(out, tuple):
-        for value in out:
-            if value is comb:
-                break
-            pre, post = post, value
-        post = post if is_gate(post, gates) else None
-        pre = pre if d != n and is_gate(pre, gates) else None  # y [..., d] looks the same where d = n
+    comb, gate = pick(out, lead, n), (*lead, n)
+    pre = post = None
+    for value in out:
+        if value is comb:
+            break
+        pre, post = post, value
+    post = post if is_gate(post, gate) else None
+    pre = pre if d != n and is_gate(pre, gate) else None  # y [..., d] looks the same where d = n
     return Reading(part, comb, lead, lambda: x, pre, post)
 
 
