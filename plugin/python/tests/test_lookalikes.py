@@ -1,4 +1,5 @@
-"""That what looks like a connection can be run, and that enough of transformers can be built to look for false matches."""
+"""That what looks like a connection can be run, and that enough of transformers can be built to
+look for false matches."""
 
 from __future__ import annotations
 

@@ -1,6 +1,8 @@
-"""Every kind of model that transformers knows, on the meta device with few layers: what an adapter must not take for a connection. No test, no adapter.
+"""Every kind of model that transformers knows, on the meta device with few layers: what an adapter
+must not take for a connection. No test, no adapter.
 
-python -m tests.standins.every_transformers [first [last]]      prints what can be built and why the rest cannot
+python -m tests.standins.every_transformers [first [last]]      prints what can be built and why the
+rest cannot
 """
 
 from __future__ import annotations
@@ -21,17 +23,23 @@ from torch import nn
 
 from .packages import missing
 
-# Counts of layers, cut to 2; widths stay, as on the meta device they cost nothing and must fit each other.
+# Counts of layers, cut to 2; widths stay, as on the meta device they cost nothing and must fit each
+# other.
 LAYERS = (
-    "num_hidden_layers", "num_layers", "n_layer", "n_layers", "encoder_layers", "decoder_layers", "depth", "num_encoder_layers", "num_decoder_layers",
-    "num_hidden_groups", "vision_layers", "text_layers", "num_nextn_predict_layers", "encoder_num_layers", "decoder_num_layers", "layers",
+    "num_hidden_layers", "num_layers", "n_layer", "n_layers", "encoder_layers", "decoder_layers",
+    "depth", "num_encoder_layers", "num_decoder_layers",
+    "num_hidden_groups", "vision_layers", "text_layers", "num_nextn_predict_layers",
+    "encoder_num_layers", "decoder_num_layers", "layers",
 )  # fmt: skip
 EXPERTS = ("num_experts", "num_local_experts", "n_routed_experts", "moe_num_experts")
 # What some configurations leave for a checkpoint to say.
 UNSAID: dict[str, Any] = {
-    "prediction_length": 4, "vocab_size": 64, "num_experts": 4, "n_routed_experts": 4, "num_local_experts": 4, "moe_intermediate_size": 64,
-    "top_k_experts": 2, "num_experts_per_tok": 2, "shared_expert_intermediate_size": 64, "dropout_rate": 0.0, "rope_theta": 10000.0,
-    "vocabulary_map": {"<image>": 1, "<|extra_200|>": 2}, "deepstack_layer_map": [[0, 0]], "spatial_layer_map": [[0, 0]], "hidden_size_per_layer_input": 0,
+    "prediction_length": 4, "vocab_size": 64, "num_experts": 4, "n_routed_experts": 4,
+    "num_local_experts": 4, "moe_intermediate_size": 64,
+    "top_k_experts": 2, "num_experts_per_tok": 2, "shared_expert_intermediate_size": 64,
+    "dropout_rate": 0.0, "rope_theta": 10000.0,
+    "vocabulary_map": {"<image>": 1, "<|extra_200|>": 2}, "deepstack_layer_map": [[0, 0]],
+    "spatial_layer_map": [[0, 0]], "hidden_size_per_layer_input": 0,
     "pad_token_id": 0, "image_token_id": 3,
 }  # fmt: skip
 KERNELS = {"reduce_channel": [1, 1, 0], "return_channel": [1, 1, 0]}
@@ -47,7 +55,8 @@ class Built(NamedTuple):
 
 
 def every_transformers_class(first: int = 0, last: int | None = None) -> Iterator[Built]:
-    """Builds them one after the other, in the order of CONFIG_MAPPING; `first` and `last` make it resumable. One is to be dropped before the next."""
+    """Builds them one after the other, in the order of CONFIG_MAPPING; `first` and `last` make it
+    resumable. One is to be dropped before the next."""
     if missing("transformers"):
         return
     names = importlib.import_module(
@@ -58,7 +67,8 @@ def every_transformers_class(first: int = 0, last: int | None = None) -> Iterato
 
 
 def build(kind: str, config_name: str) -> Built:
-    """The model of one kind: the one that holds most, cut to two layers; with what it leaves unsaid, and as it is, if that fails."""
+    """The model of one kind: the one that holds most, cut to two layers; with what it leaves
+    unsaid, and as it is, if that fails."""
     with quiet():
         try:
             config_class = importlib.import_module(
@@ -79,7 +89,8 @@ def build(kind: str, config_name: str) -> Built:
 
 
 def classes(kind: str, config_class: Any) -> list[Any]:
-    """Model classes of a configuration, those that wrap others first (they hold their parts too); a part that is a plain module, if there is no model."""
+    """Model classes of a configuration, those that wrap others first (they hold their parts too); a
+    part that is a plain module, if there is no model."""
     transformers = importlib.import_module("transformers")
     package = importlib.import_module(config_class.__module__.rpartition(".")[0])
     own: list[Any] = []
@@ -145,7 +156,8 @@ def takes(cls: Any, config_class: Any) -> bool:
 
 
 def shrunk(config: Any, cut: bool, fill: bool = False) -> Any:
-    """The configuration and those in it, with two layers and eight experts (cut), and with what they leave unsaid (fill)."""
+    """The configuration and those in it, with two layers and eight experts (cut), and with what
+    they leave unsaid (fill)."""
     for name, value in list(vars(config).items()):
         if hasattr(value, "model_type") and hasattr(value, "to_dict"):
             shrunk(value, cut, fill)
@@ -181,7 +193,8 @@ def put(config: Any, name: str, value: Any) -> None:
 
 
 def said(error: BaseException) -> str:
-    return f"{type(error).__name__}: {str(error).strip().splitlines()[0][:160] if str(error).strip() else ''}"
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0][:160] if lines else ''}"
 
 
 @contextlib.contextmanager
@@ -210,9 +223,8 @@ def main(arguments: list[str]) -> None:
             print(f"{built.kind}: {built.reason}")
         else:
             count, modules = count + 1, modules + sum(1 for _ in built.model.modules())
-    print(
-        f"{count} of {len(slow)} kinds were built, {modules} modules, in {time.monotonic() - started:.0f} s; slowest {sorted(slow)[-5:]}"
-    )
+    print(f"{count} of {len(slow)} kinds were built, {modules} modules")
+    print(f"in {time.monotonic() - started:.0f} s; slowest {sorted(slow)[-3:]}")
 
 
 if __name__ == "__main__":

@@ -1,11 +1,13 @@
-"""Stand-ins of forks and own classes: tokenbender (and khoaoe), mwdgdx, mhc-poc. Static matrices, the same for all tokens.
+"""Stand-ins of forks and own classes: tokenbender (and khoaoe), mwdgdx, mhc-poc. Static matrices,
+the same for all tokens.
 
 Own code of the same names, shapes, arguments and order of results.
 """
 
 from __future__ import annotations
 
-from typing import Any, Sequence
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -28,7 +30,8 @@ def sinkhorn_log(logits: torch.Tensor, num_iters: int = 10, tau: float = 0.05) -
 
 
 class HyperConnections(nn.Module):
-    """tokenbender's: lucidrains' methods, own parameters H_*_logits; out_t = sum_s H_st x_s. `start`: as published, off-diagonal -8 at tau 0.05."""
+    """tokenbender's: lucidrains' methods, own parameters H_*_logits; out_t = sum_s H_st x_s.
+    `start`: as published, off-diagonal -8 at tau 0.05."""
 
     def __init__(
         self,
@@ -85,7 +88,8 @@ class HyperConnections(nn.Module):
 
 
 class OneVectorHyperConnections(HyperConnections):
-    """mwdgdx's: as tokenbender's, H_pre_logits and H_post_logits [n], beside HC's static_alpha, W_m, W_r of which mHC uses none."""
+    """mwdgdx's: as tokenbender's, H_pre_logits and H_post_logits [n], beside HC's static_alpha,
+    W_m, W_r of which mHC uses none."""
 
     def __init__(self, num_residual_streams: int, *, dim: int, branch: nn.Module) -> None:
         super().__init__(num_residual_streams, dim=dim, branch=branch)
@@ -117,7 +121,8 @@ def logits(module: Any, x: Array, carry: dict[str, Any]) -> Reference:
 
 
 class StreamMix(nn.Module):
-    """mhc-poc's: no forward; matrix() -> [S, S] by mode: softplus (exp: unbounded), softmax_row, doubly_stochastic."""
+    """mhc-poc's: no forward; matrix() -> [S, S] by mode: softplus (exp: unbounded), softmax_row,
+    doubly_stochastic."""
 
     def __init__(self, S: int, mode: str, sinkhorn_iters: int = 20) -> None:
         super().__init__()

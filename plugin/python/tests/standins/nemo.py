@@ -1,4 +1,5 @@
-"""Stand-ins of mixers that are modules of their own and return (pre, post, comb): NeMo Automodel's DeepSeek V4 and V4.1, and AMD Primus' HyperMixer.
+"""Stand-ins of mixers that are modules of their own and return (pre, post, comb): NeMo Automodel's
+DeepSeek V4 and V4.1, and AMD Primus' HyperMixer.
 
 Own code of the same names, shapes, arguments and order of results.
 """
@@ -18,7 +19,8 @@ Three = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 
 
 class DeepseekV4HyperConnection(nn.Module):
-    """NeMo's: transformers' parameters, other results: (pre, post, comb), the streams are not collapsed."""
+    """NeMo's: transformers' parameters, other results: (pre, post, comb), the streams are not
+    collapsed."""
 
     def __init__(self, n: int, d: int) -> None:
         super().__init__()
@@ -110,7 +112,8 @@ class V41Block(nn.Module):
 
 
 class HyperMixer(nn.Module):
-    """Primus': fn is a Linear, compute_weights -> (pre, post, comb), no forward. expand is static; until 2026 it took comb as it is, since then transposed."""
+    """Primus': fn is a Linear, compute_weights -> (pre, post, comb), no forward. expand is static;
+    until 2026 it took comb as it is, since then transposed."""
 
     def __init__(self, *, hidden_size: int, hc_mult: int) -> None:
         super().__init__()

@@ -1,6 +1,8 @@
-"""Own classes that no adapter can know, found by a matcher: exact ones (go-mHC, TBP-mHC, circulant, TEMPER), signed ones (sHC) and orthogonal ones (JPmHC, Householder).
+"""Own classes that no adapter can know, found by a matcher: exact ones (go-mHC, TBP-mHC, circulant,
+TEMPER), signed ones (sHC) and orthogonal ones (JPmHC, Householder).
 
-Written from what the papers say of H. Streams [b, s, n, d]; every mixer's forward gives (pre, post, H), applied as it is.
+Written from what the papers say of H. Streams [b, s, n, d]; every mixer's forward gives (pre, post,
+H), applied as it is.
 """
 
 from __future__ import annotations
@@ -18,7 +20,8 @@ Make = Callable[[torch.Tensor, int], torch.Tensor]  # coefficients [..., m], n -
 
 
 def orthostochastic(c: torch.Tensor, n: int) -> torch.Tensor:
-    """go-mHC: squares of the blocks of an orthogonal matrix of 2 n, summed over blocks of 2 x 2 and halved."""
+    """go-mHC: squares of the blocks of an orthogonal matrix of 2 n, summed over blocks of 2 x 2 and
+    halved."""
     return cayley(c, 2 * n).square().unflatten(-1, (n, 2)).unflatten(-3, (n, 2)).sum((-3, -1)) / 2
 
 

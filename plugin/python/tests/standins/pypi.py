@@ -1,4 +1,5 @@
-"""The real mhc-pytorch 0.2.3, mhc 0.5.5 and mhc-ddim 0.2.5. (mhc and mhc-pytorch are imported by one name: GAINWATCH_MHC chooses.)"""
+"""The real mhc-pytorch 0.2.3, mhc 0.5.5 and mhc-ddim 0.2.5. (mhc and mhc-pytorch are imported by
+one name: GAINWATCH_MHC chooses.)"""
 
 from __future__ import annotations
 
@@ -9,7 +10,7 @@ import torch
 from torch import nn
 
 from . import formulas as f
-from .base import BATCH, Array, Implementation, Reference, Site
+from .base import BATCH, H_COLUMNS, Array, Implementation, Reference, Site
 from .packages import load, missing
 
 ROW = "PyPI"
@@ -27,7 +28,8 @@ def manifold(n: int, d: int, index: int) -> nn.Module:
 
 
 def collapsed(module: Any, x: Array, carry: dict[str, Any]) -> Reference:
-    """H is applied as it is (row = destination), its columns are exact; x [tokens, n, d] holds n copies of one."""
+    """H is applied as it is (row = destination), its columns are exact; x [tokens, n, d] holds n
+    copies of one."""
     x = x.mean(1, keepdims=True).repeat(x.shape[1], 1)  # of the layer before, only the mean is left
     n = x.shape[1]
     flat = f.rms(x.reshape(len(x), -1), float(np.finfo(np.float32).eps))
@@ -48,7 +50,8 @@ def collapsed(module: Any, x: Array, carry: dict[str, Any]) -> Reference:
 
 
 class History(nn.Module):
-    """mhc 0.5.5: each layer adds to its output a convex mix of the last n outputs; the window of n is what plays the streams."""
+    """mhc 0.5.5: each layer adds to its output a convex mix of the last n outputs; the window of n
+    is what plays the streams."""
 
     def __init__(self, skip: nn.Module, d: int) -> None:
         super().__init__()
@@ -84,7 +87,8 @@ def skip(name: str) -> Any:
 
 
 def companion(module: Any, x: Array, carry: dict[str, Any]) -> Reference:
-    """The window moves on by one: rows 0 to n - 2 shift, the last holds the weights, of a matrix only its last row."""
+    """The window moves on by one: rows 0 to n - 2 shift, the last holds the weights, of a matrix
+    only its last row."""
     n = x.shape[1]
     logits = f.values(module.mixing_logits)
     weights = (
@@ -160,18 +164,21 @@ def ddim(module: Any, x: Array, carry: dict[str, Any]) -> Reference:
 
 
 def implementations() -> list[Implementation]:
-    site = (Site("skip", companion, "base_module"),)
-    there: dict[str, Any] = {"available": lambda: missing("mhc")}
-    one = "of a window of its own last outputs; as streams it is a companion matrix"
+    site, block = (Site("skip", companion, "base_module"),), (Site("block", ddim, "branch"),)
+    there: dict[str, Any] = {"available": lambda: missing("mhc"), "static": True}
+    there["note"] = "of a window of its own last outputs; as streams it is a companion matrix"
+    one: dict[str, Any] = {"available": lambda: missing("mhc-pytorch"), "collapsed": True}
+    one["pack"] = lambda x: x.mean(2)
+    one["unpack"] = lambda x, n: x.reshape(-1, 1, x.shape[-1]).repeat(1, n, 1)
+    one["note"] = "its streams live within it: n copies in, their mean out"
+    drawn: dict[str, Any] = {"available": lambda: missing("mhc-ddim"), "static": True}
+    drawn["pack"], drawn["channels"] = pictures, 32
+    drawn["unpack"] = lambda x, n: x.permute(0, 3, 4, 1, 2).reshape(-1, n, x.shape[2])
+    inner, matrix, simplex = (Site("", collapsed, "block"),), skip("matrix"), skip("simplex")
+    none, rows = ("mhc", "none", "none"), ("mhc", "none", "rows")
     return [
-        Implementation(
-            "mhc-pytorch", ROW, manifold, (Site("", collapsed, "block"),), "mhc", "H", "columns", collapsed=True, available=lambda: missing("mhc-pytorch"),
-            pack=lambda x: x.mean(2), unpack=lambda x, n: x.reshape(-1, 1, x.shape[-1]).repeat(1, n, 1), note="its streams live within it: n copies in, their mean out",
-        ),
-        Implementation("mhc MatrixMHCSkip", ROW, skip("matrix"), site, "mhc", "none", "none", static=True, note=one, **there),
-        Implementation("mhc MHCSkip", ROW, skip("simplex"), site, "mhc", "none", "rows", static=True, note=one, **there),
-        Implementation(
-            "mhc-ddim", ROW, lambda n, d, i: Pictures(n, d), (Site("block", ddim, "branch"),), "mhc", "H", "columns", static=True, available=lambda: missing("mhc-ddim"),
-            pack=pictures, unpack=lambda x, n: x.permute(0, 3, 4, 1, 2).reshape(-1, n, x.shape[2]), channels=32,
-        ),
-    ]  # fmt: skip
+        Implementation("mhc-pytorch", ROW, manifold, inner, *H_COLUMNS, **one),
+        Implementation("mhc MatrixMHCSkip", ROW, matrix, site, *none, **there),
+        Implementation("mhc MHCSkip", ROW, simplex, site, *rows, **there),
+        Implementation("mhc-ddim", ROW, lambda n, d, i: Pictures(n, d), block, *H_COLUMNS, **drawn),
+    ]
