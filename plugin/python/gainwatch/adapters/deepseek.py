@@ -72,11 +72,11 @@ def is_function(value: Any) -> bool:
 
 def part_of(module: Any, given: Iterable[Any]) -> Optional[str]:
     """The site whose projection is among what was handed."""
-    for name, value in (module._parameters or module.__dict__).items():  # a replica of DataParallel has no parameters
-        if name.startswith("hc_") and name.endswith("_fn"):
-            for one in given:
-                if one is value:
-                    return str(name[3:-3])
+    own = module._parameters or module.__dict__  # a replica of DataParallel has no parameters
+    for one in given:
+        for name, value in own.items():
+            if value is one and name.startswith("hc_") and name.endswith("_fn"):
+                return str(name[3:-3])
     return None
 
 

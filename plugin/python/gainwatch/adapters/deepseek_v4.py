@@ -45,7 +45,7 @@ def read(call: Call) -> Iterable[Reading]:
 
 def formula(module: Any, part: str, streams: Tensor) -> Tensor:
     fn, base, scale = parameters(module) or ()
-    return mixer.formula(module, fn, base, scale, streams)
+    return mixer.formula(module, fn, base, scale, streams, added=base is held(module, "base"))  # torchtitan and MindSpeed-LLM: hc_base
 
 
 adapter = Adapter("deepseek_v4", recognise, sites, read, formula)

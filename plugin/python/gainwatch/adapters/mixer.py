@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .protocol import Reading, pick
+from .protocol import Reading, Refused, pick
 
 ITERATIONS, EPS = 20, 1e-6  # of DeepSeek's kernel
 
@@ -40,47 +40,56 @@ def entering(args: Iterable[Any], kwargs: dict[str, Any]) -> Optional[Tensor]:
 
 
 def reading(part: str, out: Any, x: Tensor) -> Reading:
-    """Of results that have comb among them, each of the orders in use: (post, comb, y), (y, post, comb), (pre, post, comb).
+    """Of a tuple that has comb in it, of each of the orders in use: (post, comb, y), (y, post, comb), (pre, post, comb).
 
     x: streams [..., n, d].
     @raises Refused where there is no comb [..., n, n], or more than one
     """
-    lead, n = tuple(x.shape[:-2]), x.shape[-2]
-    comb = pick(out, lead, n)
-    gates, pre, post = (*lead, n), None, None
-    if isinstance(out, tuple):
-        before: list[Any] = []
-        for value in out:
-            if value is comb:
-                break
-            before.append(value)
-        if before and is_gate(before[-1], gates):
-            post = before[-1]
-            if len(before) > 1 and x.shape[-1] != n and is_gate(before[-2], gates):  # y [..., d] looks the same where d = n
-                pre = before[-2]
+    if not isinstance(out, tuple):
+        raise Refused(f"a mixer must return a tuple of tensors (given {type(out).__name__})")
+    lead, n, d = tuple(x.shape[:-2]), x.shape[-2], x.shape[-1]
+    comb, gate = pick(out, lead, n), (*lead, n)
+    pre = post = None
+    for value in out:
+        if value is comb:
+            break
+        pre, post = post, value
+    post = post if is_gate(post, gate) else None
+    pre = pre if d != n and is_gate(pre, gate) else None  # y [..., d] looks the same where d = n
     return Reading(part, comb, lead, lambda: x, pre, post)
 
 
 def is_gate(value: Any, shape: tuple[int, ...]) -> bool:
     """A tensor [..., n]."""
-    return isinstance(value, Tensor) and tuple(value.shape) == shape
+    return isinstance(value, Tensor) and value.shape == shape
 
 
-def formula(owner: Any, fn: Tensor, base: Tensor, scale: Tensor, streams: Tensor) -> Tensor:
-    """comb [tokens, n, n] of streams [tokens, n, d], in float32: softmax of the rows, then columns and rows divided by their sums, the
-    columns last. owner: has the numbers of iterations and epsilons, itself or in what it holds."""
+def formula(owner: Any, fn: Tensor, base: Tensor, scale: Tensor, streams: Tensor, added: bool = True) -> Tensor:
+    """comb [tokens, n, n] of streams [tokens, n, d], in float32. owner: has the numbers of iterations and epsilons, itself or in what it
+    holds. added: as in `comb_of`."""
     iterations = int(setting(owner, ("hc_sinkhorn_iters", "sinkhorn_iters", "iterations"), ITERATIONS))
     eps = setting(owner, ("hc_eps", "eps"), EPS)
     norm_eps = setting(owner, ("norm_eps", "rms_norm_eps"), getattr(getattr(owner, "input_norm", None), "eps", EPS))
     n = streams.shape[-2]
-    return comb_of(streams, fn[2 * n :], base.reshape(-1)[2 * n :], scale.reshape(-1)[2], iterations, eps, norm_eps)
+    return comb_of(streams, fn[2 * n :], base.reshape(-1)[2 * n :], scale.reshape(-1)[2], iterations, eps, norm_eps, added)
 
 
-def comb_of(streams: Tensor, fn: Tensor, base: Tensor, scale: Tensor, iterations: int, eps: float = EPS, norm_eps: float = EPS) -> Tensor:
-    """The same of what is comb's own: fn [n n, n d], base [n n], scale [1]."""
+def comb_of(
+    streams: Tensor,
+    fn: Tensor,
+    base: Tensor,
+    scale: Tensor,
+    iterations: int,
+    eps: float = EPS,
+    norm_eps: float = EPS,
+    added: bool = True,
+) -> Tensor:
+    """The same of what is comb's own: fn [n n, n d], base [n n], scale [1]. Softmax of the rows, then columns and rows divided by their sums
+    plus eps, the columns last. added: eps to what the softmax gives, as DeepSeek has it, or else to its denominator alone."""
     n, flat = streams.shape[-2], streams.flatten(-2).float()
     logits = F.linear(flat, fn.float()) * torch.rsqrt(flat.square().mean(-1, keepdim=True) + norm_eps)
-    comb = (logits * scale.float() + base.float()).unflatten(-1, (n, n)).softmax(-1) + eps
+    comb = (logits * scale.float() + base.float()).unflatten(-1, (n, n)).softmax(-1)
+    comb = comb + eps if added else comb / (1 + eps)
     comb = comb / (comb.sum(-2, keepdim=True) + eps)
     for _ in range(iterations - 1):
         comb = comb / (comb.sum(-1, keepdim=True) + eps)

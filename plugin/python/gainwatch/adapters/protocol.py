@@ -100,7 +100,7 @@ def pick(out: Any, lead: Sequence[int], n: int) -> Tensor:
     """
     wanted = (*lead, n, n)
     values = out.values() if isinstance(out, dict) else out if isinstance(out, (tuple, list)) else (out,)
-    found = [v for v in values if isinstance(v, Tensor) and tuple(v.shape) == wanted]
+    found = [v for v in values if isinstance(v, Tensor) and v.shape == wanted]
     if len(found) != 1:
         raise Refused(f"there are {len(found)} tensors {list(wanted)} in what it returns, and one is needed")
     return found[0]

@@ -15,13 +15,13 @@ def recognise(module: Any) -> Iterable[Found]:
     if down is None or up is None or write is None or write.dim() != 2:
         return ()
     n, width = write.shape
-    if n < 1 or width % n != 0 or down.shape[1:] != (width,) or up.shape != (width, down.shape[0]):
+    if n < 1 or n != getattr(module, "hc_count", 0) or width % n != 0 or down.shape[1:] != (width,) or up.shape != (width, down.shape[0]):
         return ()
     return (Found(n, "identity", "identity", parameters=lambda: list(module.parameters())),)
 
 
 def read(call: Call) -> Iterable[Reading]:
-    x, n = mixer.entering(call.args, call.kwargs), call.module.block_inject_weight.weight.shape[0]
+    x, n = mixer.entering(call.args, call.kwargs), call.module.hc_count
     if x is None:
         return ()
     lead, width = tuple(x.shape[:-1]), x.shape[-1]

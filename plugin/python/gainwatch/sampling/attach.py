@@ -118,7 +118,7 @@ def _set(space: Any, name: str, value: Any) -> None:
 
 def _watched(original: Any, method: str) -> Any:
     """What runs in the place of a method. It uses no globals of ours, for it has the original's."""
-    event, enter, leave, armed, nothing = see.event, passes.enter, passes.leave, _armed, ()
+    event, enter, leave, armed, run, nothing = see.event, passes.enter, passes.leave, _armed, _noting, ()
     tag_name, pass_name = TAG, PASS if method == "forward" else ""
 
     def watched(self, *args, **kwargs):  # type: ignore[no-untyped-def]
@@ -136,16 +136,22 @@ def _watched(original: Any, method: str) -> Any:
             out = original(self, *args, **kwargs)
             event(tag, method, self, args, kwargs, out, nothing)
             return out
-        before, calls = armed.calls, []
-        armed.calls = calls
-        try:
-            out = original(self, *args, **kwargs)
-        finally:
-            armed.calls = before
+        out, calls = run(armed, original, (self, *args), kwargs)
         event(tag, method, self, args, kwargs, out, calls)
         return out
 
     return _in_place_of(original, watched)
+
+
+def _noting(armed: Armed, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, list[Inner]]:
+    """What the function returns, and the calls of inner functions meanwhile."""
+    calls: list[Inner] = []
+    before = armed.calls
+    armed.calls = calls
+    try:
+        return function(*args, **kwargs), calls
+    finally:
+        armed.calls = before
 
 
 def _noted(original: Any, name: str) -> Any:

@@ -33,11 +33,7 @@ def event(
         return
     if is_compiling():
         if not taps.is_exporting():
-            try:
-                for reading in tag.adapter.read(Call(module, method, args, kwargs, out, inner)):
-                    taps.write(tag.parts[reading.part], reading)
-            except Refused:
-                pass  # a graph can log nothing: that no connection ran is said after some steps
+            taps.trace(tag, Call(module, method, args, kwargs, out, inner))
         return
     sampler = tag.sampler
     if not sampler.active or sampler.closed:
