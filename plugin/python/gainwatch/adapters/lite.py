@@ -20,13 +20,33 @@ MOST = 8  # streams: 40,320 permutations
 
 
 def recognise(module: Any) -> Iterable[Found]:
-    n, weight, base, scale = getattr(module, "hc_mult", 0), mixer.weight(module, "hc_fn"), held(module, "hc_base"), held(module, "hc_scale")
-    if not is_count(n) or n > MOST or weight is None or base is None or scale is None or not has_method(module, "hc_pre"):
+    n, weight, base, scale = (
+        getattr(module, "hc_mult", 0),
+        mixer.weight(module, "hc_fn"),
+        held(module, "hc_base"),
+        held(module, "hc_scale"),
+    )
+    if (
+        not is_count(n)
+        or n > MOST
+        or weight is None
+        or base is None
+        or scale is None
+        or not has_method(module, "hc_pre")
+    ):
         return ()
     rows = 2 * n + math.factorial(n)
-    if weight.dim() != 2 or weight.shape[0] != rows or weight.shape[1] % n != 0 or base.numel() != rows or scale.numel() != 3:
+    if (
+        weight.dim() != 2
+        or weight.shape[0] != rows
+        or weight.shape[1] % n != 0
+        or base.numel() != rows
+        or scale.numel() != 3
+    ):
         return ()
-    return (Found(n, "mhc", "comb", bounded="doubly", parameters=lambda: list(module.parameters())),)
+    return (
+        Found(n, "mhc", "comb", bounded="doubly", parameters=lambda: list(module.parameters())),
+    )
 
 
 def read(call: Call) -> Iterable[Reading]:
@@ -35,11 +55,24 @@ def read(call: Call) -> Iterable[Reading]:
 
 
 def recognise_fast(module: Any) -> Iterable[Found]:
-    n, weight, permutations = getattr(module, "s", 0), mixer.weight(module, "alpha_proj"), held(module, "perm_mats")
-    if not is_count(n) or n > MOST or weight is None or permutations is None or not is_count(getattr(module, "dim", 0)):
+    n, weight, permutations = (
+        getattr(module, "s", 0),
+        mixer.weight(module, "alpha_proj"),
+        held(module, "perm_mats"),
+    )
+    if (
+        not is_count(n)
+        or n > MOST
+        or weight is None
+        or permutations is None
+        or not is_count(getattr(module, "dim", 0))
+    ):
         return ()
     count = math.factorial(n)
-    if tuple(permutations.shape) != (count, n, n) or tuple(weight.shape) != (n + count, n * module.dim):
+    if tuple(permutations.shape) != (count, n, n) or tuple(weight.shape) != (
+        n + count,
+        n * module.dim,
+    ):
         return ()
     return (Found(n, "mhc", "comb", bounded="doubly", parameters=lambda: branchless(module)),)
 

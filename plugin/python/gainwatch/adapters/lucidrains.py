@@ -26,7 +26,9 @@ from .sinkhorn import sinkhorn
 
 METHOD = "width_connection"
 UNMIXED = "maybe_transformed_residuals"  # what the versions that pass the streams on give back
-NOTE = "works H_res out and does not apply it (hyper-connections 0.1.7 to 0.3.9): the identity is sent"
+NOTE = (
+    "works H_res out and does not apply it (hyper-connections 0.1.7 to 0.3.9): the identity is sent"
+)
 
 
 def plain(alpha: Tensor, x: Tensor) -> Reading:
@@ -80,7 +82,11 @@ def recognise(module: Any, method: str = METHOD) -> Iterable[Found]:
     scaled = held(module, "residual_scale") is not None
     if static.dim() == 1:
         exact = scaled and is_convex(module, n, static.numel() // fracs)
-        return (Found(width, "mhc", "comb", bounded="doubly" if fracs == 1 else None, parameters=own),) if exact else ()
+        return (
+            (Found(width, "mhc", "comb", bounded="doubly" if fracs == 1 else None, parameters=own),)
+            if exact
+            else ()
+        )
     if static.shape[0] != width or static.shape[1] <= width or static.shape[1] % fracs != 0:
         return ()
     if gives_on(module, method):
@@ -106,9 +112,13 @@ def is_convex(module: Any, n: int, size: int) -> bool:
 
 def gives_on(module: Any, method: str) -> bool:
     """Whether the method gives back the streams that it was given."""
-    for step in dis.get_instructions(inspect.unwrap(inspect.getattr_static(type(module), method)).__code__):
+    for step in dis.get_instructions(
+        inspect.unwrap(inspect.getattr_static(type(module), method)).__code__
+    ):
         names = step.argval if isinstance(step.argval, tuple) else (step.argval,)
-        if "LOAD_FAST" in step.opname and UNMIXED in (names[1:] if "STORE" in step.opname else names):
+        if "LOAD_FAST" in step.opname and UNMIXED in (
+            names[1:] if "STORE" in step.opname else names
+        ):
             return True
     return False
 
@@ -129,9 +139,13 @@ def read(call: Call) -> Iterable[Reading]:
 def read_unmixed(call: Call) -> Iterable[Reading]:
     """Streams [(b s), ..., d], or [(b s), d, ...]."""
     module, given = call.module, entering(call.args, call.kwargs)
-    if given is None or (call.out[1] is not given and isinstance(module.residual_transform, nn.Identity)):
+    if given is None or (
+        call.out[1] is not given and isinstance(module.residual_transform, nn.Identity)
+    ):
         raise Refused("it must give on the streams that it was given")
-    channels = getattr(module, "channel_first", False) or isinstance(module.dynamic_alpha_fn, nn.Conv2d)
+    channels = getattr(module, "channel_first", False) or isinstance(
+        module.dynamic_alpha_fn, nn.Conv2d
+    )
     x = given.movedim(1, -1) if channels else given
     x = x.unflatten(0, (-1, module.num_residual_streams)).movedim(1, -2)
     return (Reading("", None, tuple(x.shape[:-2]), lambda: x),)
@@ -139,15 +153,31 @@ def read_unmixed(call: Call) -> Iterable[Reading]:
 
 def formula(module: Any, part: str, streams: Tensor) -> Optional[Tensor]:
     """comb of streams [tokens, f s, d]; None where something else than this class has it goes into it."""
-    fn, static, views = held(module, "dynamic_alpha_fn"), held(module, "static_alpha"), getattr(module, "num_input_views", 1)
-    gamma, fracs, width = getattr(getattr(module, "norm", None), "gamma", None), getattr(module, "num_fracs", 1), streams.shape[-2]
+    fn, static, views = (
+        held(module, "dynamic_alpha_fn"),
+        held(module, "static_alpha"),
+        getattr(module, "num_input_views", 1),
+    )
+    gamma, fracs, width = (
+        getattr(getattr(module, "norm", None), "gamma", None),
+        getattr(module, "num_fracs", 1),
+        streams.shape[-2],
+    )
     scaled, last = held(module, "residual_scale"), has_fractions_last(module)
-    if fn is None or static is None or gamma is None or static.dim() != 2 or getattr(module, "maybe_mix_streams", None) is not None:
+    if (
+        fn is None
+        or static is None
+        or gamma is None
+        or static.dim() != 2
+        or getattr(module, "maybe_mix_streams", None) is not None
+    ):
         return None
     if fn.shape[-2] != streams.shape[-1] or (scaled is not None and fracs > 1 and not last):
         return None
     x = F.normalize(streams.float(), dim=-1) * streams.shape[-1] ** 0.5 * (gamma.float() + 1)
-    dynamic = x @ (fn if fn.dim() == 3 else fn[None]).float()[:, None]  # [proposals, tokens, f s, f (v + s)]
+    dynamic = (
+        x @ (fn if fn.dim() == 3 else fn[None]).float()[:, None]
+    )  # [proposals, tokens, f s, f (v + s)]
     if scaled is None:
         logits = module.act(dynamic) * module.dynamic_alpha_scale.float() + static.float()
         return logits.mean(0).unflatten(-1, (fracs, -1))[..., -width // fracs :].flatten(-2)
@@ -169,7 +199,9 @@ def rounds(module: Any) -> Optional[int]:
     constraint = getattr(module, "residual_mix_constraint_fn", None)
     if constraint is None:
         return getattr(module, "sinkhorn_iters", None)
-    known = isinstance(constraint, partial) and "sinkhorn" in getattr(constraint.func, "__name__", "")
+    known = isinstance(constraint, partial) and "sinkhorn" in getattr(
+        constraint.func, "__name__", ""
+    )
     return constraint.keywords.get("iters") if known else None
 
 

@@ -17,7 +17,12 @@ LOGITS = ("H_res_logits", "H_pre_logits", "H_post_logits")
 
 def recognise(module: Any) -> Iterable[Found]:
     n, (res, *gates) = getattr(module, "num_streams", 0), (held(module, name) for name in LOGITS)
-    if not is_count(n) or not has_method(module, METHOD) or res is None or tuple(res.shape) != (n, n):
+    if (
+        not is_count(n)
+        or not has_method(module, METHOD)
+        or res is None
+        or tuple(res.shape) != (n, n)
+    ):
         return ()
     if any(gate is None or tuple(gate.shape) != (n,) for gate in gates):
         return ()

@@ -20,8 +20,14 @@ def recognise(module: Any) -> Iterable[Found]:
     if not all(callable(getattr(module, m, None)) for m in ("compute_weights", "expand")):
         return ()
     d = fn.shape[1] // n
-    stored = orientation(n, d, fn.device, lambda h, x: module.expand(x, x[..., 0, :] * 0, x[..., 0] * 0, h))
-    return (Found(n, "mhc", stored, convention="deepseek", parameters=lambda: list(module.parameters())),)
+    stored = orientation(
+        n, d, fn.device, lambda h, x: module.expand(x, x[..., 0, :] * 0, x[..., 0] * 0, h)
+    )
+    return (
+        Found(
+            n, "mhc", stored, convention="deepseek", parameters=lambda: list(module.parameters())
+        ),
+    )
 
 
 def read(call: Call) -> Iterable[Reading]:

@@ -18,21 +18,44 @@ METHOD = "prepare"
 
 def formula(module: Any, part: str, streams: Tensor) -> Optional[Tensor]:
     """What its Sinkhorn is for: over the n x n logits of a token, with exact columns. (2.31.10 runs it over n matrices of 1 x n.)"""
-    fn, iterations, n = held(module, "dynamic_alpha_fn"), getattr(module, "sinkhorn_iters", None), streams.shape[-2]
+    fn, iterations, n = (
+        held(module, "dynamic_alpha_fn"),
+        getattr(module, "sinkhorn_iters", None),
+        streams.shape[-2],
+    )
     if fn is None or iterations is None:
         return None
-    x = F.layer_norm(streams.float(), streams.shape[-1:], module.norm.weight.float(), None, module.norm.eps)
+    x = F.layer_norm(
+        streams.float(), streams.shape[-1:], module.norm.weight.float(), None, module.norm.eps
+    )
     logits = x @ fn.float() * module.dynamic_alpha_scale.float() + module.static_alpha.float()
     return sinkhorn(logits[..., -n:], iterations, (ROWS, COLUMNS))
 
 
 def recognise_gated(module: Any) -> Iterable[Found]:
-    gain, write, n = held(module, "read_gain"), held(module, "static_write_logit"), getattr(module, "num_residual_streams", 0)
-    if gain is None or write is None or not lucidrains.is_count(n) or not lucidrains.has_method(module, METHOD):
+    gain, write, n = (
+        held(module, "read_gain"),
+        held(module, "static_write_logit"),
+        getattr(module, "num_residual_streams", 0),
+    )
+    if (
+        gain is None
+        or write is None
+        or not lucidrains.is_count(n)
+        or not lucidrains.has_method(module, METHOD)
+    ):
         return ()
     if gain.dim() != 2 or gain.shape[0] != n or tuple(write.shape) != (n,):
         return ()
-    return (Found(n, "identity", "identity", bounded="doubly", parameters=lambda: list(module.parameters())),)
+    return (
+        Found(
+            n,
+            "identity",
+            "identity",
+            bounded="doubly",
+            parameters=lambda: list(module.parameters()),
+        ),
+    )
 
 
 def read_gated(call: Call) -> Iterable[Reading]:
@@ -50,4 +73,6 @@ adapter = Adapter(
     lucidrains.read,
     formula,
 )
-gated = Adapter("x-transformers, gated", recognise_gated, lambda module: (Site(METHOD),), read_gated)
+gated = Adapter(
+    "x-transformers, gated", recognise_gated, lambda module: (Site(METHOD),), read_gated
+)

@@ -87,7 +87,13 @@ def taken(part: Any, sample: Any) -> Taken:
     turn = part.found.stored == "comb"
     checked = sample.checked
     reference = None if checked is None else checked.reference
-    return Taken(part.name, part.found, applied(sample.mapping, turn), double(checked.streams) if checked else None, applied(reference, turn))
+    return Taken(
+        part.name,
+        part.found,
+        applied(sample.mapping, turn),
+        double(checked.streams) if checked else None,
+        applied(reference, turn),
+    )
 
 
 def applied(mapping: Optional[torch.Tensor], turn: bool) -> Any:

@@ -16,8 +16,15 @@ from .versions import VERSIONS, version
 
 N, D, B = 4, 32, 2
 HC, MHC, V2 = "hyper_connections", "manifold_constrained_hyper_connections", "mHCv2"
-CHANNELS, BRANCHES, INPUTS = f"{HC}_channel_first", f"{HC}_with_multi_branch_inputs", f"{HC}_with_multi_input_streams"
-UNMIXED = {"0.1.15": (HC, CHANNELS), "0.3.0": (HC, CHANNELS, MHC)}  # modules whose H_res is not applied
+CHANNELS, BRANCHES, INPUTS = (
+    f"{HC}_channel_first",
+    f"{HC}_with_multi_branch_inputs",
+    f"{HC}_with_multi_input_streams",
+)
+UNMIXED = {
+    "0.1.15": (HC, CHANNELS),
+    "0.3.0": (HC, CHANNELS, MHC),
+}  # modules whose H_res is not applied
 
 
 class Variant(NamedTuple):
@@ -28,7 +35,9 @@ class Variant(NamedTuple):
     options: dict[str, Any]
     branch: Callable[[], Any] = lambda: nn.Linear(D, D)
     cls: str = "HyperConnections"
-    pack: Callable[[torch.Tensor], torch.Tensor] = lambda x: x.movedim(2, 1).flatten(0, 1)  # [b, t, n, d] -> its layout
+    pack: Callable[[torch.Tensor], torch.Tensor] = lambda x: x.movedim(2, 1).flatten(
+        0, 1
+    )  # [b, t, n, d] -> its layout
     unpack: Callable[[torch.Tensor], torch.Tensor] = lambda x: x.unflatten(0, (-1, N)).movedim(1, 2)
     first: bool = True  # H is over fractions x streams, not streams x fractions
     inputs: int = 1
@@ -76,11 +85,32 @@ def variants(number: str) -> Iterator[Variant]:
     yield Variant("HC, 2 views", HC, {"num_input_views": 2}, lambda: Summed(D, D))
     yield Variant("HC, nothing written", HC, {"add_branch_out_to_residual": False})
     if number != "0.4.11":  # adds the branch's sum over all positions, but that is nothing here
-        yield Variant("HC, channel_first", HC, {"channel_first": True}, lambda: Last(D, D), pack=channels, unpack=unchanneled)
+        yield Variant(
+            "HC, channel_first",
+            HC,
+            {"channel_first": True},
+            lambda: Last(D, D),
+            pack=channels,
+            unpack=unchanneled,
+        )
     conv: Callable[[], Any] = lambda: nn.Conv2d(D, D, 1)  # noqa: E731
-    yield Variant("HC of pictures", CHANNELS, {}, conv, pack=pictures, unpack=lambda x: unchanneled(x.flatten(2)))
-    yield Variant("HC, 2 branches", BRANCHES, {"num_branch_inputs": 2}, lambda: [nn.Linear(D, D), nn.Linear(D, D)])
-    yield Variant("HC, 2 inputs", INPUTS, {"additional_input_paths": [1]}, lambda: Two(D, D), inputs=2)
+    yield Variant(
+        "HC of pictures",
+        CHANNELS,
+        {},
+        conv,
+        pack=pictures,
+        unpack=lambda x: unchanneled(x.flatten(2)),
+    )
+    yield Variant(
+        "HC, 2 branches",
+        BRANCHES,
+        {"num_branch_inputs": 2},
+        lambda: [nn.Linear(D, D), nn.Linear(D, D)],
+    )
+    yield Variant(
+        "HC, 2 inputs", INPUTS, {"additional_input_paths": [1]}, lambda: Two(D, D), inputs=2
+    )
     if number != "0.1.15":
         mhc = "ManifoldConstrainedHyperConnections"
         yield Variant("HC, 2 fractions", HC, {"num_fracs": 2})
@@ -89,17 +119,30 @@ def variants(number: str) -> Iterator[Variant]:
         apart: dict[str, Any] = {"pack": lambda x: x, "unpack": lambda x: x}
         yield Variant("mHC, 2 fractions", MHC, {"num_fracs": 2}, cls=mhc)
         yield Variant("mHC, log domain", MHC, {"log_domain_sinkhorn": True}, cls=mhc)
-        yield Variant("mHC, own constraint", MHC, {"residual_mix_constraint_fn": lambda m: m.softmax(-1)}, cls=mhc)
+        yield Variant(
+            "mHC, own constraint",
+            MHC,
+            {"residual_mix_constraint_fn": lambda m: m.softmax(-1)},
+            cls=mhc,
+        )
         yield Variant("mHCv2", V2, {}, cls=mhc, **apart)
         yield Variant("mHCv2, 2 fractions", V2, {"num_fracs": 2}, cls=mhc, first=False, **apart)
-        yield Variant("mHCv2, 2 views", V2, {"num_input_views": 1, "num_dynamic_alpha_proposals": 3}, cls=mhc, **apart)
+        yield Variant(
+            "mHCv2, 2 views",
+            V2,
+            {"num_input_views": 1, "num_dynamic_alpha_proposals": 3},
+            cls=mhc,
+            **apart,
+        )
 
 
 def made(variant: Variant, load: Callable[[str], Any], seed: int = 0) -> Any:
     """With random weights, and a branch that gives 0: x' = H x."""
     torch.manual_seed(seed)
     branch = variant.branch()
-    module = getattr(load(variant.module), variant.cls)(N, dim=D, branch=branch, layer_index=1, **variant.options)
+    module = getattr(load(variant.module), variant.cls)(
+        N, dim=D, branch=branch, layer_index=1, **variant.options
+    )
     with torch.no_grad():
         for name, parameter in module.named_parameters():
             parameter.add_(torch.randn_like(parameter) * 0.3)
@@ -114,7 +157,14 @@ def solved(variant: Variant, before: torch.Tensor, after: torch.Tensor) -> tuple
 
     def split(x: torch.Tensor) -> Any:
         x = x.unflatten(-1, (count, -1))
-        return (x.transpose(2, 3) if variant.first else x).flatten(2, 3).flatten(0, 1).detach().double().numpy()
+        return (
+            (x.transpose(2, 3) if variant.first else x)
+            .flatten(2, 3)
+            .flatten(0, 1)
+            .detach()
+            .double()
+            .numpy()
+        )
 
     into, out = split(before), split(after)
     return out @ np.linalg.pinv(into), into
@@ -139,7 +189,15 @@ class Versions(unittest.TestCase):
                         given = [variant.pack(x).contiguous() for _ in range(variant.inputs)]
                         check(number, variant, module, given, x)
 
-    def check(self, number: str, variant: Variant, module: Any, given: list[torch.Tensor], x: torch.Tensor, run: Any) -> None:
+    def check(
+        self,
+        number: str,
+        variant: Variant,
+        module: Any,
+        given: list[torch.Tensor],
+        x: torch.Tensor,
+        run: Any,
+    ) -> None:
         with watched(nn.ModuleList([module]), tokens=B * 6) as watch:
             out = run(*given)
             taken = watch.take()
@@ -148,13 +206,19 @@ class Versions(unittest.TestCase):
         (one,) = taken
         constrained = variant.module in (MHC, V2)
         if variant.module in UNMIXED.get(number, ()):
-            self.assertEqual((one.found.kind, one.found.stored, one.found.bounded), ("identity", "identity", "doubly"))
+            self.assertEqual(
+                (one.found.kind, one.found.stored, one.found.bounded),
+                ("identity", "identity", "doubly"),
+            )
             self.assertIsNone(one.h)
             self.assertEqual(len(said), 1)
             return
         self.assertEqual(said, [])
         fractions = variant.options.get("num_fracs", 1)
-        self.assertEqual((one.found.kind, one.found.stored, one.found.n), ("mhc" if constrained else "hc", "comb", N * fractions))
+        self.assertEqual(
+            (one.found.kind, one.found.stored, one.found.n),
+            ("mhc" if constrained else "hc", "comb", N * fractions),
+        )
         if variant.options.get("add_branch_out_to_residual", True):
             h, streams = solved(variant, x, variant.unpack(out))
             self.assertLess(np.abs(one.h - h).max(), 5e-6 * np.abs(h).max())
@@ -162,12 +226,25 @@ class Versions(unittest.TestCase):
                 np.testing.assert_array_equal(one.streams, streams[: len(one.streams)])
 
     def test_what_is_taken_is_what_is_applied(self) -> None:
-        self.each(lambda number, variant, module, given, x: self.check(number, variant, module, given, x, module))
+        self.each(
+            lambda number, variant, module, given, x: self.check(
+                number, variant, module, given, x, module
+            )
+        )
 
     def test_compiled_in_one_graph(self) -> None:
-        def check(number: str, variant: Variant, module: Any, given: list[torch.Tensor], x: torch.Tensor) -> None:
+        def check(
+            number: str, variant: Variant, module: Any, given: list[torch.Tensor], x: torch.Tensor
+        ) -> None:
             torch._dynamo.reset()
-            self.check(number, variant, module, given, x, torch.compile(module, backend="eager", fullgraph=True))
+            self.check(
+                number,
+                variant,
+                module,
+                given,
+                x,
+                torch.compile(module, backend="eager", fullgraph=True),
+            )
 
         self.each(check)
 
@@ -175,7 +252,9 @@ class Versions(unittest.TestCase):
         """But of what has a constraint of its own, or a class of its own whose projection is a module."""
         without = ("mHC, 2 fractions", "mHC, own constraint", "HC of pictures", "HC, 2 inputs")
 
-        def check(number: str, variant: Variant, module: Any, given: list[torch.Tensor], x: torch.Tensor) -> None:
+        def check(
+            number: str, variant: Variant, module: Any, given: list[torch.Tensor], x: torch.Tensor
+        ) -> None:
             with watched(nn.ModuleList([module])) as watch:
                 module(*given)
                 (one,) = watch.take()
@@ -190,7 +269,9 @@ class Versions(unittest.TestCase):
         self.each(check)
 
     def test_the_package_is_left_as_it_was(self) -> None:
-        def check(number: str, variant: Variant, module: Any, given: list[torch.Tensor], x: torch.Tensor) -> None:
+        def check(
+            number: str, variant: Variant, module: Any, given: list[torch.Tensor], x: torch.Tensor
+        ) -> None:
             kind = type(module)
             package = sys.modules[kind.__module__]
             before = package.einsum, kind.width_connection, dict(vars(module))

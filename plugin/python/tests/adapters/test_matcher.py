@@ -17,7 +17,10 @@ from ..implementations import implementations
 from .agreement import assert_agrees, size
 from .sampled import quiet, watched
 
-BOUNDED = {"doubly": "doubly", "none": "spectral"}  # by the entry's exact sums: what a user would say
+BOUNDED = {
+    "doubly": "doubly",
+    "none": "spectral",
+}  # by the entry's exact sums: what a user would say
 
 
 def own(kind: str, mixers: set[int]) -> gainwatch.Adapter:
@@ -46,11 +49,25 @@ class Matcher(unittest.TestCase):
 
     def test_each_row_is_read_right(self) -> None:
         names = {entry.name for entry in self.entries()}
-        self.assertEqual(names, {"go-mhc", "tbp-mhc", "circulant mhc", "temper", "shc", "jpmhc", "householder", "erase form"})
+        self.assertEqual(
+            names,
+            {
+                "go-mhc",
+                "tbp-mhc",
+                "circulant mhc",
+                "temper",
+                "shc",
+                "jpmhc",
+                "householder",
+                "erase form",
+            },
+        )
         for entry in self.entries():
             with self.subTest(entry.name):
                 bounded = BOUNDED[entry.exact]
-                taken = assert_agrees(self, entry, matcher=entry.matcher, kind=entry.kind, bounded=bounded)
+                taken = assert_agrees(
+                    self, entry, matcher=entry.matcher, kind=entry.kind, bounded=bounded
+                )
                 self.assertEqual({one.found.bounded for one in taken}, {bounded})
                 self.assertEqual({one.h.shape[-1] for one in taken}, {4})
 
@@ -68,17 +85,27 @@ class Matcher(unittest.TestCase):
                 adapter = own(entry.kind, {id(layer.H_res) for layer in model.layers})  # type: ignore[union-attr]
                 gainwatch.register(adapter)
                 try:
-                    assert_agrees(self, replace(entry, layer=lambda n, d, i, of=model: of.layers[i]), depth=1)
+                    assert_agrees(
+                        self, replace(entry, layer=lambda n, d, i, of=model: of.layers[i]), depth=1
+                    )
                 finally:
                     registry._own.remove(adapter)
 
     def test_what_a_matcher_gives_wrongly_is_refused_and_said(self) -> None:
         entry = next(entry for entry in self.entries() if entry.name == "go-mhc")
         wrong: dict[str, Any] = {
-            "a list": lambda name, module, inputs, output: [1.0] if hasattr(module, "matrix") else None,
-            "no square": lambda name, module, inputs, output: output[0] if hasattr(module, "matrix") else None,
-            "whole numbers": lambda name, module, inputs, output: torch.eye(4).long() if hasattr(module, "matrix") else None,
-            "more streams than 32": lambda name, module, inputs, output: torch.eye(33) if hasattr(module, "matrix") else None,
+            "a list": lambda name, module, inputs, output: (
+                [1.0] if hasattr(module, "matrix") else None
+            ),
+            "no square": lambda name, module, inputs, output: (
+                output[0] if hasattr(module, "matrix") else None
+            ),
+            "whole numbers": lambda name, module, inputs, output: (
+                torch.eye(4).long() if hasattr(module, "matrix") else None
+            ),
+            "more streams than 32": lambda name, module, inputs, output: (
+                torch.eye(33) if hasattr(module, "matrix") else None
+            ),
         }
         for what, matcher in wrong.items():
             with self.subTest(what):
@@ -94,7 +121,9 @@ class Matcher(unittest.TestCase):
         h = torch.randn(3, 3)
         model = torch.nn.Sequential(torch.nn.Linear(6, 6))
         for stored in ("H", "comb"):
-            with watched(model, matcher=lambda name, module: h if name == "0" else None, orientation=stored) as watch:
+            with watched(
+                model, matcher=lambda name, module: h if name == "0" else None, orientation=stored
+            ) as watch:
                 model(torch.randn(2, 5, 3, 6))
                 (one,) = watch.take()
             wanted = h.double().numpy()

@@ -13,6 +13,7 @@ from gainwatch.adapters import megatron, primus
 from gainwatch.adapters.orientation import orientation
 
 from ..standins import megatron as standins
+from ..standins import megatron_variants as variants
 from ..standins import nemo
 from .sampled import quiet, watched
 
@@ -27,10 +28,10 @@ class Orientation(unittest.TestCase):
         for kind, wanted in (
             (standins.HyperConnectionModule, "H"),
             (standins.TransposedModule, "comb"),
-            (standins.FusedModule, "comb"),
-            (standins.SinglePassModule, "comb"),
-            (standins.Glm5NextHyperConnection, "comb"),
-            (standins.HyperConnection, "comb"),
+            (variants.FusedModule, "comb"),
+            (variants.SinglePassModule, "comb"),
+            (variants.Glm5NextHyperConnection, "comb"),
+            (variants.HyperConnection, "comb"),
         ):
             for n in (2, 4, 32):
                 (found,) = megatron.recognise(kind(n, D))
@@ -45,7 +46,9 @@ class Orientation(unittest.TestCase):
         module = standins.TransposedModule(N, D)
         before, random = copy.deepcopy(module.state_dict()), torch.get_rng_state()
         megatron.recognise(module)
-        self.assertTrue(all(torch.equal(before[key], value) for key, value in module.state_dict().items()))
+        self.assertTrue(
+            all(torch.equal(before[key], value) for key, value in module.state_dict().items())
+        )
         self.assertTrue(torch.equal(torch.get_rng_state(), random))
         self.assertTrue(all(p.grad is None for p in module.parameters()))
 
@@ -84,7 +87,11 @@ class Gates(unittest.TestCase):
             self.assertEqual(watch.faults.errors, 0)
         pre, post, res = module.compute_mappings(x)
         (one,) = seen
-        self.assertTrue(torch.equal(one.pre, pre) and torch.equal(one.post, post) and torch.equal(one.mapping, res))
+        self.assertTrue(
+            torch.equal(one.pre, pre)
+            and torch.equal(one.post, post)
+            and torch.equal(one.mapping, res)
+        )
         self.assertTrue(torch.equal(one.streams(), x.unflatten(-1, (N, D))))
 
 

@@ -10,8 +10,9 @@ import torch
 from einops import einsum
 from torch import nn
 
-from ..standins import handed, megatron
-from ..standins.lucidrains import HC, load
+from ..standins import liger, megatron, megatron_variants
+from ..standins.lucidrains import HC
+from ..standins.packages import load
 from .sampled import quiet, watched
 
 N, D = 4, 16
@@ -24,13 +25,22 @@ class Fork(nn.Module):
         super().__init__()
         self.num_residual_streams, self.pattern = N, pattern
         self.static_alpha = nn.Parameter(torch.eye(N))
-        self.H_res_logits, self.H_pre_logits = nn.Parameter(torch.randn(N, N)), nn.Parameter(torch.zeros(N))
+        self.H_res_logits, self.H_pre_logits = (
+            nn.Parameter(torch.randn(N, N)),
+            nn.Parameter(torch.zeros(N)),
+        )
         self.line = nn.Linear(D, D)
 
-    def width_connection(self, residuals: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, dict[str, torch.Tensor]]:
+    def width_connection(
+        self, residuals: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor, dict[str, torch.Tensor]]:
         x = residuals.unflatten(0, (-1, N)).movedim(1, -2)
         mixed = einsum(self.H_res_logits.softmax(-1), x, self.pattern)
-        return einsum(self.H_pre_logits.softmax(-1), x, "s, ... s d -> ... d"), residuals, {"mixed": mixed}
+        return (
+            einsum(self.H_pre_logits.softmax(-1), x, "s, ... s d -> ... d"),
+            residuals,
+            {"mixed": mixed},
+        )
 
     def forward(self, residuals: torch.Tensor) -> torch.Tensor:
         y, _, rest = self.width_connection(residuals)
@@ -97,12 +107,20 @@ class Refused(unittest.TestCase):
         self.assertEqual(taken[0].found.kind, "mhc")
 
     def test_an_einsum_of_another_pattern_is_left_alone(self) -> None:
-        taken, errors = self.run_both(nn.Sequential(Fork("a b, ... a d -> ... b d")), torch.randn(2 * N, 6, D))
+        taken, errors = self.run_both(
+            nn.Sequential(Fork("a b, ... a d -> ... b d")), torch.randn(2 * N, 6, D)
+        )
         self.assertEqual((taken, errors), ([], 0))
 
     def test_megatrons_mappings_in_other_shapes(self) -> None:
         x = torch.randn(6, 2, N * D)
-        for how in ("flat", "tokens in another order", "twice", "another number of streams", "nothing"):
+        for how in (
+            "flat",
+            "tokens in another order",
+            "twice",
+            "another number of streams",
+            "nothing",
+        ):
             with self.subTest(how):
                 taken, errors = self.run_both(nn.Sequential(Mappings(how)), x)
                 self.assertEqual((taken, errors), ([], 1))
@@ -116,15 +134,17 @@ class Refused(unittest.TestCase):
         self.assertEqual((taken, errors), ([], 1))
 
     def test_liger_without_its_function(self) -> None:
-        class Other(handed.LigerMHC):
+        class Other(liger.LigerMHC):
             def forward(self, x: torch.Tensor) -> torch.Tensor:
                 return x + self.layer(x)
 
-        taken, errors = self.run_both(nn.Sequential(Other(nn.Linear(D, D), hc=N, c=D)), torch.randn(2, 6, N, D))
+        taken, errors = self.run_both(
+            nn.Sequential(Other(nn.Linear(D, D), hc=N, c=D)), torch.randn(2, 6, N, D)
+        )
         self.assertEqual((taken, errors), ([], 1))
 
     def test_a_gated_residual_that_gives_a_matrix(self) -> None:
-        class Matrix(megatron.GatedResidualHyperConnection):
+        class Matrix(megatron_variants.GatedResidualHyperConnection):
             def forward(self, hidden_states: torch.Tensor, *_: Any) -> Any:  # type: ignore[override]
                 read, _, post = super().forward(hidden_states)
                 return read, torch.eye(N), post
@@ -136,7 +156,9 @@ class Refused(unittest.TestCase):
             self.assertEqual((watch.names(), watch.take(), watch.faults.errors), (["0"], [], 1))
 
     def test_more_streams_than_the_monitor_takes_are_refused_by_watch(self) -> None:
-        model = load("hyper-connections", HC).HyperConnections(11, dim=D, num_fracs=4, branch=nn.Identity())
+        model = load("hyper-connections", HC).HyperConnections(
+            11, dim=D, num_fracs=4, branch=nn.Identity()
+        )
         with self.assertRaisesRegex(ValueError, r"^model: .* 1 to 32 streams \(given 44 in "):
             with watched(model):
                 pass
@@ -151,22 +173,74 @@ class Refused(unittest.TestCase):
             def width_connection(self, x: torch.Tensor) -> torch.Tensor:
                 return x
 
-            prepare = compute_mappings = apply_h_res = compute_weights = expand = hc_pre = _sinkhorn = forward = width_connection
+            prepare = compute_mappings = apply_h_res = compute_weights = expand = hc_pre = (
+                _sinkhorn
+            ) = forward = width_connection
 
         parameter = nn.Parameter
         for what, attributes in {
-            "static_alpha of other rows": {"num_residual_streams": N, "static_alpha": parameter(torch.zeros(3, 5))},
-            "static_alpha without a view": {"num_residual_streams": N, "static_alpha": parameter(torch.zeros(N, N))},
-            "static_alpha of no mixture": {"num_residual_streams": N, "static_alpha": parameter(torch.zeros(9)), "residual_scale": parameter(torch.ones(1))},
-            "streams that are no number": {"num_residual_streams": None, "static_alpha": parameter(torch.zeros(N, N + 1))},
-            "a projection of other rows": {"n": N, "mapping_proj": nn.Linear(N * D, N * N), "bias": parameter(torch.zeros(24))},
-            "a projection of no streams": {"n": N, "mapping_proj": nn.Linear(18, 24), "bias": parameter(torch.zeros(24))},
-            "phi of other columns": {"hc": N, "phi": parameter(torch.zeros(N * D, N)), "b": parameter(torch.zeros(N)), "alpha_pre": 1, "alpha_post": 1, "alpha_res": 1},
-            "b_res without a matrix": {"num_streams": N, "phi_res": nn.Linear(N * D, N * N), "b_res": parameter(torch.zeros(N)), "alpha_res": parameter(torch.ones(1))},
-            "H_res_logits without gates": {"num_streams": N, "H_res_logits": parameter(torch.zeros(N, N))},
-            "no permutations": {"s": N, "dim": D, "alpha_proj": nn.Linear(N * D, N + 24), "perm_mats": parameter(torch.zeros(24, N, 3))},
-            "a mixer's fn of other rows": {"hc_mult": N, "fn": nn.Linear(N * D, N), "base": parameter(torch.zeros(N)), "scale": parameter(torch.ones(3))},
-            "gates of other sizes": {"num_residual_streams": N, "read_gain": parameter(torch.ones(N, D)), "static_write_logit": parameter(torch.zeros(3))},
+            "static_alpha of other rows": {
+                "num_residual_streams": N,
+                "static_alpha": parameter(torch.zeros(3, 5)),
+            },
+            "static_alpha without a view": {
+                "num_residual_streams": N,
+                "static_alpha": parameter(torch.zeros(N, N)),
+            },
+            "static_alpha of no mixture": {
+                "num_residual_streams": N,
+                "static_alpha": parameter(torch.zeros(9)),
+                "residual_scale": parameter(torch.ones(1)),
+            },
+            "streams that are no number": {
+                "num_residual_streams": None,
+                "static_alpha": parameter(torch.zeros(N, N + 1)),
+            },
+            "a projection of other rows": {
+                "n": N,
+                "mapping_proj": nn.Linear(N * D, N * N),
+                "bias": parameter(torch.zeros(24)),
+            },
+            "a projection of no streams": {
+                "n": N,
+                "mapping_proj": nn.Linear(18, 24),
+                "bias": parameter(torch.zeros(24)),
+            },
+            "phi of other columns": {
+                "hc": N,
+                "phi": parameter(torch.zeros(N * D, N)),
+                "b": parameter(torch.zeros(N)),
+                "alpha_pre": 1,
+                "alpha_post": 1,
+                "alpha_res": 1,
+            },
+            "b_res without a matrix": {
+                "num_streams": N,
+                "phi_res": nn.Linear(N * D, N * N),
+                "b_res": parameter(torch.zeros(N)),
+                "alpha_res": parameter(torch.ones(1)),
+            },
+            "H_res_logits without gates": {
+                "num_streams": N,
+                "H_res_logits": parameter(torch.zeros(N, N)),
+            },
+            "no permutations": {
+                "s": N,
+                "dim": D,
+                "alpha_proj": nn.Linear(N * D, N + 24),
+                "perm_mats": parameter(torch.zeros(24, N, 3)),
+            },
+            "a mixer's fn of other rows": {
+                "hc_mult": N,
+                "fn": nn.Linear(N * D, N),
+                "base": parameter(torch.zeros(N)),
+                "scale": parameter(torch.ones(3)),
+            },
+            "gates of other sizes": {
+                "num_residual_streams": N,
+                "read_gain": parameter(torch.ones(N, D)),
+                "static_write_logit": parameter(torch.zeros(3)),
+            },
         }.items():
             with self.subTest(what), watched(HyperConnections(**attributes)) as watch:
                 self.assertEqual((watch.names(), watch.faults.errors), ([], 0))

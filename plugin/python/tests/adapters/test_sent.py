@@ -49,7 +49,9 @@ class Sent(unittest.TestCase):
             return
         self.assertEqual(self.server.puts[0]["kinds"], [kind] * 4)
         for name, want in zip(body.order, wanted):
-            np.testing.assert_allclose(body.tensors[name], want[body.listed("tokens")], atol=2e-5, rtol=2e-5)
+            np.testing.assert_allclose(
+                body.tensors[name], want[body.listed("tokens")], atol=2e-5, rtol=2e-5
+            )
         self.assertEqual((monitor.orientation, monitor.streams), ("as given", "apart"))
 
     def test_every_version(self) -> None:
@@ -66,19 +68,27 @@ class Sent(unittest.TestCase):
                 train(model, monitor, 3)
         said = [line for line in logs.output if "does not apply it" in line]
         self.assertEqual(len(said), 1)
-        self.assertIn("layers.0: works H_res out and does not apply it (hyper-connections 0.1.7 to 0.3.9)", said[0])
+        self.assertIn(
+            "layers.0: works H_res out and does not apply it (hyper-connections 0.1.7 to 0.3.9)",
+            said[0],
+        )
 
     def test_streams_reduced_between_layers_are_seen(self) -> None:
         with version("0.4.11"):
             model = model_of("lucidrains", "hc", 3)
             for layer in model.layers.values():
-                layer.register_forward_pre_hook(lambda m, args: (args[0].unflatten(0, (-1, 4)).sum(1).repeat_interleave(4, 0),))
+                layer.register_forward_pre_hook(
+                    lambda m, args: (args[0].unflatten(0, (-1, 4)).sum(1).repeat_interleave(4, 0),)
+                )
             with self.watch(model) as monitor:
                 train(model, monitor, 10, torch.optim.Adam(model.parameters(), 1e-3))
         self.assertEqual(monitor.streams, "collapsed")
 
     def test_megatron_both_ways(self) -> None:
-        for kind, transposed in ((megatron.HyperConnectionModule, False), (megatron.TransposedModule, True)):
+        for kind, transposed in (
+            (megatron.HyperConnectionModule, False),
+            (megatron.TransposedModule, True),
+        ):
             torch.manual_seed(0)
             model, x = Stack([megatron.Layer(4, 16, kind) for _ in range(2)]), torch.randn(6, 2, 64)
             self.server.forget()
@@ -95,7 +105,9 @@ class Sent(unittest.TestCase):
         with version("0.4.11") as load:
             torch.manual_seed(0)
             kind = load("mHCv2").ManifoldConstrainedHyperConnections
-            model = nn.ModuleList([kind(4, dim=16, branch=nn.Linear(16, 16), layer_index=i) for i in range(3)])
+            model = nn.ModuleList(
+                [kind(4, dim=16, branch=nn.Linear(16, 16), layer_index=i) for i in range(3)]
+            )
             for module in model:
                 nn.init.normal_(module.static_alpha)
             with self.watch(model) as monitor:

@@ -84,17 +84,39 @@ class TestTable(unittest.TestCase):
                 (by,) = {one.adapter.name for one in recognised}
             if not by.startswith("declined"):
                 found.add(entry.row)
-            lines.append(f"{entry.row:48} | {entry.name:32} | {by:24.60} | {what:18} | {entry.exact}")
+            lines.append(
+                f"{entry.row:48} | {entry.name:32} | {by:24.60} | {what:18} | {entry.exact}"
+            )
         lines += [f"{row:48} | {'':32} | declined: {why}" for row, why in declined.items()]
-        print("\n".join(["", *lines, f"{len(found)} rows of {len(ROWS)} found, {len(declined)} declined: {', '.join(declined)}"]))
+        print(
+            "\n".join(
+                [
+                    "",
+                    *lines,
+                    f"{len(found)} rows of {len(ROWS)} found, {len(declined)} declined: {', '.join(declined)}",
+                ]
+            )
+        )
         self.assertEqual(found | set(declined), set(ROWS))
 
     @unittest.skipIf(os.environ.get("GAINWATCH_MHC"), "is the other process")
     def test_the_other_package_called_mhc(self) -> None:
         """mhc and mhc-pytorch are both imported as mhc: mhc 0.5.5 has a process of its own."""
-        command = [sys.executable, "-W", "ignore", "-m", "unittest", f"{__name__}.TestTable.test_the_table"]
+        command = [
+            sys.executable,
+            "-W",
+            "ignore",
+            "-m",
+            "unittest",
+            f"{__name__}.TestTable.test_the_table",
+        ]
         done = subprocess.run(
-            command, cwd=HERE, env={**os.environ, "GAINWATCH_MHC": "mhc"}, capture_output=True, text=True, timeout=300
+            command,
+            cwd=HERE,
+            env={**os.environ, "GAINWATCH_MHC": "mhc"},
+            capture_output=True,
+            text=True,
+            timeout=300,
         )
         self.assertEqual(done.returncode, 0, done.stderr[-3000:])
         self.assertIn("declined: mixes the outputs", done.stdout)
