@@ -64,5 +64,5 @@ def streams(x: Tensor, mapping: Tensor) -> Tensor:
         if lead and tuple(x.shape[:-1]) == lead and x.shape[-1] % n == 0:
             return x.reshape(-1, n, x.shape[-1] // n)
         if lead and tuple(x.shape[:-1]) == (lead[0] * n, *lead[1:]):
-            return x.unflatten(0, (-1, n)).movedim(1, -2).flatten(0, -3)
+            return x.reshape(-1, n, *x.shape[1:]).movedim(1, -2).flatten(0, -3)
     raise Refused(f"streams of no known layout: {list(x.shape)}")

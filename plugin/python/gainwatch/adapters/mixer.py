@@ -88,7 +88,8 @@ def comb_of(
     plus eps, the columns last. added: eps to what the softmax gives, as DeepSeek has it, or else to its denominator alone."""
     n, flat = streams.shape[-2], streams.flatten(-2).float()
     logits = F.linear(flat, fn.float()) * torch.rsqrt(flat.square().mean(-1, keepdim=True) + norm_eps)
-    comb = (logits * scale.float() + base.float()).unflatten(-1, (n, n)).softmax(-1)
+    logits = logits * scale.float() + base.float()
+    comb: Tensor = logits.reshape(*logits.shape[:-1], n, n).softmax(-1)
     comb = comb + eps if added else comb / (1 + eps)
     comb = comb / (comb.sum(-2, keepdim=True) + eps)
     for _ in range(iterations - 1):

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import unittest
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -37,6 +38,11 @@ def own(kind: str, mixers: set[int]) -> gainwatch.Adapter:
         lambda module: (gainwatch.Site("matrix"),),
         lambda call: (gainwatch.Reading("", call.out),),
     )
+
+
+def layer_of(model: Any, n: int, d: int, index: int) -> Any:
+    """The layer of a model that is there."""
+    return model.layers[index]
 
 
 class Matcher(unittest.TestCase):
@@ -85,9 +91,7 @@ class Matcher(unittest.TestCase):
                 adapter = own(entry.kind, {id(layer.H_res) for layer in model.layers})  # type: ignore[union-attr]
                 gainwatch.register(adapter)
                 try:
-                    assert_agrees(
-                        self, replace(entry, layer=lambda n, d, i, of=model: of.layers[i]), depth=1
-                    )
+                    assert_agrees(self, replace(entry, layer=partial(layer_of, model)), depth=1)
                 finally:
                     registry._own.remove(adapter)
 

@@ -13,9 +13,14 @@ from torch import nn
 from ..standins import liger, megatron, megatron_variants
 from ..standins.lucidrains import HC
 from ..standins.packages import load
-from .sampled import quiet, watched
+from .sampled import Watched, quiet, watched
 
 N, D = 4, 16
+
+
+def zeros(*shape: int) -> nn.Parameter:
+    """A parameter."""
+    return nn.Parameter(torch.zeros(shape))
 
 
 class Fork(nn.Module):
@@ -99,10 +104,10 @@ class Refused(unittest.TestCase):
         return taken, errors
 
     def test_the_fork_whose_last_einsum_is_of_one_vector_is_read_right(self) -> None:
-        model = nn.Sequential(Fork())
-        taken, errors = self.run_both(model, torch.randn(2 * N, 6, D))
+        fork = Fork()
+        taken, errors = self.run_both(nn.Sequential(fork), torch.randn(2 * N, 6, D))
         self.assertEqual(errors, 0)
-        h = model[0].H_res_logits.detach().double().softmax(-1).T.numpy()
+        h = fork.H_res_logits.detach().double().softmax(-1).T.numpy()
         np.testing.assert_allclose(taken[0].h, h[None], atol=1e-6)
         self.assertEqual(taken[0].found.kind, "mhc")
 
@@ -145,7 +150,7 @@ class Refused(unittest.TestCase):
 
     def test_a_gated_residual_that_gives_a_matrix(self) -> None:
         class Matrix(megatron_variants.GatedResidualHyperConnection):
-            def forward(self, hidden_states: torch.Tensor, *_: Any) -> Any:  # type: ignore[override]
+            def forward(self, hidden_states: torch.Tensor, *_: Any) -> Any:
                 read, _, post = super().forward(hidden_states)
                 return read, torch.eye(N), post
 
@@ -160,8 +165,7 @@ class Refused(unittest.TestCase):
             11, dim=D, num_fracs=4, branch=nn.Identity()
         )
         with self.assertRaisesRegex(ValueError, r"^model: .* 1 to 32 streams \(given 44 in "):
-            with watched(model):
-                pass
+            Watched(model)
 
     def test_names_alone_do_not_make_a_connection(self) -> None:
         class HyperConnections(nn.Module):
@@ -177,71 +181,21 @@ class Refused(unittest.TestCase):
                 _sinkhorn
             ) = forward = width_connection
 
-        parameter = nn.Parameter
-        for what, attributes in {
-            "static_alpha of other rows": {
-                "num_residual_streams": N,
-                "static_alpha": parameter(torch.zeros(3, 5)),
-            },
-            "static_alpha without a view": {
-                "num_residual_streams": N,
-                "static_alpha": parameter(torch.zeros(N, N)),
-            },
-            "static_alpha of no mixture": {
-                "num_residual_streams": N,
-                "static_alpha": parameter(torch.zeros(9)),
-                "residual_scale": parameter(torch.ones(1)),
-            },
-            "streams that are no number": {
-                "num_residual_streams": None,
-                "static_alpha": parameter(torch.zeros(N, N + 1)),
-            },
-            "a projection of other rows": {
-                "n": N,
-                "mapping_proj": nn.Linear(N * D, N * N),
-                "bias": parameter(torch.zeros(24)),
-            },
-            "a projection of no streams": {
-                "n": N,
-                "mapping_proj": nn.Linear(18, 24),
-                "bias": parameter(torch.zeros(24)),
-            },
-            "phi of other columns": {
-                "hc": N,
-                "phi": parameter(torch.zeros(N * D, N)),
-                "b": parameter(torch.zeros(N)),
-                "alpha_pre": 1,
-                "alpha_post": 1,
-                "alpha_res": 1,
-            },
-            "b_res without a matrix": {
-                "num_streams": N,
-                "phi_res": nn.Linear(N * D, N * N),
-                "b_res": parameter(torch.zeros(N)),
-                "alpha_res": parameter(torch.ones(1)),
-            },
-            "H_res_logits without gates": {
-                "num_streams": N,
-                "H_res_logits": parameter(torch.zeros(N, N)),
-            },
-            "no permutations": {
-                "s": N,
-                "dim": D,
-                "alpha_proj": nn.Linear(N * D, N + 24),
-                "perm_mats": parameter(torch.zeros(24, N, 3)),
-            },
-            "a mixer's fn of other rows": {
-                "hc_mult": N,
-                "fn": nn.Linear(N * D, N),
-                "base": parameter(torch.zeros(N)),
-                "scale": parameter(torch.ones(3)),
-            },
-            "gates of other sizes": {
-                "num_residual_streams": N,
-                "read_gain": parameter(torch.ones(N, D)),
-                "static_write_logit": parameter(torch.zeros(3)),
-            },
-        }.items():
+        known: dict[str, dict[str, Any]] = {
+            "static_alpha of other rows": {"num_residual_streams": N, "static_alpha": zeros(3, 5)},
+            "static_alpha without a view": {"num_residual_streams": N, "static_alpha": zeros(N, N)},
+            "static_alpha of no mixture": {"num_residual_streams": N, "static_alpha": zeros(9), "residual_scale": zeros(1)},
+            "streams that are no number": {"num_residual_streams": None, "static_alpha": zeros(N, N + 1)},
+            "a projection of other rows": {"n": N, "mapping_proj": nn.Linear(N * D, N * N), "bias": zeros(24)},
+            "a projection of no streams": {"n": N, "mapping_proj": nn.Linear(18, 24), "bias": zeros(24)},
+            "phi of other columns": {"hc": N, "phi": zeros(N * D, N), "b": zeros(N), "alpha_pre": 1, "alpha_post": 1, "alpha_res": 1},
+            "b_res without a matrix": {"num_streams": N, "phi_res": nn.Linear(N * D, N * N), "b_res": zeros(N), "alpha_res": zeros(1)},
+            "H_res_logits without gates": {"num_streams": N, "H_res_logits": zeros(N, N)},
+            "no permutations": {"s": N, "dim": D, "alpha_proj": nn.Linear(N * D, N + 24), "perm_mats": zeros(24, N, 3)},
+            "a mixer's fn of other rows": {"hc_mult": N, "fn": nn.Linear(N * D, N), "base": zeros(N), "scale": zeros(3)},
+            "gates of other sizes": {"num_residual_streams": N, "read_gain": zeros(N, D), "static_write_logit": zeros(3)},
+        }  # fmt: skip
+        for what, attributes in known.items():
             with self.subTest(what), watched(HyperConnections(**attributes)) as watch:
                 self.assertEqual((watch.names(), watch.faults.errors), ([], 0))
 

@@ -94,7 +94,7 @@ class Sent(unittest.TestCase):
             self.server.forget()
             with self.watch(model, run=f"m{transposed}") as monitor:
                 monitor.step(model(x).sum())
-            first = model.layers[0].self_attention_hyper_connection
+            first: Any = model.layers[0].get_submodule("self_attention_hyper_connection")
             h = first.compute_mappings(x)[2].detach().flatten(0, 1).numpy()
             sent = self.server.steps[0].tensors["layers.0.self_attention_hyper_connection"]
             np.testing.assert_allclose(sent, h.transpose(0, 2, 1) if transposed else h, atol=1e-6)
@@ -108,8 +108,8 @@ class Sent(unittest.TestCase):
             model = nn.ModuleList(
                 [kind(4, dim=16, branch=nn.Linear(16, 16), layer_index=i) for i in range(3)]
             )
-            for module in model:
-                nn.init.normal_(module.static_alpha)
+            for parameter in (module.get_parameter("static_alpha") for module in model):
+                nn.init.normal_(parameter)
             with self.watch(model) as monitor:
                 for _ in range(10):
                     x = torch.randn(2, 6, 4, 16)

@@ -69,7 +69,7 @@ class TestTable(unittest.TestCase):
 
     def test_the_table(self) -> None:
         """Prints it: row, entry, found by, kind, stored, exact sums; counts rows that are found and declined."""
-        lines, found, declined = [], set[str](), {row: why for row, why in NEVER.items()}
+        lines, found, declined = [], set[str](), dict(NEVER)
         for entry in implementations():
             by, what = "matcher", f"{entry.kind}, {entry.stored}"
             if entry.name in DECLINED:
