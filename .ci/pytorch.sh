@@ -80,7 +80,7 @@ PYTHON
 fi
 
 # Already there, each of these takes a second. What asks for torch comes without what it asks for, which would be torch with CUDA.
-pip safetensors 'urllib3>=1.26,<3' 'einops>=0.8.1' einx loguru packaging $tools
+pip safetensors 'urllib3>=1.26,<3' 'einops>=0.8.1' einx loguru packaging matplotlib $tools # mhc imports matplotlib
 pip --no-deps 'torch-einops-utils>=0.1.41'
 for package in $watched; do
   folder="$root/${package%==*}/${package#*==}"
