@@ -13,10 +13,10 @@ case "$torch" in
   2.[0-8].*) cuda="nvidia-cuda-runtime-cu12" numpy="numpy<2" tools="hypothesis" ;; # built against NumPy 1; no transformers with our models runs on it
   *) cuda="nvidia-cuda-runtime==13.*" numpy="numpy" tools="transformers==5.24.0 ruff==0.17.6 mypy==2.4.1 hypothesis==6.170.17" ;;
 esac
-# What the tests watch, each in a folder of its own: `mhc` and `mhc-pytorch` are one module's name, and of lucidrains there are HC alone, the
-# first with mHC (both pass the streams on unmixed), the first that mixes them in both, the newest.
-watched="hyper-connections==0.1.15 hyper-connections==0.3.0 hyper-connections==0.3.12 hyper-connections==0.4.11
-x-transformers==2.31.10 mhc==0.5.5 mhc-pytorch==0.2.3 mhc-ddim==0.2.5"
+# What the tests watch, each in a folder of its own. Of lucidrains: HC alone, the first with mHC (both pass the streams on unmixed), the first that
+# mixes them in both, the newest. `mhc` and `mhc-pytorch` are one module's name.
+lucidrains="0.1.15 0.3.0 0.3.12 0.4.11"
+others="x-transformers==2.31.10 mhc==0.5.5 mhc-pytorch==0.2.3 mhc-ddim==0.2.5"
 
 skip() { echo "PyTorch is not installed: $1. The tests of the package for PyTorch are SKIPPED"; exit 1; }
 command -v "$base" >/dev/null || skip "there is no $base"
@@ -79,15 +79,20 @@ PYTHON
   "$python" -c 'import torch; x = torch.ones(2, requires_grad=True); (x @ x).backward(); assert not torch.cuda.is_available()' || skip "torch $torch does not start without CUDA"
 fi
 
-# Already there, each of these takes a second. What asks for torch comes without what it asks for, which would be torch with CUDA.
-pip safetensors 'urllib3>=1.26,<3' 'einops>=0.8.1' einx loguru packaging matplotlib $tools # mhc imports matplotlib
+# Already there, this takes a second. What asks for torch comes without what it asks for, which would be torch with CUDA.
+pip safetensors 'urllib3>=1.26,<3' 'einops>=0.8.1' einx loguru packaging $tools
 pip --no-deps 'torch-einops-utils>=0.1.41'
-for package in $watched; do
-  folder="$root/${package%==*}/${package#*==}"
-  if ! ls -d "$folder"/*.dist-info >/dev/null 2>&1; then
-    echo "installing: $package into $folder"
-    pip --no-deps --ignore-requires-python --target "$folder" "$package" # mhc-pytorch asks for Python 3.12 and runs on 3.9
+
+# PACKAGE==VERSION into a folder, unless it is there. mhc-pytorch asks for Python 3.12 and runs on 3.9.
+into() {
+  mark="$1/$(echo "$2" | sed 's/-/_/g; s/==/-/').dist-info"
+  if [ ! -d "$mark" ]; then
+    echo "installing: $2 into $1"
+    rm -rf "$1"
+    pip --no-deps --ignore-requires-python --target "$1" "$2"
   fi
-done
+}
+for version in $lucidrains; do into "$root/hyper-connections/$version" "hyper-connections==$version"; done
+for package in $others; do into "$root/packages/${package%==*}" "$package"; done
 "$python" -c 'import torch; print(f"PyTorch {torch.__version__}")'
 echo "$python"

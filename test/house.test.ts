@@ -73,7 +73,7 @@ test('a module of the Python package is short, and its first lines say what it i
 
 test('the Python package has the version of the npm package', () => {
   const { version } = JSON.parse(read('package.json')) as { version: string };
-  expect(/^__version__ = "(.*)"$/m.exec(read('plugin/python/gainwatch/__init__.py'))?.[1]).toBe(version);
+  expect(/^__version__ = "(.*)"$/m.exec(read('plugin/python/gainwatch/version.py'))?.[1]).toBe(version);
 });
 
 test('no test measures time', () => {
