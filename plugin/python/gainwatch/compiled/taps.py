@@ -102,7 +102,12 @@ def follow(sampler: Sampler) -> Any:
                 sampler.faults.count("room for a compiled graph could not be made", error)
 
         callback_handler.register_start_callback(before)
-        return lambda: callback_handler.remove_start_callback(before)
+
+        def take_back() -> None:
+            if before in callback_handler.start_callbacks:  # torch._dynamo.reset() empties it
+                callback_handler.remove_start_callback(before)
+
+        return take_back
     except Exception:  # torch before 2.4: they are made at watch, and again after a step
         return lambda: None
 

@@ -104,7 +104,7 @@ def record(sampler: Sampler, part: Part, reading: Reading, module: Any) -> None:
         return
     if mapping is None:
         sample = Sample(None, (), None)
-    elif torch.cuda.is_available() and torch.cuda.is_current_stream_capturing():
+    elif mapping.is_cuda and torch.cuda.is_current_stream_capturing():
         part.captured = True
         taps.write(part, reading)
         return
