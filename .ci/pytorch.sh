@@ -10,8 +10,12 @@ torch="${GAINWATCH_TORCH_VERSION:-2.15.0}"
 base="${GAINWATCH_BASE_PYTHON:-python3}"
 python="$root/bin/python"
 case "$torch" in
-  2.[0-8].*) cuda="nvidia-cuda-runtime-cu12" numpy="numpy<2" tools="hypothesis" ;; # built against NumPy 1; no transformers with our models runs on it
-  *) cuda="nvidia-cuda-runtime==13.*" numpy="numpy" tools="transformers==5.24.0 ruff==0.17.6 mypy==2.4.1 hypothesis==6.170.17" ;;
+  2.[0-8].*) # built against NumPy 1; no transformers with our models runs on it; the oldest of what the package needs
+    cuda="nvidia-cuda-runtime-cu12" numpy="numpy<2"
+    packages="urllib3==1.26.0 safetensors==0.4.0 hypothesis" ;;
+  *)
+    cuda="nvidia-cuda-runtime==13.*" numpy="numpy"
+    packages="urllib3>=1.26,<3 safetensors transformers==5.24.0 ruff==0.17.6 mypy==2.4.1 hypothesis==6.170.17" ;;
 esac
 # What the tests watch, each in a folder of its own. Of lucidrains: HC alone, the first with mHC (both pass the streams on unmixed), the first that
 # mixes them in both, the newest. `mhc` and `mhc-pytorch` are one module's name.
@@ -80,7 +84,7 @@ PYTHON
 fi
 
 # Already there, this takes a second. What asks for torch comes without what it asks for, which would be torch with CUDA.
-pip safetensors 'urllib3>=1.26,<3' 'einops>=0.8.1' einx loguru packaging $tools
+pip 'einops>=0.8.1' einx loguru packaging $packages
 pip --no-deps 'torch-einops-utils>=0.1.41'
 
 # PACKAGE==VERSION into a folder, unless it is there. mhc-pytorch asks for Python 3.12 and runs on 3.9.
