@@ -10,7 +10,7 @@ from . import adapters, names
 from .adapters import matcher as matchers
 from .adapters import registry
 from .compiled import taps
-from .guard import Faults, log
+from .guard import Faults, log, show_lines
 from .monitor import Monitor, Wired, counters, said
 from .options import Options, rule
 from .sampling import attach, passes
@@ -79,6 +79,7 @@ def watch(
 
 
 def _wire(model: Any, options: Options, optimizer: Any) -> Monitor:
+    show_lines()
     faults = Faults()
     recognised = _recognised(model, options, faults)
     sampler = Sampler(options.tokens, options.every, faults)
@@ -198,4 +199,5 @@ def _tell(run: str, options: Options, sampler: Sampler) -> None:
         what = said(sampler.parts)
     else:
         what = "no connection was found in the model (matcher= or gainwatch.register names others), so loss and norms are sent alone"
-    log.info("run %s: %s; page: %s", run, what, page)
+    say = log.info if options.rank == 0 else log.debug
+    say("run %s: %s; page: %s", run, what, page)
