@@ -5,7 +5,7 @@
  */
 import { MEASURE_INDEX, type MeasureKey } from '../src/telemetry/catalogue.ts';
 import type { StepReport } from '../src/telemetry/report.ts';
-import type { RunHeader } from '../src/telemetry/sample.ts';
+import { boundOf, type ConnectionInfo, type RunHeader } from '../src/telemetry/sample.ts';
 import { addGrowth, byGrowth, createGrowth, type GrowthState } from './growth.ts';
 import { isBounded, runLimits } from './limits.ts';
 import { addRate, createRate, type RateState } from './rate.ts';
@@ -15,7 +15,7 @@ import { addToTrend, createTrend, type Forecast, forecast, type TrendState } fro
 const MIN_EXCESS = 0.1;
 
 export interface SharedState {
-  /** Of the gain of each connection that is free to have one (not mHC, not residual) ... */
+  /** Of the gain of each connection that is free to have one (not doubly stochastic) ... */
   gain: GrowthState;
   /** ... and of the range of the logits of each mHC connection. */
   logitRange: GrowthState;
@@ -31,10 +31,20 @@ export type GainForecast = Pick<Forecast, 'steps' | 'interval'> & { threshold: n
 export const measureOf = (header: RunHeader, report: StepReport, key: MeasureKey, l: number): number =>
   report.measures[MEASURE_INDEX[key] * header.connections.length + l];
 
-/** Positions of the connections that each quantity is watched of: `gain` those that are free, `logitRange` those of mHC. */
-export function watchedConnections({ connections }: RunHeader): Record<'gain' | 'logitRange', number[]> {
-  const of = (...kinds: string[]) => [...connections.keys()].filter((l) => kinds.includes(connections[l].kind));
-  return { gain: of('hc', 'own'), logitRange: of('mhc') };
+const isDoubly = (one: ConnectionInfo): boolean => boundOf(one) === 'doubly';
+const isMixing = ({ kind }: ConnectionInfo): boolean => kind !== 'residual' && kind !== 'identity';
+
+/**
+ * Positions of the connections that each quantity is watched of: `gain` those that are free, `deviation` those that should be doubly
+ * stochastic and could be otherwise, `logitRange` the mHC among them.
+ */
+export function watchedConnections({ connections }: RunHeader): Record<'gain' | 'deviation' | 'logitRange', number[]> {
+  const of = (isWatched: (one: ConnectionInfo) => boolean) => [...connections.keys()].filter((l) => isWatched(connections[l]));
+  return {
+    gain: of((one) => !isDoubly(one)),
+    deviation: of((one) => isDoubly(one) && isMixing(one)),
+    logitRange: of((one) => isDoubly(one) && one.kind === 'mhc'),
+  };
 }
 
 /** Before the first report. */

@@ -2,7 +2,9 @@
  * go on with an attempt. */
 import { MEASURES, RUN_SCALARS } from '../../src/telemetry/catalogue.ts';
 import type { Outcome, StepReport } from '../../src/telemetry/report.ts';
+import { mergeHeader } from '../../src/telemetry/listing.ts';
 import { MEMORY_KINDS, type RunHeader } from '../../src/telemetry/sample.ts';
+import type { SelfTestEntry } from '../../src/telemetry/selfTest.ts';
 import type { WarningRecord } from '../../src/telemetry/warning.ts';
 import { blob, fromSql, pack, toSql } from './blobs.ts';
 import { readBucket, upsertBucket } from './bucketRows.ts';
@@ -12,17 +14,22 @@ import { makeWay, recordingPath } from './directory.ts';
 import { createFolder } from './files.ts';
 import { type FilesAt, filesAt } from './inPlace.ts';
 import { SCALAR_COLUMNS } from './migrations.ts';
-import { type AttemptRow, isAlive } from './read.ts';
+import { type AttemptRow, isAlive, listingOf, selfTestOf } from './read.ts';
+import { grownListing, listingColumns, newListing, type RecordedListing, toSlots, widenBucket } from './recordedListing.ts';
 import { readWarningRows, writeWarnings } from './recordedWarnings.ts';
 
 /** What is kept in memory of the attempt that is written. */
 interface AttemptState {
   /** Its number, from 1. */
   attempt: number;
+  /** Its connections, which may become more. */
+  listing: RecordedListing;
   lastStep: number | null;
   maxCompositeGain: number | null;
   /** The open bucket of each level. */
   open: Bucket[];
+  /** What the sender found of its connections; null: nothing was sent. */
+  selfTest: readonly SelfTestEntry[] | null;
 }
 
 /** Whose attempt it is, where others than the process that began it may go on with it. */
@@ -42,7 +49,6 @@ const MEASURE_KEYS = JSON.stringify(MEASURES.map(({ key }) => key));
 
 /** A recording that is being written: the attempt, and what else of it is kept in memory. */
 export interface Recording extends AttemptState {
-  readonly header: RunHeader;
   readonly path: string;
   /** Which files that were when it was opened: its own and its log. */
   readonly files: FilesAt;
@@ -54,7 +60,8 @@ export interface Recording extends AttemptState {
 
 /**
  * Opens or creates `DIR/<run>.sqlite` and starts a new attempt. Two processes may open the same run: each gets an attempt.
- * @param owner where the newest attempt has the same source and the same connections, that goes on; null: a new one always
+ * @param header of an attempt that is gone on with, its connections become part of those that are recorded
+ * @param owner where the newest attempt has the same source, that goes on; null: a new one always
  * @param own number of the attempt that this process has in it already: that goes on; null: none
  * @throws if the folder cannot be made, the name is none, or the file is not a recording of a known version
  */
@@ -76,7 +83,7 @@ export function openRecording(
     const state = resumed ?? beginAttempt(db, header, time, owner);
     db.exec('COMMIT');
     if (owner !== null) owner.fresh = false;
-    return { header, path, files: filesAt(path), db, owner, ...state, warnings: readWarningRows(db) };
+    return { path, files: filesAt(path), db, owner, ...state, warnings: readWarningRows(db) };
   } catch (error) {
     db.close();
     throw error;
@@ -85,6 +92,7 @@ export function openRecording(
 
 function beginAttempt(db: Db, header: RunHeader, time: number, owner: AttemptOwner | null): AttemptState {
   const { attempt } = db.prepare('SELECT coalesce(max(attempt), 0) + 1 AS attempt FROM attempts').get() as { attempt: number };
+  const listing = newListing(header);
   insert(db, 'attempts', {
     attempt,
     run: header.run,
@@ -92,18 +100,18 @@ function beginAttempt(db: Db, header: RunHeader, time: number, owner: AttemptOwn
     started_at: time,
     streams: header.streams,
     tokens: header.tokens,
-    connections: JSON.stringify(header.connections),
+    ...listingColumns(listing),
     measures: MEASURE_KEYS,
     memory_kinds: JSON.stringify(MEMORY_KINDS),
     source: owner?.source ?? null,
     key: owner?.key ?? null,
   });
-  return { attempt, lastStep: null, maxCompositeGain: null, open: [] };
+  return { attempt, listing, lastStep: null, maxCompositeGain: null, open: [], selfTest: null };
 }
 
 /**
  * Goes on with the newest attempt, as a sender does after this process was started anew; null where it is another one, has ended, is
- * written by another process or has other connections.
+ * written by another process or has another n.
  */
 function resumeAttempt(db: Db, header: RunHeader, owner: AttemptOwner | null, own: number | null): AttemptState | null {
   const which = own === null ? '' : `WHERE attempt = ${own} AND pid = ${process.pid}`;
@@ -112,15 +120,33 @@ function resumeAttempt(db: Db, header: RunHeader, owner: AttemptOwner | null, ow
   // One that has ended goes on where it is asked for by its name: a job that was started again.
   if (row.outcome !== null && row.outcome !== 'unknown' && (owner?.source ?? '') === '') return null;
   if (row.outcome === null && row.pid !== process.pid && isAlive(row.pid)) return null;
-  const same = row.streams === header.streams && row.connections === JSON.stringify(header.connections) && row.measures === MEASURE_KEYS;
-  if (!same) return null;
+  const recorded = listingOf(row);
+  if (!fits(recorded.header, header) || row.measures !== MEASURE_KEYS) return null;
   db.prepare('UPDATE attempts SET outcome = NULL, ended_at = NULL, pid = ? WHERE attempt = ?').run(process.pid, row.attempt);
-  const layers = header.connections.length;
-  const open = Array.from({ length: LEVELS }, (_, i) => readBucket(db, row.attempt, i + 1, null, layers)).filter(
+  const open = Array.from({ length: LEVELS }, (_, i) => readBucket(db, row.attempt, i + 1, null, recorded)).filter(
     (bucket) => bucket !== null,
   );
   const { attempt, last_step: lastStep } = row;
-  return { attempt, lastStep, maxCompositeGain: fromSql(row.max_composite_gain), open };
+  const maxCompositeGain = fromSql(row.max_composite_gain);
+  const state: AttemptState = { attempt, listing: recorded, lastStep, maxCompositeGain, open, selfTest: selfTestOf(row) };
+  return grow(db, state, mergeHeader({ ...recorded.header, run: header.run }, header));
+}
+
+/** Can one be gone on with as the other? n is that of the connections, so a baseline has any. */
+const fits = (a: RunHeader, b: RunHeader): boolean =>
+  a.streams === b.streams || a.connections.length === 0 || b.connections.length === 0;
+
+/** The attempt with more connections, or with more that is known of them. @param header names all that are known of it */
+function grow(db: Db, state: AttemptState, header: RunHeader): AttemptState {
+  const { listing: before, attempt } = state;
+  if (before.header.connections === header.connections) return { ...state, listing: { ...before, header } };
+  const { streams } = header;
+  const listing = grownListing(before, header);
+  const { connections, slots } = listingColumns(listing);
+  const set = 'UPDATE attempts SET connections = ?, slots = ?, streams = ? WHERE attempt = ?';
+  db.prepare(set).run(connections, slots, streams, attempt);
+  const open = state.open.map((bucket) => widenBucket(bucket, before.header.connections, header.connections, streams));
+  return { ...state, listing, open };
 }
 
 /** Attempts that no process writes any more and that nobody ended: how they ended is not known. */
@@ -136,6 +162,7 @@ function endVanished(db: Db, time: number): void {
  * new attempt (`recording.attempt` then changes); with an owner it is one that comes late, and taken where it is not there yet.
  * @param watched the warnings that changed and the state of the detectors (null: as it was)
  * @param isSecond they may be in it already, by this attempt
+ * @param run the header that the reports have, which names all connections of the recorded one; and the sender's self-test
  * @returns the attempt of each report
  * @throws what SQLite throws (a full disk …): then nothing of the batch is written and the call may be repeated
  */
@@ -144,13 +171,14 @@ export function commitReports(
   reports: readonly StepReport[],
   watched: { changed: Iterable<WarningRecord>; state: string | null } = { changed: [], state: null },
   isSecond = false,
+  run: { header: RunHeader; selfTest: readonly SelfTestEntry[] | null } = { header: recording.listing.header, selfTest: recording.selfTest },
 ): number[] {
   const { db } = recording;
-  const { attempt, lastStep, maxCompositeGain, open } = recording;
-  let staged: AttemptState = { attempt, lastStep, maxCompositeGain, open };
+  const { attempt, listing, lastStep, maxCompositeGain, open, selfTest } = recording;
+  let staged: AttemptState = { attempt, listing, lastStep, maxCompositeGain, open, selfTest };
   let changed = new Map<string, Bucket>();
   const flush = () => {
-    for (const bucket of changed.values()) upsertBucket(db, staged.attempt, bucket);
+    for (const bucket of changed.values()) upsertBucket(db, staged.attempt, bucket, staged.listing);
     const values = [staged.lastStep, toSql(staged.maxCompositeGain), staged.attempt];
     db.prepare('UPDATE attempts SET last_step = ?, max_composite_gain = ? WHERE attempt = ?').run(...values);
     changed = new Map();
@@ -159,6 +187,7 @@ export function commitReports(
   let added = new Map<WarningRecord, number>();
   db.exec('BEGIN IMMEDIATE');
   try {
+    if (run.header !== listing.header) staged = grow(db, staged, run.header);
     for (const report of reports) {
       if ((recording.owner !== null || isSecond) && staged.lastStep !== null && report.step <= staged.lastStep) {
         insertEarlier(db, staged, report, changed);
@@ -168,16 +197,17 @@ export function commitReports(
       if (staged.lastStep !== null && report.step <= staged.lastStep) {
         flush();
         db.prepare("UPDATE attempts SET ended_at = ?, outcome = 'unknown' WHERE attempt = ?").run(report.time, staged.attempt);
-        staged = beginAttempt(db, recording.header, report.time, null);
+        staged = beginAttempt(db, staged.listing.header, report.time, null);
       }
       if (staged.lastStep === null) db.prepare('UPDATE attempts SET first_step = ? WHERE attempt = ?').run(report.step, staged.attempt);
-      insertStep(db, staged.attempt, report);
+      insertStep(db, staged, report);
       staged.open = addToBuckets(staged.open, report, changed);
       staged.lastStep = report.step;
       if (report.compositeGain !== null) staged.maxCompositeGain = largest(staged.maxCompositeGain, report.compositeGain);
       attempts.push(staged.attempt);
     }
     flush();
+    if (run.selfTest !== staged.selfTest) staged = recordSelfTest(db, staged, run.selfTest);
     added = writeWarnings(db, recording.warnings, watched.changed, watched.state);
     db.exec('COMMIT');
   } catch (error) {
@@ -194,19 +224,25 @@ function insertEarlier(db: Db, staged: AttemptState, report: StepReport, changed
   const { attempt } = staged;
   const { step } = report;
   if (db.prepare('SELECT 1 FROM steps WHERE attempt = ? AND step = ?').get(attempt, step) !== undefined) return;
-  insertStep(db, attempt, report);
+  insertStep(db, staged, report);
   db.prepare('UPDATE attempts SET first_step = min(first_step, ?) WHERE attempt = ?').run(step, attempt);
-  const layers = report.nonfinite.length;
   const before = Array.from({ length: LEVELS }, (_, i) => {
     const number = Math.floor(step / FACTOR ** (i + 1));
-    return staged.open[i]?.bucket === number ? staged.open[i] : (readBucket(db, attempt, i + 1, number, layers) ?? undefined);
+    return staged.open[i]?.bucket === number ? staged.open[i] : (readBucket(db, attempt, i + 1, number, staged.listing) ?? undefined);
   });
   const after = addToBuckets(before, report, changed);
   staged.open = staged.open.map((bucket, i) => (bucket.bucket === after[i].bucket ? after[i] : bucket));
   if (report.compositeGain !== null) staged.maxCompositeGain = largest(staged.maxCompositeGain, report.compositeGain);
 }
 
-function insertStep(db: Db, attempt: number, report: StepReport): void {
+function recordSelfTest(db: Db, staged: AttemptState, selfTest: AttemptState['selfTest']): AttemptState {
+  const text = selfTest === null ? null : JSON.stringify(selfTest);
+  db.prepare('UPDATE attempts SET self_test = ? WHERE attempt = ?').run(text, staged.attempt);
+  return { ...staged, selfTest };
+}
+
+function insertStep(db: Db, { attempt, listing }: AttemptState, whole: StepReport): void {
+  const report = toSlots(whole, listing);
   const { memory, monitor } = report;
   const { packed, blobs } = pack([report.measures, report.mapping]);
   insert(db, 'steps', {
