@@ -6,7 +6,7 @@
 import { MEASURE_INDEX, type MeasureKey } from '../src/telemetry/catalogue.ts';
 import type { StepReport } from '../src/telemetry/report.ts';
 import { boundOf, type ConnectionInfo, type RunHeader } from '../src/telemetry/sample.ts';
-import { addGrowth, byGrowth, createGrowth, type GrowthState } from './growth.ts';
+import { addGrowth, byGrowth, createGrowth, type GrowthState, moveGrowth } from './growth.ts';
 import { isBounded, runLimits } from './limits.ts';
 import { addRate, createRate, type RateState } from './rate.ts';
 import { addToTrend, createTrend, type Forecast, forecast, type TrendState } from './trend.ts';
@@ -56,6 +56,16 @@ export function createShared(header: RunHeader): SharedState {
     trend: createTrend(),
     learningRate: createRate(),
   };
+}
+
+/** Names of the connections that a quantity is watched of. */
+export const watchedNames = (header: RunHeader, what: keyof ReturnType<typeof watchedConnections>): string[] =>
+  watchedConnections(header)[what].map((l) => header.connections[l].name);
+
+/** Of a run that has more connections by now, or other kinds of them. A trend on another scale begins anew. Changes `state`. */
+export function moveShared(state: SharedState, before: RunHeader, after: RunHeader): void {
+  for (const what of ['gain', 'logitRange'] as const) moveGrowth(state[what], watchedNames(before, what), watchedNames(after, what));
+  if (isBounded(before) !== isBounded(after)) state.trend = createTrend();
 }
 
 /** Takes the next report in. A composite gain that is not known moves neither the trend nor the learning rate's mean. */

@@ -1,15 +1,15 @@
 /**
- * Drift of a connection that should be doubly stochastic (mHC, or found to be so) off these matrices: its Sinkhorn no longer converges. A healthy run drifts a
- * little, all connections together, so one is judged by its own past and by its peers, or by a deviation that is high for
- * any. The direction that Sinkhorn normalises last is exact, so only the other one says something.
+ * Drift of a connection that should be doubly stochastic (mHC, or found to be so) off these matrices: its Sinkhorn no longer
+ * converges. A healthy run drifts a little, all connections together, so one is judged by its own past and by its peers, or by
+ * a deviation that is high for any. The direction that Sinkhorn normalises last is exact, so only the other one says something.
  */
 import type { MeasureKey } from '../../src/telemetry/catalogue.ts';
 import type { StepReport } from '../../src/telemetry/report.ts';
 import type { RunHeader } from '../../src/telemetry/sample.ts';
 import { type Detector, finding } from '../detector.ts';
-import { addGrowth, byGrowth, createGrowth, type GrowthState, outliersOf } from '../growth.ts';
+import { addGrowth, byGrowth, createGrowth, type GrowthState, moveGrowth, outliersOf } from '../growth.ts';
 import { MAX_DEVIATION, MAX_LOGIT_RANGE, MIN_DEVIATION } from '../limits.ts';
-import { measureOf, watchedConnections } from '../shared.ts';
+import { measureOf, watchedConnections, watchedNames } from '../shared.ts';
 import { digits, type Given, growthPhrase, LAYER, PAIRED, RUN, type RuleEntry, type Words, type WordsOf } from '../words.ts';
 
 /** Growth of ln(deviation) beyond the median connection's. Our choice: nearly a doubling, as a deviation swings more than a gain. */
@@ -37,6 +37,7 @@ export const deviationDrift: Detector<GrowthState> = {
     const deviations = watched(header).map((l) => Math.log(measureOf(header, report, measureFor(header, report, l), l)));
     addGrowth(state, deviations);
   },
+  move: (state, before, after) => moveGrowth(state, watchedNames(before, 'deviation'), watchedNames(after, 'deviation')),
   judge(state, { header, report }) {
     const connections = watched(header);
     const { usual, limit, positions } = outliersOf(state, MIN_GROWTH, MIN_DEVIATIONS);
@@ -81,7 +82,7 @@ export const deviationEntry: RuleEntry = {
       expr: `max by (run, layer) (
   label_replace(mhc_layer_column_deviation_ratio, "of", "columns", "", "")
   or label_replace(mhc_layer_row_deviation_ratio, "of", "rows", "", "")
-) * on (run, layer) group_left () max by (run, layer) (mhc_layer_info{bounded="doubly"}) > ${MAX_DEVIATION}`,
+) * on (run, layer) max by (run, layer) (mhc_layer_info{bounded="doubly"}) > ${MAX_DEVIATION}`,
       severity: 'warning',
       for: '1m',
       summary: `Sinkhorn does not converge in ${LAYER} of ${RUN}.`,

@@ -214,7 +214,7 @@ export function readDetail(reader: Reader, live = false): RunDetail | null {
       outcome: outcomeOf(reader, row),
     }),
   );
-  return detail(factsOf(reader, newest, live), attempts);
+  return detail(factsOf(reader, newest, live), attempts, selfTestOf(newest));
 }
 
 function factsOf(reader: Reader, newest: AttemptRow, live: boolean): RunFacts {

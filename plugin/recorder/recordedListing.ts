@@ -2,9 +2,10 @@
  * Where the connections of a recorded attempt stand in its arrays. They become more while the attempt goes on, anywhere from input to output;
  * in the arrays each keeps the place that it got first (its slot), so that a row has the first so many slots, and none is written again.
  */
+
+import { indexOf, type Listing } from '../../src/telemetry/listing.ts';
 import type { StepReport } from '../../src/telemetry/report.ts';
 import type { ConnectionInfo, RunHeader } from '../../src/telemetry/sample.ts';
-import { indexOf, type Listing } from '../../src/telemetry/listing.ts';
 import { placesIn, widenMeasures, widenReport } from '../../src/telemetry/widen.ts';
 import type { Bucket } from './buckets.ts';
 

@@ -1,6 +1,6 @@
 /** Series of a recording: one measure over the steps, across attempts, reduced by minimum and maximum to what was asked for. */
 import type { SeriesAnswer } from '../../src/telemetry/api.ts';
-import { type MeasureKey, MEASURES, RUN_SCALARS, type RunScalar } from '../../src/telemetry/catalogue.ts';
+import { MEASURES, type MeasureKey, RUN_SCALARS, type RunScalar } from '../../src/telemetry/catalogue.ts';
 import { indexOf } from '../../src/telemetry/listing.ts';
 import type { RunHeader } from '../../src/telemetry/sample.ts';
 import { placesIn, widenMeasure } from '../../src/telemetry/widen.ts';
@@ -102,7 +102,13 @@ export function readSeries(reader: Reader, query: SeriesQuery, wire = toWire): O
       const steps = { attempt, from, to: Math.min(to, last) };
       yield* scalar >= 0
         ? readScalarRows(reader.db, level, steps, scalar)
-        : readMeasureRows(reader.db, level, steps, { key: query.measure as MeasureKey, measure, measures: measures.length, listing, names });
+        : readMeasureRows(reader.db, level, steps, {
+            key: query.measure as MeasureKey,
+            measure,
+            measures: measures.length,
+            listing,
+            names,
+          });
     }
   };
   const { steps, times, min, max } = mergeRows(read(), size, names.length);

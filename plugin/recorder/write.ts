@@ -1,12 +1,12 @@
 /** Writes a run's recording: attempts, steps and buckets, a batch of reports in one transaction. Reads back only what it needs to
  * go on with an attempt. */
-import { MEASURES, RUN_SCALARS } from '../../src/telemetry/catalogue.ts';
+import { RUN_SCALARS } from '../../src/telemetry/catalogue.ts';
 import type { Outcome, StepReport } from '../../src/telemetry/report.ts';
-import { mergeHeader } from '../../src/telemetry/listing.ts';
-import { MEMORY_KINDS, type RunHeader } from '../../src/telemetry/sample.ts';
+import type { RunHeader } from '../../src/telemetry/sample.ts';
 import type { SelfTestEntry } from '../../src/telemetry/selfTest.ts';
 import type { WarningRecord } from '../../src/telemetry/warning.ts';
-import { blob, fromSql, pack, toSql } from './blobs.ts';
+import { type AttemptOwner, type AttemptState, beginAttempt, endVanished, growAttempt, resumeAttempt } from './attempts.ts';
+import { blob, pack, toSql } from './blobs.ts';
 import { readBucket, upsertBucket } from './bucketRows.ts';
 import { addToBuckets, type Bucket, FACTOR, LEVELS, largest } from './buckets.ts';
 import { type Db, insert, openForWriting } from './database.ts';
@@ -14,38 +14,8 @@ import { makeWay, recordingPath } from './directory.ts';
 import { createFolder } from './files.ts';
 import { type FilesAt, filesAt } from './inPlace.ts';
 import { SCALAR_COLUMNS } from './migrations.ts';
-import { type AttemptRow, isAlive, listingOf, selfTestOf } from './read.ts';
-import { grownListing, listingColumns, newListing, type RecordedListing, toSlots, widenBucket } from './recordedListing.ts';
+import { toSlots } from './recordedListing.ts';
 import { readWarningRows, writeWarnings } from './recordedWarnings.ts';
-
-/** What is kept in memory of the attempt that is written. */
-interface AttemptState {
-  /** Its number, from 1. */
-  attempt: number;
-  /** Its connections, which may become more. */
-  listing: RecordedListing;
-  lastStep: number | null;
-  maxCompositeGain: number | null;
-  /** The open bucket of each level. */
-  open: Bucket[];
-  /** What the sender found of its connections; null: nothing was sent. */
-  selfTest: readonly SelfTestEntry[] | null;
-}
-
-/** Whose attempt it is, where others than the process that began it may go on with it. */
-export interface AttemptOwner {
-  /** By what name it is known: that of a sender's attempt, '' where it has none. */
-  readonly source: string;
-  /** SHA-256 of the key of the training, hex; null: it has none. */
-  readonly key: string | null;
-  /** Its steps are made in this process: what is given up no sender has still. Unless given, they are sent. */
-  readonly isHere?: boolean;
-  /** It begins anew, even where the newest attempt has this source: known once it has begun. */
-  fresh: boolean;
-}
-
-/** The order of the measures as an attempt keeps it. */
-const MEASURE_KEYS = JSON.stringify(MEASURES.map(({ key }) => key));
 
 /** A recording that is being written: the attempt, and what else of it is kept in memory. */
 export interface Recording extends AttemptState {
@@ -90,73 +60,6 @@ export function openRecording(
   }
 }
 
-function beginAttempt(db: Db, header: RunHeader, time: number, owner: AttemptOwner | null): AttemptState {
-  const { attempt } = db.prepare('SELECT coalesce(max(attempt), 0) + 1 AS attempt FROM attempts').get() as { attempt: number };
-  const listing = newListing(header);
-  insert(db, 'attempts', {
-    attempt,
-    run: header.run,
-    pid: process.pid,
-    started_at: time,
-    streams: header.streams,
-    tokens: header.tokens,
-    ...listingColumns(listing),
-    measures: MEASURE_KEYS,
-    memory_kinds: JSON.stringify(MEMORY_KINDS),
-    source: owner?.source ?? null,
-    key: owner?.key ?? null,
-  });
-  return { attempt, listing, lastStep: null, maxCompositeGain: null, open: [], selfTest: null };
-}
-
-/**
- * Goes on with the newest attempt, as a sender does after this process was started anew; null where it is another one, has ended, is
- * written by another process or has another n.
- */
-function resumeAttempt(db: Db, header: RunHeader, owner: AttemptOwner | null, own: number | null): AttemptState | null {
-  const which = own === null ? '' : `WHERE attempt = ${own} AND pid = ${process.pid}`;
-  const row = db.prepare(`SELECT * FROM attempts ${which} ORDER BY attempt DESC LIMIT 1`).get() as AttemptRow | undefined;
-  if (row === undefined || row.source !== (owner?.source ?? null)) return null;
-  // One that has ended goes on where it is asked for by its name: a job that was started again.
-  if (row.outcome !== null && row.outcome !== 'unknown' && (owner?.source ?? '') === '') return null;
-  if (row.outcome === null && row.pid !== process.pid && isAlive(row.pid)) return null;
-  const recorded = listingOf(row);
-  if (!fits(recorded.header, header) || row.measures !== MEASURE_KEYS) return null;
-  db.prepare('UPDATE attempts SET outcome = NULL, ended_at = NULL, pid = ? WHERE attempt = ?').run(process.pid, row.attempt);
-  const open = Array.from({ length: LEVELS }, (_, i) => readBucket(db, row.attempt, i + 1, null, recorded)).filter(
-    (bucket) => bucket !== null,
-  );
-  const { attempt, last_step: lastStep } = row;
-  const maxCompositeGain = fromSql(row.max_composite_gain);
-  const state: AttemptState = { attempt, listing: recorded, lastStep, maxCompositeGain, open, selfTest: selfTestOf(row) };
-  return grow(db, state, mergeHeader({ ...recorded.header, run: header.run }, header));
-}
-
-/** Can one be gone on with as the other? n is that of the connections, so a baseline has any. */
-const fits = (a: RunHeader, b: RunHeader): boolean =>
-  a.streams === b.streams || a.connections.length === 0 || b.connections.length === 0;
-
-/** The attempt with more connections, or with more that is known of them. @param header names all that are known of it */
-function grow(db: Db, state: AttemptState, header: RunHeader): AttemptState {
-  const { listing: before, attempt } = state;
-  if (before.header.connections === header.connections) return { ...state, listing: { ...before, header } };
-  const { streams } = header;
-  const listing = grownListing(before, header);
-  const { connections, slots } = listingColumns(listing);
-  const set = 'UPDATE attempts SET connections = ?, slots = ?, streams = ? WHERE attempt = ?';
-  db.prepare(set).run(connections, slots, streams, attempt);
-  const open = state.open.map((bucket) => widenBucket(bucket, before.header.connections, header.connections, streams));
-  return { ...state, listing, open };
-}
-
-/** Attempts that no process writes any more and that nobody ended: how they ended is not known. */
-function endVanished(db: Db, time: number): void {
-  const rows = db.prepare('SELECT attempt, pid FROM attempts WHERE outcome IS NULL').all() as { attempt: number; pid: number }[];
-  for (const { attempt, pid } of rows) {
-    if (!isAlive(pid)) db.prepare("UPDATE attempts SET outcome = 'unknown', ended_at = ? WHERE attempt = ?").run(time, attempt);
-  }
-}
-
 /**
  * Writes reports in one transaction; when it returns they are committed. A step that is not above the last one starts a
  * new attempt (`recording.attempt` then changes); with an owner it is one that comes late, and taken where it is not there yet.
@@ -171,7 +74,10 @@ export function commitReports(
   reports: readonly StepReport[],
   watched: { changed: Iterable<WarningRecord>; state: string | null } = { changed: [], state: null },
   isSecond = false,
-  run: { header: RunHeader; selfTest: readonly SelfTestEntry[] | null } = { header: recording.listing.header, selfTest: recording.selfTest },
+  run: { header: RunHeader; selfTest: readonly SelfTestEntry[] | null } = {
+    header: recording.listing.header,
+    selfTest: recording.selfTest,
+  },
 ): number[] {
   const { db } = recording;
   const { attempt, listing, lastStep, maxCompositeGain, open, selfTest } = recording;
@@ -187,7 +93,7 @@ export function commitReports(
   let added = new Map<WarningRecord, number>();
   db.exec('BEGIN IMMEDIATE');
   try {
-    if (run.header !== listing.header) staged = grow(db, staged, run.header);
+    if (run.header !== listing.header) staged = growAttempt(db, staged, run.header);
     for (const report of reports) {
       if ((recording.owner !== null || isSecond) && staged.lastStep !== null && report.step <= staged.lastStep) {
         insertEarlier(db, staged, report, changed);

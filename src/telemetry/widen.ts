@@ -114,7 +114,13 @@ function widenMapping(mapping: Float32Array, places: Int32Array, n: number): Flo
 }
 
 /** Rows of one value per connection; what is not there is `none`. */
-function rowsOf<A extends Float32Array | Float64Array | Int32Array>(out: A, values: A, layers: number, places: Int32Array, none: number): A {
+function rowsOf<A extends Float32Array | Float64Array | Int32Array>(
+  out: A,
+  values: A,
+  layers: number,
+  places: Int32Array,
+  none: number,
+): A {
   for (let at = 0; at < out.length; at++) {
     const place = places[at % places.length];
     out[at] = place < 0 ? none : values[Math.floor(at / places.length) * layers + place];
