@@ -54,13 +54,19 @@ const modelOf = ({ streams, connections }: RunHeader): string =>
 /** A connection in the text of a model; before there were bounds, without one. */
 type ModelRow = [ConnectionInfo['name'], ConnectionInfo['kind'], ConnectionInfo['convention'], Bound?];
 
-/** The header of the model that a state is of, where the run has all of its connections; null: it is another model. */
+/**
+ * The header of the model that a state is of, where the run has all of its connections, of the same kind or of one that is known by now;
+ * null: it is another model.
+ */
 function knownHeader(header: RunHeader, model: string): RunHeader | null {
   if (model === modelOf(header)) return header;
   try {
     const [streams, ...rows] = JSON.parse(model) as [number, ...ModelRow[]];
     const connections = rows.map(([name, kind, convention, bounded = null]) => ({ name, kind, convention, bounded }));
-    const isPart = connections.every(({ name }) => indexOf(header.connections).has(name));
+    const isPart = connections.every(({ name, kind }) => {
+      const now = header.connections[indexOf(header.connections).get(name) ?? -1]?.kind;
+      return kind === 'own' ? now !== undefined : now === kind;
+    });
     return isPart && (streams === header.streams || rows.length === 0) ? { ...header, streams, connections } : null;
   } catch {
     return null;
