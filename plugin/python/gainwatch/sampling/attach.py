@@ -50,9 +50,15 @@ def attach(module: Any, site: Site) -> Callable[[], None]:
     space = getattr(inspect.unwrap(getattr(method, "__func__", method)), "__globals__", {})
     for name in site.inner:
         holder, _, held = name.rpartition(".")
-        owner = _definer(getattr(module, holder, None), held) if holder else space if name in space else None
+        owner = (
+            _definer(getattr(module, holder, None), held)
+            if holder
+            else space
+            if name in space
+            else None
+        )
         if owner is not None:
-            undo.append(_patch(owner, held, lambda function, name=name: _noted(function, name)))
+            undo.append(_patch(owner, held, functools.partial(_noted, name)))
 
     def take_off() -> None:
         while undo:
@@ -72,7 +78,9 @@ def _attach(module: Any, method: str) -> Callable[[], None]:
         return _patch_method(module, method)
     if isinstance(own, Replaced):  # by another monitor
         return lambda: None
-    replaced = module.__dict__[method] = Replaced(own, module, method)  # on this very object, by accelerate for one
+    replaced = module.__dict__[method] = Replaced(
+        own, module, method
+    )  # on this very object, by accelerate for one
     return lambda: _put_back(module, method, replaced)
 
 
@@ -118,7 +126,14 @@ def _set(space: Any, name: str, value: Any) -> None:
 
 def _watched(original: Any, method: str) -> Any:
     """What runs in the place of a method. It uses no globals of ours, for it has the original's."""
-    event, enter, leave, armed, run, nothing = see.event, passes.enter, passes.leave, _armed, _noting, ()
+    event, enter, leave, armed, run, nothing = (
+        see.event,
+        passes.enter,
+        passes.leave,
+        _armed,
+        _noting,
+        (),
+    )
     tag_name, pass_name = TAG, PASS if method == "forward" else ""
 
     def watched(self, *args, **kwargs):  # type: ignore[no-untyped-def]
@@ -143,7 +158,9 @@ def _watched(original: Any, method: str) -> Any:
     return _in_place_of(original, watched)
 
 
-def _noting(armed: Armed, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, list[Inner]]:
+def _noting(
+    armed: Armed, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[Any, list[Inner]]:
     """What the function returns, and the calls of inner functions meanwhile."""
     calls: list[Inner] = []
     before = armed.calls
@@ -154,7 +171,7 @@ def _noting(armed: Armed, function: Any, args: tuple[Any, ...], kwargs: dict[str
         armed.calls = before
 
 
-def _noted(original: Any, name: str) -> Any:
+def _noted(name: str, original: Any) -> Any:
     armed, note = _armed, Inner
 
     def noted(*args, **kwargs):  # type: ignore[no-untyped-def]
@@ -168,7 +185,9 @@ def _noted(original: Any, name: str) -> Any:
 
 def _in_place_of(original: Any, wrapper: Any) -> Any:
     """The wrapper with the original's globals and name: torch.jit.script reads them, and compiles the original's source."""
-    made = types.FunctionType(wrapper.__code__, original.__globals__, original.__name__, None, wrapper.__closure__)
+    made = types.FunctionType(
+        wrapper.__code__, original.__globals__, original.__name__, None, wrapper.__closure__
+    )
     return functools.update_wrapper(made, original)
 
 
@@ -180,6 +199,7 @@ class Replaced:
         self.run = _watched(lambda module, *args, **kwargs: original(*args, **kwargs), method)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """As the method."""
         return self.run(self.module, *args, **kwargs)
 
     def __deepcopy__(self, memo: Any) -> Any:
