@@ -32,6 +32,7 @@ ROWS = (
     "MindSpeed-LLM MHC",
 )
 
+
 def entries() -> list[Implementation]:
     """Those of the rows that can be had."""
     return [one for one in implementations() if one.row in ROWS and not one.available()]
@@ -98,7 +99,9 @@ class TestEachImplementation(unittest.TestCase):
                         if got is not None:
                             self.assertIsNotNone(known)
                             rows = sorted(map(tuple, double(got).reshape(-1, 4).tolist()))
-                            self.assertLess(np.abs(rows - np.array(sorted(known.tolist()))).max(), 1e-5)
+                            self.assertLess(
+                                np.abs(rows - np.array(sorted(known.tolist()))).max(), 1e-5
+                            )
                     self.assertIsNotNone(post)
                     self.assertEqual(pre is not None, "nemo" in entry.name or "v4.1" in entry.name)
 
@@ -119,7 +122,9 @@ class TestEachImplementation(unittest.TestCase):
             model = entry.make(4, 8)
             kinds = {type(m) for m in model.modules()}
             held = {type(v) for m in model.modules() for v in vars(m).values()}
-            before = {kind: dict(vars(kind)) for kind in kinds | held if kind.__module__ != "builtins"}
+            before = {
+                kind: dict(vars(kind)) for kind in kinds | held if kind.__module__ != "builtins"
+            }
             with watched(model):
                 pass
             with self.subTest(entry.name):
@@ -138,7 +143,9 @@ class ByFunction(Parameters):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         y, post, comb = hc_pre(x, self.hc_attn_fn, self.hc_attn_scale, self.hc_attn_base)
         x = spread(self.attn(y), x, post, comb)
-        y, post, comb = hc_pre(x, hc_fn=self.hc_ffn_fn, hc_scale=self.hc_ffn_scale, hc_base=self.hc_ffn_base)
+        y, post, comb = hc_pre(
+            x, hc_fn=self.hc_ffn_fn, hc_scale=self.hc_ffn_scale, hc_base=self.hc_ffn_base
+        )
         return spread(self.ffn(y), x, post, comb)
 
 
@@ -147,7 +154,10 @@ class Headed(Block):
 
     def __init__(self, n: int, d: int) -> None:
         super().__init__(n, d)
-        self.hc_head_fn, self.hc_head_base = nn.Parameter(torch.randn(n, n * d)), nn.Parameter(torch.randn(n))
+        self.hc_head_fn, self.hc_head_base = (
+            nn.Parameter(torch.randn(n, n * d)),
+            nn.Parameter(torch.randn(n)),
+        )
         self.hc_head_scale = nn.Parameter(torch.ones(1))
 
     def hc_head(self, x: torch.Tensor, hc_fn: Any, hc_scale: Any, hc_base: Any) -> torch.Tensor:
@@ -194,7 +204,9 @@ class TestElsewhere(unittest.TestCase):
             with self.subTest(kind.__name__):
                 block = kind(4, 8).train()
                 old = block.forward
-                block.forward = functools.update_wrapper(functools.partial(lambda *given: old(*given)), old)
+                block.forward = functools.update_wrapper(
+                    functools.partial(lambda *given: old(*given)), old
+                )
                 self.agree(block, self.x)
 
     def test_watched_by_two_monitors(self) -> None:
@@ -219,14 +231,19 @@ class TestElsewhere(unittest.TestCase):
             for part in watch.sampler.parts:
                 part.device = self.x.device
             replica(self.x)
-            self.assertEqual([one.name for one in watch.take()], ["connection.attn", "connection.ffn"])
+            self.assertEqual(
+                [one.name for one in watch.take()], ["connection.attn", "connection.ffn"]
+            )
 
     def test_shapes_that_are_none(self) -> None:
         """Nothing is found where a row, a column or a scale is too many."""
         for rows, columns, scales in ((25, 32, 3), (24, 33, 3), (24, 32, 1), (23, 32, 3)):
             block = Block(4, 8)
             block.hc_attn_fn = nn.Parameter(torch.randn(rows, columns))
-            block.hc_attn_base, block.hc_attn_scale = nn.Parameter(torch.randn(24)), nn.Parameter(torch.ones(scales))
+            block.hc_attn_base, block.hc_attn_scale = (
+                nn.Parameter(torch.randn(24)),
+                nn.Parameter(torch.ones(scales)),
+            )
             with self.subTest(rows=rows, columns=columns, scales=scales), watched(block) as watch:
                 self.assertEqual(watch.names(), ["connection.ffn"])
 

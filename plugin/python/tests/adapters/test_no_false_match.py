@@ -94,7 +94,9 @@ def look_over(first: int, last: int) -> Counter[str]:
         for name, module in built.model.named_modules():
             counts["modules"] += 1
             known = claims(module)
-            assert not known or re.fullmatch(CLASSES, type(module).__name__), f"{built.kind}: {name} is taken by {known}"
+            assert not known or re.fullmatch(CLASSES, type(module).__name__), (
+                f"{built.kind}: {name} is taken by {known}"
+            )
             assert len(known) <= 1, f"{built.kind}: {name} is taken by {known}"
             one = registry.recognise(name, module, adapters.ALL, Faults())
             found += len(one.found) if one else 0
