@@ -8,6 +8,7 @@ import copy
 import functools
 import inspect
 import operator
+import threading
 import types
 from dataclasses import dataclass
 from typing import Any, Callable
@@ -24,7 +25,15 @@ class Armed:
     calls: Any = None
 
 
-_armed = Armed()
+class ArmedThread(threading.local, Armed):
+    """The same, for DataParallel runs replicas in threads beside each other."""
+
+
+_of_graph, _of_thread = Armed(), ArmedThread()  # torch.compile cannot trace the latter in each of its versions
+
+
+def _armed() -> Armed:
+    return _of_graph if passes.is_compiling() else _of_thread
 
 
 @dataclass
@@ -59,7 +68,7 @@ def attach(module: Any, site: Site) -> Callable[[], None]:
         holder, _, held = name.rpartition(".")
         owner = _definer(getattr(module, holder, None), held) if holder else space if name in space else None
         if owner is not None:
-            undo.append(_patch(owner, held, lambda function, name=name: _noted(function, name)))
+            undo.append(_patch(owner, held, functools.partial(_noted, name=name)))
 
     def take_off() -> None:
         while undo:
@@ -115,7 +124,7 @@ def _set(space: Any, name: str, value: Any) -> None:
 
 def _watched(original: Any, method: str) -> Any:
     """What runs in the place of a method. It uses no globals of ours, for it has the original's."""
-    event, enter, leave, armed, run, nothing = see.event, passes.enter, passes.leave, _armed, _noting, ()
+    event, enter, leave, run, nothing = see.event, passes.enter, passes.leave, _noting, ()
     tag_name, pass_name = TAG, PASS if method == "forward" else ""
 
     def watched(self, *args, **kwargs):  # type: ignore[no-untyped-def]
@@ -133,16 +142,17 @@ def _watched(original: Any, method: str) -> Any:
             out = original(self, *args, **kwargs)
             event(tag, method, self, args, kwargs, out, nothing)
             return out
-        out, calls = run(armed, original, (self, *args), kwargs)
+        out, calls = run(original, (self, *args), kwargs)
         event(tag, method, self, args, kwargs, out, calls)
         return out
 
     return _in_place_of(original, watched)
 
 
-def _noting(armed: Armed, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, list[Inner]]:
+def _noting(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, list[Inner]]:
     """What the function returns, and the calls of inner functions meanwhile."""
     calls: list[Inner] = []
+    armed = _armed()
     before = armed.calls
     armed.calls = calls
     try:
@@ -156,8 +166,9 @@ def _noted(original: Any, name: str) -> Any:
 
     def noted(*args, **kwargs):  # type: ignore[no-untyped-def]
         out = original(*args, **kwargs)
-        if armed.calls is not None:
-            armed.calls.append(note(name, args, kwargs, out))
+        calls = armed().calls
+        if calls is not None:
+            calls.append(note(name, args, kwargs, out))
         return out
 
     return _in_place_of(original, noted)
@@ -179,7 +190,7 @@ class Replaced:
         tag = self.module.__dict__.get(TAG)
         if tag is None:
             return self.original(*args, **kwargs)
-        out, calls = _noting(_armed, self.original, args, kwargs)
+        out, calls = _noting(self.original, args, kwargs)
         see.event(tag, self.method, self.module, args, kwargs, out, calls)
         return out
 

@@ -1,10 +1,11 @@
-"""Connections of DeepSeek's form, and the identity ones of hy_v4 and qwen4_exp: formulas, gates, training to the bit, and where else than in
-the table's implementations the mathematics can be. (`test_table`: that they are found, and that what is taken is the truth.)"""
+"""Connections of DeepSeek's form, and the identity ones of hy_v4 and qwen4_exp: formulas, gates, training to the bit, and where else
+than in the table's implementations the mathematics can be. (`test_table`: that they are found, and what is taken is the truth.)"""
 
 from __future__ import annotations
 
 import dataclasses
 import functools
+import threading
 import unittest
 from typing import Any
 
@@ -12,6 +13,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from gainwatch.sampling import attach
 from gainwatch.sampling.attach import TAG
 
 from ..implementations import Implementation, implementations
@@ -31,6 +33,7 @@ ROWS = (
     "xorl, miles",
     "MindSpeed-LLM MHC",
 )
+
 
 def entries() -> list[Implementation]:
     """Those of the rows that can be had."""
@@ -70,6 +73,11 @@ def gates(watch: Watched, model: Any, x: torch.Tensor) -> list[tuple[Any, Any]]:
     return seen
 
 
+def apart(a: Any, b: Any) -> float:
+    """Between the tokens of both, in whatever order they are."""
+    return float(np.abs(np.array(sorted(a.tolist())) - np.array(sorted(b.tolist()))).max())
+
+
 class TestEachImplementation(unittest.TestCase):
     """What `test_table` does not ask of each."""
 
@@ -96,9 +104,7 @@ class TestEachImplementation(unittest.TestCase):
                 for (pre, post), reference in zip(seen, references):
                     for got, known in ((pre, reference.pre), (post, reference.post)):
                         if got is not None:
-                            self.assertIsNotNone(known)
-                            rows = sorted(map(tuple, double(got).reshape(-1, 4).tolist()))
-                            self.assertLess(np.abs(rows - np.array(sorted(known.tolist()))).max(), 1e-5)
+                            self.assertLess(apart(double(got).reshape(-1, 4), known), 1e-5)
                     self.assertIsNotNone(post)
                     self.assertEqual(pre is not None, "nemo" in entry.name or "v4.1" in entry.name)
 
@@ -119,7 +125,9 @@ class TestEachImplementation(unittest.TestCase):
             model = entry.make(4, 8)
             kinds = {type(m) for m in model.modules()}
             held = {type(v) for m in model.modules() for v in vars(m).values()}
-            before = {kind: dict(vars(kind)) for kind in kinds | held if kind.__module__ != "builtins"}
+            before = {
+                kind: dict(vars(kind)) for kind in kinds | held if kind.__module__ != "builtins"
+            }
             with watched(model):
                 pass
             with self.subTest(entry.name):
@@ -138,7 +146,9 @@ class ByFunction(Parameters):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         y, post, comb = hc_pre(x, self.hc_attn_fn, self.hc_attn_scale, self.hc_attn_base)
         x = spread(self.attn(y), x, post, comb)
-        y, post, comb = hc_pre(x, hc_fn=self.hc_ffn_fn, hc_scale=self.hc_ffn_scale, hc_base=self.hc_ffn_base)
+        y, post, comb = hc_pre(
+            x, hc_fn=self.hc_ffn_fn, hc_scale=self.hc_ffn_scale, hc_base=self.hc_ffn_base
+        )
         return spread(self.ffn(y), x, post, comb)
 
 
@@ -147,7 +157,10 @@ class Headed(Block):
 
     def __init__(self, n: int, d: int) -> None:
         super().__init__(n, d)
-        self.hc_head_fn, self.hc_head_base = nn.Parameter(torch.randn(n, n * d)), nn.Parameter(torch.randn(n))
+        self.hc_head_fn, self.hc_head_base = (
+            nn.Parameter(torch.randn(n, n * d)),
+            nn.Parameter(torch.randn(n)),
+        )
         self.hc_head_scale = nn.Parameter(torch.ones(1))
 
     def hc_head(self, x: torch.Tensor, hc_fn: Any, hc_scale: Any, hc_base: Any) -> torch.Tensor:
@@ -171,7 +184,7 @@ class TestElsewhere(unittest.TestCase):
     def agree(self, block: Any, x: torch.Tensor, run: Any = None) -> None:
         with watched(block, tokens=12) as watch:
             self.assertEqual(watch.names(), ["connection.attn", "connection.ffn"])
-            (run or block)(x)
+            (block if run is None else run)(x)
             taken = watch.take()
             self.assertEqual(watch.faults.errors, 0)
         self.assertEqual([one.name for one in taken], ["connection.attn", "connection.ffn"])
@@ -194,7 +207,8 @@ class TestElsewhere(unittest.TestCase):
             with self.subTest(kind.__name__):
                 block = kind(4, 8).train()
                 old = block.forward
-                block.forward = functools.update_wrapper(functools.partial(lambda *given: old(*given)), old)
+                new = functools.partial(lambda old, *given: old(*given), old)
+                block.__dict__["forward"] = functools.update_wrapper(new, old)
                 self.agree(block, self.x)
 
     def test_watched_by_two_monitors(self) -> None:
@@ -208,25 +222,51 @@ class TestElsewhere(unittest.TestCase):
                 pair[i].close()
             self.assertIs(vars(NpuHcPre)["forward"], before)
 
+    def test_replicas_in_threads(self) -> None:
+        """What runs at the same time in another thread is noted of its own block alone, and nothing stays noted."""
+        blocks, gate = (
+            [ByFunction(4, 8).train() for _ in range(2)],
+            threading.Barrier(2, timeout=20),
+        )
+
+        def meet(*_: Any) -> None:
+            gate.wait()
+
+        for block in blocks:
+            block.attn.register_forward_pre_hook(meet)
+        with watched(nn.ModuleList(blocks)) as watch:
+            threads = [threading.Thread(target=block, args=(self.x,)) for block in blocks]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+            self.assertEqual({one.name for one in watch.take()}, set(watch.names()))
+        self.assertIsNone(attach._armed().calls)
+
     def test_a_replica_without_parameters(self) -> None:
         """DataParallel's replicas have tensors as attributes."""
         block = Block(4, 8).train()
         with watched(block) as watch:
             replica = block._replicate_for_data_parallel()
-            for name, parameter in block._parameters.items():
-                setattr(replica, name, parameter * 1)
+            for name, parameter in block.named_parameters(recurse=False):
+                setattr(replica, name, parameter.clone())
             replica(self.x)
             for part in watch.sampler.parts:
                 part.device = self.x.device
             replica(self.x)
-            self.assertEqual([one.name for one in watch.take()], ["connection.attn", "connection.ffn"])
+            self.assertEqual(
+                [one.name for one in watch.take()], ["connection.attn", "connection.ffn"]
+            )
 
     def test_shapes_that_are_none(self) -> None:
         """Nothing is found where a row, a column or a scale is too many."""
         for rows, columns, scales in ((25, 32, 3), (24, 33, 3), (24, 32, 1), (23, 32, 3)):
             block = Block(4, 8)
             block.hc_attn_fn = nn.Parameter(torch.randn(rows, columns))
-            block.hc_attn_base, block.hc_attn_scale = nn.Parameter(torch.randn(24)), nn.Parameter(torch.ones(scales))
+            block.hc_attn_base, block.hc_attn_scale = (
+                nn.Parameter(torch.randn(24)),
+                nn.Parameter(torch.ones(scales)),
+            )
             with self.subTest(rows=rows, columns=columns, scales=scales), watched(block) as watch:
                 self.assertEqual(watch.names(), ["connection.ffn"])
 
