@@ -22,13 +22,10 @@ HANDED = ({"hc_fn", "hc_base", "hc_scale"}, {"fn", "base", "scale"})
 
 
 def recognise(module: Any) -> Iterable[Found]:
-    """A connection for each site whose parameters have the form's shapes, where it is known what they are handed to."""
-    sizes = parts(module)
-    if not sizes or not sites(module):
-        return ()
+    """A connection for each site whose parameters have the form's shapes."""
     return tuple(
         Found(n, "mhc", "comb", part, None, "deepseek", partial(parameters, module, part))
-        for part, n in sizes.items()
+        for part, n in parts(module).items()
     )
 
 
@@ -47,8 +44,7 @@ def parameters(module: Any, part: str) -> tuple[Any, Any, Any]:
 
 def sites(module: Any) -> Sequence[Site]:
     """Its own method; or its forward, with what the parameters are handed to in there."""
-    kind = type(module)
-    own = [m for m in METHODS if mixer.is_function(inspect.getattr_static(kind, m, None))]
+    own = mixer.methods(module, METHODS)
     if own:
         return [Site(own[0])]
     inner = [
@@ -57,10 +53,11 @@ def sites(module: Any) -> Sequence[Site]:
         for method in dir(type(one))
         if takes(inspect.getattr_static(type(one), method))
     ]
-    forward = inspect.getattr_static(kind, "forward", None)
-    if mixer.is_function(forward):
-        inner += [name for name, value in forward.__globals__.items() if takes(value)]
-    return [Site("forward", tuple(inner))] if inner else []
+    forwards = mixer.methods(module, ["forward"])
+    for forward in forwards:
+        space = inspect.unwrap(getattr(type(module), forward)).__globals__
+        inner += [name for name, value in space.items() if takes(value)]
+    return [Site(forward, tuple(inner)) for forward in forwards if inner]
 
 
 def takes(value: Any) -> bool:

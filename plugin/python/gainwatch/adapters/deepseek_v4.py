@@ -4,7 +4,6 @@ Linear and whose hc_pre is asked). comb is known by its shape."""
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -18,9 +17,9 @@ METHODS = ("compute_weights", "hc_pre", "forward")
 
 
 def recognise(module: Any) -> Iterable[Found]:
-    """Parameters of the form's names and shapes, and a method that can give comb."""
+    """Parameters of the form's names and shapes."""
     n = mixer.streams_of(*parameters(module))
-    if not n or not sites(module):
+    if not n:
         return ()
     known = Found(n, "mhc", "comb", convention="deepseek", parameters=lambda: parameters(module))
     return (known,)
@@ -36,8 +35,7 @@ def parameters(module: Any) -> tuple[Any, Any, Any]:
 
 def sites(module: Any) -> Sequence[Site]:
     """The method that is asked for the weights."""
-    known = [m for m in METHODS if mixer.is_function(inspect.getattr_static(type(module), m, None))]
-    return [Site(known[0])] if known else []
+    return [Site(method) for method in mixer.methods(module, METHODS)[:1]]
 
 
 def read(call: Call) -> Iterable[Reading]:

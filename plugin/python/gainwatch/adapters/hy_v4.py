@@ -3,7 +3,6 @@ stream, forward(x [b, s, n, d]) -> (post [b, s, n], y [b, s, d]), and the stream
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterable
 from typing import Any
 
@@ -19,7 +18,7 @@ def recognise(module: Any) -> Iterable[Found]:
     n = fn.shape[0] // 2
     if n < 1 or fn.shape[0] != 2 * n or base.numel() != 2 * n or fn.shape[1] % n != 0:
         return ()
-    if not mixer.is_function(inspect.getattr_static(type(module), "forward", None)):
+    if not mixer.methods(module, ["forward"]):
         return ()
     three = lambda: (module.fn, module.base, module.scale)  # noqa: E731
     return (Found(n, "identity", "identity", parameters=three),)

@@ -3,6 +3,7 @@ streams [n, d] get their gates pre, post [n] and comb [n, n], applied transposed
 
 from __future__ import annotations
 
+import inspect
 import math
 import types
 from collections.abc import Iterable
@@ -10,7 +11,7 @@ from typing import Any, Optional
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from .protocol import Reading, Refused, pick
 
@@ -29,6 +30,12 @@ def streams_of(fn: Any, base: Any, scale: Any) -> int:
 def is_function(value: Any) -> bool:
     """A function written in Python: what can be watched."""
     return isinstance(value, types.FunctionType)
+
+
+def methods(module: Any, names: Iterable[str]) -> list[str]:
+    """Those of the names that the module's class has as methods; forward is none where it is not written."""
+    own = {name: inspect.getattr_static(type(module), name, None) for name in names}
+    return [n for n, value in own.items() if is_function(value) and value is not nn.Module.forward]
 
 
 def weight(module: Any, name: str) -> Optional[Tensor]:

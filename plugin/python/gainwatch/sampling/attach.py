@@ -58,12 +58,12 @@ def attach(module: Any, site: Site) -> Callable[[], None]:
     if own is not None:  # replaced on this very object, by accelerate for one
         replaced = module.__dict__[site.method] = Replaced(own, module, site.method)
         undo = [lambda: _put_back(module, site.method, replaced)]
-        original = inspect.unwrap(getattr(own, "__func__", own))
-        original = getattr(original, "__func__", original)
+        original = own
     else:
         undo = [_patch_method(module, site.method)]
         original = _patches[id(_definer(module, site.method)), site.method].original
-    space = getattr(original, "__globals__", {})
+    original = inspect.unwrap(original)
+    space = getattr(getattr(original, "__func__", original), "__globals__", {})
     for name in site.inner:
         holder, _, held = name.rpartition(".")
         owner = _definer(getattr(module, holder, None), held) if holder else space if name in space else None
