@@ -29,7 +29,7 @@ class ArmedThread(threading.local, Armed):
     """The same, for DataParallel runs replicas in threads beside each other."""
 
 
-_of_graph, _of_thread = Armed(), ArmedThread()  # torch.compile cannot trace the latter in each of its versions
+_of_graph, _of_thread = Armed(), ArmedThread()  # not each torch.compile can trace the latter
 
 
 def _armed() -> Armed:
@@ -54,21 +54,14 @@ def attach(module: Any, site: Site) -> Callable[[], None]:
 
     @raises ValueError where the class has no such method in Python.
     """
-    own = module.__dict__.get(site.method)
-    if own is not None:  # replaced on this very object, by accelerate for one
-        replaced = module.__dict__[site.method] = Replaced(own, module, site.method)
-        undo = [lambda: _put_back(module, site.method, replaced)]
-        original = own
-    else:
-        undo = [_patch_method(module, site.method)]
-        original = _patches[id(_definer(module, site.method)), site.method].original
-    original = inspect.unwrap(original)
-    space = getattr(getattr(original, "__func__", original), "__globals__", {})
+    undo = [_attach(module, site.method)]
+    method = getattr(module, site.method)
+    space = getattr(inspect.unwrap(getattr(method, "__func__", method)), "__globals__", {})
     for name in site.inner:
-        holder, _, held = name.rpartition(".")
-        owner = _definer(getattr(module, holder, None), held) if holder else space if name in space else None
-        if owner is not None:
-            undo.append(_patch(owner, held, functools.partial(_noted, name=name)))
+        holder, _, called = name.rpartition(".")
+        where = _definer(getattr(module, holder, None), called) if holder else space
+        if where is not None and (holder or called in where):
+            undo.append(_patch(where, called, functools.partial(_noted, name)))
 
     def take_off() -> None:
         while undo:
@@ -79,7 +72,17 @@ def attach(module: Any, site: Site) -> Callable[[], None]:
 
 def attach_pass(module: Any) -> Callable[[], None]:
     """Watches where the module's forward pass begins and ends. @raises ValueError as `attach`"""
-    return _patch_method(module, "forward")
+    return _attach(module, "forward")
+
+
+def _attach(module: Any, method: str) -> Callable[[], None]:
+    own = module.__dict__.get(method)
+    if own is None:
+        return _patch_method(module, method)
+    if isinstance(own, Replaced):  # by another monitor
+        return lambda: None
+    replaced = module.__dict__[method] = Replaced(own, module, method)  # on this very object, by accelerate for one
+    return lambda: _put_back(module, method, replaced)
 
 
 def _definer(module: Any, method: str) -> Any:
@@ -124,7 +127,7 @@ def _set(space: Any, name: str, value: Any) -> None:
 
 def _watched(original: Any, method: str) -> Any:
     """What runs in the place of a method. It uses no globals of ours, for it has the original's."""
-    event, enter, leave, run, nothing = see.event, passes.enter, passes.leave, _noting, ()
+    event, enter, leave, armed, nothing = see.event, passes.enter, passes.leave, _armed, ()
     tag_name, pass_name = TAG, PASS if method == "forward" else ""
 
     def watched(self, *args, **kwargs):  # type: ignore[no-untyped-def]
@@ -133,7 +136,7 @@ def _watched(original: Any, method: str) -> Any:
         if tag is None:
             if holder is None:
                 return original(self, *args, **kwargs)
-            enter(holder.sampler)
+            enter(holder)
             try:
                 return original(self, *args, **kwargs)
             finally:
@@ -142,26 +145,20 @@ def _watched(original: Any, method: str) -> Any:
             out = original(self, *args, **kwargs)
             event(tag, method, self, args, kwargs, out, nothing)
             return out
-        out, calls = run(original, (self, *args), kwargs)
+        now = armed()
+        before = now.calls
+        calls = now.calls = []
+        try:
+            out = original(self, *args, **kwargs)
+        finally:
+            now.calls = before
         event(tag, method, self, args, kwargs, out, calls)
         return out
 
     return _in_place_of(original, watched)
 
 
-def _noting(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, list[Inner]]:
-    """What the function returns, and the calls of inner functions meanwhile."""
-    calls: list[Inner] = []
-    armed = _armed()
-    before = armed.calls
-    armed.calls = calls
-    try:
-        return function(*args, **kwargs), calls
-    finally:
-        armed.calls = before
-
-
-def _noted(original: Any, name: str) -> Any:
+def _noted(name: str, original: Any) -> Any:
     armed, note = _armed, Inner
 
     def noted(*args, **kwargs):  # type: ignore[no-untyped-def]
@@ -176,7 +173,8 @@ def _noted(original: Any, name: str) -> Any:
 
 def _in_place_of(original: Any, wrapper: Any) -> Any:
     """The wrapper with the original's globals and name: torch.jit.script reads them, and compiles the original's source."""
-    made = types.FunctionType(wrapper.__code__, original.__globals__, original.__name__, None, wrapper.__closure__)
+    code, space = wrapper.__code__, original.__globals__
+    made = types.FunctionType(code, space, original.__name__, None, wrapper.__closure__)
     return functools.update_wrapper(made, original)
 
 
@@ -184,23 +182,20 @@ class Replaced:
     """A method that somebody has put on the object itself, watched. A pickle and a deep copy have what was there."""
 
     def __init__(self, original: Any, module: Any, method: str) -> None:
-        self.original, self.module, self.method = original, module, method
+        self.module, self.__wrapped__ = module, original
+        self.run = _watched(lambda module, *args, **kwargs: original(*args, **kwargs), method)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        tag = self.module.__dict__.get(TAG)
-        if tag is None:
-            return self.original(*args, **kwargs)
-        out, calls = _noting(self.original, args, kwargs)
-        see.event(tag, self.method, self.module, args, kwargs, out, calls)
-        return out
+        """As the method."""
+        return self.run(self.module, *args, **kwargs)
 
     def __deepcopy__(self, memo: Any) -> Any:
-        return copy.deepcopy(self.original, memo)
+        return copy.deepcopy(self.__wrapped__, memo)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return operator.itemgetter(0), ((self.original,),)
+        return operator.itemgetter(0), ((self.__wrapped__,),)
 
 
 def _put_back(module: Any, method: str, replaced: Replaced) -> None:
     if module.__dict__.get(method) is replaced:
-        module.__dict__[method] = replaced.original
+        module.__dict__[method] = replaced.__wrapped__

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import math
 import time
-from typing import Any, Sequence
+from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -29,14 +30,12 @@ def event(
     inner: Sequence[Inner],
 ) -> None:
     """A watched method of `module` has returned `out`. Raises nothing."""
-    if not module.training:
-        return
     if is_compiling():
-        if not taps.is_exporting():
+        if module.training and not taps.is_exporting():
             taps.trace(tag, Call(module, method, args, kwargs, out, inner))
         return
     sampler = tag.sampler
-    if not sampler.active or sampler.closed:
+    if not sampler.active or sampler.closed or not (sampler.training if sampler.depth else module.training):
         return
     started = time.perf_counter()
     try:
@@ -95,6 +94,8 @@ def record(sampler: Sampler, part: Part, reading: Reading, module: Any) -> None:
     mapping = reading.mapping
     if mapping is not None and hasattr(mapping, "to_local"):
         mapping = mapping.to_local()
+    if mapping is not None and mapping.is_meta:
+        return
     check(part, reading, mapping)
     if "_is_replica" in module.__dict__ and mapping is not None and mapping.device != part.device:
         return  # of DataParallel, the replica on the model's own device is sampled
@@ -114,7 +115,7 @@ def record(sampler: Sampler, part: Part, reading: Reading, module: Any) -> None:
     if run >= part.most:
         sampler.runs += run + 1 - part.most
         part.most = run + 1
-    sampler.taken = sampler.passes
+    sampler.taken, sampler.taken_grad = sampler.passes, sampler.grad or not sampler.depth
     sampler.order.append((part, run))
 
 

@@ -22,27 +22,7 @@ import torch
 from torch import nn
 
 from .packages import missing
-
-# Counts of layers, cut to 2; widths stay, as on the meta device they cost nothing and must fit each
-# other.
-LAYERS = (
-    "num_hidden_layers", "num_layers", "n_layer", "n_layers", "encoder_layers", "decoder_layers",
-    "depth", "num_encoder_layers", "num_decoder_layers",
-    "num_hidden_groups", "vision_layers", "text_layers", "num_nextn_predict_layers",
-    "encoder_num_layers", "decoder_num_layers", "layers",
-)  # fmt: skip
-EXPERTS = ("num_experts", "num_local_experts", "n_routed_experts", "moe_num_experts")
-# What some configurations leave for a checkpoint to say.
-UNSAID: dict[str, Any] = {
-    "prediction_length": 4, "vocab_size": 64, "num_experts": 4, "n_routed_experts": 4,
-    "num_local_experts": 4, "moe_intermediate_size": 64,
-    "top_k_experts": 2, "num_experts_per_tok": 2, "shared_expert_intermediate_size": 64,
-    "dropout_rate": 0.0, "rope_theta": 10000.0,
-    "vocabulary_map": {"<image>": 1, "<|extra_200|>": 2}, "deepstack_layer_map": [[0, 0]],
-    "spatial_layer_map": [[0, 0]], "hidden_size_per_layer_input": 0,
-    "pad_token_id": 0, "image_token_id": 3,
-}  # fmt: skip
-KERNELS = {"reduce_channel": [1, 1, 0], "return_channel": [1, 1, 0]}
+from .transformers_configs import GIVEN, shrunk, stand_in_for_timm
 
 
 class Built(NamedTuple):
@@ -59,6 +39,7 @@ def every_transformers_class(first: int = 0, last: int | None = None) -> Iterato
     resumable. One is to be dropped before the next."""
     if missing("transformers"):
         return
+    stand_in_for_timm()
     names = importlib.import_module(
         "transformers.models.auto.configuration_auto"
     ).CONFIG_MAPPING_NAMES
@@ -82,7 +63,12 @@ def build(kind: str, config_name: str) -> Built:
             for cls in models:
                 try:
                     with torch.device("meta"):
-                        return Built(kind, cls.__name__, cls(shrunk(config_class(), cut, fill)), "")
+                        return Built(
+                            kind,
+                            cls.__name__,
+                            cls(shrunk(config_class(**GIVEN.get(kind, {})), cut, fill)),
+                            "",
+                        )
                 except Exception as error:
                     reason = f"{cls.__name__}: {said(error)}"
         return Built(kind, "", None, reason)
@@ -95,7 +81,7 @@ def classes(kind: str, config_class: Any) -> list[Any]:
     package = importlib.import_module(config_class.__module__.rpartition(".")[0])
     own: list[Any] = []
     for info in pkgutil.iter_modules(package.__path__):
-        if info.name.startswith("modeling"):
+        if info.name.startswith(("modeling", "vision", "perceiver")):
             module = importlib.import_module(f"{package.__name__}.{info.name}")
             vars(module).update(
                 {
@@ -123,11 +109,7 @@ def classes(kind: str, config_class: Any) -> list[Any]:
             for key, table in vars(auto).items()
             if key.endswith("_MAPPING_NAMES") and key != "CONFIG_MAPPING_NAMES" and kind in table
         }
-        found = [
-            getattr(transformers, name)
-            for name in names
-            if isinstance(name, str) and name != "TimmWrapperModel"
-        ]
+        found = [getattr(transformers, name) for name in names if isinstance(name, str)]
     if not found:
         found = [cls for cls in own if issubclass(cls, nn.Module) and takes(cls, config_class)]
     order = ("ForConditionalGeneration", "ForCausalLM", "ForPreTraining", "Model")
@@ -153,43 +135,6 @@ def takes(cls: Any, config_class: Any) -> bool:
         annotation is config_class
         or getattr(annotation, "__name__", annotation) == config_class.__name__
     )
-
-
-def shrunk(config: Any, cut: bool, fill: bool = False) -> Any:
-    """The configuration and those in it, with two layers and eight experts (cut), and with what
-    they leave unsaid (fill)."""
-    for name, value in list(vars(config).items()):
-        if hasattr(value, "model_type") and hasattr(value, "to_dict"):
-            shrunk(value, cut, fill)
-        elif cut and isinstance(value, int) and not isinstance(value, bool):
-            most = 2 if name in LAYERS else 8 if name in EXPERTS else value
-            if value > most:
-                put(config, name, most)
-    if fill:
-        for name, value in UNSAID.items():
-            if getattr(config, name, None) is None or name == "hidden_size_per_layer_input":
-                put(config, name, value)
-        heads, width = (
-            getattr(config, "num_attention_heads", None),
-            getattr(config, "hidden_size", None),
-        )
-        if isinstance(heads, int) and isinstance(width, int):
-            if width % heads:
-                put(config, "num_attention_heads", 16)
-            defaults = {"head_dim": width // heads, "num_key_value_heads": heads}
-            for name, value in {
-                **defaults,
-                "layer_types": ["full_attention"] * 64,
-                "mlp_layer_types": ["dense", "sparse"] * 32,
-            }.items():
-                if getattr(config, name, None) is None:
-                    put(config, name, value)
-    return config
-
-
-def put(config: Any, name: str, value: Any) -> None:
-    with contextlib.suppress(Exception):
-        setattr(config, name, value)
 
 
 def said(error: BaseException) -> str:
