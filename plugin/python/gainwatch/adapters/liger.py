@@ -3,28 +3,34 @@ it is: out_o = sum_i h_res[o, i] x_i. Streams [..., n, d]."""
 
 from __future__ import annotations
 
-from typing import Any, Iterable, Optional
+from collections.abc import Iterable
+from typing import Any, Optional
 
 from torch import Tensor
 
 from . import mixer
-from .protocol import Adapter, Call, Found, Reading, Refused, Site, held
+from .protocol import Adapter, Call, Found, Reading, Refused, Site
+from .structure import are, is_count, shape
 
 FUNCTION = "liger_mhc_coeffs"
-PARAMETERS = ("phi", "b", "alpha_pre", "alpha_post", "alpha_res")
+SCALES = ("alpha_pre", "alpha_post", "alpha_res")
 
 
 def recognise(module: Any) -> Iterable[Found]:
-    n, (phi, bias, *alphas) = getattr(module, "hc", 0), (held(module, name) for name in PARAMETERS)
-    if not isinstance(n, int) or n < 1 or phi is None or bias is None or any(a is None or a.numel() != 1 for a in alphas):
+    """By phi [n d, n n + 2 n], b [n n + 2 n] and three scales."""
+    n, phi = getattr(module, "hc", 0), shape(module, "phi")
+    if not is_count(n) or len(phi) != 2 or phi[0] % n != 0 or phi[1] != n * n + 2 * n:
         return ()
-    wide = n * n + 2 * n
-    if phi.dim() != 2 or phi.shape[0] % n != 0 or phi.shape[1] != wide or tuple(bias.shape) != (wide,):
+    if shape(module, "b") != phi[1:] or not all(hasattr(module, name) for name in SCALES):
         return ()
-    return (Found(n, "mhc", "H", parameters=lambda: [getattr(module, name) for name in PARAMETERS]),)
+    if not are(module, SCALES, ()) and not are(module, SCALES, (1,)):
+        return ()
+    names = ("phi", "b", *SCALES)
+    return (Found(n, "mhc", "H", parameters=lambda: [getattr(module, name) for name in names]),)
 
 
 def read(call: Call) -> Iterable[Reading]:
+    """Of the function's results."""
     for inner in call.inner:
         x = mixer.entering(inner.args, inner.kwargs)
         if x is not None:
@@ -34,8 +40,9 @@ def read(call: Call) -> Iterable[Reading]:
 
 def formula(module: Any, part: str, streams: Tensor) -> Optional[Tensor]:
     """h_res of streams [tokens, n, d]."""
-    n = streams.shape[-2]
-    return mixer.comb_of(streams, module.phi[:, 2 * n :].T, module.b[2 * n :], module.alpha_res, module.tmax, module.sinkhorn_eps, module.rms_eps)
+    n, phi, base = streams.shape[-2], module.phi, module.b
+    how = module.tmax, module.sinkhorn_eps, module.rms_eps
+    return mixer.comb_of(streams, phi[:, 2 * n :].T, base[2 * n :], module.alpha_res, *how)
 
 
 adapter = Adapter("liger", recognise, lambda module: (Site("forward", (FUNCTION,)),), read, formula)

@@ -5,63 +5,73 @@ forward(streams [(b s), t, d]): it is worked out once more, of a few tokens."""
 from __future__ import annotations
 
 import math
-from typing import Any, Iterable, Optional
+from collections.abc import Iterable
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from . import mixer
-from .lucidrains import has_method, is_count
-from .protocol import Adapter, Call, Found, Reading, Site, branchless, held
+from .protocol import Adapter, Call, Found, Reading, Site, branchless
+from .structure import has_method, is_count, shape
 
 FEW = 64  # tokens of the fast form, evenly spaced: those that are sampled are drawn of them
 MOST = 8  # streams: 40,320 permutations
 
 
 def recognise(module: Any) -> Iterable[Found]:
-    n, weight, base, scale = getattr(module, "hc_mult", 0), mixer.weight(module, "hc_fn"), held(module, "hc_base"), held(module, "hc_scale")
-    if not is_count(n) or n > MOST or weight is None or base is None or scale is None or not has_method(module, "hc_pre"):
+    """By hc_fn [2 n + n!, n d], hc_base, hc_scale [3] and the method."""
+    n, size = getattr(module, "hc_mult", 0), shape(module, "hc_fn")
+    if not is_count(n) or n > MOST or not has_method(module, "hc_pre"):
         return ()
     rows = 2 * n + math.factorial(n)
-    if weight.dim() != 2 or weight.shape[0] != rows or weight.shape[1] % n != 0 or base.numel() != rows or scale.numel() != 3:
+    if len(size) != 2 or size[0] != rows or size[1] % n != 0:
         return ()
-    return (Found(n, "mhc", "comb", bounded="doubly", parameters=lambda: list(module.parameters())),)
+    if shape(module, "hc_base") != (rows,) or shape(module, "hc_scale") != (3,):
+        return ()
+    return (Found(n, "mhc", "comb", bounded="doubly", parameters=module.parameters),)
 
 
 def read(call: Call) -> Iterable[Reading]:
+    """(y, h_post, h_res)"""
     x = mixer.entering(call.args, call.kwargs)
     return () if x is None else (mixer.reading("", call.out, x),)
 
 
 def recognise_fast(module: Any) -> Iterable[Found]:
-    n, weight, permutations = getattr(module, "s", 0), mixer.weight(module, "alpha_proj"), held(module, "perm_mats")
-    if not is_count(n) or n > MOST or weight is None or permutations is None or not is_count(getattr(module, "dim", 0)):
+    """By alpha_proj [n + n!, n d], and all permutations [n!, n, n] as a buffer."""
+    n, d = getattr(module, "s", 0), getattr(module, "dim", 0)
+    if not is_count(n) or n > MOST or not is_count(d):
         return ()
     count = math.factorial(n)
-    if tuple(permutations.shape) != (count, n, n) or tuple(weight.shape) != (n + count, n * module.dim):
+    if shape(module, "perm_mats") != (count, n, n):
+        return ()
+    if shape(module, "alpha_proj") != (n + count, n * d):
         return ()
     return (Found(n, "mhc", "comb", bounded="doubly", parameters=lambda: branchless(module)),)
 
 
 def read_fast(call: Call) -> Iterable[Reading]:
-    module, given = call.module, mixer.entering(call.args, call.kwargs)
-    if given is None:
+    """Worked out anew: nothing of it is handed to anybody."""
+    module, x = call.module, mixer.entering(call.args, call.kwargs)
+    if x is None:
         return ()
-    x = given.unflatten(0, (-1, module.s)).movedim(1, -2).flatten(0, -3)
-    x = x[:: max(1, x.shape[0] // FEW)]
+    streams = x.reshape(-1, module.s, *x.shape[1:]).movedim(1, -2).flatten(0, -3)
+    few = streams[:: max(1, streams.shape[0] // FEW)]
     with torch.no_grad():
-        mapping = formula(module, "", x)
-    return (Reading("", mapping, (x.shape[0],), lambda: x),)
+        mapping = formula(module, "", few)
+    return (Reading("", mapping, (few.shape[0],), lambda: few),)
 
 
-def formula(module: Any, part: str, streams: Tensor) -> Optional[Tensor]:
+def formula(module: Any, part: str, streams: Tensor) -> Tensor:
     """comb of streams [tokens, n, d], of the fast form."""
+    n, projection = module.s, module.alpha_proj
     flat = F.normalize(streams.flatten(-2).float(), dim=-1) * streams[0].numel() ** 0.5
-    projection = module.alpha_proj
-    bias = None if projection.bias is None else projection.bias[module.s :].float()
-    weights = F.linear(flat, projection.weight[module.s :].float(), bias).softmax(-1)
-    return (weights @ module.perm_mats.float().flatten(1)).unflatten(-1, (module.s, module.s))
+    bias = None if projection.bias is None else projection.bias[n:].float()
+    weights = F.linear(flat, projection.weight[n:].float(), bias).softmax(-1)
+    comb: Tensor = weights @ module.perm_mats.float().flatten(1)
+    return comb.reshape(-1, n, n)
 
 
 adapter = Adapter("mhc-lite", recognise, lambda module: (Site("hc_pre"),), read)

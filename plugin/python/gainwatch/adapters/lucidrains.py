@@ -13,20 +13,22 @@ from __future__ import annotations
 import dis
 import inspect
 import math
-import types
+from collections.abc import Iterable
 from functools import partial
-from typing import Any, Callable, Iterable, Optional
+from typing import Any, Callable
 
-import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .lucidrains_formula import formula
 from .mixer import entering
 from .protocol import Adapter, Call, Found, Reading, Refused, Site, branchless, held
-from .sinkhorn import sinkhorn
+from .structure import has_method, is_count, shape
 
 METHOD = "width_connection"
 UNMIXED = "maybe_transformed_residuals"  # what the versions that pass the streams on give back
-NOTE = "works H_res out and does not apply it (hyper-connections 0.1.7 to 0.3.9): the identity is sent"
+NOTE = (
+    "works H_res out and does not apply it (hyper-connections 0.1.7 to 0.3.9): the identity is sent"
+)
 
 
 def plain(alpha: Tensor, x: Tensor) -> Reading:
@@ -71,30 +73,22 @@ def recognise(module: Any, method: str = METHOD) -> Iterable[Found]:
     n, fracs = getattr(module, "num_residual_streams", 0), getattr(module, "num_fracs", 1)
     if not (is_count(n) and is_count(fracs) and has_method(module, method)):
         return ()
-    own = partial(branchless, module)
-    static, logits, width = held(module, "static_alpha"), held(module, "H_res_logits"), n * fracs
-    if logits is not None:
-        return (Found(n, "mhc", "comb", parameters=own),) if tuple(logits.shape) == (n, n) else ()
-    if static is None or static.dim() > 2:
-        return ()
+    own, wide = partial(branchless, module), n * fracs
+    if held(module, "H_res_logits") is not None:
+        square = shape(module, "H_res_logits") == (n, n)
+        return (Found(n, "mhc", "comb", parameters=own),) if square else ()
     scaled = held(module, "residual_scale") is not None
-    if static.dim() == 1:
-        exact = scaled and is_convex(module, n, static.numel() // fracs)
-        return (Found(width, "mhc", "comb", bounded="doubly" if fracs == 1 else None, parameters=own),) if exact else ()
-    if static.shape[0] != width or static.shape[1] <= width or static.shape[1] % fracs != 0:
+    size = shape(module, "static_alpha")
+    if len(size) == 1 and scaled and is_convex(module, n, size[0] // fracs):
+        exact = "doubly" if fracs == 1 else None
+        return (Found(wide, "mhc", "comb", bounded=exact, parameters=own),)
+    if len(size) != 2 or size[0] != wide or size[1] <= wide or size[1] % fracs != 0:
         return ()
     if gives_on(module, method):
         return (Found(n, "identity", "identity", bounded="doubly", parameters=own, note=NOTE),)
-    kind, bounded = ("mhc", None) if scaled or hasattr(module, "sinkhorn_iters") else ("hc", "none")
-    return (Found(width, kind, "comb", bounded=bounded, parameters=own),)
-
-
-def is_count(value: Any) -> bool:
-    return isinstance(value, int) and value >= 1
-
-
-def has_method(module: Any, name: str) -> bool:
-    return isinstance(inspect.getattr_static(type(module), name, None), types.FunctionType)
+    if scaled or hasattr(module, "sinkhorn_iters"):
+        return (Found(wide, "mhc", "comb", parameters=own),)
+    return (Found(wide, "hc", "comb", bounded="none", parameters=own),)
 
 
 def is_convex(module: Any, n: int, size: int) -> bool:
@@ -105,10 +99,12 @@ def is_convex(module: Any, n: int, size: int) -> bool:
 
 
 def gives_on(module: Any, method: str) -> bool:
-    """Whether the method gives back the streams that it was given."""
-    for step in dis.get_instructions(inspect.unwrap(inspect.getattr_static(type(module), method)).__code__):
+    """Whether the method gives back the streams that it was given: it uses the variable that holds them. Forks have it without a use."""
+    original = inspect.unwrap(inspect.getattr_static(type(module), method))
+    for step in dis.get_instructions(original.__code__):
         names = step.argval if isinstance(step.argval, tuple) else (step.argval,)
-        if "LOAD_FAST" in step.opname and UNMIXED in (names[1:] if "STORE" in step.opname else names):
+        used = names[1:] if "STORE" in step.opname else names
+        if "LOAD_FAST" in step.opname and UNMIXED in used:
             return True
     return False
 
@@ -128,62 +124,33 @@ def read(call: Call) -> Iterable[Reading]:
 
 def read_unmixed(call: Call) -> Iterable[Reading]:
     """Streams [(b s), ..., d], or [(b s), d, ...]."""
-    module, given = call.module, entering(call.args, call.kwargs)
-    if given is None or (call.out[1] is not given and isinstance(module.residual_transform, nn.Identity)):
+    module, x = call.module, entering(call.args, call.kwargs)
+    kept = x is not None and call.out[1] is x
+    if x is None or not (kept or not isinstance(module.residual_transform, nn.Identity)):
         raise Refused("it must give on the streams that it was given")
-    channels = getattr(module, "channel_first", False) or isinstance(module.dynamic_alpha_fn, nn.Conv2d)
-    x = given.movedim(1, -1) if channels else given
-    x = x.unflatten(0, (-1, module.num_residual_streams)).movedim(1, -2)
-    return (Reading("", None, tuple(x.shape[:-2]), lambda: x),)
-
-
-def formula(module: Any, part: str, streams: Tensor) -> Optional[Tensor]:
-    """comb of streams [tokens, f s, d]; None where something else than this class has it goes into it."""
-    fn, static, views = held(module, "dynamic_alpha_fn"), held(module, "static_alpha"), getattr(module, "num_input_views", 1)
-    gamma, fracs, width = getattr(getattr(module, "norm", None), "gamma", None), getattr(module, "num_fracs", 1), streams.shape[-2]
-    scaled, last = held(module, "residual_scale"), has_fractions_last(module)
-    if fn is None or static is None or gamma is None or static.dim() != 2 or getattr(module, "maybe_mix_streams", None) is not None:
-        return None
-    if fn.shape[-2] != streams.shape[-1] or (scaled is not None and fracs > 1 and not last):
-        return None
-    x = F.normalize(streams.float(), dim=-1) * streams.shape[-1] ** 0.5 * (gamma.float() + 1)
-    dynamic = x @ (fn if fn.dim() == 3 else fn[None]).float()[:, None]  # [proposals, tokens, f s, f (v + s)]
-    if scaled is None:
-        logits = module.act(dynamic) * module.dynamic_alpha_scale.float() + static.float()
-        return logits.mean(0).unflatten(-1, (fracs, -1))[..., -width // fracs :].flatten(-2)
-    iterations = rounds(module)
-    if iterations is None:
-        return None
-    logits = (dynamic * scaled.float() + static.float())[..., -width:]
-    return sinkhorn(logits, iterations).mean(0)
-
-
-def has_fractions_last(module: Any) -> bool:
-    """mHCv2, whose write gate is [s, f, 1]."""
-    beta = held(module, "static_beta")
-    return beta is not None and beta.dim() == 3
-
-
-def rounds(module: Any) -> Optional[int]:
-    """Iterations of its Sinkhorn; None where H_res is constrained otherwise."""
-    constraint = getattr(module, "residual_mix_constraint_fn", None)
-    if constraint is None:
-        return getattr(module, "sinkhorn_iters", None)
-    known = isinstance(constraint, partial) and "sinkhorn" in getattr(constraint.func, "__name__", "")
-    return constraint.keywords.get("iters") if known else None
+    if getattr(module, "channel_first", False) or isinstance(module.dynamic_alpha_fn, nn.Conv2d):
+        x = x.movedim(1, -1)
+    n = module.num_residual_streams
+    streams = x.reshape(-1, n, *x.shape[1:]).movedim(1, -2)
+    return (Reading("", None, tuple(streams.shape[:-2]), lambda: streams),)
 
 
 def sites(module: Any) -> Iterable[Site]:
+    """The method, and the einsum of its file."""
     return (Site(METHOD, ("einsum",)),)
 
 
-def mixes(module: Any) -> Iterable[Found]:
+def recognise_mixed(module: Any) -> Iterable[Found]:
+    """What mixes its streams."""
     return [one for one in recognise(module) if one.stored != "identity"]
 
 
-def only_passes(module: Any) -> Iterable[Found]:
+def recognise_unmixed(module: Any) -> Iterable[Found]:
+    """What passes them on."""
     return [one for one in recognise(module) if one.stored == "identity"]
 
 
-adapter = Adapter("lucidrains", mixes, sites, read, formula)
-unmixed = Adapter("lucidrains, unmixed", only_passes, lambda module: (Site(METHOD),), read_unmixed)
+adapter = Adapter("lucidrains", recognise_mixed, sites, read, formula)
+unmixed = Adapter(
+    "lucidrains, unmixed", recognise_unmixed, lambda module: (Site(METHOD),), read_unmixed
+)

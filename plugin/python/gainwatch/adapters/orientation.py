@@ -9,9 +9,9 @@ from torch import Tensor
 
 
 def orientation(n: int, d: int, device: Any, apply: Callable[[Tensor, Tensor], Tensor]) -> str:
-    """ "H" or "comb". apply(h [1, 1, n, n], streams [1, 1, n, d]) -> [1, 1, n, d] is called on zeros but h[1, 0] = 1 and stream 0 = 1, which
-    arrives in stream 1 if h is applied as it is. On the processor, or else on `device`; "H" where it runs on neither: the self-check
-    that goes on while the training runs puts that right."""
+    """ "H" or "comb". apply(h [1, 1, n, n], streams [1, 1, n, d]) -> [1, 1, n, d] is called on zeros but h[1, 0] = 1 and stream 0 = 1,
+    which arrives in stream 1 if h is applied as it is. On the processor, or else on `device`; "H" where it runs on neither: the
+    self-check that goes on while the training runs puts that right."""
     if n < 2:
         return "H"
     for place in dict.fromkeys((torch.device("cpu"), device)):

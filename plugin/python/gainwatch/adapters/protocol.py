@@ -126,5 +126,7 @@ def held(module: Any, name: str) -> Optional[Tensor]:
 
 
 def branchless(module: Any) -> list[Tensor]:
-    """Its parameters without those of the branch that it wraps."""
-    return [p for name, p in module.named_parameters() if not name.startswith("branch.")]
+    """Its parameters without those of the branch, or branches, that it wraps."""
+    return [
+        p for name, p in module.named_parameters() if not name.startswith(("branch.", "branches."))
+    ]

@@ -4,7 +4,8 @@ each stream, and passes the streams on as they are: H_res = I."""
 
 from __future__ import annotations
 
-from typing import Any, Iterable, Optional
+from collections.abc import Iterable
+from typing import Any, Optional
 
 import torch.nn.functional as F
 from torch import Tensor
@@ -12,33 +13,37 @@ from torch import Tensor
 from . import lucidrains
 from .protocol import Adapter, Call, Found, Reading, Refused, Site, held
 from .sinkhorn import COLUMNS, ROWS, sinkhorn
+from .structure import has_method, is_count, shape
 
 METHOD = "prepare"
 
 
 def formula(module: Any, part: str, streams: Tensor) -> Optional[Tensor]:
     """What its Sinkhorn is for: over the n x n logits of a token, with exact columns. (2.31.10 runs it over n matrices of 1 x n.)"""
-    fn, iterations, n = held(module, "dynamic_alpha_fn"), getattr(module, "sinkhorn_iters", None), streams.shape[-2]
-    if fn is None or iterations is None:
+    fn, rounds = held(module, "dynamic_alpha_fn"), getattr(module, "sinkhorn_iters", None)
+    if fn is None or rounds is None:
         return None
-    x = F.layer_norm(streams.float(), streams.shape[-1:], module.norm.weight.float(), None, module.norm.eps)
+    norm, n = module.norm, streams.shape[-2]
+    x = F.layer_norm(streams.float(), streams.shape[-1:], norm.weight.float(), None, norm.eps)
     logits = x @ fn.float() * module.dynamic_alpha_scale.float() + module.static_alpha.float()
-    return sinkhorn(logits[..., -n:], iterations, (ROWS, COLUMNS))
+    return sinkhorn(logits[..., -n:], rounds, (ROWS, COLUMNS))
 
 
 def recognise_gated(module: Any) -> Iterable[Found]:
-    gain, write, n = held(module, "read_gain"), held(module, "static_write_logit"), getattr(module, "num_residual_streams", 0)
-    if gain is None or write is None or not lucidrains.is_count(n) or not lucidrains.has_method(module, METHOD):
+    """By a gain of each channel [n, d], and a static write gate [n]."""
+    n, gain = getattr(module, "num_residual_streams", 0), shape(module, "read_gain")
+    if not is_count(n) or not has_method(module, METHOD):
         return ()
-    if gain.dim() != 2 or gain.shape[0] != n or tuple(write.shape) != (n,):
+    if len(gain) != 2 or gain[0] != n or shape(module, "static_write_logit") != (n,):
         return ()
-    return (Found(n, "identity", "identity", bounded="doubly", parameters=lambda: list(module.parameters())),)
+    return (Found(n, "identity", "identity", bounded="doubly", parameters=module.parameters),)
 
 
 def read_gated(call: Call) -> Iterable[Reading]:
+    """The streams are its second result."""
     n, d = call.module.read_gain.shape
     x = call.out[1]
-    if not isinstance(x, Tensor) or tuple(x.shape[-2:]) != (n, d):
+    if not isinstance(x, Tensor) or x.shape[-2:] != (n, d):
         raise Refused(f"its second result must be the streams [..., {n}, {d}]")
     return (Reading("", None, tuple(x.shape[:-2]), lambda: x),)
 
@@ -50,4 +55,6 @@ adapter = Adapter(
     lucidrains.read,
     formula,
 )
-gated = Adapter("x-transformers, gated", recognise_gated, lambda module: (Site(METHOD),), read_gated)
+gated = Adapter(
+    "x-transformers, gated", recognise_gated, lambda module: (Site(METHOD),), read_gated
+)

@@ -12,7 +12,10 @@ from ..standins.base import Implementation
 from .sampled import Taken, watched
 
 D = 32  # channels of the tests' models
-FIRST, LATER = 1e-6, 5e-6  # of the largest entry: a later connection's truth is off by what float32 rounds its streams by
+FIRST, LATER = (
+    1e-6,
+    5e-6,
+)  # of the largest entry: a later connection's truth is off by what float32 rounds its streams by
 
 
 def size(entry: Implementation) -> int:
@@ -21,11 +24,11 @@ def size(entry: Implementation) -> int:
 
 
 def taken_of(
-    entry: Implementation, model: Any, x: torch.Tensor, compiled: bool, fullgraph: bool, **how: Any
+    entry: Implementation, model: Any, x: torch.Tensor, compiled: bool, **how: Any
 ) -> tuple[list[str], list[Taken], torch.Tensor]:
     """Names as found, what a forward pass leaves, and its output."""
     with watched(model, **how) as watch:
-        run = torch.compile(model, backend="eager", fullgraph=fullgraph) if compiled else model
+        run = torch.compile(model, backend="eager", fullgraph=True) if compiled else model
         out = run(x)
         names, taken = watch.names(), watch.take()
         if watch.faults.errors:
@@ -39,7 +42,6 @@ def assert_agrees(
     n: int = 4,
     depth: int = 2,
     compiled: bool = False,
-    fullgraph: bool = True,
     **how: Any,
 ) -> list[Taken]:
     """All that is found and taken of the entry is right, and its output is the same to the bit. Gives what was taken."""
@@ -47,7 +49,7 @@ def assert_agrees(
     model, x = entry.make(n, d, depth=depth), entry.streams(n, d)
     truth, before = entry.truth(model, x, n), model(x)
     tokens = max(len(h) for h in truth)  # so many: a compiled graph takes each of them once
-    names, taken, out = taken_of(entry, model, x, compiled, fullgraph, **{"tokens": tokens, **how})
+    names, taken, out = taken_of(entry, model, x, compiled, **{"tokens": tokens, **how})
     test.assertTrue(torch.equal(out, before), f"{entry.name}: its output changed")
     test.assertEqual([one.name for one in taken], entry.connections(depth))
     if "matcher" not in how:

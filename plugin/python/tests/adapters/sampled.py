@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import unittest
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple, Optional
@@ -9,7 +11,7 @@ from typing import Any, NamedTuple, Optional
 import numpy as np
 import torch
 
-from gainwatch.guard import Faults
+from gainwatch.guard import Faults, log
 from gainwatch.monitor import collect
 from gainwatch.options import Options
 from gainwatch.sampling.state import Sampler
@@ -74,12 +76,24 @@ def watched(model: Any, **options: Any) -> Iterator[Watched]:
         watch.close()
 
 
+def quiet(test: unittest.TestCase) -> None:
+    """Nothing is logged in this test."""
+    log.setLevel(logging.CRITICAL + 1)
+    test.addCleanup(log.setLevel, logging.NOTSET)
+
+
 def taken(part: Any, sample: Any) -> Taken:
     """As it will be sent, in float64."""
     turn = part.found.stored == "comb"
     checked = sample.checked
     reference = None if checked is None else checked.reference
-    return Taken(part.name, part.found, applied(sample.mapping, turn), double(checked.streams) if checked else None, applied(reference, turn))
+    return Taken(
+        part.name,
+        part.found,
+        applied(sample.mapping, turn),
+        double(checked.streams) if checked else None,
+        applied(reference, turn),
+    )
 
 
 def applied(mapping: Optional[torch.Tensor], turn: bool) -> Any:

@@ -25,8 +25,6 @@ DECLINED = {
     "mhc-poc mhc": "its three mixers of a layer are of one class and have no forward: gainwatch.register names which is H_res",
     "mhc-poc hc": "as mhc-poc mhc",
 }
-# By their entry's name: what torch.compile itself cannot take in one graph.
-BROKEN_GRAPHS: set[str] = set()
 
 
 def by_adapters() -> list[Implementation]:
@@ -60,8 +58,7 @@ class TestTable(unittest.TestCase):
         for entry in by_adapters():
             with self.subTest(entry.name):
                 torch._dynamo.reset()
-                whole = entry.name not in BROKEN_GRAPHS
-                assert_agrees(self, entry, depth=1, compiled=True, fullgraph=whole)
+                assert_agrees(self, entry, depth=1, compiled=True)
 
     def test_other_numbers_of_streams(self) -> None:
         for entry in by_adapters():
@@ -72,7 +69,7 @@ class TestTable(unittest.TestCase):
 
     def test_the_table(self) -> None:
         """Prints it: row, entry, found by, kind, stored, exact sums; counts rows that are found and declined."""
-        lines, found, declined = [], set[str](), {row: why for row, why in NEVER.items()}
+        lines, found, declined = [], set[str](), dict(NEVER)
         for entry in implementations():
             by, what = "matcher", f"{entry.kind}, {entry.stored}"
             if entry.name in DECLINED:
@@ -87,17 +84,39 @@ class TestTable(unittest.TestCase):
                 (by,) = {one.adapter.name for one in recognised}
             if not by.startswith("declined"):
                 found.add(entry.row)
-            lines.append(f"{entry.row:48} | {entry.name:32} | {by:24.60} | {what:18} | {entry.exact}")
+            lines.append(
+                f"{entry.row:48} | {entry.name:32} | {by:24.60} | {what:18} | {entry.exact}"
+            )
         lines += [f"{row:48} | {'':32} | declined: {why}" for row, why in declined.items()]
-        print("\n".join(["", *lines, f"{len(found)} rows of {len(ROWS)} found, {len(declined)} declined: {', '.join(declined)}"]))
+        print(
+            "\n".join(
+                [
+                    "",
+                    *lines,
+                    f"{len(found)} rows of {len(ROWS)} found, {len(declined)} declined: {', '.join(declined)}",
+                ]
+            )
+        )
         self.assertEqual(found | set(declined), set(ROWS))
 
     @unittest.skipIf(os.environ.get("GAINWATCH_MHC"), "is the other process")
     def test_the_other_package_called_mhc(self) -> None:
         """mhc and mhc-pytorch are both imported as mhc: mhc 0.5.5 has a process of its own."""
-        command = [sys.executable, "-W", "ignore", "-m", "unittest", f"{__name__}.TestTable.test_the_table"]
+        command = [
+            sys.executable,
+            "-W",
+            "ignore",
+            "-m",
+            "unittest",
+            f"{__name__}.TestTable.test_the_table",
+        ]
         done = subprocess.run(
-            command, cwd=HERE, env={**os.environ, "GAINWATCH_MHC": "mhc"}, capture_output=True, text=True, timeout=300
+            command,
+            cwd=HERE,
+            env={**os.environ, "GAINWATCH_MHC": "mhc"},
+            capture_output=True,
+            text=True,
+            timeout=300,
         )
         self.assertEqual(done.returncode, 0, done.stderr[-3000:])
         self.assertIn("declined: mixes the outputs", done.stdout)
