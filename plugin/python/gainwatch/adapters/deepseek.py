@@ -14,6 +14,7 @@ from torch import Tensor
 
 from . import mixer
 from .protocol import Adapter, Call, Found, Reading, Site
+from .structure import has_method, is_function
 
 # The first that the class has: hc_pre calls hc_mixes where there are both.
 METHODS = ("hc_mixes", "hc_pre")
@@ -44,25 +45,25 @@ def parameters(module: Any, part: str) -> tuple[Any, Any, Any]:
 
 def sites(module: Any) -> Sequence[Site]:
     """Its own method; or its forward, with what the parameters are handed to in there."""
-    own = mixer.methods(module, METHODS)
+    own = [Site(name) for name in METHODS if has_method(module, name)]
     if own:
-        return [Site(own[0])]
+        return own[:1]
+    if not has_method(module, "forward"):
+        return []
     inner = [
         f"{name}.{method}"
         for name, one in mixer.holds(module).items()
         for method in dir(type(one))
         if takes(inspect.getattr_static(type(one), method))
     ]
-    forwards = mixer.methods(module, ["forward"])
-    for forward in forwards:
-        space = inspect.unwrap(getattr(type(module), forward)).__globals__
-        inner += [name for name, value in space.items() if takes(value)]
-    return [Site(forward, tuple(inner)) for forward in forwards if inner]
+    space = inspect.unwrap(type(module).forward).__globals__
+    inner += [name for name, value in space.items() if takes(value)]
+    return [Site("forward", tuple(inner))] if inner else []
 
 
 def takes(value: Any) -> bool:
     """A function, watched or not, that is handed a mixer's parameters."""
-    code = getattr(inspect.unwrap(value), "__code__", None) if mixer.is_function(value) else None
+    code = getattr(inspect.unwrap(value), "__code__", None) if is_function(value) else None
     if code is None:
         return False
     names = set(code.co_varnames[: code.co_argcount + code.co_kwonlyargcount])

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from . import mixer
 from .protocol import Adapter, Call, Found, Reading, Site, held
+from .structure import has_method
 
 # The first that the class has; what comes later calls it.
 METHODS = ("compute_weights", "hc_pre", "forward")
@@ -35,7 +36,7 @@ def parameters(module: Any) -> tuple[Any, Any, Any]:
 
 def sites(module: Any) -> Sequence[Site]:
     """The method that is asked for the weights."""
-    return [Site(method) for method in mixer.methods(module, METHODS)[:1]]
+    return [Site(name) for name in METHODS if has_method(module, name)][:1]
 
 
 def read(call: Call) -> Iterable[Reading]:

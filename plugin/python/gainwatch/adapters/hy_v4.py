@@ -8,6 +8,7 @@ from typing import Any
 
 from . import mixer
 from .protocol import Adapter, Call, Found, Reading, Refused, Site, held
+from .structure import has_method
 
 
 def recognise(module: Any) -> Iterable[Found]:
@@ -18,7 +19,7 @@ def recognise(module: Any) -> Iterable[Found]:
     n = fn.shape[0] // 2
     if n < 1 or fn.shape[0] != 2 * n or base.numel() != 2 * n or fn.shape[1] % n != 0:
         return ()
-    if not mixer.methods(module, ["forward"]):
+    if not has_method(module, "forward"):
         return ()
     three = lambda: (module.fn, module.base, module.scale)  # noqa: E731
     return (Found(n, "identity", "identity", parameters=three),)

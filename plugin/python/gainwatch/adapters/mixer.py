@@ -3,15 +3,13 @@ streams [n, d] get their gates pre, post [n] and comb [n, n], applied transposed
 
 from __future__ import annotations
 
-import inspect
 import math
-import types
 from collections.abc import Iterable
 from typing import Any, Optional
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from .protocol import Reading, Refused, pick
 
@@ -25,17 +23,6 @@ def streams_of(fn: Any, base: Any, scale: Any) -> int:
     n = math.isqrt(base.numel() + 1) - 1
     right = n >= 1 and n * n + 2 * n == base.numel() == fn.shape[0] and fn.shape[1] % n == 0
     return n if right and scale.numel() == 3 else 0
-
-
-def is_function(value: Any) -> bool:
-    """A function written in Python: what can be watched."""
-    return isinstance(value, types.FunctionType)
-
-
-def methods(module: Any, names: Iterable[str]) -> list[str]:
-    """Those of the names that the module's class has as methods; forward is none where it is not written."""
-    own = {name: inspect.getattr_static(type(module), name, None) for name in names}
-    return [n for n, value in own.items() if is_function(value) and value is not nn.Module.forward]
 
 
 def weight(module: Any, name: str) -> Optional[Tensor]:

@@ -9,19 +9,17 @@ from typing import Any
 
 from . import mixer
 from .protocol import Adapter, Call, Found, Reading, Refused, Site
+from .structure import is_count, shape
 
 READ, WRITE = ("input_mix_weight_down", "input_mix_weight_up"), "block_inject_weight"
 
 
 def recognise(module: Any) -> Iterable[Found]:
     """hc_count streams, a read gate of low rank, and a write gate."""
-    n = getattr(module, "hc_count", 0)
-    down, up = (mixer.weight(module, name) for name in READ)
-    write = mixer.weight(module, WRITE)
-    if not isinstance(n, int) or n < 1 or down is None or up is None or write is None:
+    n, down, write = getattr(module, "hc_count", 0), shape(module, READ[0]), shape(module, WRITE)
+    if not is_count(n) or len(down) != 2 or down[1] % n != 0:
         return ()
-    rank, width = down.shape
-    if width % n != 0 or up.shape != (width, rank) or write.shape != (n, width):
+    if shape(module, READ[1]) != down[::-1] or write != (n, down[1]):
         return ()
     return (Found(n, "identity", "identity", parameters=lambda: list(module.parameters())),)
 
