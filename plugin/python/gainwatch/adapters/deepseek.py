@@ -6,68 +6,68 @@ from __future__ import annotations
 
 import inspect
 import re
-import types
+from collections.abc import Iterable, Sequence
 from functools import partial
-from typing import Any, Iterable, Optional, Sequence
+from typing import Any, Optional
 
 from torch import Tensor
 
 from . import mixer
 from .protocol import Adapter, Call, Found, Reading, Site
+from .structure import has_method, is_function
 
-METHODS = ("hc_mixes", "hc_pre")  # the first that the class has; hc_pre calls hc_mixes where there are both
-HANDED = ({"hc_fn", "hc_base", "hc_scale"}, {"fn", "base", "scale"})  # arguments of what computes elsewhere
+# The first that the class has: hc_pre calls hc_mixes where there are both.
+METHODS = ("hc_mixes", "hc_pre")
+# Arguments of what computes elsewhere.
+HANDED = ({"hc_fn", "hc_base", "hc_scale"}, {"fn", "base", "scale"})
 
 
 def recognise(module: Any) -> Iterable[Found]:
-    found = parts(module)
-    if not found or not sites(module):
-        return ()
+    """A connection for each site whose parameters have the form's shapes."""
     return tuple(
-        Found(n, "mhc", "comb", name, convention="deepseek", parameters=partial(parameters, module, name))
-        for name, n in found.items()
+        Found(n, "mhc", "comb", part, None, "deepseek", partial(parameters, module, part))
+        for part, n in parts(module).items()
     )
 
 
 def parts(module: Any) -> dict[str, int]:
-    """Name of each site (attn, ffn), and its n. Heads, hc_head_fn [n, n d], have another shape."""
-    names = [match[1] for match in (re.fullmatch(r"hc_(\w+)_fn", key) for key in module._parameters) if match]
-    sizes = {name: mixer.streams_of(*parameters(module, name)) for name in names}
-    return {name: n for name, n in sizes.items() if n}
+    """Each site (attn, ffn), and its n. Heads, hc_head_fn [n, n d], have another shape."""
+    names = (re.fullmatch(r"hc_(\w+)_fn", name) for name in module._parameters)
+    sizes = {m[1]: mixer.streams_of(*parameters(module, m[1])) for m in names if m}
+    return {part: n for part, n in sizes.items() if n}
 
 
-def parameters(module: Any, part: str) -> Sequence[Any]:
-    return [getattr(module, f"hc_{part}_{what}", None) for what in ("fn", "base", "scale")]
+def parameters(module: Any, part: str) -> tuple[Any, Any, Any]:
+    """fn, base, scale of a site; None for what it has not."""
+    fn, base, scale = (getattr(module, f"hc_{part}_{w}", None) for w in ("fn", "base", "scale"))
+    return fn, base, scale
 
 
 def sites(module: Any) -> Sequence[Site]:
-    """Its own method, or its forward with what is called in there."""
-    kind = type(module)
-    own = [m for m in METHODS if is_function(inspect.getattr_static(kind, m, None))]
+    """Its own method; or its forward, with what the parameters are handed to in there."""
+    own = [Site(name) for name in METHODS if has_method(module, name)]
     if own:
-        return [Site(own[0])]
-    forward = inspect.getattr_static(kind, "forward", None)
-    inner = [f"{name}.{method}" for name, one in mixer.holds(module).items() for method in methods(type(one))]
-    if is_function(forward):
-        inner += [name for name, value in forward.__globals__.items() if is_function(value) and takes(value)]
+        return own[:1]
+    if not has_method(module, "forward"):
+        return []
+    inner = [
+        f"{name}.{method}"
+        for name, one in mixer.holds(module).items()
+        for method in dir(type(one))
+        if takes(inspect.getattr_static(type(one), method))
+    ]
+    space = inspect.unwrap(type(module).forward).__globals__
+    inner += [name for name, value in space.items() if takes(value)]
     return [Site("forward", tuple(inner))] if inner else []
 
 
-def methods(kind: type) -> list[str]:
-    """Those that are handed a mixer's parameters."""
-    return [name for name in dir(kind) if takes(inspect.getattr_static(kind, name))]
-
-
-def takes(function: Any) -> bool:
-    code = getattr(inspect.unwrap(function), "__code__", None) if is_function(function) else None
+def takes(value: Any) -> bool:
+    """A function, watched or not, that is handed a mixer's parameters."""
+    code = getattr(inspect.unwrap(value), "__code__", None) if is_function(value) else None
     if code is None:
         return False
     names = set(code.co_varnames[: code.co_argcount + code.co_kwonlyargcount])
     return any(handed <= names for handed in HANDED)
-
-
-def is_function(value: Any) -> bool:
-    return isinstance(value, types.FunctionType)
 
 
 def part_of(module: Any, given: Iterable[Any]) -> Optional[str]:
@@ -81,20 +81,21 @@ def part_of(module: Any, given: Iterable[Any]) -> Optional[str]:
 
 
 def read(call: Call) -> Iterable[Reading]:
+    """Of each site whose parameters were handed on."""
     found: list[Reading] = []
     for one in call.inner or (call,):
-        given = (*one.args, *one.kwargs.values())
-        part = part_of(call.module, given)
+        part = part_of(call.module, (*one.args, *one.kwargs.values()))
         x = mixer.entering(one.args, one.kwargs)
         if part is None or x is None or not isinstance(one.out, tuple):
             continue
         if found and any(value is found[-1].mapping for value in one.out):
-            continue  # handed on from one function to another
+            continue  # one function has called the other
         found.append(mixer.reading(part, one.out, x))
     return found
 
 
 def formula(module: Any, part: str, streams: Tensor) -> Tensor:
+    """comb [tokens, n, n] of a site."""
     return mixer.formula(module, *parameters(module, part), streams)
 
 

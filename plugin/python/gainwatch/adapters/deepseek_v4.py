@@ -4,48 +4,51 @@ Linear and whose hc_pre is asked). comb is known by its shape."""
 
 from __future__ import annotations
 
-import inspect
-import types
-from typing import Any, Iterable, Optional, Sequence
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 from torch import Tensor
 
 from . import mixer
 from .protocol import Adapter, Call, Found, Reading, Site, held
+from .structure import has_method
 
-METHODS = ("compute_weights", "hc_pre", "forward")  # the first that the class has; what comes later calls it
+# The first that the class has; what comes later calls it.
+METHODS = ("compute_weights", "hc_pre", "forward")
 
 
 def recognise(module: Any) -> Iterable[Found]:
-    found = parameters(module)
-    n = mixer.streams_of(*found) if found else 0
-    if not n or not sites(module):
+    """Parameters of the form's names and shapes."""
+    n = mixer.streams_of(*parameters(module))
+    if not n:
         return ()
-    return (Found(n, "mhc", "comb", convention="deepseek", parameters=lambda: parameters(module) or ()),)
+    known = Found(n, "mhc", "comb", convention="deepseek", parameters=lambda: parameters(module))
+    return (known,)
 
 
-def parameters(module: Any) -> Optional[Sequence[Tensor]]:
-    """fn, base, scale."""
-    for fn, base, scale in ((held(module, "fn"), "base", "scale"), (mixer.weight(module, "hc_fn"), "hc_base", "hc_scale")):
-        three = fn, held(module, base), held(module, scale)
-        if three[0] is not None and three[1] is not None and three[2] is not None:
-            return three
-    return None
+def parameters(module: Any) -> tuple[Any, Any, Any]:
+    """fn, base, scale, as tensors; None for what it has not. A Linear called fn is another's (`primus`)."""
+    fn = held(module, "fn")
+    if fn is not None:
+        return fn, held(module, "base"), held(module, "scale")
+    return mixer.weight(module, "hc_fn"), held(module, "hc_base"), held(module, "hc_scale")
 
 
 def sites(module: Any) -> Sequence[Site]:
-    known = [m for m in METHODS if isinstance(inspect.getattr_static(type(module), m, None), types.FunctionType)]
-    return [Site(m) for m in known[:1]]
+    """The method that is asked for the weights."""
+    return [Site(name) for name in METHODS if has_method(module, name)][:1]
 
 
 def read(call: Call) -> Iterable[Reading]:
+    """comb, and the gates that are returned beside it."""
     x = mixer.entering(call.args, call.kwargs)
     return () if x is None else (mixer.reading("", call.out, x),)
 
 
 def formula(module: Any, part: str, streams: Tensor) -> Tensor:
-    fn, base, scale = parameters(module) or ()
-    return mixer.formula(module, fn, base, scale, streams, added=base is held(module, "base"))  # torchtitan and MindSpeed-LLM: hc_base
+    """comb [tokens, n, n]. Those that call it hc_base (torchtitan, MindSpeed-LLM) add no epsilon to the softmax."""
+    added = held(module, "base") is not None
+    return mixer.formula(module, *parameters(module), streams, added)
 
 
 adapter = Adapter("deepseek_v4", recognise, sites, read, formula)

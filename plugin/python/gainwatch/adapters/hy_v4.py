@@ -3,35 +3,40 @@ stream, forward(x [b, s, n, d]) -> (post [b, s, n], y [b, s, d]), and the stream
 
 from __future__ import annotations
 
-import inspect
-import types
-from typing import Any, Iterable
+from collections.abc import Iterable
+from typing import Any
 
 from . import mixer
 from .protocol import Adapter, Call, Found, Reading, Refused, Site, held
+from .structure import has_method
 
 
 def recognise(module: Any) -> Iterable[Found]:
+    """Parameters of these names and shapes: there is no room for a matrix in them."""
     fn, base, scale = (held(module, name) for name in ("fn", "base", "scale"))
     if fn is None or base is None or scale is None or fn.dim() != 2 or scale.numel() != 2:
         return ()
-    n, odd = divmod(base.numel(), 2)
-    if odd or n < 1 or fn.shape[0] != 2 * n or fn.shape[1] % n != 0:
+    n = fn.shape[0] // 2
+    if n < 1 or fn.shape[0] != 2 * n or base.numel() != 2 * n or fn.shape[1] % n != 0:
         return ()
-    if not isinstance(inspect.getattr_static(type(module), "forward", None), types.FunctionType):
+    if not has_method(module, "forward"):
         return ()
-    return (Found(n, "identity", "identity", parameters=lambda: (module.fn, module.base, module.scale)),)
+    three = lambda: (module.fn, module.base, module.scale)  # noqa: E731
+    return (Found(n, "identity", "identity", parameters=three),)
 
 
 def read(call: Call) -> Iterable[Reading]:
-    x = mixer.entering(call.args, call.kwargs)
+    """Its write gate. @raises Refused where it returns something else, as a matrix"""
+    x, out = mixer.entering(call.args, call.kwargs), call.out
     if x is None:
         return ()
-    lead, n = tuple(x.shape[:-2]), x.shape[-2]
-    out = call.out if isinstance(call.out, tuple) else ()
-    if len(out) != 2 or not mixer.is_gate(out[0], (*lead, n)) or not mixer.is_gate(out[1], (*lead, x.shape[-1])):
-        raise Refused(f"it must return (post {[*lead, n]}, y {[*lead, x.shape[-1]]}): what has a matrix is no identity connection")
-    return (Reading("", None, lead, lambda: x, post=out[0]),)
+    lead, n, d = tuple(x.shape[:-2]), x.shape[-2], x.shape[-1]
+    if not isinstance(out, tuple) or len(out) != 2:
+        raise Refused("an identity connection must return (post, y)")
+    post, y = out
+    if not mixer.is_gate(post, (*lead, n)) or not mixer.is_gate(y, (*lead, d)):
+        raise Refused(f"an identity connection must return post {[*lead, n]}, y {[*lead, d]}")
+    return (Reading("", None, lead, lambda: x, post=post),)
 
 
 adapter = Adapter("hy_v4", recognise, lambda module: (Site("forward"),), read)

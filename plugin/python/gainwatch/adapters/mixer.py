@@ -4,7 +4,8 @@ streams [n, d] get their gates pre, post [n] and comb [n, n], applied transposed
 from __future__ import annotations
 
 import math
-from typing import Any, Iterable, Optional
+from collections.abc import Iterable
+from typing import Any, Optional
 
 import torch
 import torch.nn.functional as F
@@ -64,14 +65,18 @@ def is_gate(value: Any, shape: tuple[int, ...]) -> bool:
     return isinstance(value, Tensor) and value.shape == shape
 
 
-def formula(owner: Any, fn: Tensor, base: Tensor, scale: Tensor, streams: Tensor, added: bool = True) -> Tensor:
+def formula(
+    owner: Any, fn: Tensor, base: Tensor, scale: Tensor, streams: Tensor, added: bool = True
+) -> Tensor:
     """comb [tokens, n, n] of streams [tokens, n, d], in float32. owner: has the numbers of iterations and epsilons, itself or in what it
     holds. added: as in `comb_of`."""
-    iterations = int(setting(owner, ("hc_sinkhorn_iters", "sinkhorn_iters", "iterations"), ITERATIONS))
+    rounds = setting(owner, ("hc_sinkhorn_iters", "sinkhorn_iters", "iterations"), ITERATIONS)
     eps = setting(owner, ("hc_eps", "eps"), EPS)
-    norm_eps = setting(owner, ("norm_eps", "rms_norm_eps"), getattr(getattr(owner, "input_norm", None), "eps", EPS))
-    n = streams.shape[-2]
-    return comb_of(streams, fn[2 * n :], base.reshape(-1)[2 * n :], scale.reshape(-1)[2], iterations, eps, norm_eps, added)
+    norm_eps = getattr(getattr(owner, "input_norm", None), "eps", EPS)  # transformers'
+    norm_eps = setting(owner, ("norm_eps", "rms_norm_eps"), norm_eps)
+    own = 2 * streams.shape[-2]  # what comes before is of the gates
+    fn, base, scale = fn[own:], base.reshape(-1)[own:], scale.reshape(-1)[2]
+    return comb_of(streams, fn, base, scale, int(rounds), eps, norm_eps, added)
 
 
 def comb_of(
@@ -84,12 +89,12 @@ def comb_of(
     norm_eps: float = EPS,
     added: bool = True,
 ) -> Tensor:
-    """The same of what is comb's own: fn [n n, n d], base [n n], scale [1]. Softmax of the rows, then columns and rows divided by their sums
-    plus eps, the columns last. added: eps to what the softmax gives, as DeepSeek has it, or else to its denominator alone."""
+    """The same of what is comb's own: fn [n n, n d], base [n n], scale [1]. Softmax of the rows, then columns and rows divided by
+    their sums plus eps, the columns last. added: eps to what the softmax gives, as DeepSeek has it, or else to its denominator alone."""
     n, flat = streams.shape[-2], streams.flatten(-2).float()
-    logits = F.linear(flat, fn.float()) * torch.rsqrt(flat.square().mean(-1, keepdim=True) + norm_eps)
-    logits = logits * scale.float() + base.float()
-    comb: Tensor = logits.reshape(*logits.shape[:-1], n, n).softmax(-1)
+    norm = torch.rsqrt(flat.square().mean(-1, keepdim=True) + norm_eps)
+    logits = F.linear(flat, fn.float()) * norm * scale.float() + base.float()
+    comb = logits.reshape(-1, n, n).softmax(-1)
     comb = comb + eps if added else comb / (1 + eps)
     comb = comb / (comb.sum(-2, keepdim=True) + eps)
     for _ in range(iterations - 1):
@@ -107,5 +112,9 @@ def setting(owner: Any, names: Iterable[str], default: float) -> float:
 
 def holds(module: Any) -> dict[str, Any]:
     """Its children, and what else it has as attributes that is of a class of somebody's own."""
-    own = {name: one for name, one in module.__dict__.items() if not name.startswith("_") and type(one).__module__ != "builtins"}
+    own = {
+        name: one
+        for name, one in module.__dict__.items()
+        if not name.startswith("_") and type(one).__module__ != "builtins"
+    }
     return {**getattr(module, "_modules", {}), **own}

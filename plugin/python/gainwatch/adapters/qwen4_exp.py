@@ -4,31 +4,37 @@ write gate, gives u alone, and is no connection."""
 
 from __future__ import annotations
 
-from typing import Any, Iterable
+from collections.abc import Iterable
+from typing import Any
 
 from . import mixer
 from .protocol import Adapter, Call, Found, Reading, Refused, Site
+from .structure import is_count, shape
+
+READ, WRITE = ("input_mix_weight_down", "input_mix_weight_up"), "block_inject_weight"
 
 
 def recognise(module: Any) -> Iterable[Found]:
-    down, up, write = (mixer.weight(module, name) for name in ("input_mix_weight_down", "input_mix_weight_up", "block_inject_weight"))
-    if down is None or up is None or write is None or write.dim() != 2:
+    """hc_count streams, a read gate of low rank, and a write gate."""
+    n, down, write = getattr(module, "hc_count", 0), shape(module, READ[0]), shape(module, WRITE)
+    if not is_count(n) or len(down) != 2 or down[1] % n != 0:
         return ()
-    n, width = write.shape
-    if n < 1 or n != getattr(module, "hc_count", 0) or width % n != 0 or down.shape[1:] != (width,) or up.shape != (width, down.shape[0]):
+    if shape(module, READ[1]) != down[::-1] or write != (n, down[1]):
         return ()
     return (Found(n, "identity", "identity", parameters=lambda: list(module.parameters())),)
 
 
 def read(call: Call) -> Iterable[Reading]:
-    x, n = mixer.entering(call.args, call.kwargs), call.module.hc_count
+    """Its write gate. @raises Refused where the streams do not pass on as they are"""
+    x, n, out = mixer.entering(call.args, call.kwargs), call.module.hc_count, call.out
     if x is None:
         return ()
-    lead, width = tuple(x.shape[:-1]), x.shape[-1]
-    out = call.out if isinstance(call.out, tuple) else ()
-    if len(out) != 3 or not mixer.is_gate(out[0], (*lead, width // n)) or out[1] is not x or not mixer.is_gate(out[2], (*lead, n)):
-        raise Refused(f"it must return (u {[*lead, width // n]}, what it was given, w {[*lead, n]})")
-    return (Reading("", None, lead, lambda: x.unflatten(-1, (n, -1)), post=out[2]),)
+    if not isinstance(out, tuple) or len(out) != 3 or out[1] is not x:
+        raise Refused("a gated residual must return (u, its streams as they are, w)")
+    lead, gate = tuple(x.shape[:-1]), out[2]
+    if not mixer.is_gate(gate, (*lead, n)):
+        raise Refused(f"the write gate of a gated residual must be {[*lead, n]}")
+    return (Reading("", None, lead, lambda: x.reshape(*lead, n, -1), post=gate),)
 
 
 adapter = Adapter("qwen4_exp", recognise, lambda module: (Site("forward"),), read)

@@ -6,7 +6,7 @@ import inspect
 import types
 from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
 
 
 def is_count(value: Any) -> bool:
@@ -14,9 +14,15 @@ def is_count(value: Any) -> bool:
     return isinstance(value, int) and value >= 1
 
 
+def is_function(value: Any) -> bool:
+    """A function written in Python: what can be watched."""
+    return isinstance(value, types.FunctionType)
+
+
 def has_method(module: Any, name: str) -> bool:
-    """The module's class has that method in Python."""
-    return isinstance(inspect.getattr_static(type(module), name, None), types.FunctionType)
+    """The module's class has that method in Python. (nn.Module's forward is none.)"""
+    value = inspect.getattr_static(type(module), name, None)
+    return is_function(value) and value is not nn.Module.forward
 
 
 def shape(module: Any, name: str) -> tuple[int, ...]:

@@ -12,7 +12,6 @@ from collections import Counter
 from typing import Any
 
 import torch
-from torch import nn
 
 from gainwatch import adapters
 from gainwatch.adapters import registry
@@ -36,17 +35,6 @@ def claims(module: Any) -> list[str]:
     return [one.name for one in adapters.ALL if tuple(one.recognise(module))]
 
 
-class Holder(nn.Module):
-    """Training calls a model, which calls the module."""
-
-    def __init__(self, module: nn.Module) -> None:
-        super().__init__()
-        self.module = module
-
-    def forward(self, *args: Any) -> Any:
-        return self.module(*args)
-
-
 class TestNoFalseMatch(unittest.TestCase):
     def test_no_two_adapters_take_the_same_module(self) -> None:
         for entry in implementations():
@@ -67,12 +55,11 @@ class TestNoFalseMatch(unittest.TestCase):
             if one.like != "DeepseekV4HyperConnection":
                 continue
             module = one.make(4, 16).train()
-            with self.subTest(one.name):
+            with self.subTest(one.name), watched(module) as watch:
                 torch._dynamo.reset()
-                one.run(torch.compile(module, backend="eager", fullgraph=True), 4, 16)
-                with watched(module) as watch:
-                    one.run(torch.compile(module, backend="eager", fullgraph=True), 4, 16)
-                    self.assertEqual([taken.name for taken in watch.take()], [])
+                compiled: Any = torch.compile(module, backend="eager", fullgraph=True)
+                one.run(compiled, 4, 16)
+                self.assertEqual([taken.name for taken in watch.take()], [])
 
     @unittest.skipIf(missing("transformers"), "transformers is not installed")
     def test_some_kinds_of_transformers(self) -> None:
@@ -82,7 +69,8 @@ class TestNoFalseMatch(unittest.TestCase):
 
 
 def look_over(first: int, last: int) -> Counter[str]:
-    """Kinds, those that were built, modules, connections. @raises AssertionError naming a module that is none, or kinds that have too few"""
+    """Kinds, those that were built, modules, connections. @raises AssertionError naming a module that is taken and is none, or a kind of
+    which too few are."""
     counts: Counter[str] = Counter()
     for built in every_transformers_class(first, last):
         counts["kinds"] += 1
