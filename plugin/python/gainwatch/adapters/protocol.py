@@ -27,6 +27,7 @@ class Found:
     bounded: Optional[str] = None  # which sums of H as applied are exact (doubly, rows, columns), "spectral" or "none"
     convention: Optional[str] = None  # order of Sinkhorn's normalisations: "paper", "deepseek"
     parameters: Callable[[], Sequence[Tensor]] = tuple  # its own, asked for each time: FSDP replaces them
+    sinkhorn: Optional[float] = None  # temperature of the Sinkhorn that the mapping comes from (1 where it has none); None: of none
 
 
 @dataclass(frozen=True)

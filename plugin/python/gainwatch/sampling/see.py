@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 import time
-from typing import Any, Sequence
+from typing import Any, Optional, Sequence
 
 import torch
 from torch import Tensor
@@ -142,34 +142,35 @@ def take(sampler: Sampler, part: Part, reading: Reading, mapping: Tensor, module
     key = (shape, mapping.device)
     rows, positions, index = sampler.plans.get(key) or plan(sampler, shape, mapping.device)
     part.n = rows[-1]
+    part.dtype = mapping.dtype
     flat = mapping.detach().reshape(rows)
     sample = flat.index_select(0, index)
     if sample.dtype is not torch.float32:
         sample = sample.float()
     checked = None
     if sampler.checking and reading.streams is not None:
-        checked = look(sampler, part, reading, module, index if flat.shape[0] > 1 else None)
+        checked = look(sampler, part, reading, module, len(flat))
     return Sample(sample, positions, checked)
 
 
-def look(sampler: Sampler, part: Part, reading: Reading, module: Any, index: Any) -> Any:
-    """For the self-check; what fails here costs no sample."""
+def look(sampler: Sampler, part: Part, reading: Reading, module: Any, count: int) -> Optional[Checked]:
+    """For the self-check, at the first of the sampled tokens; count: of mappings. What fails here costs no sample."""
     try:
         assert reading.streams is not None
         with torch.no_grad():
             x = reading.streams().detach()
             x = x.reshape(-1, *x.shape[-2:])
-            if x.shape[1] != part.n:
-                return None
-            x = x[index[:CHECK_TOKENS]] if index is not None else x[:CHECK_TOKENS].clone()
-            formula = part.adapter.formula
-            again = formula is not None and sampler.watched == 0
-            return Checked(x, formula(module, part.found.part, x) if formula and again else None)
+            if x.shape[1] != part.n or count not in (1, len(x)):
+                raise Refused(f"they are {list(x.shape)}, and its mappings {count} of {part.n} streams")
+            index = to_device(torch.tensor(sampler.positions(len(x))[:CHECK_TOKENS]), x.device)
+            x, post, formula = x[index], reading.post, part.adapter.formula
+            if post is not None:
+                post = post.detach().reshape(-1, part.n)
+                post = post[index] if len(post) > 1 else post.clone()
+            return Checked(x, formula(module, part.found.part, x) if formula and sampler.watched == 0 else None, post)
     except Exception as error:
-        sampler.faults.say(
-            f"{part.name} streams",
-            f"{part.name}: the self-check cannot see its streams ({type(error).__name__})",
-        )
+        why = error if isinstance(error, Refused) else type(error).__name__
+        sampler.faults.say(f"{part.adapter.name} streams", f"{part.name}: the self-check cannot see its streams ({why})")
         return None
 
 

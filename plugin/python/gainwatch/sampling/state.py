@@ -17,11 +17,12 @@ CHECKS = 12  # attempts of the running self-check, at the watched steps 1, 2, 4,
 
 
 class Checked(NamedTuple):
-    """What the self-check sees of one connection in one step: its input [tokens, n, d], and the mapping [tokens, n, n] as stored that
-    its adapter works out anew."""
+    """What the self-check sees of one connection in one step: its input [tokens, n, d] at the first tokens of the sample, the mapping
+    [tokens, n, n] as stored that its adapter works out anew, and its write gate [tokens, n]."""
 
     streams: Tensor
-    reference: Optional[Tensor]
+    reference: Optional[Tensor] = None
+    post: Optional[Tensor] = None
 
 
 class Sample(NamedTuple):
@@ -39,6 +40,7 @@ class Part:
         self.name, self.found, self.adapter, self.place = name, found, adapter, place
         self.n = found.n  # 0: not known before it runs
         self.device: Any = None  # of its parameters, when they were last looked at
+        self.dtype: Any = None  # of its mapping, when one was last sampled
         self.run = 0  # how often it has run in the forward pass that is going on
         self.stride = 1  # 0: no pass can be seen, so what comes again is no repetition
         self.samples: dict[int, Sample] = {}  # of this step, by run

@@ -47,6 +47,8 @@ class Sender:
         self._encode, self._most_bytes = encode, max(memory_limit, LEAST_QUEUE_BYTES)
         self._records: queue.SimpleQueue[tuple[int, StepRecord]] = queue.SimpleQueue()
         self._lock, self._queued_bytes, self._refused = threading.Lock(), 0, 0
+        self._opening: dict[str, Any] = {}
+        self._self_test: Optional[list[dict[str, Any]]] = None
         self._failed = False  # the last time that all was to be sent
         self._done = threading.Event()
         self._chance = random.Random().random  # the training's own is left alone
@@ -91,11 +93,21 @@ class Sender:
     def describe(self, opening: dict[str, Any]) -> None:
         """What the open PUT says of the connections (`RunState` of openapi.yaml, without state, identity and attempt). Called again where
         there is more to say: then it is sent again, with what is sent next."""
-        started = {"started": int(time.time() * 1000)}
-        before = self._state.opening
-        if before is not None:
-            started = {"started": before["started"]}
-        self._state.opening = {"state": "open", **self._state.identity, **started, **opening}
+        with self._lock:
+            started = {"started": self._opening.get("started", int(time.time() * 1000))}
+            self._opening = {"state": "open", **self._state.identity, **started, **opening}
+            self._open()
+
+    def attest(self, self_test: list[dict[str, Any]]) -> None:
+        """What the self-test found of the connections (`SelfTest` of openapi.yaml), by any thread: said with the opening."""
+        with self._lock:
+            self._self_test = self_test
+            if self._opening:
+                self._open()
+
+    def _open(self) -> None:
+        found = {} if self._self_test is None else {"self_test": self._self_test}
+        self._state.opening = {**self._opening, **found}
 
     def put(self, record: StepRecord) -> None:
         """A step to be sent. Dropped and counted where those that are not bodies yet have too many bytes."""

@@ -24,13 +24,11 @@ MEMORY_KINDS = 5  # of a connection: parameters, activations, branch_activations
 
 
 class Check(Protocol):
-    """The running self-check. flip: the matrices are applied transposed to how they are read."""
-
-    flip: bool
+    """The running self-check."""
 
     def look(self, record: StepRecord, mappings: Sequence[Optional[Tensor]]) -> None:
-        """mappings: [S, n, n] as H by what `Listed.transposed` says, one for each of `record.present`; None: it did not run. May mend
-        `Listed.kind`, `.bounded` and `.transposed`, and `flip`, for this body and those after."""
+        """mappings: [S, n, n] as stored, one for each of `record.present`; None: it did not run. May mend `Listed.kind`, `.bounded` and
+        `.transposed`, for this body and those after."""
 
 
 @dataclass
@@ -60,19 +58,17 @@ def encode(record: StepRecord, encoding: Encoding) -> Optional[bytes]:
     read = _read(record)
     listed = record.listing.connections
     if encoding.check is not None:
-        pairs = zip(record.present, read.mappings)
-        encoding.check.look(record, [m if m is None else _as_h(m, listed[place]) for place, m in pairs])
+        encoding.check.look(record, read.mappings)
     places = _places(listed, encoding)
     ran = {place: m for place, m in zip(record.present, read.mappings) if m is not None}
     sent = {place: ran[place] for place in places if place in ran}
     if listed and not sent:
         return None
     tokens = _tokens((m.shape[0] for m in sent.values()), encoding.faults)
-    flip = encoding.check is not None and encoding.check.flip
     matrices = {}
     for place, matrix in sent.items():
-        as_h = _as_h(matrix, listed[place], flip)
-        matrices[place] = as_h[0] if len(as_h) == 1 < tokens else as_h[:tokens]
+        h = as_h(matrix, listed[place])
+        matrices[place] = h[0] if len(h) == 1 < tokens else h[:tokens]
     arrays = _arrays({listed[place].name: matrices.get(place) for place in places}, encoding.n or 0)
     if places:
         arrays["@memory"] = _memory([listed[place] for place in places])
@@ -98,8 +94,9 @@ def _read(record: StepRecord) -> _Read:
     return _Read(mappings, dict(zip(record.late, late.tolist())))
 
 
-def _as_h(matrix: Tensor, connection: Listed, flip: bool = False) -> Tensor:
-    return matrix.transpose(1, 2) if connection.transposed != flip else matrix
+def as_h(matrix: Tensor, connection: Listed) -> Tensor:
+    """[S, n, n] as stored -> as applied: out_i = sum_j H[i, j] x_j."""
+    return matrix.transpose(1, 2) if connection.transposed else matrix
 
 
 def _places(listed: Sequence[Listed], encoding: Encoding) -> list[int]:

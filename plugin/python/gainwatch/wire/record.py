@@ -24,6 +24,10 @@ class Listed:
     transposed: bool  # what is stored is applied transposed ("comb")
     n: int
     parameter_bytes: float = float("nan")  # of what this rank holds
+    adapter: str = ""  # by which it was found
+    dtype: Optional[str] = None  # of the mapping before it was sampled ("bfloat16"); None: not known
+    parameters: Optional[str] = None  # dtypes of its parameters, sorted
+    sinkhorn: Optional[float] = None  # temperature of the Sinkhorn that the mapping comes from; None: of none, or not known
 
 
 @dataclass(frozen=True)
