@@ -52,7 +52,8 @@ def load(package: str, module: str) -> Any:
     # mhc 0.5.5 imports matplotlib, which it does not ask for, and draws nothing here.
     drawing = [] if package != "mhc" or importlib.util.find_spec("matplotlib") else ["matplotlib", "matplotlib.pyplot"]
     for name in drawing:
-        sys.modules[name] = types.ModuleType(name)
+        sys.modules[name] = stub = types.ModuleType(name)
+        stub.__getattr__ = lambda name: object  # type: ignore[method-assign]
     try:
         return importlib.import_module(module)
     finally:
