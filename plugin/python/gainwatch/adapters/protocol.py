@@ -82,8 +82,9 @@ class Adapter:
     recognise: Callable[[nn.Module], Iterable[Found]]  # nothing where the module is not of it; runs nothing of the module
     sites: Callable[[nn.Module], Iterable[Site]]  # of a recognised module
     read: Callable[[Call], Iterable[Reading]]  # also traced by torch.compile: tensor operations and plain Python alone
-    # The mapping as stored [tokens, n, n], worked out anew in float32 from the streams [tokens, n, d]: for the self-test.
-    formula: Optional[Callable[[nn.Module, str, Tensor], Tensor]] = None
+    # The mapping as stored [tokens, n, n], worked out anew in float32 from the streams [tokens, n, d], for the self-test; None where a
+    # module has more in it than is known. Called without gradients and autocast.
+    formula: Optional[Callable[[nn.Module, str, Tensor], Optional[Tensor]]] = None
 
 
 class Refused(Exception):

@@ -167,7 +167,11 @@ def look(sampler: Sampler, part: Part, reading: Reading, module: Any, count: int
             if post is not None:
                 post = post.detach().reshape(-1, part.n)
                 post = post[index] if len(post) > 1 else post.clone()
-            return Checked(x, formula(module, part.found.part, x) if formula and sampler.watched == 0 else None, post)
+            single = x.dtype is torch.float32 and (x[:1] @ x[:1].transpose(1, 2)).dtype is torch.float32  # autocast makes it another
+            if formula is None or sampler.watched != 0:
+                return Checked(x, None, post, single)
+            with torch.autocast(x.device.type, enabled=False):
+                return Checked(x, formula(module, part.found.part, x), post, single)
     except Exception as error:
         why = error if isinstance(error, Refused) else type(error).__name__
         sampler.faults.say(f"{part.adapter.name} streams", f"{part.name}: the self-check cannot see its streams ({why})")

@@ -18,11 +18,13 @@ CHECKS = 12  # attempts of the running self-check, at the watched steps 1, 2, 4,
 
 class Checked(NamedTuple):
     """What the self-check sees of one connection in one step: its input [tokens, n, d] at the first tokens of the sample, the mapping
-    [tokens, n, n] as stored that its adapter works out anew, and its write gate [tokens, n]."""
+    [tokens, n, n] as stored that its adapter works out anew, and its write gate [tokens, n]. single: the streams are float32, and so is what
+    is made of them (no autocast)."""
 
     streams: Tensor
     reference: Optional[Tensor] = None
     post: Optional[Tensor] = None
+    single: bool = False
 
 
 class Sample(NamedTuple):

@@ -1,4 +1,5 @@
-"""How much a mapping can move at all: the norm of its derivative by its logits, 0 where it can never learn. Not when that is told (`table`)."""
+"""How much a mapping can move at all: the norm of its derivative by its logits, 0 where it can
+never learn. Not when that is told (`table`)."""
 
 from __future__ import annotations
 
@@ -11,7 +12,7 @@ from torch import Tensor
 from ..wire.record import Listed
 
 TOKENS = 4  # of which the largest counts
-ROUNDS = 60  # of the power iteration: a norm to three digits
+ROUNDS = 100  # of the power iteration: a norm to a hundredth of it
 NONE = 1e-12  # less is rounding
 NEAR = 0.1  # sums further off than that are those of no Sinkhorn
 
@@ -27,7 +28,8 @@ def sensitivities(
     known = [i for i, c in enumerate(connections) if _is_of_sinkhorn(c, few[i])]
     for n in {few[i].shape[-1] for i in known}:
         of_n = [i for i in known if few[i].shape[-1] == n]
-        norms = of_sinkhorn(torch.cat([few[i] for i in of_n])).split([len(few[i]) for i in of_n])
+        all_norms = of_sinkhorn(torch.cat([few[i] for i in of_n]))
+        norms = torch.split(all_norms, [len(few[i]) for i in of_n])
         for i, norm in zip(of_n, norms):
             found[i] = float(norm.max()) / (connections[i].sinkhorn or 1)
     return found
@@ -41,10 +43,11 @@ def _is_of_sinkhorn(connection: Listed, h: Tensor) -> bool:
 
 
 def of_sinkhorn(h: Tensor) -> Tensor:
-    """Spectral norms [S] of the derivative of a doubly stochastic h [S, n, n] (float64) by the logits of a Sinkhorn that has converged.
+    """Spectral norms [S] of the derivative of a doubly stochastic h [S, n, n] (float64) by the
+    logits of a Sinkhorn that has converged.
 
-    It is dL -> h * (dL - r 1^T - 1 c^T), with r and c such that its rows and columns sum to 0, and symmetric and positive; an orientation
-    changes nothing of it.
+    It is dL -> h * (dL - r 1^T - 1 c^T), with r and c such that the sums of its rows and columns
+    are 0. It is symmetric and positive, and the same norm for the transposed.
     """
     size, n = h.shape[0], h.shape[-1]
     eye = torch.eye(n, dtype=h.dtype).expand(size, n, n)
