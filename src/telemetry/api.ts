@@ -6,6 +6,7 @@
 import type { MeasureInfo } from './catalogue.ts';
 import type { Outcome, StepReport } from './report.ts';
 import type { ConnectionInfo, MemoryKind, RunHeader } from './sample.ts';
+import type { SelfTestEntry } from './selfTest.ts';
 import type { Warning, WarningRecord } from './warning.ts';
 import type { WireNumber } from './wire.ts';
 
@@ -54,7 +55,14 @@ export interface RunLimits {
 }
 
 /** `GET /api/v1/runs/{run}`. */
-export interface RunDetail extends RunSummary, Pick<RunHeader, 'tokens' | 'connections'> {
+export interface RunDetail extends RunSummary, Pick<RunHeader, 'tokens'> {
+  /**
+   * From input to output. While an attempt goes on they may become more, between those that are there; so two listings of an attempt are the
+   * same where they are as long.
+   */
+  connections: Required<ConnectionInfo>[];
+  /** What the sender found of its connections; null: nothing was sent. */
+  selfTest: readonly SelfTestEntry[] | null;
   limits: RunLimits;
   measures: MeasureInfo[];
   memoryKinds: MemoryKind[];
@@ -153,16 +161,23 @@ export interface GoneAnswer {
   run: string;
 }
 
+/** The data of a `connections` event: the run has more connections by now, or more is known of them, so that its detail is to be asked anew. */
+export interface ConnectionsAnswer {
+  run: string;
+}
+
 /**
  * `GET /api/v1/stream[?run=NAME…]`: server-sent events.
  * `step`: a StepAnswer. `run`: a RunSummary, when a run opens, starts a new attempt, is warned of or ends, or is dropped on a page.
  * `warning`: a WarningAnswer, when one is raised, cleared or acknowledged. `gone`: a run was deleted. `beat`: null, every 15 s.
+ * `connections`: before the first step with them; arrays of a step are as long as the connections then are.
  * The id of an event holds the position in every run of the stream ("hc:1:230,mhc:1:229": run, attempt, step), so that
  * Last-Event-ID brings back exactly the steps that were missed, from the recordings; warnings are asked for anew.
  */
 export interface StreamEvents {
   step: StepAnswer;
   run: RunSummary;
+  connections: ConnectionsAnswer;
   warning: WarningAnswer;
   gone: GoneAnswer;
   beat: null;

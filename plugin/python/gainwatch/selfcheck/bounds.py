@@ -25,10 +25,12 @@ from typing import Optional
 import torch
 from torch import Tensor
 
-# What kinds promise.
-KINDS = {
-    **{"residual": "doubly", "mhc": "doubly", "identity": "doubly"},
-    **{"orthogonal": "spectral", "hc": "none"},
+KINDS = {  # what they promise
+    "residual": "doubly",
+    "mhc": "doubly",
+    "identity": "doubly",
+    "orthogonal": "spectral",
+    "hc": "none",
 }
 EXACT = 5e-5  # of a sum in float32: a Sinkhorn in logarithms at a temperature of 0.05 has 2e-5
 INEXACT = 0.02  # of a sum: more is no rounding, not of bfloat16 (3e-3 to 1e-2)

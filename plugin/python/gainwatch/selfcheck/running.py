@@ -12,8 +12,7 @@ from typing import Any, Optional
 from torch import Tensor
 
 from ..guard import Faults, log
-from ..wire.body import as_h
-from ..wire.record import Listed, StepRecord
+from ..wire.record import Listed, StepRecord, as_h
 from . import arrivals, bounds, orientations, pairs, table
 
 COMPILED = (

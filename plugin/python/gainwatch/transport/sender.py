@@ -10,7 +10,8 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
-from ..spool import Spool
+from ..spool import Spool, sweep
+from ..wire.plain import plain
 from . import timing
 from .delivery import deliver
 from .exchange import Link, serve
@@ -43,14 +44,24 @@ class Sender:
         faults: Faults,
     ) -> None:
         spool = Spool(memory_limit, disk_limit, faults)
-        self._state = State(Link(url), run, key, token, identity, faults, spool, self._take_in, reason=f"{url} does not answer")
+        self._state = State(
+            Link(url),
+            run,
+            key,
+            token,
+            identity,
+            faults,
+            spool,
+            self._take_in,
+            reason=f"{url} does not answer",
+        )
         self._encode, self._most_bytes = encode, max(memory_limit, LEAST_QUEUE_BYTES)
         self._records: queue.SimpleQueue[tuple[int, StepRecord]] = queue.SimpleQueue()
         self._lock, self._queued_bytes, self._refused = threading.Lock(), 0, 0
         self._opening: dict[str, Any] = {}
         self._self_test: Optional[list[dict[str, Any]]] = None
         self._failed = False  # the last time that all was to be sent
-        self._done = threading.Event()
+        self._done, self._left = threading.Event(), 0  # samples that were not sent
         self._chance = random.Random().random  # the training's own is left alone
         self._thread = threading.Thread(target=self._run, name="gainwatch", daemon=True)
 
@@ -87,25 +98,28 @@ class Sender:
     def start(self) -> None:
         """Begins to send."""
         link, exchanges = self._state.link, self._state.exchanges
-        threading.Thread(target=serve, args=(link, exchanges), name="gainwatch-http", daemon=True).start()
+        threading.Thread(
+            target=serve, args=(link, exchanges), name="gainwatch-http", daemon=True
+        ).start()
         self._thread.start()
 
     def describe(self, opening: dict[str, Any]) -> None:
         """What the open PUT says of the connections (`RunState` of openapi.yaml, without state, identity and attempt). Called again where
         there is more to say: then it is sent again, with what is sent next."""
+        started = {"started": self._opening.get("started", int(time.time() * 1000))}
+        said = {**self._state.identity, **started, **opening}
         with self._lock:
-            started = {"started": self._opening.get("started", int(time.time() * 1000))}
-            self._opening = {"state": "open", **self._state.identity, **started, **opening}
-            self._open()
+            self._opening = {"state": "open", **plain(said, self._strange)}
+            self._say_opening()
 
     def attest(self, self_test: list[dict[str, Any]]) -> None:
         """What the self-test found of the connections (`SelfTest` of openapi.yaml), by any thread: said with the opening."""
         with self._lock:
             self._self_test = self_test
             if self._opening:
-                self._open()
+                self._say_opening()
 
-    def _open(self) -> None:
+    def _say_opening(self) -> None:
         found = {} if self._self_test is None else {"self_test": self._self_test}
         self._state.opening = {**self._opening, **found}
 
@@ -125,18 +139,23 @@ class Sender:
         state.ending = {"state": "closed", "attempt": attempt, **state.identity, "outcome": outcome}
         state.deadline = time.monotonic() + seconds
         state.stopping.set()
-        if self._thread.is_alive():
-            self._done.wait(seconds + 1)
-        left = len(state.spool) + self._records.qsize()
+        if self._thread.is_alive() and not self._done.wait(seconds + 1):
+            state.spool.abandon()
+        left = self._left + len(state.spool) + self._records.qsize()
         if left:
             why = f"the monitor did not take them within {seconds:g} s ({state.reason})"
             say(state, "not sent", f"{left} samples were not sent: {why}")
+
+    def _strange(self, value: Any) -> None:
+        text = f"of what is said of the run, a {type(value).__name__} is no number, and is left out"
+        say(self._state, ("strange", type(value)), text)
 
     # in the background
 
     def _run(self) -> None:
         state, pace = self._state, timing.Pace(time.monotonic() + timing.FLUSH_SECONDS)
         try:
+            sweep()
             while True:
                 self._take_in_until(pace.due)
                 stopping, now = state.stopping.is_set(), time.monotonic()
@@ -158,7 +177,7 @@ class Sender:
                     chance=self._chance,
                 )
         finally:
-            state.spool.close()
+            self._left = state.spool.close()
             state.exchanges.put(None)
             self._done.set()
 

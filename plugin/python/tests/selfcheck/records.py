@@ -35,7 +35,7 @@ class Told(Check):
 
     def __init__(self) -> None:
         self.faults, self.sent = Noted(), list[Any]()
-        super().__init__(self.faults, self.sent.append)  # type: ignore[arg-type]
+        super().__init__(self.faults, self.sent.append)
 
 
 def random(seed: int = 0) -> np.random.Generator:
@@ -64,7 +64,9 @@ def streams(rng: np.random.Generator, n: int) -> Array:
     return rng.normal(size=(TOKENS, n, CHANNELS))
 
 
-def checked(inputs: Sequence[Optional[Array]], dtype: torch.dtype = torch.float32) -> tuple[Optional[Checked], ...]:
+def checked(
+    inputs: Sequence[Optional[Array]], dtype: torch.dtype = torch.float32
+) -> tuple[Optional[Checked], ...]:
     return tuple(x if x is None else Checked(torch.tensor(x).to(dtype)) for x in inputs)
 
 
@@ -85,7 +87,11 @@ def look(
 ) -> StepRecord:
     """Shows one step. stored: [S, n, n] of each; inputs: None where it is no step of a check, else [T, n, d] or None of each."""
     record = record_of(
-        step, stored, Listing(tuple(of)), streams=None if inputs is None else checked(inputs, dtype), **more
+        step,
+        stored,
+        Listing(tuple(of)),
+        streams=None if inputs is None else checked(inputs, dtype),
+        **more,
     )
     check.look(record, [torch.tensor(m, dtype=torch.float32) for m in stored])
     return record

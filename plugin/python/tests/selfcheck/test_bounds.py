@@ -34,7 +34,9 @@ def permutations(rng: np.random.Generator, n: int) -> Array:
 def mixtures(rng: np.random.Generator, n: int) -> Array:
     """Convex in permutations: exact both ways."""
     weights = rng.dirichlet(np.ones(6), size=32)
-    return np.einsum("tr,rij->tij", weights, np.eye(n)[np.array([rng.permutation(n) for _ in range(6)])])
+    return np.einsum(
+        "tr,rij->tij", weights, np.eye(n)[np.array([rng.permutation(n) for _ in range(6)])]
+    )
 
 
 def softmax(rng: np.random.Generator, n: int) -> Array:
@@ -58,7 +60,11 @@ def facts_of(*samples: Array, dtype: Optional[str] = None) -> Facts:
 Make = Callable[[np.random.Generator, int], Array]
 CLASSES: dict[str, tuple[Make, str, str]] = {
     "Sinkhorn": (lambda rng, n: sinkhorn(rng.normal(size=(32, n, n))), "mhc", "doubly"),
-    "Sinkhorn, columns": (lambda rng, n: sinkhorn(rng.normal(size=(32, n, n))).swapaxes(1, 2), "mhc", "doubly"),
+    "Sinkhorn, columns": (
+        lambda rng, n: sinkhorn(rng.normal(size=(32, n, n))).swapaxes(1, 2),
+        "mhc",
+        "doubly",
+    ),
     "mixtures": (mixtures, "mhc", "doubly"),
     "permutations": (permutations, "mhc", "doubly"),
     "orthogonal": (orthogonal, "orthogonal", "spectral"),
@@ -77,7 +83,9 @@ class TestClasses(unittest.TestCase):
         if name == "permutations" and facts.varied == 0:
             return  # all the same: nothing is shown
         self.assertEqual(judge("own", None, facts, None), (kind, bounded))
-        self.assertEqual(judge("hc", "none", facts, None), ("hc" if kind == "own" else kind, bounded))
+        self.assertEqual(
+            judge("hc", "none", facts, None), ("hc" if kind == "own" else kind, bounded)
+        )
 
     @settings(deadline=None, max_examples=20)
     @given(SEEDS, st.sampled_from([3, 4, 8]))
@@ -113,7 +121,9 @@ class TestClasses(unittest.TestCase):
 
     def test_an_orthogonal_one_that_drifts_is_so_no_more(self) -> None:
         h = orthogonal(random(0), 4)
-        self.assertEqual(judge("orthogonal", None, facts_of(h, h * 0.9), None), ("signed", "spectral"))
+        self.assertEqual(
+            judge("orthogonal", None, facts_of(h, h * 0.9), None), ("signed", "spectral")
+        )
         self.assertEqual(judge("orthogonal", None, facts_of(h, h * 1.1), None), ("hc", "none"))
 
 
@@ -121,13 +131,20 @@ class TestStarts(unittest.TestCase):
     """Near the identity everything is exact, and nothing of it is believed."""
 
     def test_the_identity_shows_nothing(self) -> None:
-        for kind, bounded in (("hc", "none"), ("own", None), ("mhc", "doubly"), ("orthogonal", "spectral")):
+        for kind, bounded in (
+            ("hc", "none"),
+            ("own", None),
+            ("mhc", "doubly"),
+            ("orthogonal", "spectral"),
+        ):
             facts = facts_of(*[np.eye(4)[None]] * 6)
             self.assertEqual(judge(kind, bounded, facts, None), (kind, bounded))
 
     @settings(deadline=None, max_examples=50)
     @given(SEEDS, SIZES, st.floats(1e-9, 0.3), st.booleans())
-    def test_hc_that_moves_away_is_never_more(self, seed: int, n: int, rate: float, signs: bool) -> None:
+    def test_hc_that_moves_away_is_never_more(
+        self, seed: int, n: int, rate: float, signs: bool
+    ) -> None:
         """As Adam moves it: by about the rate in each entry and step, from the identity; dynamic parts of the same size or none."""
         rng, h, facts = random(seed), np.eye(n)[None], Facts()
         for _ in range(3):
@@ -144,7 +161,9 @@ class TestStarts(unittest.TestCase):
         h = sinkhorn(random(0).normal(size=(1, 4, 4)), 200)
         self.assertEqual(judge("own", None, facts_of(h), None), ("own", None))
         self.assertEqual(judge("own", None, facts_of(*[h] * 4), None), ("mhc", "doubly"))
-        self.assertEqual(judge("own", None, facts_of(*[np.eye(4)[None]] * 8), None), ("identity", None))
+        self.assertEqual(
+            judge("own", None, facts_of(*[np.eye(4)[None]] * 8), None), ("identity", None)
+        )
 
     def test_the_identity_less_something_symmetric(self) -> None:
         """Of norm 1, as HC that is trained on streams that are copies: that bounds nothing."""
@@ -165,7 +184,12 @@ class TestStarts(unittest.TestCase):
 class TestRounding(unittest.TestCase):
     def test_exact_is_by_the_arithmetic(self) -> None:
         """float32's sums of n <= 32 numbers are within 32 eps; those of bfloat16 within some eps."""
-        for dtype, least in (("float32", 32 * 2**-23), ("bfloat16", 2**-7), ("float16", 2**-10), (None, 32 * 2**-23)):
+        for dtype, least in (
+            ("float32", 32 * 2**-23),
+            ("bfloat16", 2**-7),
+            ("float16", 2**-10),
+            (None, 32 * 2**-23),
+        ):
             self.assertGreater(exactness(dtype), least)
             self.assertLess(exactness(dtype), 0.03)
 

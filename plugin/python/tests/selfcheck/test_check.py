@@ -9,7 +9,18 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from .records import CHANNELS, TOKENS, Told, connections, look, random, run, silent, sinkhorn, streams
+from .records import (
+    CHANNELS,
+    TOKENS,
+    Told,
+    connections,
+    look,
+    random,
+    run,
+    silent,
+    sinkhorn,
+    streams,
+)
 
 LOOKS = (1, 2, 4, 8, 16, 32, 64, 128)
 
@@ -28,13 +39,22 @@ class TestCheck(unittest.TestCase):
         inputs = run(hs, streams(self.rng, 4), self.rng)
         with self.assertLogs("gainwatch", "WARNING") as logs:
             look(self.check, 1, [h.swapaxes(1, 2) for h in hs], of, inputs)
-        self.assertRegex(logs.output[0], r"step 1: the mappings \(of the test\) are applied transposed to how they are read \(3 of 3")
-        self.assertEqual((self.check.orientation, [c.transposed for c in of]), ("transposed", [True] * 4))
+        self.assertRegex(
+            logs.output[0],
+            r"step 1: the mappings \(of the test\) are applied transposed to how they are read \(3 of 3",
+        )
+        self.assertEqual(
+            (self.check.orientation, [c.transposed for c in of]), ("transposed", [True] * 4)
+        )
         later = connections(5)[4:]
         look(self.check, 2, [hs[0].swapaxes(1, 2)] * 5, of + later)
         self.assertTrue(later[0].transposed)
         self.assertEqual([one["orientation"] for one in self.check.sent[-1]], ["comb"] * 5)
-        self.assertTrue(all(one["row_deviation"] < 1e-6 < one["column_deviation"] for one in self.check.sent[-1]))
+        self.assertTrue(
+            all(
+                one["row_deviation"] < 1e-6 < one["column_deviation"] for one in self.check.sent[-1]
+            )
+        )
 
     def test_each_adapter_has_its_own(self) -> None:
         """Two in one model, of which one is read wrongly; and one that stores its mappings both ways."""
@@ -46,7 +66,13 @@ class TestCheck(unittest.TestCase):
             connection.transposed = i >= 5
         with self.assertLogs("gainwatch", "WARNING") as logs:
             # the last two are stored transposed and read so; 3 and 4 are, and are not
-            look(self.check, 1, [h.swapaxes(1, 2) if i >= 3 else h for i, h in enumerate(hs)], of, inputs)
+            look(
+                self.check,
+                1,
+                [h.swapaxes(1, 2) if i >= 3 else h for i, h in enumerate(hs)],
+                of,
+                inputs,
+            )
         self.assertEqual(len(logs.output), 1)
         self.assertEqual([c.transposed for c in of], [False] * 3 + [True] * 4)
 
@@ -76,9 +102,21 @@ class TestCheck(unittest.TestCase):
         of = connections(5, kind="mhc")
         of[3].kind = of[4].kind = "own"
         orthogonal = np.linalg.qr(self.rng.normal(size=(TOKENS, 4, 4)))[0]
-        hs = [*self.matrices(1), self.rng.normal(size=(TOKENS, 4, 4)), np.ones((TOKENS, 4, 4)), orthogonal, *self.matrices(1)]
+        hs = [
+            *self.matrices(1),
+            self.rng.normal(size=(TOKENS, 4, 4)),
+            np.ones((TOKENS, 4, 4)),
+            orthogonal,
+            *self.matrices(1),
+        ]
         look(self.check, 1, hs, of)
-        wanted = [("mhc", "doubly"), ("hc", "none"), ("mhc", "none"), ("orthogonal", "spectral"), ("mhc", "doubly")]
+        wanted = [
+            ("mhc", "doubly"),
+            ("hc", "none"),
+            ("mhc", "none"),
+            ("orthogonal", "spectral"),
+            ("mhc", "doubly"),
+        ]
         self.assertEqual([(c.kind, c.bounded) for c in of], wanted)
 
     def test_one_that_was_found_doubly_may_drift(self) -> None:
@@ -100,7 +138,9 @@ class TestCheck(unittest.TestCase):
         of[2].name = "layer1#2"
         with self.assertLogs("gainwatch", "WARNING") as logs:
             look(self.check, 3, [*hs, np.ones((TOKENS, 4, 4))], of)
-        self.assertEqual([line for line in logs.output if "layer1#2 gives all ones" in line], logs.output)
+        self.assertEqual(
+            [line for line in logs.output if "layer1#2 gives all ones" in line], logs.output
+        )
         self.assertEqual([len(entries) for entries in self.check.sent], [2, 3])
         look(self.check, 5, [*hs, np.ones((TOKENS, 4, 4))], of)
         self.assertEqual(len(self.check.sent), 2)
@@ -125,8 +165,12 @@ class TestCheck(unittest.TestCase):
         with self.assertLogs("gainwatch", "INFO") as logs:
             for step in LOOKS[:3]:
                 look(self.check, step, hs, of, [None] * 4, counts={0: 1.0})
-        self.assertEqual(len([line for line in logs.output if 'set_stance("force_eager")' in line]), 1)
-        self.assertEqual((self.check.orientation, self.check.streams), ("undetermined", "undetermined"))
+        self.assertEqual(
+            len([line for line in logs.output if 'set_stance("force_eager")' in line]), 1
+        )
+        self.assertEqual(
+            (self.check.orientation, self.check.streams), ("undetermined", "undetermined")
+        )
 
     def test_a_fault_of_its_own_is_counted_and_raised_nowhere(self) -> None:
         record = look(Told(), 1, self.matrices(1), connections(1))
@@ -149,16 +193,28 @@ class TestStreams(unittest.TestCase):
         with self.assertLogs("gainwatch", "INFO") as logs:
             look(self.check, 1, self.hs, self.of, run(self.hs, streams(self.rng, 4), self.rng))
         self.assertEqual(self.check.streams, "apart")
-        self.assertIn("the streams differ at the input of 5 of 5 connections", "\n".join(logs.output))
+        self.assertIn(
+            "the streams differ at the input of 5 of 5 connections", "\n".join(logs.output)
+        )
 
     def test_they_are_reduced_between_all(self) -> None:
         """Copies at each input, which a connection with exact columns does not give."""
         with self.assertLogs("gainwatch", "WARNING") as logs:
             for step in LOOKS[:4]:
-                look(self.check, step, [h.swapaxes(1, 2) for h in self.hs], self.of, [self.copies() for _ in self.hs])
+                look(
+                    self.check,
+                    step,
+                    [h.swapaxes(1, 2) for h in self.hs],
+                    self.of,
+                    [self.copies() for _ in self.hs],
+                )
         (said,) = [line for line in logs.output if "streams" in line]
-        self.assertIn("step 1: the streams are equal at the input of 5 of 5 connections, though", said)
-        self.assertEqual((self.check.streams, self.check.orientation), ("collapsed", "undetermined"))
+        self.assertIn(
+            "step 1: the streams are equal at the input of 5 of 5 connections, though", said
+        )
+        self.assertEqual(
+            (self.check.streams, self.check.orientation), ("collapsed", "undetermined")
+        )
 
     def test_they_are_reduced_once(self) -> None:
         """Between an encoder and a decoder."""
@@ -179,7 +235,10 @@ class TestStreams(unittest.TestCase):
                 look(self.check, step, eye, self.of, [x + i for i in range(6)])
         said = [line for line in logs.output if "streams" in line]
         self.assertEqual(len(said), 1)
-        self.assertRegex(said[0], r"^INFO:.*step 64: the streams are still equal at the input of all 5 connections")
+        self.assertRegex(
+            said[0],
+            r"^INFO:.*step 64: the streams are still equal at the input of all 5 connections",
+        )
         self.assertEqual(self.check.streams, "undetermined")
 
     @settings(deadline=None, max_examples=10)

@@ -36,7 +36,10 @@ def here() -> list[Implementation]:
 
 def truth(entry: Implementation) -> tuple[list[str], list[Any], list[Any]]:
     """Names, H as applied [T, n, n] and inputs [T, n, d] of two layers' connections, in float64."""
-    model, streams = entry.make(N, DIM, depth=DEPTH), entry.to_nd(entry.streams(N, DIM, 1), N).detach().double().numpy()
+    model, streams = (
+        entry.make(N, DIM, depth=DEPTH),
+        entry.to_nd(entry.streams(N, DIM, 1), N).detach().double().numpy(),
+    )
     hs, inputs, carry = list[Any](), list[Any](), dict[str, Any]()
     for layer in model.layers:  # type: ignore[union-attr]
         for site in entry.sites:
@@ -60,13 +63,23 @@ def bounds_of(entry: Implementation) -> tuple[str, ...]:
 
 
 class TestTruth(unittest.TestCase):
-    def shown(self, entry: Implementation, kind: str, wrong: bool = False, looks: int = 4) -> tuple[Told, list[Any]]:
+    def shown(
+        self, entry: Implementation, kind: str, wrong: bool = False, looks: int = 4
+    ) -> tuple[Told, list[Any]]:
         """What a check makes of it that believes it to be of `kind`; wrong: that takes H for its transposed."""
         names, hs, inputs = truth(entry)
         comb = entry.stored == "comb"
         stored = [h.swapaxes(1, 2) if comb else h for h in hs]
         of = [
-            listed(name, hs[0].shape[-1], kind=kind, bounded=None, transposed=comb != wrong, adapter=entry.name) for name in names
+            listed(
+                name,
+                hs[0].shape[-1],
+                kind=kind,
+                bounded=None,
+                transposed=comb != wrong,
+                adapter=entry.name,
+            )
+            for name in names
         ]
         check = Told()
         streams = tuple(Checked(torch.tensor(x[:8]).float(), single=True) for x in inputs)
@@ -90,10 +103,16 @@ class TestTruth(unittest.TestCase):
                     of = self.shown(entry, believed)[1]
                     kinds, bounds = {c.kind for c in of}, {c.bounded for c in of}
                     if "H = I" in entry.note and believed != entry.kind:  # it shows nothing
-                        self.assertEqual((kinds, bounds), ({believed}, {"none" if believed == "hc" else None}))
-                    elif entry.exact == "none" and entry.kind == "mhc":  # no sum is 1: kind is what it is called
+                        self.assertEqual(
+                            (kinds, bounds), ({believed}, {"none" if believed == "hc" else None})
+                        )
+                    elif (
+                        entry.exact == "none" and entry.kind == "mhc"
+                    ):  # no sum is 1: kind is what it is called
                         self.assertEqual(kinds, {believed})
-                        self.assertTrue(bounds <= {"none", None if believed == "own" else "none"}, bounds)
+                        self.assertTrue(
+                            bounds <= {"none", None if believed == "own" else "none"}, bounds
+                        )
                     elif entry.kind == "hc":
                         self.assertEqual((kinds, bounds), ({believed}, {"none"}))
                     else:
@@ -108,17 +127,23 @@ class TestTruth(unittest.TestCase):
                 with self.subTest(entry.name, wrong=wrong):
                     check, of = self.shown(entry, entry.kind, wrong)
                     self.assertEqual(
-                        check.orientation, "undetermined" if hidden else "transposed" if wrong else "as given"
+                        check.orientation,
+                        "undetermined" if hidden else "transposed" if wrong else "as given",
                     )
                     if not hidden:
                         self.assertEqual({c.transposed for c in of}, {entry.stored == "comb"})
-                        self.assertEqual({one["orientation"] for one in check.sent[-1]}, {entry.stored})
+                        self.assertEqual(
+                            {one["orientation"] for one in check.sent[-1]}, {entry.stored}
+                        )
 
     def test_streams(self) -> None:
         for entry in here():
             if entry.stored in ("H", "comb"):
                 with self.subTest(entry.name):
-                    self.assertEqual(self.shown(entry, entry.kind)[0].streams, "collapsed" if entry.collapsed else "apart")
+                    self.assertEqual(
+                        self.shown(entry, entry.kind)[0].streams,
+                        "collapsed" if entry.collapsed else "apart",
+                    )
 
     def test_sums_are_measured(self) -> None:
         """To the rounding of float32."""
@@ -130,7 +155,9 @@ class TestTruth(unittest.TestCase):
                 for one, h in zip(sent, truth(entry)[1]):
                     for name, axis in (("row_deviation", -1), ("column_deviation", -2)):
                         self.assertAlmostEqual(one[name], np.abs(h.sum(axis) - 1).max(), delta=1e-5)
-                    self.assertAlmostEqual(one["forward_gain"], np.abs(h.sum(-1)).max(-1).mean(), delta=1e-5)
+                    self.assertAlmostEqual(
+                        one["forward_gain"], np.abs(h.sum(-1)).max(-1).mean(), delta=1e-5
+                    )
 
 
 class TestWatched(unittest.TestCase):
@@ -144,7 +171,9 @@ class TestWatched(unittest.TestCase):
                 model = entry.make(N, DIM, depth=DEPTH)
                 with self.assertLogs("gainwatch", "WARNING") as logs:
                     logging.getLogger("gainwatch").warning("the first line")
-                    how: dict[str, Any] = {} if entry.matcher is None else {"matcher": entry.matcher}
+                    how: dict[str, Any] = (
+                        {} if entry.matcher is None else {"matcher": entry.matcher}
+                    )
                     with gainwatch.watch(model, url=server.url, **how) as monitor:
                         for seed in range(3):
                             monitor.step(model(entry.streams(N, DIM, seed)).sum())

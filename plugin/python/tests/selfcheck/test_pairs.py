@@ -21,10 +21,23 @@ SEEDS = st.integers(0, 2**32 - 1)
 DTYPES = (torch.float32, torch.bfloat16, torch.float16)
 
 
-def pair(h: Array, x: Array, after: Array, post: Optional[Array] = None, dtype: torch.dtype = torch.float32) -> Pair:
+def pair(
+    h: Array,
+    x: Array,
+    after: Array,
+    post: Optional[Array] = None,
+    dtype: torch.dtype = torch.float32,
+) -> Pair:
     """As it is taken from a record."""
     gate = None if post is None else torch.tensor(post).double()
-    return Pair(0, 1, torch.tensor(x).to(dtype), torch.tensor(h).float().double(), torch.tensor(after).to(dtype), gate)
+    return Pair(
+        0,
+        1,
+        torch.tensor(x).to(dtype),
+        torch.tensor(h).float().double(),
+        torch.tensor(after).to(dtype),
+        gate,
+    )
 
 
 def branch(rng: np.random.Generator, n: int) -> Array:
@@ -34,8 +47,12 @@ def branch(rng: np.random.Generator, n: int) -> Array:
 
 class TestOrientation(unittest.TestCase):
     @settings(deadline=None, max_examples=40)
-    @given(SEEDS, st.sampled_from([3, 4, 8, 16]), st.sampled_from(DTYPES), st.booleans(), st.booleans())
-    def test_it_is_found(self, seed: int, n: int, dtype: torch.dtype, exact: bool, static: bool) -> None:
+    @given(
+        SEEDS, st.sampled_from([3, 4, 8, 16]), st.sampled_from(DTYPES), st.booleans(), st.booleans()
+    )
+    def test_it_is_found(
+        self, seed: int, n: int, dtype: torch.dtype, exact: bool, static: bool
+    ) -> None:
         """Of a Sinkhorn and of free entries, the same for all tokens or not, in every precision, if it is not nearly symmetric for it."""
         rng = random(seed)
         h = 2 * rng.normal(size=(1 if static else TOKENS, n, n))
@@ -44,11 +61,16 @@ class TestOrientation(unittest.TestCase):
         after = h @ x + branch(rng, n)
         both = [orientation(pair(m, x, after, dtype=dtype)) for m in (h, h.swapaxes(1, 2))]
         told = dtype == torch.float32 or np.abs(h - h.swapaxes(1, 2)).max() > 1
-        self.assertIn(both, [["as given", "transposed"]] + ([] if told else [["", ""], ["neither", "neither"]]))
+        self.assertIn(
+            both,
+            [["as given", "transposed"]] + ([] if told else [["", ""], ["neither", "neither"]]),
+        )
 
     @settings(deadline=None, max_examples=20)
     @given(SEEDS, st.sampled_from([4, 8]), st.sampled_from([2, 3]))
-    def test_fractions_write_more_than_one_direction(self, seed: int, n: int, fractions: int) -> None:
+    def test_fractions_write_more_than_one_direction(
+        self, seed: int, n: int, fractions: int
+    ) -> None:
         rng = random(seed)
         h, x = rng.normal(size=(TOKENS, n, n)), streams(rng, n)
         after = h @ x + sum(branch(rng, n) for _ in range(min(fractions, n // 2)))
@@ -71,7 +93,11 @@ class TestOrientation(unittest.TestCase):
         self.assertEqual(orientation(pair(h, x, h @ x + branch(rng, n))), "as given")
 
     @settings(deadline=None, max_examples=60)
-    @given(SEEDS, st.sampled_from([3, 4, 8, 16]), st.sampled_from(["other", "scaled", "dropped", "two", "same", "permuted"]))
+    @given(
+        SEEDS,
+        st.sampled_from([3, 4, 8, 16]),
+        st.sampled_from(["other", "scaled", "dropped", "two", "same", "permuted"]),
+    )
     def test_what_is_something_else_is_never_transposed(self, seed: int, n: int, what: str) -> None:
         """Streams of elsewhere, scaled, with dropout, of a parallel branch, of a permutation in between."""
         rng = random(seed)
@@ -105,7 +131,9 @@ class TestArrival(unittest.TestCase):
 
     @settings(deadline=None, max_examples=30)
     @given(SEEDS, SIZES, st.sampled_from(DTYPES), st.booleans())
-    def test_streams_that_were_different_are_reduced(self, seed: int, n: int, dtype: torch.dtype, mean: bool) -> None:
+    def test_streams_that_were_different_are_reduced(
+        self, seed: int, n: int, dtype: torch.dtype, mean: bool
+    ) -> None:
         """Summed, or their mean, and expanded, of streams that went in different."""
         rng = random(seed)
         h, x = sinkhorn(2 * rng.normal(size=(TOKENS, n, n))), streams(rng, n)
@@ -129,11 +157,15 @@ class TestArrival(unittest.TestCase):
         self.assertEqual(arrival(pair(h, x, arrived, gate)), "reduced")
         if not by_rows:
             self.assertEqual(arrival(pair(h, x, arrived, np.ones_like(gate))), "equal")
-            self.assertEqual(arrival(pair(h, x, x * 1.0, gate)), "equal")  # the branch gives nothing
+            self.assertEqual(
+                arrival(pair(h, x, x * 1.0, gate)), "equal"
+            )  # the branch gives nothing
 
     @settings(deadline=None, max_examples=40)
     @given(SEEDS, SIZES, st.floats(1e-12, 1e-2), st.sampled_from(DTYPES))
-    def test_streams_that_begin_as_copies_are_never_reduced(self, seed: int, n: int, rate: float, dtype: torch.dtype) -> None:
+    def test_streams_that_begin_as_copies_are_never_reduced(
+        self, seed: int, n: int, rate: float, dtype: torch.dtype
+    ) -> None:
         """HC at its start, I + rate: worked out in the dtype itself, with gates of 1 + rate."""
         rng = random(seed)
         x = torch.tensor(np.repeat(rng.normal(size=(TOKENS, 1, CHANNELS)), n, 1)).to(dtype)
@@ -151,7 +183,9 @@ class TestArrival(unittest.TestCase):
 class TestPairs(unittest.TestCase):
     """Which connections are compared."""
 
-    def found(self, stored: list[Array], inputs: list[Any], kinds: str = "", **more: Any) -> list[tuple[int, int]]:
+    def found(
+        self, stored: list[Array], inputs: list[Any], kinds: str = "", **more: Any
+    ) -> list[tuple[int, int]]:
         of = connections(int(more.pop("count", len(stored))))
         for i, kind in enumerate(kinds.split()):
             of[i].kind = kind
@@ -167,10 +201,14 @@ class TestPairs(unittest.TestCase):
         self.assertEqual(self.found(self.stored, self.inputs), [(0, 1), (1, 2)])
 
     def test_over_one_that_did_not_run(self) -> None:
-        self.assertEqual(self.found(self.stored, self.inputs, present=(0, 2, 3), count=4), [(0, 2), (2, 3)])
+        self.assertEqual(
+            self.found(self.stored, self.inputs, present=(0, 2, 3), count=4), [(0, 2), (2, 3)]
+        )
 
     def test_not_over_an_identity(self) -> None:
-        found = self.found(self.stored, self.inputs, "own identity own own", present=(0, 2, 3), count=4)
+        found = self.found(
+            self.stored, self.inputs, "own identity own own", present=(0, 2, 3), count=4
+        )
         self.assertEqual(found, [(2, 3)])
 
     def test_not_over_one_that_a_graph_wrote(self) -> None:

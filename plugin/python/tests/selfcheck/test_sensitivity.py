@@ -66,10 +66,17 @@ class TestSensitivity(unittest.TestCase):
     def test_each_has_its_own(self) -> None:
         """Of several numbers of streams and tokens at once, what it is of one alone; the largest of its tokens."""
         torch.manual_seed(0)
-        hs = [torch.stack([sinkhorn(torch.randn(n, n, dtype=torch.float64)) for _ in range(count)]) for n, count in ((4, 1), (3, 7), (4, 3))]
-        found = sensitivities([listed(str(i), h.shape[-1], sinkhorn=1.0) for i, h in enumerate(hs)], hs)
+        hs = [
+            torch.stack([sinkhorn(torch.randn(n, n, dtype=torch.float64)) for _ in range(count)])
+            for n, count in ((4, 1), (3, 7), (4, 3))
+        ]
+        found = sensitivities(
+            [listed(str(i), h.shape[-1], sinkhorn=1.0) for i, h in enumerate(hs)], hs
+        )
         for h, got in zip(hs, found):
-            self.assertAlmostEqual(got or 0, max(float(of_sinkhorn(t[None])[0]) for t in h[:4]), places=4)
+            self.assertAlmostEqual(
+                got or 0, max(float(of_sinkhorn(t[None])[0]) for t in h[:4]), places=4
+            )
 
     def test_of_what_it_does_not_follow_from(self) -> None:
         h = sinkhorn(EYE)[None]

@@ -14,12 +14,17 @@ from ..support import listed
 from .records import Array, random, sinkhorn
 
 
-def seen(h: Array, name: str = "layer", kind: str = "mhc", reference: Optional[Array] = None, **more: Any) -> Seen:
+def seen(
+    h: Array, name: str = "layer", kind: str = "mhc", reference: Optional[Array] = None, **more: Any
+) -> Seen:
     """A connection's first sample [S, n, n], stored as it is applied; a Sinkhorn in float32 unless said."""
     of: dict[str, Any] = {"dtype": "float32", "parameters": "float32", "sinkhorn": 1.0, **more}
     stored = torch.tensor(np.asarray(h)).float()
     return Seen(
-        listed(name, stored.shape[-1], kind=kind, **of), stored, stored, None if reference is None else torch.tensor(reference)
+        listed(name, stored.shape[-1], kind=kind, **of),
+        stored,
+        stored,
+        None if reference is None else torch.tensor(reference),
     )
 
 
@@ -61,8 +66,13 @@ class TestRows(unittest.TestCase):
     def test_all_ones(self) -> None:
         found = row(np.ones((8, 4, 4)))
         self.assertEqual(codes(found), ["ones"])
-        self.assertIn("its gain is 4, and the composite grows x 4 with each", found.findings[0].text)
-        self.assertEqual((found.measured.forward_gain, found.measured.sensitivity, found.measured.mixing), (4.0, None, "even"))
+        self.assertIn(
+            "its gain is 4, and the composite grows x 4 with each", found.findings[0].text
+        )
+        self.assertEqual(
+            (found.measured.forward_gain, found.measured.sensitivity, found.measured.mixing),
+            (4.0, None, "even"),
+        )
 
     def test_a_frozen_start(self) -> None:
         self.assertEqual(codes(row(np.eye(4)[None])), ["frozen"])
@@ -78,7 +88,10 @@ class TestRows(unittest.TestCase):
         """By its sums, whether it is given in bfloat16 or was made float32 since."""
         h = in_half(random(1).normal(size=(32, 4, 4)))
         self.assertGreater(np.abs(h.sum(-1) - 1).max(), 1e-3)
-        for dtype, words in (("bfloat16", "its Sinkhorn is in bfloat16"), ("float32", "half precision, it seems")):
+        for dtype, words in (
+            ("bfloat16", "its Sinkhorn is in bfloat16"),
+            ("float32", "half precision, it seems"),
+        ):
             found = row(h, dtype=dtype)
             self.assertEqual(codes(found), ["half"])
             self.assertIn(words, found.findings[0].text)
@@ -92,7 +105,10 @@ class TestRows(unittest.TestCase):
 
     def test_a_sinkhorn_that_was_cut_short(self) -> None:
         h = sinkhorn(6 * random(3).normal(size=(32, 4, 4)), 2)
-        for as_applied, words in ((h, "exact row sums, but column sums"), (h.swapaxes(1, 2), "exact column sums, but row sums")):
+        for as_applied, words in (
+            (h, "exact row sums, but column sums"),
+            (h.swapaxes(1, 2), "exact column sums, but row sums"),
+        ):
             found = row(as_applied)
             self.assertEqual(codes(found), ["cut short"])
             self.assertIn(words, found.findings[0].text)
@@ -103,7 +119,9 @@ class TestRows(unittest.TestCase):
         self.assertEqual(codes(row(h, reference=h[:2] + 3e-3)), ["recomputed"])
         self.assertEqual(codes(row(h, reference=h + 3e-3, dtype="bfloat16")), [])  # its rounding
         self.assertIn("by 3.0e-03", row(h, reference=h + 3e-3).findings[0].text)
-        self.assertEqual(codes(row(h[:1], reference=h[:1].repeat(8, 0))), [])  # one matrix for all tokens
+        self.assertEqual(
+            codes(row(h[:1], reference=h[:1].repeat(8, 0))), []
+        )  # one matrix for all tokens
         self.assertEqual(codes(row(h, reference=h * np.nan)), ["recomputed"])
 
     def test_what_is_not_finite(self) -> None:
@@ -113,7 +131,9 @@ class TestRows(unittest.TestCase):
 
     def test_one_stream(self) -> None:
         found = row(np.ones((8, 1, 1)), kind="hc")
-        self.assertEqual((codes(found), found.measured.mixing, found.measured.forward_gain), ([], None, 1.0))
+        self.assertEqual(
+            (codes(found), found.measured.mixing, found.measured.forward_gain), ([], None, 1.0)
+        )
 
     def test_orthogonal_and_own(self) -> None:
         h = np.linalg.qr(random().normal(size=(8, 4, 4)))[0]
@@ -128,7 +148,9 @@ class TestTable(unittest.TestCase):
         rows = rows_of([*good[:20], seen(np.eye(4)[None], "layers.frozen"), *good[20:]])
         made = lines(rows, {"layers.0": "comb"})
         self.assertEqual(len(made), 4)
-        self.assertRegex(made[1], r"^layers\.0 +mhc +doubly +float32/float32 +1 .* near identity +comb")
+        self.assertRegex(
+            made[1], r"^layers\.0 +mhc +doubly +float32/float32 +1 .* near identity +comb"
+        )
         self.assertRegex(made[2], r"^layers\.1 … layers\.42 \(42\) ")
         self.assertRegex(made[3], r"^layers\.frozen ")
         self.assertEqual(len({line.index("mhc") for line in made[1:]}), 1)
@@ -140,18 +162,45 @@ class TestTable(unittest.TestCase):
         self.assertEqual(made[-1], f"… and {60 - (LINES - 2)} more groups of connections")
 
     def test_what_is_wrong_is_said_once_for_all(self) -> None:
-        rows = rows_of([seen(in_half(s * random(1).normal(size=(32, 4, 4))), f"layers.{i}") for i, s in enumerate((0.5, 2.0, 1.0))])
+        rows = rows_of(
+            [
+                seen(in_half(s * random(1).normal(size=(32, 4, 4))), f"layers.{i}")
+                for i, s in enumerate((0.5, 2.0, 1.0))
+            ]
+        )
         worst = max(f.size for r in rows for f in r.findings)
         ((code, words),) = warnings(rows)
         self.assertEqual(code, "half")
-        self.assertTrue(words.startswith(f"layers.0 … layers.2 (3) has sums that are exact only to {worst:.1e}"), words)
+        self.assertTrue(
+            words.startswith(
+                f"layers.0 … layers.2 (3) has sums that are exact only to {worst:.1e}"
+            ),
+            words,
+        )
 
     def test_what_is_sent_is_of_the_schema(self) -> None:
-        (entry,) = sent([row(np.ones((8, 4, 4)), parameters="bfloat16, float16, float32, float64")], {"layer": "comb"})
+        (entry,) = sent(
+            [row(np.ones((8, 4, 4)), parameters="bfloat16, float16, float32, float64")],
+            {"layer": "comb"},
+        )
         self.assertEqual(
             set(entry),
-            {"connection", "dtype", "forward_gain", "row_deviation", "column_deviation", "sensitivity", "mixing", "orientation", "findings"},
+            {
+                "connection",
+                "dtype",
+                "forward_gain",
+                "row_deviation",
+                "column_deviation",
+                "sensitivity",
+                "mixing",
+                "orientation",
+                "findings",
+            },
         )
         self.assertLessEqual(len(entry["dtype"]), 32)
-        self.assertEqual((entry["connection"], entry["mixing"], entry["orientation"]), ("layer", "even", "comb"))
-        self.assertTrue(all(isinstance(text, str) and len(text) <= 300 for text in entry["findings"]))
+        self.assertEqual(
+            (entry["connection"], entry["mixing"], entry["orientation"]), ("layer", "even", "comb")
+        )
+        self.assertTrue(
+            all(isinstance(text, str) and len(text) <= 300 for text in entry["findings"])
+        )

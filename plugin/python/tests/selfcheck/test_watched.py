@@ -1,4 +1,4 @@
-"""The self-check of real trainings: lucidrains' package (where it is installed) and stand-ins of DeepSeek's blocks, watched as a user does."""
+"""The self-check of real trainings: lucidrains' package (where installed) and stand-ins of DeepSeek's blocks, watched as by a user."""
 
 from __future__ import annotations
 
@@ -24,7 +24,10 @@ torch.set_num_threads(1)
 ABSENT = missing("hyper-connections")
 CLASSES = {
     "HC": ("hyper_connections.hyper_connections", "HyperConnections"),
-    "mHC": ("hyper_connections.manifold_constrained_hyper_connections", "ManifoldConstrainedHyperConnections"),
+    "mHC": (
+        "hyper_connections.manifold_constrained_hyper_connections",
+        "ManifoldConstrainedHyperConnections",
+    ),
     "mHCv2": ("hyper_connections.mHCv2", "ManifoldConstrainedHyperConnections"),
 }
 
@@ -72,7 +75,9 @@ class Watched(unittest.TestCase):
         self.server = Server()
         self.addCleanup(self.server.close)
 
-    def train(self, model: nn.Module, steps: int, rate: Callable[[int], float], **options: Any) -> Any:
+    def train(
+        self, model: nn.Module, steps: int, rate: Callable[[int], float], **options: Any
+    ) -> Any:
         """So many steps by Adam, at rate(step); the closed monitor."""
         optimizer = torch.optim.Adam(model.parameters(), 0.0)
         generator = torch.Generator().manual_seed(0)
@@ -105,7 +110,10 @@ class TestLucidrains(Watched):
     def test_a_warm_up_and_a_rate_of_0(self) -> None:
         """All streams are copies at the start, and stay so for long: nothing is said of it."""
         for kind in CLASSES:
-            for name, rate, steps in (("from 0", lambda step: (step - 1) * 1e-6, 40), ("0", lambda step: 0.0, 20)):
+            for name, rate, steps in (
+                ("from 0", lambda step: (step - 1) * 1e-6, 40),
+                ("0", lambda step: 0.0, 20),
+            ):
                 with self.subTest(kind, rate=name), silent(self):
                     monitor = self.train(lucidrains(kind), steps, rate)
                     self.assertNotEqual(monitor.streams, "collapsed")
@@ -124,7 +132,9 @@ class TestLucidrains(Watched):
         for kind in CLASSES:
             with self.subTest(kind), self.warned("the streams are equal at the input of"):
                 monitor = self.train(lucidrains(kind, reduced=True), 40, lambda step: 1e-2)
-                self.assertEqual((monitor.streams, monitor.orientation), ("collapsed", "undetermined"))
+                self.assertEqual(
+                    (monitor.streams, monitor.orientation), ("collapsed", "undetermined")
+                )
 
     def test_dropout_on_the_streams(self) -> None:
         """It comes between H x + post y and what arrives: said to be so, and the orientation is left open."""
@@ -139,15 +149,22 @@ class TestDeepseek(Watched):
         self.assertEqual((monitor.orientation, monitor.streams), ("as given", "apart"))
         entries = self.server.puts[0]["self_test"]
         self.assertEqual([one["connection"] for one in entries], self.server.steps[0].order)
-        self.assertEqual({(one["dtype"], one["orientation"]) for one in entries}, {("float32", "comb")})
-        self.assertTrue(all(one["row_deviation"] < 1e-5 < one["column_deviation"] for one in entries))
+        self.assertEqual(
+            {(one["dtype"], one["orientation"]) for one in entries}, {("float32", "comb")}
+        )
+        self.assertTrue(
+            all(one["row_deviation"] < 1e-5 < one["column_deviation"] for one in entries)
+        )
         self.assertTrue(all(0.01 < one["sensitivity"] < 1 for one in entries))
 
     def test_a_transposed_adapter(self) -> None:
         """One that does not know that comb is applied transposed: put right in the first body already."""
 
         def wrong(module: Any) -> Any:
-            return [found.__class__(**{**vars(found), "stored": "H"}) for found in deepseek.recognise(module)]
+            return [
+                found.__class__(**{**vars(found), "stored": "H"})
+                for found in deepseek.recognise(module)
+            ]
 
         right = self.train(deepseeks(), 1, lambda step: 0.0), self.server.steps[0]
         model = deepseeks()
@@ -195,7 +212,10 @@ class TestDeepseek(Watched):
         """Parameters, a Sinkhorn in bfloat16: both are said, and no more than that is made of it."""
         model = deepseeks().bfloat16()
         x = torch.randn(2, LENGTH, DIM).bfloat16()
-        with self.warned("has parameters in bfloat16"), gainwatch.watch(model, url=self.server.url) as monitor:
+        with (
+            self.warned("has parameters in bfloat16"),
+            gainwatch.watch(model, url=self.server.url) as monitor,
+        ):
             monitor.step(model(x).sum())
         self.assertEqual((monitor.orientation, monitor.streams), ("as given", "apart"))
 
@@ -224,7 +244,11 @@ class TestMatcher(Watched):
 
         model = Stack([Mixed() for _ in range(3)])
         with gainwatch.watch(
-            model, url=self.server.url, matcher=lambda name, module: module.logits.softmax(-1) if isinstance(module, Mixed) else None
+            model,
+            url=self.server.url,
+            matcher=lambda name, module: (
+                module.logits.softmax(-1) if isinstance(module, Mixed) else None
+            ),
         ) as monitor:
             for _ in range(8):
                 monitor.step(model(torch.randn(2 * N, N, DIM)).sum())
