@@ -53,7 +53,7 @@ def decide(
     counts, compared = Counter(ways), len(seen)
     if counts["apart"] > compared / 2 and arrivals.streams != "apart":
         arrivals.streams = "apart"
-        log.info(
+        log.debug(
             "self-check at step %d: the streams differ at the input of %d of %d connections",
             *(step, counts["apart"], compared),
         )

@@ -56,7 +56,7 @@ def decide(
 
 def _tell(group: Group, given: int, turned: int, compared: int, step: int) -> None:
     if given > turned:
-        log.info(
+        log.debug(
             "self-check at step %d: the orientation is right (%s, %d of %d connections)",
             *(step, group[0], given, compared),
         )

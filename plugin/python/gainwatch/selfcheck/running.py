@@ -138,9 +138,12 @@ class Check:
             after = bounds.judge(known.kind, known.bounded, known.facts, connection.dtype)
             if after[1] == "doubly":  # from then on it is refuted, or drifts
                 known.kind, known.bounded = after
-            if after != before:
-                connection.kind, connection.bounded = after
-                was, now = (f"{kind}, {bound or 'not known'}" for kind, bound in (before, after))
+            connection.kind, connection.bounded = after
+            was, now = (
+                f"{kind}, {bound or bounds.KINDS.get(kind, 'not known')}"
+                for kind, bound in (before, after)
+            )
+            if was != now:
                 changed.setdefault((was, now), []).append(connection.name)
         for (was, now), of in changed.items():
             text = "self-check at step %d: %s: kind and bound are %s (taken for %s before)"

@@ -190,7 +190,7 @@ class TestStreams(unittest.TestCase):
         return np.repeat(self.rng.normal(size=(TOKENS, 1, CHANNELS)), 4, 1)
 
     def test_they_differ(self) -> None:
-        with self.assertLogs("gainwatch", "INFO") as logs:
+        with self.assertLogs("gainwatch", "DEBUG") as logs:
             look(self.check, 1, self.hs, self.of, run(self.hs, streams(self.rng, 4), self.rng))
         self.assertEqual(self.check.streams, "apart")
         self.assertIn(
