@@ -59,7 +59,7 @@ test('law: any subsets, with a restart in the middle: one attempt, each step by 
           if (forward.has(name)) expect(gain).toEqual(close(forward.get(name)!));
       });
     }),
-    { numRuns: 8 },
+    { numRuns: 4 },
   );
 });
 
