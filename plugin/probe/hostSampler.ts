@@ -9,11 +9,12 @@ import { offTape } from '../../src/kernels/tape.ts';
 import {
   type ConnectionSample,
   type ConnectionTensors,
-  createSampleArrays,
-  type SampleArrays,
+  fillIdentity,
+  partsOf,
   type Sampler,
   type SampleShape,
   type Slot,
+  sampleSize,
   stepValues,
   tokenPosition,
 } from './sampler.ts';
@@ -24,15 +25,15 @@ export const isHostBackend = (): boolean => ['cpu', 'wasm'].includes(tf.getBacke
 /** To be used while the backend is cpu or wasm. */
 export function createHostSampler(shape: SampleShape): Sampler {
   const { uniform } = shape;
-  let arrays: SampleArrays | null = null;
   const captured = new Map<Slot, ArrayLike<number>>();
   return {
-    captureConnection: (l, tensors, n) => {
-      arrays ??= createSampleArrays(shape, n);
-      fillSample(tensors, n, uniform, arrays.parts[l]);
+    captureConnection: (slot, tensors, n) => {
+      const values = new Float32Array(sampleSize(uniform.length, n));
+      fillSample(tensors, n, uniform, partsOf(values, uniform.length, n));
+      captured.set(`connection ${slot}`, values);
     },
-    captureStreamGradient: (l, side, gradient, row) => {
-      captured.set(`stream gradient ${2 * l + side}`, [sumSquares(gradient, row, uniform)]);
+    captureStreamGradient: (slot, side, gradient, row) => {
+      captured.set(`stream gradient ${2 * slot + side}`, [sumSquares(gradient, row, uniform)]);
     },
     captureGradients: (gradients) => {
       const norm = offTape(() => squaredNorm(gradients));
@@ -40,13 +41,13 @@ export function createHostSampler(shape: SampleShape): Sampler {
       norm.dispose();
     },
     captureLogitGradients: (gradients) => {
-      for (const [l, gradient] of gradients) captured.set(`logit gradient ${l}`, valuesOf(gradient).slice());
+      for (const [slot, gradient] of gradients) captured.set(`logit gradient ${slot}`, valuesOf(gradient).slice());
     },
     captureLoss: (loss) => {
       captured.set('loss', valuesOf(loss).slice());
     },
     read: () => null,
-    finish: () => stepValues(arrays!, (slot) => captured.get(slot)),
+    finish: (_, order, n) => stepValues(shape, order, n, (slot) => captured.get(slot)),
     dispose: () => {},
   };
 }
@@ -90,10 +91,6 @@ function copyMatrices(values: ArrayLike<number>, n: number, uniform: Float64Arra
     const at = tokenPosition(uniform[s], count) * size;
     for (let k = 0; k < size; k++) out[s * size + k] = values[at + k];
   }
-}
-
-function fillIdentity(out: Float32Array, n: number): void {
-  for (let k = 0; k < out.length; k++) out[k] = (k % (n * n)) % (n + 1) === 0 ? 1 : 0;
 }
 
 /** Σ over the sampled tokens of the squares of a row of values. */
