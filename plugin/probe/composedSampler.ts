@@ -7,13 +7,12 @@ import { squaredNorm } from '../../src/kernels/operations/squaredNorm.ts';
 import { offTape } from '../../src/kernels/tape.ts';
 import {
   type BufferRange,
+  bufferedStepValues,
   type ConnectionTensors,
   type Sampler,
   type SampleShape,
   type Slot,
-  stepValues,
   tokenPositions,
-  valuesAt,
 } from './sampler.ts';
 
 /** To be used on any backend whose reads wait for the device. */
@@ -49,7 +48,7 @@ export function createComposedSampler(shape: SampleShape): Sampler {
         ranges.set(slot, { at, count: size });
         at += size;
       }
-      return stepValues(shape, order, n, valuesAt(values, ranges));
+      return bufferedStepValues(shape, order, n, values, ranges);
     },
     dispose: () => {
       tf.dispose([...kept.values()]);

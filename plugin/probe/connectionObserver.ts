@@ -34,15 +34,15 @@ export function createObserver(probe: ProbeState, l: number, info: ConnectionInf
       run = null;
       if (probe.capture === null) return x;
       guard(probe, () => {
-        if (isRerunning()) run = probe.capture!.reruns[l].pop() ?? null;
-        else run = beginConnection(probe, l, [x]);
-      });
-      if (run === null) return x;
-      if (!isRerunning()) {
-        mark('begin');
+        if (isRerunning()) {
+          run = probe.capture!.reruns[l].pop() ?? null;
+          return;
+        }
+        run = beginConnection(probe, l, [x]);
+        marks.begin = markTape();
         input = x;
-      }
-      return tap(probe, run, 0, info, x);
+      });
+      return run === null ? x : tap(probe, run, 0, info, x);
     },
     branch: (act) => {
       if (run === null || isRerunning()) return act();
@@ -59,14 +59,13 @@ export function createObserver(probe: ProbeState, l: number, info: ConnectionInf
       guard(probe, () => {
         const n = mapping === null ? 1 : (mapping.shape.at(-1) as number);
         captureConnection(probe, ran, { mapping, logits, input, output }, n);
-        if (ran.slot !== null && countActivations(probe.memory, ran.slot, { ...marks, end: markTape() }, input!.shape.join(), kept))
-          kept = 0;
+        endRun(probe.capture!.pass, ran, [output]);
+        if (ran.slot === null) return;
+        if (countActivations(probe.memory, ran.slot, { ...marks, end: markTape() }, input!.shape.join(), kept)) kept = 0;
       });
       input = null;
       const result = tap(probe, ran, 1, info, output);
-      guard(probe, () => {
-        if (probe.capture !== null) endRun(probe.capture.pass, ran, [result]);
-      });
+      if (result !== output) guard(probe, () => probe.capture !== null && endRun(probe.capture.pass, ran, [result]));
       return result;
     },
   };

@@ -9,12 +9,13 @@ import { offTape } from '../../src/kernels/tape.ts';
 import {
   type ConnectionSample,
   type ConnectionTensors,
+  createSampleArrays,
+  fillArrays,
   fillIdentity,
-  partsOf,
+  type SampleArrays,
   type Sampler,
   type SampleShape,
   type Slot,
-  sampleSize,
   stepValues,
   tokenPosition,
 } from './sampler.ts';
@@ -24,14 +25,21 @@ export const isHostBackend = (): boolean => ['cpu', 'wasm'].includes(tf.getBacke
 
 /** To be used while the backend is cpu or wasm. */
 export function createHostSampler(shape: SampleShape): Sampler {
-  const { uniform } = shape;
+  const { uniform, order: known } = shape;
+  /** Written where they belong, as long as no more connections run than before. */
+  let arrays: SampleArrays | null = null;
+  const parts = new Map<number, ConnectionSample>();
+  const partOf = (slot: number, n: number): ConnectionSample => {
+    if (arrays === null) {
+      arrays = createSampleArrays(known.length, uniform.length, n);
+      for (const [l, one] of known.entries()) parts.set(one, arrays.parts[l]);
+    }
+    if (!parts.has(slot)) parts.set(slot, createSampleArrays(1, uniform.length, n).parts[0]);
+    return parts.get(slot)!;
+  };
   const captured = new Map<Slot, ArrayLike<number>>();
   return {
-    captureConnection: (slot, tensors, n) => {
-      const values = new Float32Array(sampleSize(uniform.length, n));
-      fillSample(tensors, n, uniform, partsOf(values, uniform.length, n));
-      captured.set(`connection ${slot}`, values);
-    },
+    captureConnection: (slot, tensors, n) => fillSample(tensors, n, uniform, partOf(slot, n)),
     captureStreamGradient: (slot, side, gradient, row) => {
       captured.set(`stream gradient ${2 * slot + side}`, [sumSquares(gradient, row, uniform)]);
     },
@@ -47,7 +55,12 @@ export function createHostSampler(shape: SampleShape): Sampler {
       captured.set('loss', valuesOf(loss).slice());
     },
     read: () => null,
-    finish: (_, order, n) => stepValues(shape, order, n, (slot) => captured.get(slot)),
+    finish: (_, order, n) => {
+      const isKnown = arrays !== null && order.length === known.length;
+      const all = isKnown ? arrays! : createSampleArrays(order.length, uniform.length, n);
+      fillArrays(all, order, n, (slot) => partOf(slot, n));
+      return stepValues(all, order, n, (slot) => captured.get(slot));
+    },
     dispose: () => {},
   };
 }

@@ -83,7 +83,9 @@ function keepOnly(pass: Pass, kept: ReadonlySet<Run>): void {
 }
 
 /** The newest run that these tensors come from: as they are, or by operations on the tape. */
-function originOf({ gave }: Pass, tensors: readonly tf.Tensor[], tape: Tape | null): Run | null {
+function originOf({ gave, runs }: Pass, tensors: readonly tf.Tensor[], tape: Tape | null): Run | null {
+  const last = runs.at(-1) ?? null;
+  if (last === null || tensors.some(({ id }) => gave.get(id) === last)) return last;
   let newest: Run | null = null;
   const open = new Set<number>();
   const look = ({ id }: tf.Tensor) => {

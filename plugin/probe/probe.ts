@@ -32,6 +32,7 @@ export function createProbe(options: ProbeOptions): ProbeState {
     streams: null,
     ran: infos.map(() => false),
     seenSteps: 0,
+    idleSteps: 0,
     capture: null,
     reads: new Set(),
     began: 0,
@@ -127,7 +128,7 @@ export function endStep(probe: ProbeState, loss: tf.Tensor | number | null): voi
     if (values instanceof Promise) trackRead(probe, capture, values, finish);
     else finish(values);
     probe.capture = null;
-    noteUnseen(probe);
+    noteUnseen(probe, capture);
   });
 }
 
@@ -139,13 +140,18 @@ function streamsOf(probe: ProbeState, { n }: Capture): number {
   return probe.streams;
 }
 
-/** Says once which connections have not run in the first steps: each stands for the identity. */
-function noteUnseen(probe: ProbeState): void {
+/** Says what has not run: single connections in the first steps, all of them in as many in a row. Each stands for the identity. */
+function noteUnseen(probe: ProbeState, { pass }: Capture): void {
+  const { connections, onNotice } = probe.options;
+  if (connections.length === 0) return;
   probe.seenSteps++;
-  if (probe.seenSteps !== MAX_UNSEEN_STEPS) return;
-  const unseen = probe.options.connections.filter((_, l) => !probe.ran[l]).map(({ info }) => info.name);
-  if (unseen.length > 0)
-    probe.options.onNotice(`not run in the first ${MAX_UNSEEN_STEPS} steps, so taken for the identity: ${unseen.join(', ')}`);
+  probe.idleSteps = pass.runs.length === 0 ? probe.idleSteps + 1 : 0;
+  const unseen = connections.filter((_, l) => !probe.ran[l]).map(({ info }) => info.name);
+  const taken = 'taken for the identity';
+  if (probe.seenSteps === MAX_UNSEEN_STEPS && unseen.length > 0)
+    onNotice(`not run in the first ${MAX_UNSEEN_STEPS} steps, so ${taken}: ${unseen.join(', ')}`);
+  if (probe.idleSteps === MAX_UNSEEN_STEPS)
+    onNotice(`no connection ran in ${MAX_UNSEEN_STEPS} steps in a row, so all are ${taken}: is it another model that is trained?`);
 }
 
 /** Finishes a step when its read has come back. */

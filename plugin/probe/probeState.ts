@@ -58,6 +58,8 @@ export interface ProbeState {
   readonly ran: boolean[];
   /** Steps that were looked at to their end. */
   seenSteps: number;
+  /** The newest of them, in a row, in which nothing ran. */
+  idleSteps: number;
   /** The watched step in progress. */
   capture: Capture | null;
   /** Reads that are not back yet (webgpu). */
@@ -113,7 +115,7 @@ export function dropCapture(probe: ProbeState): void {
 /** A watched step of which nothing was seen. Its number seeds the sampled token positions. */
 export function createCapture({ step, listing, streams, options: { connections, tokens } }: ProbeState): Capture {
   const uniform = Float64Array.from({ length: tokens }, seededRandom(step));
-  const shape = { slots: listing.places.length, streams: connections.length === 0 ? 1 : streams, uniform };
+  const shape = { order: [...listing.order], streams: connections.length === 0 ? 1 : streams, uniform };
   return {
     step,
     sampler: isHostBackend() ? createHostSampler(shape) : (createWebgpuSampler(shape) ?? createComposedSampler(shape)),

@@ -53,8 +53,8 @@ export interface Sampler {
 
 /** A watched step, as its sampler knows it from the start. */
 export interface SampleShape {
-  /** How many there are so far; more may come. */
-  slots: number;
+  /** Slots from input to output, as they are so far; more may come while the step runs. */
+  order: readonly number[];
   /** n; null: the first connection will tell. */
   streams: number | null;
   /** [S], each in [0, 1): the same for all connections, so that they are seen at the same tokens. */
@@ -96,8 +96,34 @@ const valuesIn = (values: Float32Array, { at, count }: BufferRange): Float32Arra
 /** Values of one connection in one flat array: the four arrays of ConnectionSample, one after the other. */
 export const sampleSize = (tokens: number, n: number): number => tokens * (3 * n * n + 1);
 
+/** Of all connections. */
+export interface SampleArrays {
+  /** [L, S, n, n] */
+  readonly mappings: Float32Array;
+  readonly logits: Float32Array;
+  readonly grams: Float32Array;
+  /** [L, S] */
+  readonly inputSquares: Float32Array;
+  /** Views of the above, from input to output. */
+  readonly parts: readonly ConnectionSample[];
+}
+
+/** One buffer for all: it is transferred to the worker as it is. @param layers L. @param tokens S */
+export function createSampleArrays(layers: number, tokens: number, n: number): SampleArrays {
+  const matrices = tokens * n * n;
+  const buffer = new ArrayBuffer(4 * layers * sampleSize(tokens, n));
+  const view = (at: number, length: number) => new Float32Array(buffer, 4 * layers * at, layers * length);
+  const [mappings, logits, grams] = [0, 1, 2].map((k) => view(k * matrices, matrices));
+  const inputSquares = view(3 * matrices, tokens);
+  const parts = Array.from({ length: layers }, (_, l) => {
+    const part = (all: Float32Array) => valuesIn(all, { at: (l * all.length) / layers, count: all.length / layers });
+    return { mapping: part(mappings), logits: part(logits), gram: part(grams), inputSquares: part(inputSquares) };
+  });
+  return { mappings, logits, grams, inputSquares, parts };
+}
+
 /** The parts of `sampleSize` values. */
-export function partsOf(values: Float32Array, tokens: number, n: number): ConnectionSample {
+function partsOf(values: Float32Array, tokens: number, n: number): ConnectionSample {
   const matrices = tokens * n * n;
   const part = (k: number, count: number) => valuesIn(values, { at: k * matrices, count });
   return { mapping: part(0, matrices), logits: part(1, matrices), gram: part(2, matrices), inputSquares: part(3, tokens) };
@@ -108,44 +134,54 @@ export function fillIdentity(out: Float32Array, n: number): void {
   for (let k = 0; k < out.length; k++) out[k] = (k % (n * n)) % (n + 1) === 0 ? 1 : 0;
 }
 
-/** What `stepValues` asks for, of values that were read from the device. @param ranges of all that was captured */
-export const valuesAt =
-  (values: Float32Array | null, ranges: ReadonlyMap<Slot, BufferRange>) =>
-  (slot: Slot): Float32Array | undefined => {
+/**
+ * Fills the arrays of a sample with what was captured; a connection that did not run is the identity, of which nothing else is known.
+ * @param partOf what was captured in a slot, which may be where it belongs already
+ */
+export function fillArrays({ parts }: SampleArrays, order: SlotOrder, n: number, partOf: (slot: number) => ConnectionSample): void {
+  order.forEach((slot, l) => {
+    const to = parts[l];
+    const from = slot === null ? null : partOf(slot);
+    if (from === to) return;
+    if (from === null) fillIdentity(to.mapping, n);
+    else to.mapping.set(from.mapping);
+    for (const key of ['logits', 'gram', 'inputSquares'] as const) {
+      if (from === null) to[key].fill(Number.NaN);
+      else to[key].set(from[key]);
+    }
+  });
+}
+
+/**
+ * The values of a StepSample from those that were read from the device.
+ * @param ranges of all that was captured, every connection that ran among it (`sampleSize` values)
+ */
+export function bufferedStepValues(
+  { uniform: { length: tokens } }: SampleShape,
+  order: SlotOrder,
+  n: number,
+  values: Float32Array | null,
+  ranges: ReadonlyMap<Slot, BufferRange>,
+): StepValues {
+  const valuesOf = (slot: Slot) => {
     const range = ranges.get(slot);
     return range && values?.subarray(range.at, range.at + range.count);
   };
+  const arrays = createSampleArrays(order.length, tokens, n);
+  fillArrays(arrays, order, n, (slot) => partsOf(valuesOf(`connection ${slot}`)!, tokens, n));
+  return stepValues(arrays, order, n, valuesOf);
+}
 
 /**
- * The values of a StepSample, in one buffer: it is transferred to the worker as it is.
- * @param valuesOf what was captured in a slot: `sampleSize` values of a connection; of a logit gradient the last n²; of the others
- * those whose sum is meant; undefined: nothing
+ * The values of a StepSample.
+ * @param valuesOf what was captured in a slot: values whose sum is meant, of a logit gradient the last n²; undefined: nothing
  */
 export function stepValues(
-  { uniform: { length: tokens } }: Pick<SampleShape, 'uniform'>,
+  { mappings, logits, grams, inputSquares }: SampleArrays,
   order: SlotOrder,
   n: number,
   valuesOf: (slot: Slot) => ArrayLike<number> | undefined,
 ): StepValues {
-  const layers = order.length;
-  const buffer = new ArrayBuffer(4 * layers * sampleSize(tokens, n));
-  const matrices = layers * tokens * n * n;
-  const [mappings, logits, grams] = [0, 1, 2].map((k) => new Float32Array(buffer, 4 * k * matrices, matrices));
-  const inputSquares = new Float32Array(buffer, 12 * matrices);
-  order.forEach((slot, l) => {
-    const values = slot === null ? undefined : valuesOf(`connection ${slot}`);
-    const parts = values && partsOf(values as Float32Array, tokens, n);
-    const put = (all: Float32Array, part: Float32Array | undefined) => {
-      const own = valuesIn(all, { at: (l * all.length) / layers, count: all.length / layers });
-      if (part !== undefined) own.set(part);
-      else if (all === mappings) fillIdentity(own, n);
-      else own.fill(Number.NaN);
-    };
-    put(mappings, parts?.mapping);
-    put(logits, parts?.logits);
-    put(grams, parts?.gram);
-    put(inputSquares, parts?.inputSquares);
-  });
   const total = (slot: Slot): number | null => {
     const values = valuesOf(slot);
     return values === undefined ? null : sum(values);

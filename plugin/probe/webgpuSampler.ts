@@ -6,16 +6,7 @@ import * as tf from '@tensorflow/tfjs';
 import { offTape } from '../../src/kernels/tape.ts';
 import { squaredNormInto } from '../../src/kernels/webgpu/squaredNorm.ts';
 import { currentWebGPU, onDevice, untracked } from '../../src/kernels/webgpu/untracked.ts';
-import {
-  type BufferRange,
-  type Sampler,
-  type SampleShape,
-  type Slot,
-  sampleSize,
-  stepValues,
-  tokenPositions,
-  valuesAt,
-} from './sampler.ts';
+import { type BufferRange, bufferedStepValues, type Sampler, type SampleShape, type Slot, sampleSize, tokenPositions } from './sampler.ts';
 import { copyInto, type SampleTarget, sampleInto, squaresInto } from './webgpuShaders.ts';
 
 /** Where everything stands: loss; the gradients' norm; of each slot its sample, S for both gradients of its streams, n² of its logits. */
@@ -73,7 +64,7 @@ export function createWebgpuSampler(shape: SampleShape): Sampler | null {
   /** For so many slots at least; null: n is not known yet. */
   const bufferFor = (slots = 0, n = shape.streams): StepBuffer | null => {
     if (buffer === null) {
-      if (n !== null) buffer = createBuffer(Math.max(slots, shape.slots), n);
+      if (n !== null) buffer = createBuffer(Math.max(slots, shape.order.length), n);
     } else if (slots > buffer.slots) {
       // What is there comes first in the larger one too.
       const { result: from } = buffer;
@@ -118,7 +109,7 @@ export function createWebgpuSampler(shape: SampleShape): Sampler | null {
         tensor.dispose();
       }),
     read: () => buffer?.result.data<'float32'>() ?? null,
-    finish: (values, order, n) => stepValues(shape, order, n, valuesAt(values, captured)),
+    finish: (values, order, n) => bufferedStepValues(shape, order, n, values, captured),
     dispose: () => {
       tf.dispose([...(buffer === null ? [] : [buffer.result]), ...positions.values()]);
       positions.clear();

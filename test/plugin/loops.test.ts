@@ -144,6 +144,11 @@ onEveryBackend('loops', () => {
     const x = streams(1);
     for (let i = 0; i < 12; i++) tf.dispose(await step(() => differentiate([layers[0]], () => lossOf(run([layers[0]], x)))));
     expect(steps).toHaveLength(12);
-    expect(notices).toEqual(['not run in the first 10 steps, so taken for the identity: b1']);
+    for (let i = 0; i < 11; i++) await step(() => null);
+    expect(steps).toHaveLength(23);
+    expect(notices).toEqual([
+      'not run in the first 10 steps, so taken for the identity: b1',
+      'no connection ran in 10 steps in a row, so all are taken for the identity: is it another model that is trained?',
+    ]);
   });
 });

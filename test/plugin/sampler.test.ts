@@ -12,7 +12,7 @@ import { onEveryBackend } from '../support/backends.ts';
 const [TOKENS, N, CHANNELS, COUNT] = [6, 4, 5, 14];
 const ROW = N * CHANNELS;
 const UNIFORM = Float64Array.from({ length: TOKENS }, seededRandom(9));
-const SHAPE = { slots: 2, streams: null, uniform: UNIFORM };
+const SHAPE = { order: [0, 1], streams: null, uniform: UNIFORM };
 const NOTHING: ConnectionTensors = { mapping: null, logits: null, input: null, output: null };
 
 interface Given extends ConnectionTensors {
