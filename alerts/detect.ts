@@ -2,15 +2,18 @@
  * All detectors of a run: each report goes in once, warnings come out. Deterministic, without clock, file or device: the
  * state is plain data.
  */
+
+import { indexOf } from '../src/telemetry/listing.ts';
 import type { StepReport } from '../src/telemetry/report.ts';
-import type { RunHeader } from '../src/telemetry/sample.ts';
+import { type Bound, boundOf, type ConnectionInfo, type RunHeader } from '../src/telemetry/sample.ts';
 import type { Warning } from '../src/telemetry/warning.ts';
 import type { Detector, Finding, Found } from './detector.ts';
 import { DETECTORS } from './detectors/list.ts';
 import { judgeClock, MIN_SECONDS, stalled, stallThreshold } from './detectors/stall.ts';
 import { createLatch, type LatchState, updateLatch } from './latch.ts';
+import { isBounded } from './limits.ts';
 import { messageOf } from './messages.ts';
-import { createShared, type GainForecast, gainForecasts, type SharedState, updateShared } from './shared.ts';
+import { createShared, type GainForecast, gainForecasts, moveShared, type SharedState, updateShared } from './shared.ts';
 
 /** Of the state's form: one of another version is not restored. */
 const VERSION = 5;
@@ -44,9 +47,31 @@ export interface Detection {
 /** Why a state was not restored: it is none, or of another version of gainwatch, or of another model. */
 export type Refusal = 'damaged' | 'version' | 'model';
 
-/** A state says nothing of a model of other streams or connections. */
+/** A state says nothing of a model of other streams, or without connections that it knows. */
 const modelOf = ({ streams, connections }: RunHeader): string =>
-  JSON.stringify([streams, ...connections.map(({ name, kind, convention }) => [name, kind, convention])]);
+  JSON.stringify([streams, ...connections.map((one) => [one.name, one.kind, one.convention, boundOf(one)])]);
+
+/** A connection in the text of a model; before there were bounds, without one. */
+type ModelRow = [ConnectionInfo['name'], ConnectionInfo['kind'], ConnectionInfo['convention'], Bound?];
+
+/**
+ * The header of the model that a state is of, where the run has all of its connections, of the same kind or of one that is known by now;
+ * null: it is another model.
+ */
+function knownHeader(header: RunHeader, model: string): RunHeader | null {
+  if (model === modelOf(header)) return header;
+  try {
+    const [streams, ...rows] = JSON.parse(model) as [number, ...ModelRow[]];
+    const connections = rows.map(([name, kind, convention, bounded = null]) => ({ name, kind, convention, bounded }));
+    const isPart = connections.every(({ name, kind }) => {
+      const now = header.connections[indexOf(header.connections).get(name) ?? -1]?.kind;
+      return kind === 'own' ? now !== undefined : now === kind;
+    });
+    return isPart && (streams === header.streams || rows.length === 0) ? { ...header, streams, connections } : null;
+  } catch {
+    return null;
+  }
+}
 
 const keyOf = ({ rule, limit }: Detector): string => (limit === undefined ? rule : `${rule}: ${limit}`);
 
@@ -71,6 +96,13 @@ export function createDetectors(header: RunHeader, { sensitivity = 1 }: { sensit
     detectors: byKey((detector) => detector.create?.(header) ?? null),
     latches: byKey(createLatch),
   };
+}
+
+/** The run has more connections by now, or other kinds of them: what is known of each goes with its name. Changes `state`. */
+export function moveDetectors(before: RunHeader, after: RunHeader, state: DetectorState): void {
+  moveShared(state.shared, before, after);
+  for (const detector of DETECTORS) detector.move?.(stateOf(state, detector), before, after);
+  state.model = modelOf(after);
 }
 
 /** Takes the next report in, in order. Changes `state`. */
@@ -125,7 +157,9 @@ export function saveDetectors(state: DetectorState): string {
  */
 export function restoreDetectors(header: RunHeader, text: string, onRefusal: (why: Refusal) => void = () => {}): DetectorState | null {
   const state = parseState(text);
-  if (state?.version === VERSION && state.model === modelOf(header)) {
+  const known = state?.version === VERSION ? knownHeader(header, state.model) : null;
+  if (state !== null && known !== null) {
+    if (known !== header) moveDetectors(known, header, state);
     // The time between two processes is no standstill.
     stateOf(state, stalled).time = 0;
     return state;
@@ -141,7 +175,8 @@ export function restoreDetectors(header: RunHeader, text: string, onRefusal: (wh
 export function readForecast(header: RunHeader, text: string): Pick<DetectorState, 'step' | 'forecast'> | null {
   const state = parseState(text);
   const isKnown = state !== null && state.version >= MIN_FORECAST_VERSION && state.version <= VERSION;
-  return isKnown && state.model === modelOf(header) ? state : null;
+  const known = isKnown ? knownHeader(header, state.model) : null;
+  return known !== null && isBounded(known) === isBounded(header) ? state : null;
 }
 
 /** @returns null where it is no JSON */

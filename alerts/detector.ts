@@ -26,6 +26,8 @@ export interface Detector<State = unknown> {
   create?(header: RunHeader): State;
   /** Takes the report in. Changes its own state and nothing else. */
   update?(state: State, view: View): void;
+  /** The run has more connections by now, or other kinds of them: what it knows of each goes with its name. Changes its own state. */
+  move?(state: State, before: RunHeader, after: RunHeader): void;
   /** What it finds after the update. Changes nothing. */
   judge(state: State, view: View): Finding;
 }

@@ -33,6 +33,14 @@ export function createGrowth(count: number): GrowthState {
   return { seen: zeros(), fast: zeros(), slow: zeros(), growth: zeros() };
 }
 
+/** The state of other connections: what is known of each goes with its name, [K]. Changes `state`. */
+export function moveGrowth(state: GrowthState, before: readonly string[], after: readonly string[]): void {
+  const places = new Map(before.map((name, k) => [name, k]));
+  const moved = (values: readonly number[]) => after.map((name) => values[places.get(name) ?? -1] ?? 0);
+  const { seen, fast, slow, growth } = state;
+  Object.assign(state, { seen: moved(seen), fast: moved(fast), slow: moved(slow), growth: moved(growth) });
+}
+
 /** Takes the next ln(value) of every connection in, [K]; one that is not finite changes nothing. */
 export function addGrowth(state: GrowthState, values: readonly number[]): void {
   values.forEach((value, k) => {

@@ -3,7 +3,7 @@
  * watched, and for how many steps, is the detector's.
  */
 import type { RunLimits } from '../src/telemetry/api.ts';
-import type { ConnectionInfo, RunHeader } from '../src/telemetry/sample.ts';
+import { boundOf, type ConnectionInfo, type RunHeader } from '../src/telemetry/sample.ts';
 
 /** Composite gain of free connections that wants a look. Our choice: a tenth of the next, in time to act. */
 export const MAX_GAIN = 100;
@@ -35,8 +35,8 @@ export const MAX_PAUSE_SECONDS = 900;
 export const MAX_NONFINITE = 0;
 
 /** Is every mapping kept near the doubly stochastic ones, so that a gain is at most n? */
-export const isBounded = ({ connections }: { connections: readonly Pick<ConnectionInfo, 'kind'>[] }): boolean =>
-  connections.every(({ kind }) => kind === 'mhc' || kind === 'residual');
+export const isBounded = ({ connections }: { connections: readonly Pick<ConnectionInfo, 'kind' | 'bounded'>[] }): boolean =>
+  connections.every((one) => boundOf(one) === 'doubly');
 
 /**
  * Limit of the composite gain of bounded connections, which is n at most. Our choice: half of that; null for n ≤ 2, where it would
@@ -44,9 +44,10 @@ export const isBounded = ({ connections }: { connections: readonly Pick<Connecti
  */
 export const boundedGain = (streams: number): number | null => (streams > 2 ? streams / 2 : null);
 
-/** The limits that hold for this run's connections. */
+/** The limits that hold for this run's connections; a baseline has no gain. */
 export function runLimits(header: Pick<RunHeader, 'streams' | 'connections'>): RunLimits {
   const free = [MAX_GAIN, MAX_GAIN_CRITICAL];
-  const gain = isBounded(header) ? [boundedGain(header.streams)].filter((limit) => limit !== null) : free;
+  const bounded = header.connections.length === 0 ? null : boundedGain(header.streams);
+  const gain = isBounded(header) ? [bounded].filter((limit) => limit !== null) : free;
   return { gain, separation: MIN_SEPARATION, deviation: MAX_DEVIATION, sum: MIN_SUM };
 }

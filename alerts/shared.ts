@@ -5,8 +5,8 @@
  */
 import { MEASURE_INDEX, type MeasureKey } from '../src/telemetry/catalogue.ts';
 import type { StepReport } from '../src/telemetry/report.ts';
-import type { RunHeader } from '../src/telemetry/sample.ts';
-import { addGrowth, byGrowth, createGrowth, type GrowthState } from './growth.ts';
+import { boundOf, type ConnectionInfo, type RunHeader } from '../src/telemetry/sample.ts';
+import { addGrowth, byGrowth, createGrowth, type GrowthState, moveGrowth } from './growth.ts';
 import { isBounded, runLimits } from './limits.ts';
 import { addRate, createRate, type RateState } from './rate.ts';
 import { addToTrend, createTrend, type Forecast, forecast, type TrendState } from './trend.ts';
@@ -15,7 +15,7 @@ import { addToTrend, createTrend, type Forecast, forecast, type TrendState } fro
 const MIN_EXCESS = 0.1;
 
 export interface SharedState {
-  /** Of the gain of each connection that is free to have one (not mHC, not residual) ... */
+  /** Of the gain of each connection that is free to have one (not doubly stochastic) ... */
   gain: GrowthState;
   /** ... and of the range of the logits of each mHC connection. */
   logitRange: GrowthState;
@@ -31,10 +31,20 @@ export type GainForecast = Pick<Forecast, 'steps' | 'interval'> & { threshold: n
 export const measureOf = (header: RunHeader, report: StepReport, key: MeasureKey, l: number): number =>
   report.measures[MEASURE_INDEX[key] * header.connections.length + l];
 
-/** Positions of the connections that each quantity is watched of: `gain` those that are free, `logitRange` those of mHC. */
-export function watchedConnections({ connections }: RunHeader): Record<'gain' | 'logitRange', number[]> {
-  const of = (...kinds: string[]) => [...connections.keys()].filter((l) => kinds.includes(connections[l].kind));
-  return { gain: of('hc', 'own'), logitRange: of('mhc') };
+const isDoubly = (one: ConnectionInfo): boolean => boundOf(one) === 'doubly';
+const isMixing = ({ kind }: ConnectionInfo): boolean => kind !== 'residual' && kind !== 'identity';
+
+/**
+ * Positions of the connections that each quantity is watched of: `gain` those that are free, `deviation` those that should be doubly
+ * stochastic and could be otherwise, `logitRange` the mHC among them.
+ */
+export function watchedConnections({ connections }: RunHeader): Record<'gain' | 'deviation' | 'logitRange', number[]> {
+  const of = (isWatched: (one: ConnectionInfo) => boolean) => [...connections.keys()].filter((l) => isWatched(connections[l]));
+  return {
+    gain: of((one) => !isDoubly(one)),
+    deviation: of((one) => isDoubly(one) && isMixing(one)),
+    logitRange: of((one) => isDoubly(one) && one.kind === 'mhc'),
+  };
 }
 
 /** Before the first report. */
@@ -46,6 +56,16 @@ export function createShared(header: RunHeader): SharedState {
     trend: createTrend(),
     learningRate: createRate(),
   };
+}
+
+/** Names of the connections that a quantity is watched of. */
+export const watchedNames = (header: RunHeader, what: keyof ReturnType<typeof watchedConnections>): string[] =>
+  watchedConnections(header)[what].map((l) => header.connections[l].name);
+
+/** Of a run that has more connections by now, or other kinds of them. A trend on another scale begins anew. Changes `state`. */
+export function moveShared(state: SharedState, before: RunHeader, after: RunHeader): void {
+  for (const what of ['gain', 'logitRange'] as const) moveGrowth(state[what], watchedNames(before, what), watchedNames(after, what));
+  if (isBounded(before) !== isBounded(after)) state.trend = createTrend();
 }
 
 /** Takes the next report in. A composite gain that is not known moves neither the trend nor the learning rate's mean. */

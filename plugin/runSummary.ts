@@ -3,7 +3,8 @@ import { runLimits } from '../alerts/limits.ts';
 import type { AttemptInfo, RunDetail, RunSummary } from '../src/telemetry/api.ts';
 import { MEASURES } from '../src/telemetry/catalogue.ts';
 import type { StepReport } from '../src/telemetry/report.ts';
-import { MEMORY_KINDS, type RunHeader } from '../src/telemetry/sample.ts';
+import { boundOf, MEMORY_KINDS, type RunHeader } from '../src/telemetry/sample.ts';
+import type { SelfTestEntry } from '../src/telemetry/selfTest.ts';
 import { toWireOrNull } from '../src/telemetry/wire.ts';
 
 /** What a summary is made of: what only one source knows how to find. */
@@ -30,13 +31,14 @@ export function summarize({ header, last, maxCompositeGain, ...facts }: RunFacts
 }
 
 /** `GET /api/v1/runs/{run}`. @param attempts oldest first */
-export function detail(facts: RunFacts, attempts: AttemptInfo[]): RunDetail {
+export function detail(facts: RunFacts, attempts: AttemptInfo[], selfTest: readonly SelfTestEntry[] | null): RunDetail {
   const { header } = facts;
   return {
     ...summarize(facts),
     limits: runLimits(header),
     tokens: header.tokens,
-    connections: header.connections,
+    connections: header.connections.map((one) => ({ ...one, bounded: boundOf(one) })),
+    selfTest,
     measures: [...MEASURES],
     memoryKinds: [...MEMORY_KINDS],
     attempts,

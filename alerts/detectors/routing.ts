@@ -55,6 +55,13 @@ export const deadRouting: Detector<RoutingState> = {
     });
     state.step = step;
   },
+  move(state, before, after) {
+    const places = new Map(before.connections.map(({ name }, l) => [name, l]));
+    const moved = <T>(values: readonly T[], none: () => T) => after.connections.map(({ name }) => values[places.get(name) ?? -1] ?? none());
+    state.gradients = moved(state.gradients, () => []);
+    state.stride = moved(state.stride, () => STRIDE_STEPS);
+    state.alive = moved(state.alive, () => state.step);
+  },
   judge({ alive }, { header, report }) {
     const deadSteps = (l: number) => report.step - alive[l];
     const dead = [...alive.keys()].filter((l) => header.connections[l].kind === 'mhc' && deadSteps(l) >= MIN_ENTROPY_STEPS);

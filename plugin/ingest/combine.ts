@@ -1,18 +1,23 @@
 /**
- * One step from its parts: the stages of a pipeline chained in their order, then data-parallel pipelines reduced (reduce.ts).
+ * One step from its parts: the stages of a pipeline chained in their order, then data-parallel pipelines reduced (reduce.ts). Parts have the
+ * connections that ran; what one of them lacks and another has was the identity there. A stage that is missing is not known (NaN).
  * Pure; which parts belong to a step, and how long they are waited for, is join.ts's.
  */
 import { analyse } from '../../src/telemetry/analyse.ts';
 import { MEASURES, OVER_DEPTH } from '../../src/telemetry/catalogue.ts';
+import { type Listing, mergeListing } from '../../src/telemetry/listing.ts';
 import type { StepReport } from '../../src/telemetry/report.ts';
-import { type ConnectionInfo, MEMORY_KINDS, type MemorySample, type RunHeader, type StepSample } from '../../src/telemetry/sample.ts';
+import { MEMORY_KINDS, type MemorySample, type RunHeader, type StepSample } from '../../src/telemetry/sample.ts';
+import { widenReport } from '../../src/telemetry/widen.ts';
 import { MAX_VALUES } from '../wire/bodyLimits.ts';
-import { mapObservations, type Part, type RankPosition } from '../wire/part.ts';
+import { type Matrices, mapObservations, type Part, type RankPosition } from '../wire/part.ts';
 import { combineScalars, reduce } from './reduce.ts';
 
 /** A step of one pipeline, or of all of them. */
 export interface CombinedStep {
   report: StepReport;
+  /** Of the report, from input to output: those that ran, and all of a stage that is missing. */
+  connections: Listing;
   /** A pipeline's stages sampled different tokens, or too many for all of them: its products over the depth are not known. */
   tokensDiffer: boolean;
 }
@@ -32,12 +37,11 @@ const keyOf = (pipeline: readonly Part[]): string => pipeline.map(({ rank }) => 
 /**
  * What has to be analysed before a step can be put together: the stages of each of its pipelines as one model; none of those with one
  * stage, a missing one, or `tokensDiffer`. A copy of the matrices.
- * @param header, stages, ranks, parts as for `combine`
+ * @param stages, ranks, parts as for `combine`
  * @param analysed those that are there already
  */
 export function chainedStages(
-  header: RunHeader,
-  stages: readonly (readonly ConnectionInfo[])[],
+  stages: readonly Listing[],
   ranks: ReadonlyMap<number, RankPlacement>,
   parts: readonly Part[],
   analysed: AnalysedPipelines = new Map(),
@@ -45,40 +49,35 @@ export function chainedStages(
   const found = new Map<string, ChainedStages>();
   for (const pipeline of pipelinesOf(ranks, parts)) {
     const key = keyOf(pipeline);
-    const chained = analysed.has(key) ? null : chainOf(header, stages.length, pipeline).chained;
+    const chained = analysed.has(key) ? null : chainOf(stages.length, pipeline).chained;
     if (chained !== null) found.set(key, chained);
   }
   return found;
 }
 
 /**
- * @param stages connections of each stage, together those of the header
+ * @param streams n of the run
+ * @param stages connections that each stage has had in any step, by the names that parts have
  * @param ranks all of the run, by number
  * @param parts of some of them, at least one
  * @param analysed the reports of `chainedStages`, where they were made before; what it has not is analysed here
  * @throws RangeError where an array does not fit its connections
  */
 export function combine(
-  header: RunHeader,
-  stages: readonly (readonly ConnectionInfo[])[],
+  streams: number,
+  stages: readonly Listing[],
   ranks: ReadonlyMap<number, RankPlacement>,
   parts: readonly Part[],
   analysed: AnalysedPipelines = new Map(),
 ): CombinedStep {
   const pipelines = pipelinesOf(ranks, parts);
-  const chained = pipelines.map((pipeline) => chain(header, stageStarts(stages), pipeline, analysed.get(keyOf(pipeline)) ?? null));
+  const chained = pipelines.map((pipeline) => chain(streams, stages, pipeline, analysed.get(keyOf(pipeline)) ?? null));
   const firstRanks = pipelines.map(([first]) => first.rank);
-  const reports = chained.map((one) => one.report);
-  return { report: reduce(header, firstRanks, reports), tokensDiffer: chained.some((one) => one.tokensDiffer) };
-}
-
-/** Index of each stage's first connection in the header. */
-function stageStarts(stages: readonly (readonly ConnectionInfo[])[]): number[] {
-  let end = 0;
-  return stages.map((connections) => {
-    end += connections.length;
-    return end - connections.length;
-  });
+  // What the first rank says of a connection counts: ranks may find out at different steps.
+  const connections = chained.map((one) => one.connections).reduceRight(mergeListing);
+  const reports = chained.map((one) => widenReport(one.report, one.connections, connections, streams));
+  const report = reduce({ connections, streams }, firstRanks, reports);
+  return { report, connections, tokensDiffer: chained.some((one) => one.tokensDiffer) };
 }
 
 /** The parts by data-parallel pipeline, each by stage. Where no replica was sent it is the rank's position among those of its stage. */
@@ -101,42 +100,53 @@ function pipelinesOf(ranks: ReadonlyMap<number, RankPlacement>, parts: readonly 
   return [...pipelines].sort(([a], [b]) => a - b).map(([, pipeline]) => pipeline);
 }
 
+const connectionsOf = (parts: readonly Part[]): Listing => parts.flatMap(({ connections }) => connections);
+
 /**
  * @param stages how many the run has
  * @param parts of one pipeline, by stage; one may be missing
  */
-function chainOf(header: RunHeader, stages: number, parts: readonly Part[]): { chained: ChainedStages | null; tokensDiffer: boolean } {
+function chainOf(stages: number, parts: readonly Part[]): { chained: ChainedStages | null; tokensDiffer: boolean } {
   const matrices = parts.map(({ content }) => content.matrices).filter((one) => one !== null);
   if (stages === 1 || parts.length < stages || matrices.length < stages) return { chained: null, tokensDiffer: false };
-  const [{ positions }] = matrices;
-  const { tokens } = parts[0].content;
-  const same = parts.every((part, i) => part.content.tokens === tokens && `${matrices[i].positions}` === `${positions}`);
-  if (tokens === null || !same || header.connections.length * tokens * header.streams ** 2 > MAX_VALUES)
+  // A stage of which nothing ran has sampled nothing.
+  const ran = parts.flatMap((part, i) => (part.connections.length === 0 ? [] : [{ part, ...matrices[i] }]));
+  if (ran.length === 0) return { chained: null, tokensDiffer: false };
+  const [{ part, positions }] = ran;
+  const { tokens } = part.content;
+  const connections = connectionsOf(parts);
+  const same = ran.every((one) => one.part.content.tokens === tokens && `${one.positions}` === `${positions}`);
+  if (tokens === null || !same || connections.length * tokens * part.streams ** 2 > MAX_VALUES)
     return { chained: null, tokensDiffer: true };
-  return { chained: { header: { ...header, tokens }, sample: chainSamples(matrices.map((one) => one.sample)) }, tokensDiffer: false };
+  const header = { run: '', streams: part.streams, tokens, connections };
+  return { chained: { header, sample: chainSamples(matrices, ran) }, tokensDiffer: false };
 }
 
 /**
  * The stages as one model where their matrices are all there and of the same tokens, else each by itself.
- * @param starts index of each stage's first connection in the header
+ * @param streams, stages as for `combine`
  * @param parts as for `chainOf`
  * @param analysed the report of the stages as one model, where it was made before
  * @throws RangeError where an array does not fit its connections
  */
-function chain(header: RunHeader, starts: readonly number[], parts: readonly Part[], analysed: StepReport | null): CombinedStep {
-  if (analysed !== null) return { report: analysed, tokensDiffer: false };
-  const { chained, tokensDiffer } = chainOf(header, starts.length, parts);
-  if (chained !== null) return { report: analyse(chained.header, chained.sample), tokensDiffer };
-  const reports = parts.map(({ content }) => content.report);
-  if (starts.length === 1 && parts.length === 1) return { report: reports[0], tokensDiffer };
-  const from = parts.map((part) => starts[part.stage]);
-  return { report: sideBySide(header, reports, from), tokensDiffer };
+function chain(streams: number, stages: readonly Listing[], parts: readonly Part[], analysed: StepReport | null): CombinedStep {
+  if (analysed !== null) return { report: analysed, connections: connectionsOf(parts), tokensDiffer: false };
+  const { chained, tokensDiffer } = chainOf(stages.length, parts);
+  if (chained !== null) {
+    const { header, sample } = chained;
+    return { report: analyse(header, sample), connections: header.connections, tokensDiffer };
+  }
+  const [{ content, connections }] = parts;
+  if (stages.length === 1 && parts.length === 1) return { report: content.report, connections, tokensDiffer };
+  return { ...sideBySide(streams, stages, parts), tokensDiffer };
 }
 
-function chainSamples(samples: readonly StepSample[]): StepSample {
+/** @param ran those of which something ran, at least one */
+function chainSamples(all: readonly Matrices[], ran: readonly Matrices[]): StepSample {
+  const samples = ran.map(({ sample }) => sample);
   return {
-    ...combineScalars(samples),
-    memory: chainMemory(samples.map((sample) => sample.memory)),
+    ...combineScalars(all.map(({ sample }) => sample)),
+    memory: chainMemory(all.map(({ sample }) => sample.memory)),
     mappings: concat(samples.map((sample) => sample.mappings)),
     ...mapObservations((key) => {
       const arrays = samples.map((sample) => sample[key]);
@@ -156,23 +166,32 @@ function concat(arrays: readonly Float32Array[]): Float32Array {
 }
 
 /** Stages whose products cannot be formed: each connection's own measures, NaN for what is over the depth or missing. */
-function sideBySide(header: RunHeader, reports: readonly StepReport[], starts: readonly number[]): StepReport {
-  const layers = header.connections.length;
-  const size = header.streams ** 2;
+function sideBySide(streams: number, stages: readonly Listing[], parts: readonly Part[]): Pick<CombinedStep, 'report' | 'connections'> {
+  const byStage = new Map(parts.map((part) => [part.stage, part]));
+  const listings = stages.map((listing, stage) => byStage.get(stage)?.connections ?? listing);
+  const connections = listings.flat();
+  const layers = connections.length;
+  const size = streams ** 2;
   const measures = new Float32Array(MEASURES.length * layers).fill(Number.NaN);
   const mapping = new Float32Array(layers * size).fill(Number.NaN);
   const nonfinite = new Float64Array(layers);
-  reports.forEach((report, i) => {
-    const own = report.nonfinite.length;
+  let at = 0;
+  listings.forEach((listing, stage) => {
+    const report = byStage.get(stage)?.content.report;
+    const own = listing.length;
+    const start = at;
+    at += own;
+    if (report === undefined || own === 0) return;
     MEASURES.forEach(({ key }, m) => {
-      if (!OVER_DEPTH.includes(key)) measures.set(report.measures.subarray(m * own, (m + 1) * own), m * layers + starts[i]);
+      if (!OVER_DEPTH.includes(key)) measures.set(report.measures.subarray(m * own, (m + 1) * own), m * layers + start);
     });
-    mapping.set(report.mapping, starts[i] * size);
-    nonfinite.set(report.nonfinite, starts[i]);
+    mapping.set(report.mapping, start * size);
+    nonfinite.set(report.nonfinite, start);
   });
+  const reports = parts.map(({ content }) => content.report);
   const memory = reports.length === 1 ? null : chainMemory(reports.map((report) => report.memory));
   const known = memory?.connections.length === MEMORY_KINDS.length * layers ? memory : null;
-  return { ...combineScalars(reports), memory: known, compositeGain: null, measures, mapping, nonfinite };
+  return { report: { ...combineScalars(reports), memory: known, compositeGain: null, measures, mapping, nonfinite }, connections };
 }
 
 /** Stages lie on machines of their own: bytes add up. */

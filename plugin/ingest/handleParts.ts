@@ -2,6 +2,8 @@
  * The parts of one request come in, all of one attempt: whose are they, is each new, stored already, or late? All are looked at before
  * the first is taken, so that a request which is refused has taken nothing. What is new waits for the other ranks (join.ts). No HTTP here.
  */
+import { indexOf, type Listing } from '../../src/telemetry/listing.ts';
+import { placesIn, widenMeasures } from '../../src/telemetry/widen.ts';
 import { FieldError } from '../fieldError.ts';
 import { noticeLoss } from '../pipeline/keepRecording.ts';
 import type { Committed } from '../pipeline/liveRun.ts';
@@ -171,10 +173,18 @@ function isKnown(stored: StoredSteps, run: IngestRun, part: Part): boolean {
   if (mark !== undefined) return mark === markOf(part);
   const { report } = part.content;
   const before = stored.of(null, step)?.values();
-  return before !== undefined && Object.is(before.loss, report.loss) && isSame(before.measures, report.measures);
+  return before !== undefined && Object.is(before.loss, report.loss) && isSame(before.measures, measuresAsOf(part, before.connections));
 }
 
-const isSame = (a: Float32Array, b: Float32Array): boolean => a.length === b.length && a.every((value, i) => Object.is(value, b[i]));
+/** The measures of a part as they are stored: of all connections that the attempt has by now; null: it names others. */
+function measuresAsOf({ connections, streams, content: { report } }: Part, stored: Listing): Float32Array | null {
+  if (connections.some(({ name }) => !indexOf(stored).has(name))) return null;
+  const places = placesIn(connections, stored);
+  return places === null ? report.measures : widenMeasures(report.measures, connections.length, places, streams);
+}
+
+const isSame = (a: Float32Array, b: Float32Array | null): boolean =>
+  a.length === b?.length && a.every((value, i) => Object.is(value, b[i]));
 
 /** The last request of a sender without attempts comes again after the run has ended. */
 function isKnownEnd(stored: StoredSteps, run: IngestRun, attempt: string | null, parts: readonly Part[]): boolean {

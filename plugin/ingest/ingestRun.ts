@@ -1,10 +1,14 @@
 /** What is known of a run that other processes send: plain data. Filled by lifecycle.ts (attempts), ranks.ts, join.ts (steps). */
+
+import type { Listing } from '../../src/telemetry/listing.ts';
 import type { Outcome, StepReport } from '../../src/telemetry/report.ts';
-import type { ConnectionInfo, MonitorCounters } from '../../src/telemetry/sample.ts';
+import type { MonitorCounters } from '../../src/telemetry/sample.ts';
+import type { SelfTestEntry } from '../../src/telemetry/selfTest.ts';
 import type { Committed, LiveRun } from '../pipeline/liveRun.ts';
 import type { Pipeline } from '../pipeline/pipeline.ts';
 import type { Part } from '../wire/part.ts';
 import type { Analyst } from './analyst.ts';
+import type { StageNames } from './names.ts';
 
 export interface IngestLimits {
   /** Runs that go on or linger. */
@@ -100,8 +104,12 @@ export interface IngestRun {
   /** null until the connections of all stages are known. */
   live: LiveRun | null;
   stages: number;
-  /** Connections by stage, of each that is known. */
-  listings: Map<number, ConnectionInfo[]>;
+  /** Connections by stage, of each that is known: those that any step has named, by the stage's own names. */
+  listings: Map<number, Listing>;
+  /** What they are called in the run. */
+  names: StageNames;
+  /** What its ranks found of their connections, by the stage's own names, until the run begins. */
+  selfTest: { stage: number; entry: SelfTestEntry }[];
   /** n and S; 0: not known. */
   streams: number;
   tokens: number;
@@ -146,5 +154,5 @@ export interface Ingest {
 }
 
 /** Connections of the stages that are known, in their order. */
-export const stagesOf = (run: IngestRun): ConnectionInfo[][] =>
+export const stagesOf = (run: IngestRun): Listing[] =>
   Array.from({ length: run.stages }, (_, stage) => run.listings.get(stage)).filter((listing) => listing !== undefined);

@@ -19,6 +19,7 @@ import { stopTimer } from '../timers.ts';
 import { markOf, type Part } from '../wire/part.ts';
 import { chainedStages, combine } from './combine.ts';
 import { type AssembledStep, type Ingest, type IngestRun, type PendingStepState, stagesOf } from './ingestRun.ts';
+import { namedOf } from './names.ts';
 import { lookAtPatience, TICK_MS } from './patience.ts';
 import { expectedRanks, noteStep, rangesOf } from './ranks.ts';
 import { sumCounters } from './reduce.ts';
@@ -121,13 +122,20 @@ function readySteps(ingest: Ingest, run: IngestRun): number[] {
   return ready;
 }
 
+/** Of a step, with their connections by the names that they have in the run. */
+const namedParts = (run: IngestRun, { parts }: PendingStepState): Part[] =>
+  [...parts.values()].map((part) => {
+    const connections = namedOf(run, part.stage, part.connections);
+    return connections === part.connections ? part : { ...part, connections };
+  });
+
 /** Are the stages of a step analysed as one model? If not, or as parts have come since, that begins, beside the loop. */
 function isAnalysed(ingest: Ingest, run: IngestRun, pending: PendingStepState): boolean {
   if (run.stages === 1 || run.live === null) return true;
   const { parts, analysed } = pending;
   if (pending.isAnalysing || pending.analysedParts === parts.size) return !pending.isAnalysing;
   pending.analysedParts = parts.size;
-  const chains = chainedStages(run.live.header, stagesOf(run), run.ranks, [...parts.values()], analysed);
+  const chains = chainedStages(stagesOf(run), run.ranks, namedParts(run, pending), analysed);
   if (chains.size === 0) return true;
   pending.isAnalysing = true;
   const analyses = [...chains].map(async ([key, { header, sample }]) => {
@@ -192,14 +200,16 @@ function assembleStep(ingest: Ingest, run: IngestRun, step: number): void {
   if (step > run.lastAssembled) noteStep(run, pending.parts);
   run.lastAssembled = Math.max(run.lastAssembled, step);
   try {
-    const { report, tokensDiffer } = combine(live.header, stagesOf(run), run.ranks, [...pending.parts.values()], pending.analysed);
+    const stages = stagesOf(run).map((listing, stage) => namedOf(run, stage, listing));
+    const streams = Math.max(1, run.streams);
+    const { report, connections, tokensDiffer } = combine(streams, stages, run.ranks, namedParts(run, pending), pending.analysed);
     if (tokensDiffer) run.counts.tokensDiffer++;
     // Of ranks that are away too: what counts does not go down with them.
     const monitor = sumCounters([...run.ranks.values()].map(({ counters }) => counters));
     const whole = { ...report, monitor, ...partRanks };
     const ranks = new Map([...pending.parts].map(([rank, part]) => [rank, run.attempt === null ? markOf(part) : 0]));
     remember(run, live, step, { ranks, committed: pending.committed });
-    void handleReport(ingest.pipeline, live, whole).then(pending.resolve);
+    void handleReport(ingest.pipeline, live, whole, { connections, streams }).then(pending.resolve);
   } catch (error) {
     live.errors++;
     pending.resolve('impossible'); // sent again it would fail again

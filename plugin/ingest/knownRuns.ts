@@ -6,6 +6,7 @@ import type { Pipeline } from '../pipeline/pipeline.ts';
 import { createAnalyst } from './analyst.ts';
 import { type Claimant, ownError } from './claim.ts';
 import { INGEST_LIMITS, type Ingest, type IngestLimits, type IngestRun } from './ingestRun.ts';
+import { createNames } from './names.ts';
 
 /** Silence after which a run is taken to have ended. Our choice: above the pause of a checkpoint or an evaluation. */
 export const MAX_SILENCE_MS = 3_600_000;
@@ -81,6 +82,7 @@ function fillFromRecording(ingest: Ingest, run: IngestRun, claimant: Claimant): 
     isResumed: true,
     attempt: source === '' ? null : source,
     key: sent.key,
+    names: createNames(sent.names),
     lastAssembled: sent.lastStep ?? -1,
     lastPartAt: startedAt,
     endedAt: source === null || isClosed || isOld ? startedAt : null,
@@ -94,6 +96,8 @@ export const emptyAttempt = ({ attempt, key }: Claimant) => ({
   key,
   live: null,
   listings: new Map(),
+  names: createNames(),
+  selfTest: [],
   ranks: new Map(),
   assembledSteps: new Map(),
   streams: 0,

@@ -15,7 +15,7 @@ import { type Claimant, claim, isSilent, isTakenOver, takenError } from './claim
 import type { Ingest, IngestRun } from './ingestRun.ts';
 import { areAnalysed, assembleAll, dropPendingSteps } from './join.ts';
 import { emptyAttempt, MAX_SILENCE_MS, withRun } from './knownRuns.ts';
-import { checkRanks, noteRank, openIfKnown, type RankModel } from './ranks.ts';
+import { checkRanks, noteOpened, noteRank, openIfKnown, type RankModel } from './ranks.ts';
 
 /** How long a run that has ended stays to be scraped. Our choice: four scrapes at Prometheus' usual 15 s. */
 const LINGER_MS = 60_000;
@@ -44,6 +44,7 @@ export function openRank(ingest: Ingest, name: string, position: RankPosition, m
     if (isNext) beginNext(ingest, run, claimant);
     noteRank(run, position, model).ended = null;
     openIfKnown(ingest, run);
+    noteOpened(ingest, run, position.stage, model);
     noteHeard(ingest, run);
     return run;
   });
@@ -183,6 +184,7 @@ export function beginNext(ingest: Ingest, run: IngestRun, claimant: Claimant, re
     begun: true,
     isFresh,
     attemptTimes: [...recent, now],
+    ...(resumes || (claimant.attempt !== null && claimant.attempt === run.attempt) ? { names: run.names } : {}),
   });
 }
 

@@ -9,33 +9,41 @@
  *   A new attempt forgets all ranks.
  */
 
+import { indexOf, type Listing, mergeListing } from '../../src/telemetry/listing.ts';
 import type { RankRange } from '../../src/telemetry/report.ts';
-import { type ConnectionInfo, NO_COUNTERS, type RunHeader } from '../../src/telemetry/sample.ts';
+import { NO_COUNTERS, type RunHeader } from '../../src/telemetry/sample.ts';
+import type { SelfTestEntry } from '../../src/telemetry/selfTest.ts';
 import { FieldError } from '../fieldError.ts';
-import { openRun } from '../pipeline/pipeline.ts';
+import { extendRun } from '../pipeline/extendRun.ts';
+import { noteSelfTest, openRun } from '../pipeline/pipeline.ts';
 import type { Part, RankPosition } from '../wire/part.ts';
 import { type Ingest, type IngestRun, type RankState, stagesOf } from './ingestRun.ts';
+import { namedOf, nameStages } from './names.ts';
 
 /** Steps in a row that a rank may miss before it is no longer waited for. Our choice: at 3 s each, ten seconds of a hole in the charts. */
 const MAX_MISSES = 3;
 
 /** What a rank has of the model. */
 export interface RankModel {
-  /** Of its stage. */
-  connections: ConnectionInfo[];
-  /** n. */
+  /** Of its stage: those of a step, or all that it knows of. */
+  connections: Listing;
+  /** n; of no meaning without connections. */
   streams: number;
   /** S; null: not known. */
   tokens: number | null;
+  /** What it found of its connections. */
+  selfTest?: readonly SelfTestEntry[];
 }
 
 /** What ranks are checked against. */
 interface Known {
   stages: number;
   streams: number;
-  listings: Map<number, ConnectionInfo[]>;
+  listings: Map<number, Listing>;
   ranks: Map<number, { stage: number }>;
 }
+
+const countOf = (listings: ReadonlyMap<number, Listing>): number => [...listings.values()].reduce((sum, { length }) => sum + length, 0);
 
 /**
  * Do ranks fit the run, and each other? Changes nothing.
@@ -53,16 +61,15 @@ export function checkRanks(ingest: Ingest, run: IngestRun | null, sent: readonly
     checkRank(ingest, known, one);
     known.stages = one.stages;
     if (!known.ranks.has(one.rank)) known.ranks.set(one.rank, { stage: one.stage });
-    if (known.listings.has(one.stage)) continue;
-    known.listings.set(one.stage, one.connections);
-    known.streams = one.streams;
+    known.listings.set(one.stage, mergeListing(known.listings.get(one.stage) ?? [], one.connections));
+    if (one.connections.length > 0) known.streams = one.streams;
   }
 }
 
 function checkRank(
   { limits }: Ingest,
   run: Known,
-  { rank, stage, stages, connections, streams }: RankPosition & Omit<RankModel, 'tokens'>,
+  { attempt, rank, stage, stages, connections, streams }: RankPosition & Omit<RankModel, 'tokens'>,
 ): void {
   const known = run.ranks.get(rank);
   if (known === undefined && run.ranks.size >= limits.ranks) {
@@ -74,19 +81,20 @@ function checkRank(
   if (known !== undefined && known.stage !== stage) {
     throw new FieldError('stage', `must be as rank ${rank} said before (${known.stage})`, stage, 409);
   }
-  if (run.streams > 0 && streams !== run.streams) {
+  if (run.streams > 0 && connections.length > 0 && streams !== run.streams) {
     throw new FieldError('streams', `must be as before (n = ${run.streams})`, streams, 409);
   }
-  const listed = run.listings.get(stage);
-  if (listed !== undefined) {
-    if (haveSameNames(listed, connections)) return;
-    throw new FieldError('order', 'must be as at the start of the attempt (a new attempt may have others)', connections.length, 409);
+  const listed = run.listings.get(stage) ?? [];
+  // Of a sender without attempts that would be another model.
+  if (attempt === null && listed.length > 0 && connections.length > 0 && !connections.some(({ name }) => indexOf(listed).has(name))) {
+    const rule = 'must have one of the connections that are known, or a name of the attempt (a new attempt may have others)';
+    throw new FieldError('order', rule, connections[0].name, 409);
   }
-  const total = [...run.listings.values()].reduce((sum, listing) => sum + listing.length, connections.length);
+  const total = countOf(run.listings) + mergeListing(listed, connections).length - listed.length;
   if (total > limits.connections) throw new FieldError('order', `must leave the run at most ${limits.connections} connections`, total, 429);
 }
 
-/** Notes a rank that was checked, and the connections of its stage; the first to name them counts. */
+/** Notes a rank that was checked, and the connections of its stage that it names. */
 export function noteRank(
   run: IngestRun,
   { rank: number, stage, stages, worldSize, replica }: RankPosition,
@@ -97,11 +105,9 @@ export function noteRank(
   const rank = run.ranks.get(number) ?? { stage, replica, lastStep: -1, misses: 0, counters: NO_COUNTERS, ended: null };
   rank.replica = replica;
   run.ranks.set(number, rank);
-  if (!run.listings.has(stage)) {
-    run.listings.set(stage, connections);
-    run.streams = streams;
-    if (tokens !== null) run.tokens = tokens;
-  }
+  if (!run.listings.has(stage) && tokens !== null) run.tokens = tokens;
+  run.listings.set(stage, mergeListing(run.listings.get(stage) ?? [], connections));
+  if (connections.length > 0) run.streams = streams;
   return rank;
 }
 
@@ -134,24 +140,34 @@ export function rangesOf(ranks: Iterable<number>): RankRange[] {
   return ranges;
 }
 
-const haveSameNames = (a: readonly ConnectionInfo[], b: readonly ConnectionInfo[]): boolean =>
-  a === b || (a.length === b.length && a.every(({ name }, l) => name === b[l].name));
-
-/** Stages may number their layers anew: then each name gets its stage before it. */
-function withUniqueNames(stages: readonly ConnectionInfo[][]): ConnectionInfo[] {
-  const all = stages.flat();
-  if (new Set(all.map(({ name }) => name)).size === all.length) return all;
-  return stages.flatMap((connections, stage) => connections.map((one) => ({ ...one, name: `stage${stage}.${one.name}` })));
-}
-
 /** Opens the run in the pipeline when the connections of all stages are known. */
 export function openIfKnown(ingest: Ingest, run: IngestRun): void {
-  const stages = stagesOf(run);
-  if (run.live !== null || stages.length < run.stages) return;
-  const header: RunHeader = { run: run.name, streams: run.streams, tokens: Math.max(1, run.tokens), connections: withUniqueNames(stages) };
+  if (run.live !== null || stagesOf(run).length < run.stages) return;
+  const connections = nameStages(run, stagesOf(run)).flat();
+  const header: RunHeader = { run: run.name, streams: Math.max(1, run.streams), tokens: Math.max(1, run.tokens), connections };
   run.live = openRun(ingest.pipeline, header, { source: run.attempt ?? '', key: run.key, fresh: run.isFresh });
   const { recording } = run.live;
-  // In whichever recorded attempt: one that goes on with other connections has several.
+  // In whichever recorded attempt: one of which n has changed has several.
   const known = recording === null || run.attempt === null ? null : ingest.pipeline.recorder?.lastStepOf(recording.db, run.attempt);
   run.lastAssembled = Math.max(recording?.lastStep ?? -1, known ?? -1);
+  passSelfTest(ingest, run);
+}
+
+/** What a rank says of its connections as it opens, to a run that goes on; and what it found of them. */
+export function noteOpened(ingest: Ingest, run: IngestRun, stage: number, { connections, streams, selfTest = [] }: RankModel): void {
+  run.selfTest.push(...selfTest.map((entry) => ({ stage, entry })));
+  if (run.live === null) return;
+  extendRun(ingest.pipeline, run.live, { connections: namedOf(run, stage, connections), streams });
+  passSelfTest(ingest, run);
+}
+
+/** To a run that has begun, by the names that its connections have there. */
+function passSelfTest({ pipeline }: Ingest, run: IngestRun): void {
+  if (run.live === null || run.selfTest.length === 0) return;
+  const named = run.selfTest.map(({ stage, entry }): SelfTestEntry => {
+    const [{ name }] = namedOf(run, stage, [{ name: entry.connection, kind: 'own', convention: null }]);
+    return { ...entry, connection: name };
+  });
+  run.selfTest = [];
+  noteSelfTest(pipeline, run.live, named);
 }

@@ -11,7 +11,11 @@ const LARGEST = new Set(LARGEST_OVER_TOKENS.map((key) => MEASURE_INDEX[key]));
  * that of the rank with the most.
  * @param ranks number of each report's rank
  */
-export function reduce(header: RunHeader, ranks: readonly number[], reports: readonly StepReport[]): StepReport {
+export function reduce(
+  header: Pick<RunHeader, 'connections' | 'streams'>,
+  ranks: readonly number[],
+  reports: readonly StepReport[],
+): StepReport {
   if (reports.length === 1) return reports[0];
   const layers = header.connections.length;
   const size = reports[0].measures.length;

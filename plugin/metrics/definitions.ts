@@ -1,6 +1,6 @@
 /** Every metric, in the order of the exposition, those of the connections among them: what is scraped, and what README.md lists. */
 import { MEASURES } from '../../src/telemetry/catalogue.ts';
-import { MEMORY_KINDS } from '../../src/telemetry/sample.ts';
+import { boundOf, MEMORY_KINDS } from '../../src/telemetry/sample.ts';
 import { RULE_SEVERITIES } from '../../src/telemetry/warning.ts';
 import { define, type MetricDefinition, ofConnections, ofLayer } from './definition.ts';
 import { INGEST_DEFINITIONS, RANK_DEFINITIONS } from './ingestDefinitions.ts';
@@ -30,11 +30,22 @@ const CONNECTION_DEFINITIONS: readonly MetricDefinition[] = [
         }),
       ),
   ),
-  ofConnections('mhc_layer_info', 'What each connection is; always 1.', ['kind', 'streams', 'convention', 'index'], ({ run: { header } }) =>
-    header.connections.map(({ name: layer, kind, convention }, index) => [
-      { layer, kind, streams: String(header.streams), convention: convention ?? '', index: String(index) },
-      1,
-    ]),
+  ofConnections(
+    'mhc_layer_info',
+    'What each connection is; always 1.',
+    ['kind', 'streams', 'convention', 'bounded', 'index'],
+    ({ run: { header } }) =>
+      header.connections.map((one, index) => [
+        {
+          layer: one.name,
+          kind: one.kind,
+          streams: String(header.streams),
+          convention: one.convention ?? '',
+          bounded: boundOf(one) ?? '',
+          index: String(index),
+        },
+        1,
+      ]),
   ),
 ];
 

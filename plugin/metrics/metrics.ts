@@ -5,7 +5,7 @@ import type { Ingest } from '../ingest/ingestRun.ts';
 import type { Sink } from '../pipeline/sinks.ts';
 import { countLayers, type ScrapeContext } from './definition.ts';
 import { definitions, STEP_SECONDS } from './definitions.ts';
-import { addStep, addWarning, createRunMetrics, type MetricsState, noteFailed } from './runMetrics.ts';
+import { addStep, addWarning, createRunMetrics, type MetricsState, moveConnections, noteFailed } from './runMetrics.ts';
 
 export interface Metrics {
   readonly sink: Sink;
@@ -50,6 +50,10 @@ export function createMetrics(
     onOpen: (run) => {
       const before = state.get(run.header.run);
       if (before?.run !== run) state.set(run.header.run, createRunMetrics(run, before));
+    },
+    onExtend: (run, before) => {
+      const metrics = state.get(run.header.run);
+      if (metrics?.run === run) moveConnections(metrics, before.connections);
     },
     onStep: (run, report) => {
       const metrics = state.get(run.header.run);

@@ -1,4 +1,5 @@
 /** What the metrics know of each run, as plain data; filled step by step, read at a scrape (by the definitions). */
+import { indexOf, type Listing } from '../../src/telemetry/listing.ts';
 import type { StepReport } from '../../src/telemetry/report.ts';
 import { RULE_SEVERITIES, type Severity, type Warning } from '../../src/telemetry/warning.ts';
 import type { LiveRun } from '../pipeline/liveRun.ts';
@@ -7,7 +8,7 @@ export interface RunMetrics {
   readonly run: LiveRun;
   stepsTotal: number;
   /** Per connection, [L]. */
-  readonly nonfiniteTotal: Float64Array;
+  nonfiniteTotal: Float64Array;
   last: StepReport | null;
   /** Warnings raised, by rule and severity. */
   readonly warningsTotal: { rule: string; severity: Severity; count: number }[];
@@ -25,11 +26,20 @@ export function createRunMetrics(run: LiveRun, before?: RunMetrics): RunMetrics 
   const counts = Object.entries(RULE_SEVERITIES).flatMap(([rule, severities]) =>
     severities.map((severity) => ({ rule, severity, count: 0 })),
   );
-  const { connections } = run.header;
-  const totals = new Map(before?.run.header.connections.map(({ name }, l) => [name, before.nonfiniteTotal[l]]));
-  const nonfiniteTotal = Float64Array.from(connections, ({ name }) => totals.get(name) ?? 0);
+  const nonfiniteTotal = totalsOf(run.header.connections, before?.run.header.connections ?? [], before?.nonfiniteTotal ?? []);
   const { stepsTotal = 0, warningsTotal = counts } = before ?? {};
   return { run, stepsTotal, nonfiniteTotal, last: null, warningsTotal, failed: new Set(), gone: false };
+}
+
+/** Each by its name; 0 of those that were not there before. */
+const totalsOf = (connections: Listing, before: Listing, totals: ArrayLike<number>): Float64Array =>
+  Float64Array.from(connections, ({ name }) => totals[indexOf(before).get(name) ?? -1] ?? 0);
+
+/** The run has more connections by now. @param before those that it had */
+export function moveConnections(metrics: RunMetrics, before: Listing): void {
+  const { run } = metrics;
+  metrics.nonfiniteTotal = totalsOf(run.header.connections, before, metrics.nonfiniteTotal);
+  if (metrics.last !== null) metrics.last = run.last;
 }
 
 /** A metric that cannot be made of the run, or a value that it cannot have, is left out and counted. */

@@ -14,6 +14,7 @@ import { largest } from '../recorder/buckets.ts';
 import { backOff } from '../retry.ts';
 import { stopTimer } from '../timers.ts';
 import { markSaved, stateToSave } from './detection.ts';
+import { asOfNow } from './extendRun.ts';
 import { isPoison, noteLost, noteRefusal, noteSuccess, type RecordContext, reopen } from './keepRecording.ts';
 import type { CommitQueueState, Committed, LiveRun, QueuedReport } from './liveRun.ts';
 import { emit, type SinkContext } from './sinks.ts';
@@ -57,7 +58,7 @@ export function enqueueReport(context: CommitContext, run: LiveRun, report: Step
   }
   context.waitingBytes += bytes;
   return new Promise((resolve) => {
-    queue.entries.push({ report, bytes, resolve, shown });
+    queue.entries.push({ report, connections: run.header.connections, bytes, resolve, shown });
     if (run.recordingProblem !== null) showWaiting(context, run); // what is seen does not wait for it
     commitLater(context, run);
   });
@@ -76,16 +77,17 @@ export function commitLater(context: CommitContext, run: LiveRun): void {
 export function commit(context: CommitContext, run: LiveRun, last = false, isSecond = false): void {
   stopTimer(run.queue);
   const { detection, queue } = run;
-  if (!context.keeps || (!last && queue.entries.length === 0 && detection.unsaved.size === 0 && run.recordingProblem === null)) return;
+  const isSaved = detection.unsaved.size === 0 && run.selfTest === (run.recording?.selfTest ?? null);
+  if (!context.keeps || (!last && queue.entries.length === 0 && isSaved && run.recordingProblem === null)) return;
   try {
     const recording = reopen(context, run);
     const entries = firstPart(queue.entries);
-    const reports = entries.map((entry) => entry.report);
+    const reports = entries.map((entry) => asOfNow(run, entry));
     const time = reports.at(-1)?.time ?? context.now();
     const isAll = entries.length === queue.entries.length;
     const state = isAll ? stateToSave(detection, last ? Number.POSITIVE_INFINITY : time) : null;
     const changed = isAll ? detection.unsaved : [];
-    const attempts = context.recorder!.commitReports(recording, reports, { changed, state }, isSecond);
+    const attempts = context.recorder!.commitReports(recording, reports, { changed, state }, isSecond, run);
     if (!isSecond && !context.recorder!.isInPlace(recording)) {
       noteLost(context, run);
       commit(context, run, last, true); // into a new one
@@ -96,8 +98,8 @@ export function commit(context: CommitContext, run: LiveRun, last = false, isSec
     noteSuccess(context, run);
     take(context, queue, entries.length);
     queue.delayMs = COMMIT_DELAY_MS;
-    entries.forEach(({ report, shown }, i) => {
-      if (!shown) showReport(context, run, attempts[i], report);
+    entries.forEach(({ shown }, i) => {
+      if (!shown) showReport(context, run, attempts[i], reports[i]);
     });
     for (const { resolve } of entries) resolve('committed');
     if (!isAll) queue.timer = setTimeout(() => commit(context, run, last), 0);
@@ -130,15 +132,16 @@ function dropPoison(context: CommitContext, run: LiveRun): void {
   const { queue, recording } = run;
   if (recording === null) return;
   for (const entry of firstPart(queue.entries)) {
+    const report = asOfNow(run, entry);
     try {
-      const [attempt] = context.recorder!.commitReports(recording, [entry.report]);
+      const [attempt] = context.recorder!.commitReports(recording, [report], undefined, false, run);
       take(context, queue, 1);
-      if (!entry.shown) showReport(context, run, attempt, entry.report);
+      if (!entry.shown) showReport(context, run, attempt, report);
       entry.resolve('committed');
     } catch (error) {
       if (!isPoison(error)) return;
       take(context, queue, 1);
-      if (!entry.shown) showReport(context, run, run.attempt, entry.report);
+      if (!entry.shown) showReport(context, run, run.attempt, report);
       run.dropped++;
       entry.resolve('impossible');
     }
@@ -165,7 +168,7 @@ export function dropAll(context: CommitContext, run: LiveRun): number {
 function showWaiting(context: CommitContext, run: LiveRun): void {
   for (const entry of run.queue.entries.filter(({ shown }) => !shown)) {
     entry.shown = true;
-    showReport(context, run, run.attempt, entry.report);
+    showReport(context, run, run.attempt, asOfNow(run, entry));
   }
 }
 

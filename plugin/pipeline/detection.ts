@@ -8,6 +8,7 @@ import {
   type DetectorState,
   detect,
   detectStall,
+  moveDetectors,
   type Refusal,
   readForecast,
   restoreDetectors,
@@ -19,7 +20,7 @@ import type { RunHeader } from '../../src/telemetry/sample.ts';
 import type { Warning, WarningRecord } from '../../src/telemetry/warning.ts';
 
 /** What is asked of the detectors. */
-export const DETECTORS = { create: (header: RunHeader) => createDetectors(header), detect, detectStall };
+export const DETECTORS = { create: (header: RunHeader) => createDetectors(header), detect, detectStall, move: moveDetectors };
 export type Detectors = typeof DETECTORS;
 
 /** Longest time that the recorded state of the detectors is behind. Our choice: it has some 10 kB at 64 connections, as much as a step. */

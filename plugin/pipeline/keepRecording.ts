@@ -6,6 +6,8 @@ import { basename, dirname } from 'node:path';
 import type { WarningRecord } from '../../src/telemetry/warning.ts';
 import type { Recorder } from '../recorder/loadRecorder.ts';
 import type { Recording } from '../recorder/write.ts';
+import type { Detectors } from './detection.ts';
+import { extendRun } from './extendRun.ts';
 import type { LiveRun } from './liveRun.ts';
 import { emit, type SinkContext } from './sinks.ts';
 
@@ -17,6 +19,7 @@ export interface RecordContext extends SinkContext {
   readonly recorder: Recorder | null;
   /** Shall runs be recorded? Then what is not is not acknowledged. */
   readonly keeps: boolean;
+  readonly detectors: Detectors;
   /** Milliseconds since 1970. */
   readonly now: () => number;
   /** Milliseconds of a clock that never jumps. */
@@ -50,6 +53,8 @@ export function reopen(context: RecordContext, run: LiveRun): Recording {
   if (run.recording !== null) return run.recording;
   const opened = openFirst(context, run, run.recordedAttempt);
   if (opened === null || opened instanceof Error) throw opened ?? new Error('nothing shall be recorded');
+  extendRun(context, run, opened.listing.header);
+  run.selfTest ??= opened.selfTest;
   adoptWarnings(run, opened, context.now());
   run.recording = opened;
   run.attempt = opened.attempt;

@@ -1,8 +1,11 @@
 /** What the pipeline knows of a run that this process writes, as plain data. Changed by the files of this room only; sinks read it. */
 import type { StepForecast } from '../../src/telemetry/answer.ts';
+import type { Listing } from '../../src/telemetry/listing.ts';
 import type { Outcome, StepReport } from '../../src/telemetry/report.ts';
 import type { MonitorCounters, RunHeader } from '../../src/telemetry/sample.ts';
-import type { AttemptOwner, Recording } from '../recorder/write.ts';
+import type { SelfTestEntry } from '../../src/telemetry/selfTest.ts';
+import type { AttemptOwner } from '../recorder/attempts.ts';
+import type { Recording } from '../recorder/write.ts';
 import type { DetectionState } from './detection.ts';
 
 /**
@@ -14,6 +17,8 @@ export type Committed = 'committed' | 'unrecorded' | 'dropped' | 'impossible';
 /** A report that waits for its commit. */
 export interface QueuedReport {
   readonly report: StepReport;
+  /** Of the run when the report came. */
+  readonly connections: Listing;
   readonly bytes: number;
   readonly resolve: (committed: Committed) => void;
   /** The sinks have it although it is not committed, or shall not have it. */
@@ -30,7 +35,10 @@ export interface CommitQueueState {
 }
 
 export interface LiveRun {
-  readonly header: RunHeader;
+  /** Replaced where the run gets more connections (extendRun.ts). */
+  header: RunHeader;
+  /** What the sender found of its connections; null: nothing was sent. */
+  selfTest: readonly SelfTestEntry[] | null;
   /** Milliseconds since 1970. */
   readonly startedAt: number;
   /** Whose attempt it is, where another process or thread may go on with it; null: of this one alone. */

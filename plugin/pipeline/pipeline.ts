@@ -6,8 +6,9 @@
 import type { Refusal } from '../../alerts/detect.ts';
 import type { Outcome, StepReport } from '../../src/telemetry/report.ts';
 import { NO_COUNTERS, type RunHeader } from '../../src/telemetry/sample.ts';
+import type { SelfTestEntry } from '../../src/telemetry/selfTest.ts';
 import type { WarningRecord } from '../../src/telemetry/warning.ts';
-import type { AttemptOwner } from '../recorder/write.ts';
+import type { AttemptOwner } from '../recorder/attempts.ts';
 import { createWarnOnce } from '../warnOnce.ts';
 import { type CommitContext, commit, commitAll, commitLater, createCommitQueue, dropAll, enqueueReport } from './commitQueue.ts';
 import {
@@ -19,6 +20,7 @@ import {
   detectReport,
   detectStallAt,
 } from './detection.ts';
+import { asOfNow, extendRun, type OwnHeader } from './extendRun.ts';
 import { noteRefusal, openFirst } from './keepRecording.ts';
 import type { Committed, LiveRun } from './liveRun.ts';
 import { emit } from './sinks.ts';
@@ -26,7 +28,6 @@ import { emit } from './sinks.ts';
 export interface Pipeline extends CommitContext {
   /** By name: those that go on, and those that have ended and are still scraped. */
   readonly live: Map<string, LiveRun>;
-  readonly detectors: Detectors;
   /** Milliseconds of a clock that never jumps: what is waited for is measured by it. */
   readonly monotonic: () => number;
 }
@@ -50,20 +51,23 @@ export function createPipeline(
 /**
  * Begins a run, or an attempt of one that is recorded. Where no recording can be opened that is warned of, and tried again with each
  * commit.
+ * @param given of an attempt that is gone on with, its connections become part of those that are recorded
  * @param owner whose attempt it is: where the newest recorded attempt has the same source, that is resumed
  * @throws Error if a run of this name goes on in this process
  */
-export function openRun(pipeline: Pipeline, header: RunHeader, owner: AttemptOwner | null = null): LiveRun {
-  if (pipeline.live.get(header.run)?.outcome === null) {
-    throw new Error(`run ${header.run} is being watched in this process already: give each run a name of its own`);
+export function openRun(pipeline: Pipeline, given: RunHeader, owner: AttemptOwner | null = null): LiveRun {
+  if (pipeline.live.get(given.run)?.outcome === null) {
+    throw new Error(`run ${given.run} is being watched in this process already: give each run a name of its own`);
   }
   const startedAt = pipeline.now();
   const { detectors, recorder } = pipeline;
-  const opened = openFirst(pipeline, { header, startedAt, owner });
+  const opened = openFirst(pipeline, { header: given, startedAt, owner });
   const recording = opened instanceof Error ? null : opened;
+  const header = recording?.listing.header ?? given;
   const recorded = recorder && recording && { warnings: [...recording.warnings.keys()], state: recorder.readDetectorState(recording.db) };
   const run: LiveRun = {
     header,
+    selfTest: recording?.selfTest ?? null,
     startedAt,
     owner,
     recording,
@@ -103,10 +107,13 @@ function warnOfRefusal({ warnOnce }: Pipeline, run: string, why: Refusal): void 
  * Takes in the next report, whatever its source. Warnings are raised before it returns. Of a run with an owner, a step that is not
  * above those before comes late: it is recorded only, as detectors and sinks have seen it, or what came after it. Of a run that has ended
  * it is dropped.
+ * @param own connections of the report, where they are not those of the run: new ones become the run's, and what it lacks was the identity
  * @returns resolves when the report is committed, or when it is known that it will not be; never rejects. An answer of 2xx waits for it
  */
-export function handleReport(pipeline: Pipeline, run: LiveRun, report: StepReport): Promise<Committed> {
+export function handleReport(pipeline: Pipeline, run: LiveRun, of: StepReport, own: OwnHeader = run.header): Promise<Committed> {
   if (run.outcome !== null) return Promise.resolve('dropped'); // it would open the recording again
+  extendRun(pipeline, run, own);
+  const report = asOfNow(run, { report: of, connections: own.connections });
   if (run.owner !== null && report.step <= run.newestStep) return enqueueReport(pipeline, run, report, true);
   run.newestStep = report.step;
   run.reportedAt = pipeline.monotonic();
@@ -120,6 +127,20 @@ export function checkStall(pipeline: Pipeline, run: LiveRun): void {
   const now = run.last === null ? pipeline.now() : run.last.time + pipeline.monotonic() - run.reportedAt;
   const changes = runDetectors(pipeline, run, (detectors) => detectStallAt(detectors, run.header, run.detection, now));
   if (changes > 0) commit(pipeline, run);
+}
+
+/** Connections with a self-test. Our choice: as many as a run may have. */
+const MAX_SELF_TESTS = 8192;
+
+/** What the sender found of its connections; of each the newest counts. Recorded with the next commit, which comes soon. */
+export function noteSelfTest(pipeline: Pipeline, run: LiveRun, found: readonly SelfTestEntry[]): void {
+  if (run.outcome !== null) return;
+  const all = new Map([...(run.selfTest ?? []), ...found].map((entry) => [entry.connection, entry]));
+  const selfTest = [...all.values()].slice(0, MAX_SELF_TESTS);
+  if (JSON.stringify(selfTest) === JSON.stringify(run.selfTest)) return;
+  run.selfTest = selfTest;
+  commitLater(pipeline, run);
+  emit(pipeline, run, (sink) => sink.onExtend?.(run, run.header));
 }
 
 /**

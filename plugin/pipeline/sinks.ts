@@ -1,5 +1,6 @@
 /** Those who are shown what happens in the pipeline (metrics, live stream, notices, the training thread), and the guarded call to them. */
 import type { StepReport } from '../../src/telemetry/report.ts';
+import type { RunHeader } from '../../src/telemetry/sample.ts';
 import type { WarningRecord } from '../../src/telemetry/warning.ts';
 import type { WarnOnce } from '../warnOnce.ts';
 import type { WarningChange } from './detection.ts';
@@ -9,6 +10,8 @@ import type { LiveRun } from './liveRun.ts';
 export interface Sink {
   /** A run was opened, or goes on in a new attempt. */
   onOpen?(run: LiveRun): void;
+  /** A run has more connections by now, or other kinds of them: those of reports too, from the next one on. */
+  onExtend?(run: LiveRun, before: RunHeader): void;
   /** A report was committed, or is shown uncommitted as nothing can be written. */
   onStep?(run: LiveRun, report: StepReport): void;
   onWarning?(run: LiveRun, record: WarningRecord, change: WarningChange): void;

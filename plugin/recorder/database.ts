@@ -84,6 +84,9 @@ export const hasWarnings = (db: Db): boolean => pragma(db, 'user_version') >= 2;
 /** Can rows of the recording be packed? */
 export const hasPacked = (db: Db): boolean => pragma(db, 'user_version') >= 6;
 
+/** Do buckets say how many connections they have? */
+export const hasLayers = (db: Db): boolean => pragma(db, 'user_version') >= 7;
+
 /**
  * Opens a file with a lock of the kernel that no other connection has meanwhile, of this process or another; it ends with ROLLBACK, or
  * with the process. An empty file is made where there is none. Its content is not looked at.

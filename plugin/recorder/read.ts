@@ -4,10 +4,12 @@ import type { AttemptInfo, RunDetail, RunSummary } from '../../src/telemetry/api
 import { MEASURES, RUN_SCALARS, type RunScalar } from '../../src/telemetry/catalogue.ts';
 import type { Outcome, StepReport } from '../../src/telemetry/report.ts';
 import type { ConnectionInfo, RunHeader } from '../../src/telemetry/sample.ts';
+import type { SelfTestEntry } from '../../src/telemetry/selfTest.ts';
 import { detail, type RunFacts, summarize } from '../runSummary.ts';
 import { doubles, fromSql, type SqlBlob, type SqlNumber, unpack } from './blobs.ts';
 import { type Db, openForReading } from './database.ts';
 import { SCALAR_COLUMNS } from './migrations.ts';
+import { fromSlots, type RecordedListing, slotOrder } from './recordedListing.ts';
 import { countActiveIn } from './recordedWarnings.ts';
 
 export interface Reader {
@@ -46,6 +48,9 @@ export interface AttemptRow {
   connections: string;
   measures: string;
   memory_kinds: string;
+  /** Not there before version 7. */
+  slots?: string | null;
+  self_test?: string | null;
   /** Not there before version 4. */
   source?: string | null;
   first_step: number | null;
@@ -63,6 +68,16 @@ export function attemptRows({ db, run }: Reader): AttemptRow[] {
 export function headerOf(row: AttemptRow): RunHeader {
   return { run: row.run, streams: row.streams, tokens: row.tokens, connections: JSON.parse(row.connections) as ConnectionInfo[] };
 }
+
+/** Its connections, and where they stand in its arrays. @throws SyntaxError where its JSON is none */
+export function listingOf(row: AttemptRow): RecordedListing {
+  const header = headerOf(row);
+  return { header, bySlot: slotOrder(header.connections, row.slots) };
+}
+
+/** What the sender found of its connections; null: nothing was sent. @throws SyntaxError where its JSON is none */
+export const selfTestOf = ({ self_test: text }: AttemptRow): SelfTestEntry[] | null =>
+  text == null ? null : (JSON.parse(text) as SelfTestEntry[]);
 
 /** Keys of the measures in the order in which the attempt keeps them. @throws SyntaxError where its JSON is none */
 export const measuresOf = (row: AttemptRow): string[] => JSON.parse(row.measures) as string[];
@@ -94,28 +109,37 @@ function aligned(values: Float32Array, order: readonly string[], layers: number)
   return all;
 }
 
-function reportOf(row: StepRow, attempt: AttemptRow): StepReport {
+/** What the rows of an attempt are read by. */
+interface RowFormat {
+  listing: RecordedListing;
+  /** Its measures, in its order. */
+  measures: readonly string[];
+}
+
+const formatOf = (row: AttemptRow): RowFormat => ({ listing: listingOf(row), measures: measuresOf(row) });
+
+function reportOf(row: StepRow, { listing, measures: order }: RowFormat): StepReport {
   const scalars = Object.fromEntries(RUN_SCALARS.map((key) => [key, fromSql(row[SCALAR_COLUMNS[key]])])) as Record<
     RunScalar,
     number | null
   >;
-  const { connections, streams } = headerOf(attempt);
-  const order = measuresOf(attempt);
-  const layers = connections.length;
-  return {
+  const nonfinite = doubles(row.nonfinite);
+  const layers = nonfinite.length;
+  const report: StepReport = {
     step: row.step,
     time: row.time,
     ...scalars,
     stepSeconds: scalars.stepSeconds ?? Number.NaN,
     measures: aligned(unpack(row.measures, row.packed, order.length * layers), order, layers),
-    mapping: unpack(row.mapping, row.packed, layers * streams ** 2),
-    nonfinite: doubles(row.nonfinite),
+    mapping: unpack(row.mapping, row.packed, layers * listing.header.streams ** 2),
+    nonfinite,
     memory:
       row.memory === null
         ? null
         : { connections: doubles(row.memory), totals: new Map(Object.entries(JSON.parse(row.memory_totals ?? '{}') as object)) },
     monitor: { overheadSeconds: row.overhead_seconds, samplesDropped: row.samples_dropped, errors: row.errors },
   };
+  return fromSlots(report, layers, listing);
 }
 
 /** Steps that are in memory at a time. Our choice: some MB of a large model. */
@@ -131,12 +155,13 @@ export interface RecordedStep {
 export function* readSteps(reader: Reader, after: { attempt: number; step: number } = { attempt: 0, step: 0 }): Generator<RecordedStep> {
   for (const row of attemptRows(reader)) {
     if (row.attempt < after.attempt) continue;
-    const header = headerOf(row);
+    const format = formatOf(row);
+    const { header } = format.listing;
     let step = row.attempt === after.attempt ? after.step : -1;
     const page = reader.db.prepare(`SELECT * FROM steps WHERE attempt = ? AND step > ? ORDER BY step LIMIT ${PAGE_STEPS}`);
     for (;;) {
       const rows = page.all(row.attempt, step) as StepRow[];
-      for (const r of rows) yield { attempt: row.attempt, header, report: reportOf(r, row) };
+      for (const r of rows) yield { attempt: row.attempt, header, report: reportOf(r, format) };
       if (rows.length < PAGE_STEPS) break;
       step = rows[rows.length - 1].step;
     }
@@ -150,7 +175,9 @@ export function readLatest(reader: Reader): RecordedStep | null {
   const row = reader.db.prepare('SELECT * FROM steps WHERE attempt = ? ORDER BY step DESC LIMIT 1').get(newest.attempt) as
     | StepRow
     | undefined;
-  return row === undefined ? null : { attempt: newest.attempt, header: headerOf(newest), report: reportOf(row, newest) };
+  if (row === undefined) return null;
+  const format = formatOf(newest);
+  return { attempt: newest.attempt, header: format.listing.header, report: reportOf(row, format) };
 }
 
 /** Does a process of this number run on this machine? */
@@ -187,7 +214,7 @@ export function readDetail(reader: Reader, live = false): RunDetail | null {
       outcome: outcomeOf(reader, row),
     }),
   );
-  return detail(factsOf(reader, newest, live), attempts);
+  return detail(factsOf(reader, newest, live), attempts, selfTestOf(newest));
 }
 
 function factsOf(reader: Reader, newest: AttemptRow, live: boolean): RunFacts {

@@ -4,18 +4,21 @@
  */
 import { existsSync } from 'node:fs';
 import { MEASURES } from '../../src/telemetry/catalogue.ts';
+import type { Listing } from '../../src/telemetry/listing.ts';
 import type { Outcome, RankRange } from '../../src/telemetry/report.ts';
+import type { ConnectionInfo } from '../../src/telemetry/sample.ts';
+import { placesIn, widenMeasures } from '../../src/telemetry/widen.ts';
 import { fromSql, type SqlBlob, type SqlNumber, unpack } from './blobs.ts';
 import { type Db, hasPacked, openForReading, openForWriting } from './database.ts';
 import { recordingPath } from './directory.ts';
-import { isAlive } from './read.ts';
+import { type AttemptRow, isAlive, listingOf } from './read.ts';
 
 /** A step that is in the file. */
 export interface StoredStep {
   /** Those that it was put together of. */
   ranks: readonly RankRange[];
-  /** As long as the file is open. `measures`: [measure, connection], in the order of the attempt. */
-  values(): { loss: number | null; measures: Float32Array };
+  /** As long as the file is open. `measures`: [measure, connection], of the connections that the attempt has by now. */
+  values(): { loss: number | null; measures: Float32Array; connections: Listing };
 }
 
 /** Whose run a recording is, by its newest attempt. */
@@ -24,6 +27,8 @@ export interface SentRun {
   source: string | null;
   key: string | null;
   outcome: Outcome | null;
+  /** Of its connections. */
+  names: string[];
   /** Sources of all its attempts. */
   sources: string[];
   /** Another process writes it now. */
@@ -44,20 +49,26 @@ type Find = (source: string, step: number) => StoredStep | null;
 export function stepsIn(db: Db): Find {
   const which = 'FROM steps WHERE step = ? AND attempt IN (SELECT attempt FROM attempts WHERE source = ?) LIMIT 1';
   const ranks = db.prepare(`SELECT ranks ${which}`);
-  const values = db.prepare(`SELECT loss, packed, measures, length(nonfinite) / 8 AS layers ${which}`);
+  const values = db.prepare(`SELECT attempt, loss, packed, measures, length(nonfinite) / 8 AS layers ${which}`);
+  const attempts = db.prepare('SELECT * FROM attempts WHERE attempt = ?');
   return (source, step) => {
     const row = ranks.get(step, source) as { ranks: string | null } | undefined;
     if (row === undefined) return null;
     return {
       ranks: row.ranks === null ? [[0, 0]] : (JSON.parse(row.ranks) as RankRange[]),
       values: () => {
-        const { loss, measures, packed, layers } = values.get(step, source) as {
+        const { attempt, loss, measures, packed, layers } = values.get(step, source) as {
+          attempt: number;
           loss: SqlNumber;
           packed: number;
           measures: SqlBlob;
           layers: number;
         };
-        return { loss: fromSql(loss), measures: unpack(measures, packed, MEASURES.length * layers) };
+        const { header, bySlot } = listingOf(attempts.get(attempt) as AttemptRow);
+        const all = unpack(measures, packed, MEASURES.length * layers);
+        const places = placesIn(bySlot.slice(0, layers), header.connections);
+        const widened = places === null ? all : widenMeasures(all, layers, places, header.streams);
+        return { loss: fromSql(loss), measures: widened, connections: header.connections };
       },
     };
   };
@@ -103,6 +114,7 @@ export const readSentRun = (directory: string, run: string): SentRun | null =>
           pid: number;
           started_at: number;
           last_step: number | null;
+          connections: string;
           outcome: Outcome | null;
           source?: string | null;
           key?: string | null;
@@ -120,6 +132,7 @@ export const readSentRun = (directory: string, run: string): SentRun | null =>
       source,
       key,
       outcome,
+      names: (JSON.parse(newest.connections) as ConnectionInfo[]).map(({ name }) => name),
       sources: sources.map((row) => row.source),
       isWrittenElsewhere: outcome === null && pid !== process.pid && isAlive(pid),
       lastTime: Math.max(startedAt, last?.time ?? 0),

@@ -67,7 +67,8 @@ function setState(ingest: Ingest, run: string, state: RunState, key: string | nu
   const position = rankPositionOf(state);
   if (state.state === 'closed')
     return closeRank(ingest, run, { ...position, worldSize: state.world_size }, state.outcome ?? 'unknown', key);
-  return openRank(ingest, run, position, { connections: connectionsOf(state), streams: state.streams, tokens: state.tokens ?? null }, key);
+  const { streams, tokens = null, self_test: selfTest = [] } = state;
+  return openRank(ingest, run, position, { connections: connectionsOf(state), streams, tokens, selfTest }, key);
 }
 
 const checkVersion: RequestHandler = (request, _response, next) => {

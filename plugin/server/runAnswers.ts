@@ -78,7 +78,7 @@ export function detailOf(pipeline: Pipeline, name: string): RunDetail {
   }
   if (live === undefined) throw new FieldError('run', 'must be one of /api/v1/runs', name, 404);
   const { attempt, startedAt, outcome, last } = live;
-  return detail(factsOf(live), [{ attempt, startedAt, forkStep: null, lastStep: last?.step ?? null, outcome }]);
+  return detail(factsOf(live), [{ attempt, startedAt, forkStep: null, lastStep: last?.step ?? null, outcome }], live.selfTest);
 }
 
 /** The newest step and its forecast, null where the run has none yet. @throws FieldError 404 where there is no such run */

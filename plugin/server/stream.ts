@@ -63,6 +63,7 @@ export function createStream(pipeline: Pipeline): Stream {
   const onChange = (run: LiveRun) => emit('run', run.header.run, summaryOf(run));
   const sink: Sink = {
     onOpen: onChange,
+    onExtend: onChange,
     onClose: onChange,
     onWarning: (run, record) => {
       emit('warning', run.header.run, toWarningAnswer(record));

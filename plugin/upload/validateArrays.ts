@@ -17,31 +17,48 @@ export interface Expanded {
 /** Columns that are deflated where a row is packed. */
 const PACKED_COLUMNS = ['measures', 'mapping', 'measures_min', 'measures_max'];
 
+/** How long the arrays of a table are. */
+export interface ArrayLengths {
+  /** Bytes for each connection of a row, by column; one that is NULL is not checked. */
+  each: Record<string, number>;
+  /** The same of those that do not depend on the connections. */
+  whole: Record<string, number>;
+  /** How many connections a row has, in SQL; and how many at most. */
+  layers: string;
+  most: number;
+}
+
 /**
  * Checks the arrays of one attempt.
- * @param lengths in bytes, by column; one that is NULL is not checked
  * @param expanded counts on over the attempts
  * @throws FieldError with the rule and where it is broken
  */
-export function checkLengths(db: Db, table: string, attempt: number, lengths: Record<string, number>, expanded: Expanded): void {
+export function checkLengths(db: Db, table: string, attempt: number, lengths: ArrayLengths, expanded: Expanded): void {
   const refuse = (rule: string): never => {
     throw new FieldError('recording', rule, `${table} of attempt ${attempt}`);
   };
   const packs = hasPacked(db);
-  const wrong = Object.entries(lengths).map(([column, length]) => {
+  const { each, whole, layers, most } = lengths;
+  const sql = [
+    ...Object.entries(each).map(([column, bytes]) => [column, `${bytes} * (${layers})`]),
+    ...Object.entries(whole).map(([column, bytes]) => [column, `${bytes}`]),
+  ];
+  const wrong = sql.map(([column, length]) => {
     const isLong =
       packs && PACKED_COLUMNS.includes(column) ? `packed = 0 AND length(${column}) <> ${length}` : `length(${column}) <> ${length}`;
     return `${column} IS NOT NULL AND (typeof(${column}) <> 'blob' OR ${isLong})`;
   });
+  wrong.push(`(${layers}) NOT BETWEEN 0 AND ${most}`);
   const found = db.prepare(`SELECT 1 AS found FROM ${table} WHERE attempt = ? AND (${wrong.join(' OR ')}) LIMIT 1`).get(attempt);
   if (found !== undefined) refuse('must hold as many values at each step as it has connections');
   if (!packs) return;
-  const columns = PACKED_COLUMNS.filter((column) => column in lengths);
-  const packed = db.prepare(`SELECT ${columns.join(', ')} FROM ${table} WHERE attempt = ? AND packed = 1`);
-  for (const row of packed.iterate(attempt) as Iterable<Record<string, SqlBlob>>) {
+  const columns = PACKED_COLUMNS.filter((column) => column in each);
+  const packed = db.prepare(`SELECT ${columns.join(', ')}, ${layers} AS count FROM ${table} WHERE attempt = ? AND packed = 1`);
+  for (const row of packed.iterate(attempt) as Iterable<Record<string, SqlBlob> & { count: number }>) {
     for (const column of columns) {
-      const bytes = expandedBytes(row[column], lengths[column]);
-      if (bytes !== lengths[column]) refuse('must hold packed arrays of as many values as it has connections');
+      const expected = each[column] * row.count;
+      const bytes = expandedBytes(row[column], expected);
+      if (bytes !== expected) refuse('must hold packed arrays of as many values as it has connections');
       expanded.bytes += bytes;
       if (expanded.bytes > MAX_EXPANDED) refuse(`must hold packed arrays of at most ${MAX_EXPANDED} bytes in all`);
     }

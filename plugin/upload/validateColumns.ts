@@ -62,6 +62,7 @@ const RANKS: Kind = {
       (pair.type <> 'integer' OR pair.value < 0 OR pair.value > ${Number.MAX_SAFE_INTEGER})) END`,
 };
 const FLAG = whole(1);
+const LAYERS = orNull(whole(1e6));
 
 const COLUMNS: Record<string, Record<string, Kind>> = {
   attempts: {
@@ -92,7 +93,7 @@ const COLUMNS: Record<string, Record<string, Kind>> = {
     ranks: RANKS,
     packed: FLAG,
   },
-  buckets: { attempt: COUNT, level: COUNT, bucket: COUNT, first_step: COUNT, first_time: TIME, count: COUNT, packed: FLAG },
+  buckets: { attempt: COUNT, level: COUNT, bucket: COUNT, first_step: COUNT, first_time: TIME, count: COUNT, packed: FLAG, layers: LAYERS },
   warnings: { cleared_step: orNull(COUNT), cleared_time: orNull(TIME), acknowledged_time: orNull(TIME) },
 };
 

@@ -5,10 +5,10 @@
 import { closeSync, openSync, readSync, writeSync } from 'node:fs';
 import { toStepAnswer, toWarningAnswer } from '../../src/telemetry/answer.ts';
 import { RUN_SCALARS } from '../../src/telemetry/catalogue.ts';
-import { type ConnectionInfo, MAX_STREAMS, MEMORY_KINDS } from '../../src/telemetry/sample.ts';
+import { BOUNDS, CONNECTION_KINDS, MAX_STREAMS, MEMORY_KINDS } from '../../src/telemetry/sample.ts';
 import { FieldError } from '../fieldError.ts';
 import { recordedForecast } from '../pipeline/detection.ts';
-import { type Db, unknownSchema } from '../recorder/database.ts';
+import { type Db, hasLayers, unknownSchema } from '../recorder/database.ts';
 import { isRunName } from '../recorder/directory.ts';
 import {
   type AttemptRow,
@@ -23,9 +23,10 @@ import {
 } from '../recorder/read.ts';
 import { readSeries } from '../recorder/recordedSeries.ts';
 import { readDetectorState, readWarningRows } from '../recorder/recordedWarnings.ts';
-import { isText, isWhole } from './checks.ts';
+import { type Check, isOneOf, isText, isWhole } from './checks.ts';
 import { checkLengths, type Expanded } from './validateArrays.ts';
 import { columnsOf, validateColumns } from './validateColumns.ts';
+import { validateSelfTest } from './validateSelfTest.ts';
 import { validateWarnings } from './validateWarnings.ts';
 
 const MAGIC = 'SQLite format 3\0';
@@ -101,7 +102,11 @@ function checkContent(reader: Reader): string {
 }
 
 /** Columns of texts of any length, where the file's version has them. */
-const TEXTS = { attempts: ['run', 'connections', 'measures', 'memory_kinds'], warnings: ['warning', 'cause'], detectors: ['state'] };
+const TEXTS = {
+  attempts: ['run', 'connections', 'slots', 'self_test', 'measures', 'memory_kinds'],
+  warnings: ['warning', 'cause'],
+  detectors: ['state'],
+};
 
 function checkTexts(db: Db, table: string, texts: readonly string[]): void {
   const lengths = columnsOf(db, table).map((column) => (texts.includes(column) ? `coalesce(length(${column}), 0)` : '0'));
@@ -110,7 +115,8 @@ function checkTexts(db: Db, table: string, texts: readonly string[]): void {
   if (!(size <= MAX_TEXT)) refuse(`must hold at most ${MAX_TEXT} characters in ${table}`, size);
 }
 
-const KINDS: readonly unknown[] = ['residual', 'hc', 'mhc', 'own'] satisfies ConnectionInfo['kind'][];
+const KINDS: readonly unknown[] = CONNECTION_KINDS;
+const isBound: Check = (value) => value == null || isOneOf(BOUNDS)(value);
 
 /** The header, and that every array has the length that it says. */
 function checkAttempt(db: Db, row: AttemptRow, expanded: Expanded): void {
@@ -119,23 +125,40 @@ function checkAttempt(db: Db, row: AttemptRow, expanded: Expanded): void {
     isWhole(1, MAX_STREAMS)(streams) &&
     isWhole(1, 1e9)(tokens) &&
     Array.isArray(connections) &&
-    isWhole(1, MAX_CONNECTIONS)(connections.length) &&
-    connections.every((info) => isText(info?.name) && KINDS.includes(info.kind) && (info.convention === null || isText(info.convention)));
+    isWhole(0, MAX_CONNECTIONS)(connections.length) &&
+    connections.every(
+      (info) =>
+        isText(info?.name) && KINDS.includes(info.kind) && (info.convention === null || isText(info.convention)) && isBound(info.bounded),
+    ) &&
+    new Set(connections.map(({ name }) => name)).size === connections.length;
   const measures = measuresOf(row);
   if (!isHeader || !isTexts(measures)) refuse('must tell its connections and measures', `attempt ${row.attempt}`);
   const kinds = JSON.stringify(MEMORY_KINDS);
   if (row.memory_kinds !== kinds) refuse(`must have ${kinds} as memory_kinds`, row.memory_kinds.slice(0, 200));
   const layers = connections.length;
+  if (!isOrder(row.slots, layers)) refuse('must tell once in slots where each connection stands', `attempt ${row.attempt}`);
+  if (row.self_test != null) validateSelfTest(row.self_test);
+  // By connection; the others by row.
   const steps = {
-    measures: 4 * measures.length * layers,
-    mapping: 4 * layers * streams ** 2,
-    nonfinite: 8 * layers,
-    memory: 8 * MEMORY_KINDS.length * layers,
+    each: { measures: 4 * measures.length, mapping: 4 * streams ** 2, nonfinite: 8, memory: 8 * MEMORY_KINDS.length },
+    whole: {},
+    layers: 'length(nonfinite) / 8',
   };
-  const side = { scalars: 8 * RUN_SCALARS.length, measures: 4 * measures.length * layers };
-  const buckets = { scalars_min: side.scalars, scalars_max: side.scalars, measures_min: side.measures, measures_max: side.measures };
-  checkLengths(db, 'steps', row.attempt, steps, expanded);
-  checkLengths(db, 'buckets', row.attempt, buckets, expanded);
+  const [scalars, side] = [8 * RUN_SCALARS.length, 4 * measures.length];
+  const buckets = {
+    each: { measures_min: side, measures_max: side },
+    whole: { scalars_min: scalars, scalars_max: scalars },
+    layers: hasLayers(db) ? `coalesce(layers, ${layers})` : `${layers}`,
+  };
+  checkLengths(db, 'steps', row.attempt, { ...steps, most: layers }, expanded);
+  checkLengths(db, 'buckets', row.attempt, { ...buckets, most: layers }, expanded);
+}
+
+/** Places of so many connections, each once; or none. */
+function isOrder(text: unknown, layers: number): boolean {
+  if (text == null) return true;
+  const slots = JSON.parse(String(text)) as unknown;
+  return Array.isArray(slots) && slots.length === layers && new Set(slots).size === layers && slots.every(isWhole(0, layers - 1));
 }
 
 const isTexts = (value: unknown): value is string[] => Array.isArray(value) && value.length <= 1000 && value.every(isText);

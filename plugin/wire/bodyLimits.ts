@@ -1,11 +1,12 @@
 /** What all steps of one body may have together, so that no small body becomes a large one. Counted before anything is built of a step. */
+import type { ConnectionInfo } from '../../src/telemetry/sample.ts';
 import { FieldError } from '../fieldError.ts';
 
 /** Our choice: four times what a batch of 512 steps has of 122 connections. */
 const MAX_CONNECTIONS = 131_072;
 /** Of H_res, layers · tokens · n²; also of stages that are analysed as one. Our choice: what the largest body, 16 MiB, holds in float32. */
 export const MAX_VALUES = 4 * 2 ** 20;
-/** In listings that differ; steps of one rank have the same. Our choice: what a whole run may have. */
+/** Each once, unless a step says something else of it. Our choice: what a whole run may have. */
 const MAX_LISTED = 8192;
 
 /** What the steps of a body have had so far. */
@@ -13,9 +14,11 @@ export interface BodyCounts {
   connections: number;
   values: number;
   listed: number;
+  /** Connections by name, as the last step that named each had them. */
+  readonly infos: Map<string, ConnectionInfo>;
 }
 /** Of a body of which no step was looked at. */
-export const createBodyCounts = (): BodyCounts => ({ connections: 0, values: 0, listed: 0 });
+export const createBodyCounts = (): BodyCounts => ({ connections: 0, values: 0, listed: 0, infos: new Map() });
 
 /** @param connections of all steps of a body. @throws FieldError 413 where they are too many */
 export function checkConnections(connections: number): void {
@@ -30,10 +33,10 @@ export function addStepCounts(counts: BodyCounts, layers: number, values: number
   check(counts.values, MAX_VALUES, 'values of H_res, layers · tokens · n² of its steps added up');
 }
 
-/** Counts connections that are listed for the first time. @throws FieldError 413 where the body lists too many different ones */
-export function addListed(counts: BodyCounts, connections: number): void {
-  counts.listed += connections;
-  check(counts.listed, MAX_LISTED, 'connections in listings that differ from the step before');
+/** Counts a connection that is named for the first time, or otherwise. @throws FieldError 413 where the body has too many different ones */
+export function addListed(counts: BodyCounts): void {
+  counts.listed++;
+  check(counts.listed, MAX_LISTED, 'connections that differ, in name or kind');
 }
 
 function check(got: number, limit: number, what: string): void {

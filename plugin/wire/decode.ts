@@ -56,7 +56,7 @@ const COMPOSITES = ['compositeForwardGain', 'compositeBackwardGain'] as const;
  */
 function decodeMeasures(step: StepJson, now: number, before: Part | undefined, counts: BodyCounts): Part {
   const layers = step.order.length;
-  const n = step.streams ?? 4;
+  const n = step.streams ?? (layers === 0 ? 1 : 4);
   addStepCounts(counts, layers, layers * n * n);
   const connections = listConnections(step, before, counts);
   const measures = new Float32Array(MEASURES.length * layers).fill(Number.NaN);

@@ -73,7 +73,7 @@ export function decodeMatrices(schemas: Schemas, body: Buffer, now: number, befo
   return partOf(step, connections, n, { report, tokens, matrices: isStage ? { sample, positions: step.tokens ?? null } : null });
 }
 
-/** n and S, which all connections share; one matrix without tokens fits any. */
+/** n and S, which all connections share; one matrix without tokens fits any. Both 1 without connections. */
 function commonShape(order: readonly string[], tensors: ReadonlyMap<string, WireTensor>): { streams: number; tokens: number } {
   let streams: number | null = null;
   let tokens: number | null = null;
@@ -94,7 +94,7 @@ function commonShape(order: readonly string[], tensors: ReadonlyMap<string, Wire
       throw new FieldError(`${name}.shape`, rule, JSON.stringify(shape));
     }
   }
-  return { streams: streams!, tokens: tokens ?? 1 };
+  return { streams: streams ?? 1, tokens: tokens ?? 1 };
 }
 
 /** The matrices of one connection into `out` [S, n, n], rows as destinations. */

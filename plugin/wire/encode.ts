@@ -1,5 +1,5 @@
 /** A StepSample as a safetensors body of the wire (openapi.yaml), which decode.ts reads back. Sends nothing. */
-import { MEMORY_KINDS, type RunHeader, type StepSample } from '../../src/telemetry/sample.ts';
+import { boundOf, MEMORY_KINDS, type RunHeader, type StepSample } from '../../src/telemetry/sample.ts';
 import { toWire } from '../../src/telemetry/wire.ts';
 import { OBSERVATION_KEYS, observationShape } from './part.ts';
 import { type WireTensor, writeSafetensors } from './safetensors.ts';
@@ -33,6 +33,7 @@ export function encodeStep(header: RunHeader, attempt: string, sample: StepSampl
     order: connections.map(({ name }) => name),
     kinds: connections.map(({ kind }) => kind),
     conventions: connections.map(({ convention }) => convention),
+    bounded: connections.map(boundOf),
   };
   const metadata = Object.fromEntries(
     Object.entries(fields).map(([key, value]) => [key, typeof value === 'string' ? value : JSON.stringify(value)]),

@@ -1,9 +1,11 @@
 /** One rank's part of a step, what both forms of it (matrices, measures) have of its metadata, and the arrays of one with matrices. */
+
+import { isSameInfo, type Listing } from '../../src/telemetry/listing.ts';
 import type { StepReport } from '../../src/telemetry/report.ts';
 import { type ConnectionInfo, MEMORY_KINDS, type MemorySample, type StepSample } from '../../src/telemetry/sample.ts';
 import { fromWire, type SentNumber } from '../../src/telemetry/wire.ts';
 import { addListed, type BodyCounts } from './bodyLimits.ts';
-import type { Listing, SentPosition, StepMetadata } from './schema.ts';
+import type { SentListing, SentPosition, StepMetadata } from './schema.ts';
 
 /** The numbers of a step besides its connections; the same in a StepSample. */
 export type Scalars = Pick<StepReport, 'step' | 'time' | 'stepSeconds' | 'loss' | 'gradientNorm' | 'learningRate' | 'monitor'>;
@@ -25,7 +27,8 @@ export interface RankPosition {
 
 /** One rank's part of one step: of its own connections only. */
 export interface Part extends RankPosition {
-  connections: ConnectionInfo[];
+  connections: Listing;
+  /** n; of no meaning where it has no connections. */
   streams: number;
   step: number;
   /** Bytes it holds, about. */
@@ -56,11 +59,14 @@ export function rankPositionOf(sent: SentPosition): RankPosition {
 }
 
 /** [L]; of kind hc where nothing else was sent. */
-export const connectionsOf = ({ order, kinds, conventions }: Listing): ConnectionInfo[] =>
-  order.map((name, l) => ({ name, kind: kinds?.[l] ?? 'hc', convention: conventions?.[l] ?? null }));
+export const connectionsOf = ({ order, kinds, conventions, bounded }: SentListing): ConnectionInfo[] =>
+  order.map((name, l) => {
+    const bound = bounded?.[l];
+    return { name, kind: kinds?.[l] ?? 'hc', convention: conventions?.[l] ?? null, ...(bound == null ? {} : { bounded: bound }) };
+  });
 
 /** A part of what was sent. @param connections as `listConnections` has them. @param streams n */
-export const partOf = (step: StepMetadata, connections: ConnectionInfo[], streams: number, content: PartContent): Part => ({
+export const partOf = (step: StepMetadata, connections: Listing, streams: number, content: PartContent): Part => ({
   ...rankPositionOf(step),
   connections,
   streams,
@@ -69,14 +75,18 @@ export const partOf = (step: StepMetadata, connections: ConnectionInfo[], stream
   content,
 });
 
-/** [L]; the very list of the step before where that is the same, so that a body of many steps has it once. @throws FieldError 413 */
-export function listConnections(step: StepMetadata, before: Part | undefined, counts: BodyCounts): ConnectionInfo[] {
+/** [L]; the very list of the step before where that is the same, so that a body of many steps has each once. @throws FieldError 413 */
+export function listConnections(step: StepMetadata, before: Part | undefined, counts: BodyCounts): Listing {
   const own = connectionsOf(step);
   const known = before?.connections;
-  const same = (a: ConnectionInfo, b: ConnectionInfo) => a.name === b.name && a.kind === b.kind && a.convention === b.convention;
-  if (known?.length === own.length && known.every((one, l) => same(one, own[l]))) return known;
-  addListed(counts, own.length);
-  return own;
+  if (known?.length === own.length && known.every((one, l) => isSameInfo(one, own[l]))) return known;
+  return own.map((one) => {
+    const info = counts.infos.get(one.name);
+    if (info !== undefined && isSameInfo(info, one)) return info;
+    addListed(counts);
+    counts.infos.set(one.name, one);
+    return one;
+  });
 }
 
 /** Of a part itself, its objects and the heads of its arrays: 1.7 kB were measured of one connection. */

@@ -5,7 +5,8 @@ import { Ajv2020, type ErrorObject, type ValidateFunction } from 'ajv/dist/2020.
 import { parse } from 'yaml';
 import type { MeasureKey } from '../../src/telemetry/catalogue.ts';
 import type { Outcome } from '../../src/telemetry/report.ts';
-import type { ConnectionKind, Convention } from '../../src/telemetry/sample.ts';
+import type { Bound, ConnectionKind, Convention } from '../../src/telemetry/sample.ts';
+import type { SelfTestEntry } from '../../src/telemetry/selfTest.ts';
 import type { SentNumber } from '../../src/telemetry/wire.ts';
 import { FieldError, short, shown } from '../fieldError.ts';
 import { checkConnections } from './bodyLimits.ts';
@@ -28,14 +29,15 @@ export interface SentPosition {
 }
 
 /** The connections of a process, in their order from input to output. */
-export interface Listing {
-  /** Their names. */
+export interface SentListing {
+  /** Their names; none of a baseline. */
   order: string[];
   kinds?: ConnectionKind[];
   conventions?: (Convention | null)[];
+  bounded?: (Bound | null)[];
 }
 
-export interface StepMetadata extends SentPosition, Listing {
+export interface StepMetadata extends SentPosition, SentListing {
   step: number;
   time?: number;
   step_seconds?: SentNumber;
@@ -60,10 +62,11 @@ export interface StepJson extends StepMetadata {
   measures?: Partial<Record<MeasureKey, (SentNumber | null)[]>>;
 }
 
-export interface OpenState extends SentPosition, Listing {
+export interface OpenState extends SentPosition, SentListing {
   state: 'open';
   streams: number;
   tokens?: number;
+  self_test?: SelfTestEntry[];
 }
 export interface CloseState extends SentPosition {
   state: 'closed';
@@ -94,7 +97,7 @@ export function compileSchemas(): Schemas {
     return (value) => {
       if (!validate(value)) throw toFieldError(validate.errors ?? []);
       checkInherited(value as object);
-      checkRelations(value as Partial<SentPosition & Listing>);
+      checkRelations(value as Partial<SentPosition & SentListing>);
       return value;
     };
   };
@@ -105,7 +108,7 @@ export function compileSchemas(): Schemas {
       // One by one: of a "one or many" the library would name what breaks either.
       const steps: unknown[] = Array.isArray(value) ? value : [value];
       if (steps.length < 1 || steps.length > MAX_STEPS) throw new FieldError('body', `must have 1 to ${MAX_STEPS} steps`, steps.length);
-      checkConnections(steps.reduce((sum: number, step) => sum + lengthOf((step as Partial<Listing> | null)?.order), 0));
+      checkConnections(steps.reduce((sum: number, step) => sum + lengthOf((step as Partial<SentListing> | null)?.order), 0));
       return steps.map(stepJson);
     },
     runState: checkOf<RunState>('RunState'),
@@ -121,7 +124,8 @@ function checkInherited(value: object): void {
 }
 
 /** What a schema cannot say: one field against another; and each name once, also those that the library's own check loses (`__proto__`). */
-function checkRelations({ rank, world_size, stage, stages, order, kinds, conventions }: Partial<SentPosition & Listing>): void {
+function checkRelations(sent: Partial<SentPosition & SentListing>): void {
+  const { rank, world_size, stage, stages, order, kinds, conventions, bounded } = sent;
   const below = (field: string, value: number | undefined, above: string, limit: number | undefined) => {
     if (value !== undefined && limit !== undefined && value >= limit)
       throw new FieldError(field, `must be below ${above} (${limit})`, value);
@@ -135,7 +139,7 @@ function checkRelations({ rank, world_size, stage, stages, order, kinds, convent
     if (names.has(name)) throw new FieldError('order', 'must have each name once', name);
     names.add(name);
   }
-  for (const [field, list] of Object.entries({ kinds, conventions })) {
+  for (const [field, list] of Object.entries({ kinds, conventions, bounded })) {
     if (list !== undefined && list.length !== order.length) {
       throw new FieldError(field, `must have one entry per connection of order (${order.length})`, list.length);
     }

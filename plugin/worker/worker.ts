@@ -2,6 +2,7 @@
  * The worker thread: the service behind messages from the training thread. One per process, for all its watched runs.
  * Loads no TF.js.
  */
+import type { RunHeader } from '../../src/telemetry/sample.ts';
 import type { LiveRun } from '../pipeline/liveRun.ts';
 import { closeRun, forgetRun, openRun } from '../pipeline/pipeline.ts';
 import { startService } from '../service.ts';
@@ -13,6 +14,7 @@ try {
   const { pipeline } = service;
   const runs = new Map<number, LiveRun>();
   const ids = new Map<LiveRun, number>();
+  const headers = new Map<number, RunHeader>();
   pipeline.sinks.add({
     onStep: (run, { compositeGain }) => {
       const id = ids.get(run);
@@ -34,12 +36,13 @@ try {
       case 'open': {
         const opened = openRun(pipeline, message.header, { source: message.source, key: null, isHere: true, fresh: false });
         runs.set(id, opened);
+        headers.set(id, message.header);
         ids.set(opened, id);
         break;
       }
       case 'step':
         if (run === undefined) noteDone(1);
-        else void handleSample(pipeline, run, message.sample).finally(() => noteDone(1));
+        else void handleSample(pipeline, run, message.sample, headers.get(id)).finally(() => noteDone(1));
         break;
       case 'close': {
         if (run !== undefined) {

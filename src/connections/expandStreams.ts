@@ -1,8 +1,8 @@
 /** Into and out of the streams, as layers: the input is copied n times, the output is their sum. */
 import * as tf from '@tensorflow/tfjs';
 import { withGradient } from '../kernels/operation.ts';
-import { MAX_STREAMS } from '../telemetry/sample.ts';
 import { type LayerArgs, oneShape, oneTensor } from './layer.ts';
+import { MAX_OWN_STREAMS } from './shapes.ts';
 
 export interface ExpandStreamsConfig extends LayerArgs {
   /** n, 1 to 8. */
@@ -17,8 +17,8 @@ export class ExpandStreams extends tf.layers.Layer {
   constructor(config: ExpandStreamsConfig) {
     super(config);
     this.streams = config.streams;
-    if (!Number.isInteger(this.streams) || this.streams < 1 || this.streams > MAX_STREAMS) {
-      throw new Error(`${this.name}: streams must be a whole number from 1 to ${MAX_STREAMS}, got ${this.streams}`);
+    if (!Number.isInteger(this.streams) || this.streams < 1 || this.streams > MAX_OWN_STREAMS) {
+      throw new Error(`${this.name}: streams must be a whole number from 1 to ${MAX_OWN_STREAMS}, got ${this.streams}`);
     }
   }
 

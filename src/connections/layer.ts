@@ -4,10 +4,10 @@
  */
 import * as tf from '@tensorflow/tfjs';
 import type { ConnectionKind, Convention } from '../telemetry/sample.ts';
-import { MAX_STREAMS } from '../telemetry/sample.ts';
 import type { RecomputeBlock } from './block.ts';
 import type { Branch } from './connect.ts';
 import { type ConnectionObserver, unobserved } from './observer.ts';
+import { MAX_OWN_STREAMS } from './shapes.ts';
 
 export type LayerArgs = NonNullable<ConstructorParameters<typeof tf.layers.Layer>[0]>;
 export type LayerVariable = ReturnType<tf.layers.Layer['addWeight']>;
@@ -51,9 +51,9 @@ export abstract class ConnectionLayer extends tf.layers.Layer {
   /** Number of streams in an input of this shape. */
   protected streamsOf(shape: tf.Shape): number {
     const n = shape.at(-2);
-    if (shape.length < 3 || n == null || n < 1 || n > MAX_STREAMS) {
+    if (shape.length < 3 || n == null || n < 1 || n > MAX_OWN_STREAMS) {
       throw new Error(
-        `${this.name}: the input must be streams [..., n, C] with n from 1 to ${MAX_STREAMS} (expandStreams makes them), got [${shape.join(',')}]`,
+        `${this.name}: the input must be streams [..., n, C] with n from 1 to ${MAX_OWN_STREAMS} (expandStreams makes them), got [${shape.join(',')}]`,
       );
     }
     return n;

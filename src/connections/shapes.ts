@@ -1,8 +1,10 @@
 /** What the connections share: checks of shapes, whose errors name the thing, the rule and the value, options and a default. */
 import type { Tensor } from '@tensorflow/tfjs';
-import { MAX_STREAMS } from '../telemetry/sample.ts';
 import type { RecomputeBlock } from './block.ts';
 import type { ConnectionObserver } from './observer.ts';
+
+/** n of our own connections, at most. Our choice: shaders write out n² entries, and n² sums have to fit a workgroup's memory. */
+export const MAX_OWN_STREAMS = 8;
 
 /** Of HC and mHC. */
 export interface ConnectionOptions {
@@ -19,8 +21,8 @@ export const DEFAULT_NORM_EPS = 1e-6;
 /** @returns [n, C] of streams `[..., n, C]` @throws Error where x is none */
 export function checkStreams(where: string, x: Tensor): [number, number] {
   const [n, channels] = x.shape.slice(-2);
-  if (x.rank < 3 || n < 1 || n > MAX_STREAMS) {
-    throw new Error(`${where}: x must be [..., n, C] with n from 1 to ${MAX_STREAMS}, got [${x.shape}]`);
+  if (x.rank < 3 || n < 1 || n > MAX_OWN_STREAMS) {
+    throw new Error(`${where}: x must be [..., n, C] with n from 1 to ${MAX_OWN_STREAMS}, got [${x.shape}]`);
   }
   return [n, channels];
 }

@@ -4,8 +4,8 @@ import { ExpandStreams, ReduceStreams } from '../connections/expandStreams.ts';
 import type { ConnectionLayer } from '../connections/layer.ts';
 import { HyperConnection, ManifoldConnection, type ManifoldConnectionConfig, ResidualConnection } from '../connections/layers.ts';
 import { RECOMPUTE_MODES, type RecomputeMode } from '../connections/recompute.ts';
+import { MAX_OWN_STREAMS } from '../connections/shapes.ts';
 import { ConnectionStack } from '../connections/stack.ts';
-import { MAX_STREAMS } from '../telemetry/sample.ts';
 import { CausalAttention } from './attention.ts';
 import { ByteEmbedding, ByteHead } from './bytes.ts';
 import { FeedForward } from './feedForward.ts';
@@ -78,7 +78,7 @@ function check(config: TransformerConfig): void {
   for (const key of ['depth', 'width', 'context', 'heads', 'streams'] as const) {
     if (!Number.isInteger(config[key]) || config[key] < 1) throw new Error(`${key} must be a whole number from 1, got ${config[key]}`);
   }
-  if (config.streams > MAX_STREAMS) throw new Error(`streams must be at most ${MAX_STREAMS}, got ${config.streams}`);
+  if (config.streams > MAX_OWN_STREAMS) throw new Error(`streams must be at most ${MAX_OWN_STREAMS}, got ${config.streams}`);
   if (config.width % config.heads !== 0) {
     throw new Error(`heads must divide the width, got ${config.heads} heads for width ${config.width}`);
   }

@@ -8,6 +8,7 @@ import type { StepReport } from './report.ts';
 import type { RunHeader, StepSample } from './sample.ts';
 
 /**
+ * The connections are those that ran in the step, in their order; G is not known (null) of a step without any.
  * A measure is NaN where it is undefined (no logits, n = 1 …) and where a sampled value is not finite: `nonfinite`
  * tells the two apart. A non-finite composite makes G NaN or Infinity: it is not hidden by the maximum.
  * @throws RangeError if an array of the sample does not fit the header, naming it
@@ -26,8 +27,8 @@ export function analyse(header: RunHeader, sample: StepSample): StepReport {
   const mapping = new Float32Array(layers * n * n);
   const nonfinite = new Float64Array(layers);
   const h = Float64Array.from(sample.mappings);
-  const prefix = prefixProducts(h, layers, tokens, n);
-  const suffix = suffixProducts(h, layers, tokens, n);
+  const prefix = layers === 0 ? h : prefixProducts(h, layers, tokens, n);
+  const suffix = layers === 0 ? h : suffixProducts(h, layers, tokens, n);
   let compositeGain = 0;
   for (let l = 0; l < layers; l++) {
     const set = (key: MeasureKey, value: number) => {
@@ -57,15 +58,14 @@ export function analyse(header: RunHeader, sample: StepSample): StepReport {
     if (sample.logits !== null) {
       const logits = slice(sample.logits, perLayer);
       set('logitRange', logitRange(logits, n));
-      // A connection without logits is NaN throughout, which is no fault of its values.
-      if (header.connections[l].kind === 'mhc') nonfinite[l] += countNonfinite(logits);
+      nonfinite[l] += countUnlessAbsent(logits);
     }
     if (sample.grams !== null && sample.inputSquares !== null) {
       const grams = slice(sample.grams, perLayer);
       set('activationGain', activationGain(grams, slice(sample.inputSquares, tokens), n));
       set('effectiveRank', effectiveRank(grams, n));
       set('streamNormRatio', streamNormRatio(grams, n));
-      if (header.connections[l].kind !== 'own') nonfinite[l] += countNonfinite(grams);
+      nonfinite[l] += countUnlessAbsent(grams);
     }
     if (sample.gradientGains !== null) set('gradientGain', sample.gradientGains[l]);
     if (sample.logitGradients !== null) set('logitGradient', sample.logitGradients[l]);
@@ -73,8 +73,12 @@ export function analyse(header: RunHeader, sample: StepSample): StepReport {
     tokenMean(of(h), mapping, l * n * n, n * n);
   }
   const { step, time, stepSeconds, loss, gradientNorm, learningRate, memory, monitor } = sample;
-  return { step, time, stepSeconds, loss, gradientNorm, learningRate, compositeGain, measures, mapping, nonfinite, memory, monitor };
+  const scalars = { step, time, stepSeconds, loss, gradientNorm, learningRate, compositeGain: layers === 0 ? null : compositeGain };
+  return { ...scalars, measures, mapping, nonfinite, memory, monitor };
 }
+
+/** What a connection has not (own ones) or had not in this step is NaN throughout, which is no fault of its values: H tells of those. */
+const countUnlessAbsent = (values: Float64Array): number => (values.every(Number.isNaN) ? 0 : countNonfinite(values));
 
 function countNonfinite(values: Float64Array): number {
   let count = 0;

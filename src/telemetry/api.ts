@@ -6,6 +6,7 @@
 import type { MeasureInfo } from './catalogue.ts';
 import type { Outcome, StepReport } from './report.ts';
 import type { ConnectionInfo, MemoryKind, RunHeader } from './sample.ts';
+import type { SelfTestEntry } from './selfTest.ts';
 import type { Warning, WarningRecord } from './warning.ts';
 import type { WireNumber } from './wire.ts';
 
@@ -54,7 +55,14 @@ export interface RunLimits {
 }
 
 /** `GET /api/v1/runs/{run}`. */
-export interface RunDetail extends RunSummary, Pick<RunHeader, 'tokens' | 'connections'> {
+export interface RunDetail extends RunSummary, Pick<RunHeader, 'tokens'> {
+  /**
+   * From input to output. While an attempt goes on they may become more, between those that are there; so two listings of an attempt are the
+   * same where they are as long.
+   */
+  connections: Required<ConnectionInfo>[];
+  /** What the sender found of its connections; null: nothing was sent. */
+  selfTest: readonly SelfTestEntry[] | null;
   limits: RunLimits;
   measures: MeasureInfo[];
   memoryKinds: MemoryKind[];

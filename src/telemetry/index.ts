@@ -3,6 +3,7 @@ export { analyse } from './analyse.ts';
 export { MEASURE_INDEX, MEASURES, type MeasureInfo, type MeasureKey, RUN_SCALARS, type RunScalar } from './catalogue.ts';
 export type { StepReport } from './report.ts';
 export type {
+  Bound,
   ConnectionInfo,
   ConnectionKind,
   Convention,
@@ -12,4 +13,4 @@ export type {
   RunHeader,
   StepSample,
 } from './sample.ts';
-export { MEMORY_KINDS } from './sample.ts';
+export { boundOf, MEMORY_KINDS } from './sample.ts';

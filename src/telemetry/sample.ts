@@ -5,8 +5,16 @@
  * Axes: L connections from input to output, S sampled token positions (the same in every connection), n streams.
  */
 
-export type ConnectionKind = 'residual' | 'hc' | 'mhc' | 'own';
+/** `identity`: H_res = I by construction. `orthogonal`, `signed`: entries of both signs. `own`: none of these, or not known. */
+export const CONNECTION_KINDS = ['residual', 'hc', 'mhc', 'identity', 'orthogonal', 'signed', 'own'] as const;
+export type ConnectionKind = (typeof CONNECTION_KINDS)[number];
 export type Convention = 'paper' | 'deepseek';
+/**
+ * What is exact of H_res as it is applied, or what bounds it. `doubly`: no entry below 0, rows and columns sum to 1 (one of them to rounding);
+ * `rows`, `columns`: only these; `spectral`: its largest singular value is at most 1; `none`: free.
+ */
+export const BOUNDS = ['doubly', 'rows', 'columns', 'spectral', 'none'] as const;
+export type Bound = (typeof BOUNDS)[number];
 
 export interface ConnectionInfo {
   /** Unique within the run; the `layer` label of the metrics. */
@@ -14,10 +22,23 @@ export interface ConnectionInfo {
   kind: ConnectionKind;
   /** Order of normalisation of an mHC connection's Sinkhorn; null elsewhere. */
   convention: Convention | null;
+  /** As somebody found it; null or not given: as its kind has it (`boundOf`). */
+  bounded?: Bound | null;
 }
 
-/** n at most. Our choice: the papers have n = 4; shaders write out n² entries, and n² sums have to fit a workgroup's memory. */
-export const MAX_STREAMS = 8;
+const BOUNDS_OF_KINDS: Partial<Record<ConnectionKind, Bound>> = {
+  residual: 'doubly',
+  mhc: 'doubly',
+  identity: 'doubly',
+  orthogonal: 'spectral',
+};
+
+/** What bounds a connection: what was found, else what its kind promises; null: not known. */
+export const boundOf = ({ kind, bounded }: Pick<ConnectionInfo, 'kind' | 'bounded'>): Bound | null =>
+  bounded ?? BOUNDS_OF_KINDS[kind] ?? null;
+
+/** n at most. Our choice: the papers have n = 4, published runs up to 16. Our own connections have a lower limit (src/connections). */
+export const MAX_STREAMS = 32;
 /** S at most. Our choice: a sample of 24 connections (n = 4) then has 19 MB, and 128 of them may wait. */
 export const MAX_TOKENS = 4096;
 
@@ -25,12 +46,12 @@ export const MAX_TOKENS = 4096;
 export interface RunHeader {
   /** 1 to 64 of A–Z a–z 0–9 . _ - , beginning with a letter or digit: a file name and a label. */
   run: string;
-  /** n, 1 to 8. */
+  /** n, 1 to 32; 1 of a baseline without connections. */
   streams: number;
   /** S. */
   tokens: number;
-  /** L of them, from input to output. */
-  connections: ConnectionInfo[];
+  /** L of them, from input to output; none of a baseline. While an attempt goes on they may become more (listing.ts). */
+  connections: readonly ConnectionInfo[];
 }
 
 /** Bytes by kind and connection; NaN where not known. `activations` is what the connection itself keeps for the backward pass. */

@@ -80,18 +80,18 @@ test('the stages of a step, analysed there as one model, are the step that is pu
   const listings = stages.map((own) => own.header.connections);
   const ranks = new Map(parts.map((part) => [part.rank, part]));
   const analyst = begin();
-  const whole = chainedStages(header, listings, ranks, parts);
+  const whole = chainedStages(listings, ranks, parts);
   expect([...whole.keys()]).toEqual(['0,1']);
   const analysed = new Map([['0,1', await analyst.analyse(whole.get('0,1')!.header, whole.get('0,1')!.sample)]]);
-  expect(chainedStages(header, listings, ranks, parts, analysed).size).toBe(0);
-  const step = combine(header, listings, ranks, parts, analysed);
-  expect(step).toEqual(combine(header, listings, ranks, parts));
+  expect(chainedStages(listings, ranks, parts, analysed).size).toBe(0);
+  const step = combine(header.streams, listings, ranks, parts, analysed);
+  expect(step).toEqual(combine(header.streams, listings, ranks, parts));
   expect(step.report.measures).toEqual(analyse(header, sample).measures);
   // Two parts of one body's size are more than one body may have.
   const wide = parts.map((part) => ({ ...part, content: { ...part.content, tokens: 2 ** 20 } }));
-  expect(chainedStages(header, listings, ranks, wide).size).toBe(0);
-  expect(combine(header, listings, ranks, wide)).toMatchObject({ tokensDiffer: true, report: { compositeGain: null } });
+  expect(chainedStages(listings, ranks, wide).size).toBe(0);
+  expect(combine(header.streams, listings, ranks, wide)).toMatchObject({ tokensDiffer: true, report: { compositeGain: null } });
   // Nothing to analyse where one is missing, and for a single stage.
-  expect(chainedStages(header, listings, ranks, parts.slice(0, 1)).size).toBe(0);
-  expect(chainedStages(header, [header.connections], ranks, parts.slice(0, 1)).size).toBe(0);
+  expect(chainedStages(listings, ranks, parts.slice(0, 1)).size).toBe(0);
+  expect(chainedStages([header.connections], ranks, parts.slice(0, 1)).size).toBe(0);
 });

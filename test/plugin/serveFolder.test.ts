@@ -76,7 +76,7 @@ test('serve beside a process that writes runs of its own there', async () => {
   const own = openRecording(runs, testHeader('hc'), 1000);
   const { url } = await startForTest(serve(runs));
   await sendJson({ url }, 'sent', step);
-  commitReports(own, [testReport(own.header, 1)]);
+  commitReports(own, [testReport(own.listing.header, 1)]);
   closeRecording(own, 'completed', 2000);
   expect((await json<RunSummary[]>({ url }, 'api/v1/runs')).map(({ run }) => run).sort()).toEqual(['hc', 'sent']);
 });
@@ -155,7 +155,7 @@ test('a folder and a recording of its user keep their modes', async () => {
 test('with few file handles many recordings are listed, again and again', async () => {
   const runs = temporaryFolder();
   const path = openRecording(runs, testHeader('hc'), 1000);
-  commitReports(path, [testReport(path.header, 1)]);
+  commitReports(path, [testReport(path.listing.header, 1)]);
   closeRecording(path, 'completed', 2000);
   for (let i = 0; i < 60; i++) copyFileSync(path.path, join(runs, `copy-${i}.sqlite`));
   const child = spawn('bash', ['-c', 'ulimit -n 100; exec "$0" "$@"', process.execPath, GAINWATCH, ...serve(runs)]);

@@ -21,7 +21,7 @@ test.each<[string, () => Uint8Array, RegExp]>([
   ['a text', () => Buffer.from('hello '.repeat(100)), /not a database/],
   ['a header only', () => recording().subarray(0, 100), /version reads|whole/],
   ['another database', changed('PRAGMA application_id = 7'), /application_id is 7/],
-  ['one of a newer version', changed('PRAGMA user_version = 99'), /schema version 99, this gainwatch reads up to 6/],
+  ['one of a newer version', changed('PRAGMA user_version = 99'), /schema version 99, this gainwatch reads up to 7/],
   ['a truncated one', truncated, /malformed|whole/],
   ['a damaged one', flipped, /whole|version reads/],
   ['one without a step', () => recording({ steps: 0 }), /must have a step/],

@@ -39,7 +39,7 @@ describe('a body', () => {
 
 describe('what does not fit is refused with the field, the rule and the value', () => {
   const order = header.connections.map((connection) => connection.name);
-  const BARE = { kinds: undefined, conventions: undefined };
+  const BARE = { kinds: undefined, conventions: undefined, bounded: undefined };
   test.each([
     ['step', 'must be integer', { step: '1.5' }],
     ['step', 'must be given', { step: undefined }],
@@ -59,7 +59,7 @@ describe('what does not fit is refused with the field, the rule and the value', 
     ['errors', 'must be integer', { errors: '1e999' }],
     ['tokens.0', 'must be <= 1000000000000', { tokens: '[1e300]' }],
     ['more', 'is in order and must be among the tensors', { order: JSON.stringify([...order, 'more']), ...BARE }],
-    [order[3], 'must be one of order', { order: JSON.stringify(order.slice(0, 3)), kinds: undefined, conventions: undefined }],
+    [order[3], 'must be one of order', { order: JSON.stringify(order.slice(0, 3)), ...BARE }],
     ['colour', 'is not known here', { colour: '"red"' }],
     ['loss', 'must be one of number, NaN, +Inf, -Inf, Infinity, -Infinity', { loss: 'low' }],
   ])('%s %s', async (field, rule, metadata) => {
@@ -112,15 +112,15 @@ describe('what does not fit is refused with the field, the rule and the value', 
   test('a rank that is refused is not waited for', async () => {
     const service = await start();
     await sendJson(service, 'a', { step: 1, attempt: 'x', order: ['a'] });
-    expect((await sendJson(service, 'a', { step: 2, attempt: 'x', order: ['b'], rank: 1, world_size: 2 })).status).toBe(409);
+    expect((await sendJson(service, 'a', { step: 2, attempt: 'x', order: ['a'], streams: 2, rank: 1, world_size: 2 })).status).toBe(409);
     expect(await sendJson(service, 'a', { step: 2, attempt: 'x', order: ['a'] })).toMatchObject({ status: 200, answer: { accepted: 1 } });
     expect(await (await fetch(`${service.url}metrics`)).text()).toContain('mhc_ingest_stragglers_total{run="a"} 0');
   });
 
-  test('other connections in the same attempt, and more runs than there is place for', async () => {
+  test('another n in the same attempt, and more runs than there is place for', async () => {
     const service = await start();
     await sendJson(service, 'a', { step: 1, attempt: 'x', order: ['a'] });
-    expect((await sendJson(service, 'a', { step: 2, attempt: 'x', order: ['b'] })).status).toBe(409);
+    expect((await sendJson(service, 'a', { step: 2, attempt: 'x', order: ['b'], streams: 2 })).status).toBe(409);
     for (let i = 0; i < 63; i++) await sendJson(service, `run${i}`, { step: 1, order: ['a'] });
     const { status, answer } = await sendJson(service, 'more', { step: 1, order: ['a'] });
     expect(status).toBe(429);

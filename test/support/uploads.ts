@@ -13,6 +13,7 @@ const header = testHeader('hc');
 
 /** What takes a recording back by a version, today's first. */
 const STEPS_BACK = [
+  `ALTER TABLE attempts DROP COLUMN slots; ALTER TABLE attempts DROP COLUMN self_test; ALTER TABLE buckets DROP COLUMN layers;`,
   `ALTER TABLE attempts DROP COLUMN key; ALTER TABLE steps DROP COLUMN ranks;
    ALTER TABLE steps DROP COLUMN packed; ALTER TABLE buckets DROP COLUMN packed;`,
   'ALTER TABLE warnings DROP COLUMN cause;',

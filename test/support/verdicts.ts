@@ -3,6 +3,7 @@ import { runLimits } from '../../alerts/limits.ts';
 import { type Facts, type Verdict, verdictOf } from '../../dashboard/model/verdict.ts';
 import { toStepAnswer, toWarningAnswer } from '../../src/telemetry/answer.ts';
 import type { RunDetail, StepAnswer, WarningAnswer } from '../../src/telemetry/api.ts';
+import { boundOf } from '../../src/telemetry/sample.ts';
 import { testHeader, testReport, testWarning } from './samples.ts';
 
 const header = testHeader('hc');
@@ -30,7 +31,8 @@ export const run = (change: Partial<RunDetail> = {}): RunDetail => ({
   activeWarnings: 0,
   limits: runLimits(header),
   tokens: header.tokens,
-  connections: header.connections,
+  connections: header.connections.map((one) => ({ ...one, bounded: boundOf(one) })),
+  selfTest: null,
   measures: [],
   memoryKinds: [],
   attempts: [],
