@@ -8,7 +8,7 @@ export interface OwnConnection {
   /** The `layer` label of the metrics; unique within the run. */
   name: string;
   /**
-   * H_res, `[..., n, n]` with rows as destinations, from a tensor: from the output of `layer` where that is given, else
+   * H_res, `[..., n, n]` with rows as destinations and n from 1 to 32, from a tensor: from the output of `layer` where that is given, else
    * from what the training step hands to `monitor.observe(name, tensor)`. Must not change or dispose it.
    */
   mapping: (tensor: tf.Tensor) => tf.Tensor;

@@ -44,8 +44,7 @@ export function createListing(connections: readonly ConnectionInfo[]): Listing {
 export function placeOf(listing: Listing, l: number, before: number | null, connections: number): number | null {
   const { places, order } = listing;
   const behind = before === null ? 0 : order.indexOf(before) + 1;
-  const known = order.slice(behind).find((slot) => places[slot].l === l);
-  if (known !== undefined) return known;
+  for (let at = behind; at < order.length; at++) if (places[order[at]].l === l) return order[at];
   if (places.length >= MAX_PLACES * connections) return null;
   const number = places.filter((place) => place.l === l).length + 1;
   const { info } = places[l];

@@ -22,6 +22,8 @@ export interface Run {
   readonly at: number;
   /** Nodes on the tape after it. */
   end: number;
+  /** Did it run where the tape sees nothing, in a function that is recomputed? */
+  readonly hidden: boolean;
 }
 
 export interface Pass {
@@ -43,7 +45,7 @@ export const createPass = (): Pass => ({ runs: [], gave: new Map(), count: 0 });
  * @returns null: it is no run of a pass (recomputed, or evaluated beside a pass that is differentiated)
  */
 export function beginRun(pass: Pass, listing: Listing, l: number, streams: readonly tf.Tensor[], connections: number): Run | null {
-  const { gradientDepth, activeTape, scopeStack } = tf.engine().state;
+  const { gradientDepth, kernelDepth, activeTape, scopeStack } = tf.engine().state;
   if (scopeStack.some(({ name }) => name === 'backward')) return null;
   const tape = gradientDepth > 0 ? activeTape : null;
   const tapeBefore = pass.runs.at(-1)?.tape ?? null;
@@ -51,14 +53,15 @@ export function beginRun(pass: Pass, listing: Listing, l: number, streams: reado
     if (tape === null) return null;
     keepOnly(pass, new Set());
   }
-  const before = originOf(pass, streams, tape);
+  const hidden = kernelDepth > 0;
+  const before = originOf(pass, streams, tape, hidden);
   if (pass.runs.some((run) => run.l === l)) {
     const chain = new Set(chainOf(before));
     if (pass.runs.some((run) => run.l === l && !chain.has(run))) keepOnly(pass, chain);
   }
   let placed = before;
   while (placed?.slot === null) placed = placed.before;
-  const run = { l, before, tape, slot: placeOf(listing, l, placed?.slot ?? null, connections), at: pass.count++, end: 0 };
+  const run = { l, before, tape, slot: placeOf(listing, l, placed?.slot ?? null, connections), at: pass.count++, end: 0, hidden };
   pass.runs.push(run);
   return run;
 }
@@ -82,10 +85,14 @@ function keepOnly(pass: Pass, kept: ReadonlySet<Run>): void {
   pass.gave = new Map([...pass.gave].filter(([, run]) => kept.has(run)));
 }
 
-/** The newest run that these tensors come from: as they are, or by operations on the tape. */
-function originOf({ gave, runs }: Pass, tensors: readonly tf.Tensor[], tape: Tape | null): Run | null {
+/**
+ * The newest run that these tensors come from: as they are, or by operations on the tape. Within a function that is recomputed, of which
+ * the tape gets one node at its end, it is the run before.
+ */
+function originOf({ gave, runs }: Pass, tensors: readonly tf.Tensor[], tape: Tape | null, hidden: boolean): Run | null {
   const last = runs.at(-1) ?? null;
   if (last === null || tensors.some(({ id }) => gave.get(id) === last)) return last;
+  if (hidden && last.hidden && tape?.length === last.end) return last;
   let newest: Run | null = null;
   const open = new Set<number>();
   const look = ({ id }: tf.Tensor) => {

@@ -3,7 +3,7 @@ import * as tf from '@tensorflow/tfjs';
 import { expect, test } from 'vitest';
 import { observeOwn } from '../../plugin/probe/hooks.ts';
 import { ExpandStreams, ReduceStreams } from '../../src/connections/expandStreams.ts';
-import { RECOMPUTE_MODES, type RecomputeMode } from '../../src/connections/recompute.ts';
+import { RECOMPUTE_MODES, type RecomputeMode, recompute } from '../../src/connections/recompute.ts';
 import { ConnectionStack } from '../../src/connections/stack.ts';
 import { normal } from '../support/accelerated.ts';
 import { onEveryBackend } from '../support/backends.ts';
@@ -34,33 +34,54 @@ onEveryBackend('loops', () => {
     },
   );
 
-  test("what the user's own code computes again in the backward pass is no run", async () => {
+  test('what is computed again in the backward pass is no run, whoever does so', async () => {
     const layers = connectionsOf(TWO);
     const { step, steps } = probeOn(layers);
     const applied = noteApplied(layers);
     const x = streams(8);
-    /** Checkpointing as it is written by hand: nothing is kept but the input. */
+    /** Two rounds, with something between them. */
+    const body = (given: tf.Tensor) => run(layers, tf.mul(run(layers, given), 0.9));
+    /** As it is written by hand: nothing is kept but the input. */
     const checkpoint = tf.customGrad((...args: (tf.Tensor | tf.GradSaveFunc)[]) => {
       const [given, save] = args as [tf.Tensor, tf.GradSaveFunc];
       save([given]);
       return {
-        value: run(layers, given),
+        value: body(given),
         gradFunc: (dy: tf.Tensor, [saved]: tf.Tensor[]) => {
           const { state } = tf.engine();
           const { activeTape } = state;
-          const gradient = tf.grad((s: tf.Tensor) => run(layers, s))(saved, dy);
+          const gradient = tf.grad(body)(saved, dy);
           state.activeTape = activeTape; // a gradient within one makes TF.js forget it
           return gradient;
         },
       };
     });
-    const total = await step(() => {
-      const gradient = tf.grad((given: tf.Tensor) => lossOf(checkpoint(checkpoint(given))))(x);
-      return tf.sum(gradient);
-    });
-    expect((await total.data())[0]).not.toBeNaN();
-    expect(steps[0].names).toEqual(['b0', 'b1', 'b0#2', 'b1#2']);
-    await expectComposite(steps[0], applied.splice(0).slice(0, 4));
+    const weights = layers.flatMap((layer) => layer.trainableWeights.map((w) => w.read()));
+    for (const again of [checkpoint, (given: tf.Tensor) => recompute(body, given, weights)]) {
+      const twice = (given: tf.Tensor) => lossOf(again(tf.tanh(again(given))));
+      const total = await step(() => tf.sum(tf.grad(twice)(x)));
+      expect((await total.data())[0]).not.toBeNaN();
+      expect(steps.at(-1)!.names).toEqual(
+        [1, 2, 3, 4].flatMap((round) => ['b0', 'b1'].map((name) => (round === 1 ? name : `${name}#${round}`))),
+      );
+      await expectComposite(steps.at(-1)!, applied.splice(0).slice(0, 8));
+      // A micro-batch for each.
+      tf.dispose(
+        await step(() => tf.sum(tf.grad((given: tf.Tensor) => tf.add(lossOf(again(given)), lossOf(again(tf.neg(given)))) as tf.Scalar)(x))),
+      );
+      await expectComposite(steps.at(-1)!, applied.splice(0).slice(4, 8));
+    }
+  });
+
+  test.each([16, 32])('n = %i of a mapping of the own; more is refused', async (n) => {
+    const { probe, step, steps, faults } = probeOn([{ name: 'own', mapping: (given) => given }]);
+    const h = normal([8, n, n], 1);
+    await step(() => observeOwn(probe, 0, h));
+    const applied = [{ name: 'own', mapping: tf.clone(h) }];
+    expect(steps[0].n).toBe(n);
+    await expectComposite(steps[0], applied);
+    await step(() => observeOwn(probe, 0, tf.ones([33, 33])));
+    expect(faults).toEqual([expect.stringContaining('own: mapping must return H_res [..., n, n] with n from 1 to 32, got [33,33]')]);
   });
 
   test("connections of one's own: with a layer, and by hand", async () => {
