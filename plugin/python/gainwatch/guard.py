@@ -1,0 +1,39 @@
+"""Faults of the monitor's own lines: counted, said once each, and never raised into the training. Not what the monitor answers
+(`transport`)."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+log = logging.getLogger("gainwatch")
+
+LONGEST = 400  # characters of one line
+
+
+class Faults:
+    """What went wrong so far. `errors` counts all, the log has each kind once."""
+
+    def __init__(self) -> None:
+        self.errors = 0
+        self._said: set[str] = set()
+
+    def count(self, what: str, error: Any) -> None:
+        """Counts a fault, and logs it where `what` is new."""
+        self.errors += 1
+        if what not in self._said:
+            self.say(what, f"{what}: {type(error).__name__}: {_text(error)}")
+
+    def say(self, key: str, text: str) -> None:
+        """Logs a warning where `key` is new."""
+        if key not in self._said:
+            self._said.add(key)
+            log.warning("%s", text[:LONGEST])
+
+
+def _text(error: Any) -> str:
+    """An exception's own words, in one line; its __str__ may be anybody's."""
+    try:
+        return " ".join(str(error).split())
+    except Exception:
+        return "(it cannot be said)"

@@ -1,0 +1,280 @@
+"""`Monitor`: what `watch` returns. One record per training step is put together here, and handed to the background thread. Not how samples are
+taken (`sampling`), nor how they are sent (`transport`)."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass, field
+from typing import Any, Callable, Optional, Sequence
+
+from . import names, scalars
+from .compiled import taps
+from .guard import Faults, log
+from .integrations import ending
+from .sampling import listing
+from .sampling.listing import Run
+from .sampling.copy import Copier, values
+from .sampling.state import Part, Sample, Sampler
+from .selfcheck.running import Check
+from .transport.sender import Sender
+from .wire.body import common_streams
+from .wire.record import StepRecord
+
+OUTCOMES = ("completed", "interrupted", "failed", "unknown")
+UNSEEN = 3  # steps without a connection after which that is said
+
+
+@dataclass
+class Wired:
+    """What a monitor works with."""
+
+    sampler: Sampler
+    sender: Sender
+    check: Check
+    faults: Faults
+    optimizer: Any
+    attempt: str
+    drain_seconds: float
+    world_size: int
+    shared_run: Optional[str]  # the name that was given, under which the ranks have met
+    undo: list[Callable[[], None]] = field(default_factory=list)
+    copier: Copier = field(default_factory=Copier)
+    order: listing.Order = field(default_factory=listing.Order)
+
+
+class Monitor:
+    """`step` after each optimizer step, `close` at the end; as a context manager it closes with the right outcome.
+
+    Nothing here raises into the training, waits for the device, or changes a number of it. A copy or a pickle of a monitor (of a model that
+    holds it) is one that does nothing.
+    """
+
+    def __init__(self, wired: Optional[Wired]) -> None:
+        self._wired = wired
+        self._pid = os.getpid()
+        self.closed = wired is None
+        if wired is None:
+            return
+        self._attempt, self._attempts = wired.attempt, 0
+        self._last: Optional[int] = None
+        self._stepped = time.perf_counter()
+        self._unseen = 0
+        self._described: Any = None
+        wired.undo.append(ending.watch_for(self))
+        wired.sender.start()
+
+    def __deepcopy__(self, memo: Any) -> Monitor:
+        return Monitor(None)
+
+    def __copy__(self) -> Monitor:
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Monitor, (None,)
+
+    @property
+    def run(self) -> str:
+        """Its name, which is another than asked for where that run went on in another training."""
+        return self._wired.sender.run_name if self._wired else ""
+
+    @property
+    def key(self) -> str:
+        """To be kept with the checkpoint: `watch(key=…, run=…)` of what resumes goes on in the same run at once."""
+        return self._wired.sender.key if self._wired else ""
+
+    @property
+    def attempt(self) -> str:
+        """Names this start of the training."""
+        return self._attempt if self._wired else ""
+
+    @property
+    def orientation(self) -> str:
+        """What the self-check found: "as given", "transposed" (put right since), "undetermined"."""
+        return self._wired.check.orientation if self._wired else "undetermined"
+
+    @property
+    def streams(self) -> str:
+        """What the self-check found between the connections: "apart", "collapsed", "undetermined"."""
+        return self._wired.check.streams if self._wired else "undetermined"
+
+    @property
+    def counters(self) -> dict[str, float]:
+        """overhead_seconds of the training thread, samples_dropped, errors, acknowledged."""
+        wired = self._wired
+        if wired is None:
+            return {"overhead_seconds": 0.0, "samples_dropped": 0, "errors": 0, "acknowledged": 0}
+        return {**counters(wired), "acknowledged": wired.sender.acknowledged}
+
+    def step(self, loss: Any = None, *, step: Any = None, learning_rate: Any = None, gradient_norm: Any = None) -> None:
+        """Ends a training step.
+
+        loss, learning_rate, gradient_norm: numbers, or tensors of one element (those on a GPU are read later); what cannot be read is left out
+        and said. step: its number, rising, not necessarily by one; the same number again is the same step; a smaller one begins the next
+        attempt. It counts by itself where none is given.
+        """
+        wired = self._wired
+        if wired is None or self.closed:
+            return
+        started, sampler = time.perf_counter(), wired.sampler
+        try:
+            if os.getpid() != self._pid:  # no thread has come along, and its lock may be held
+                wired.faults.say("fork", "this process was forked after watch(), and sends nothing: call watch() in the process that trains")
+                return
+            number = self._number(step)
+            if sampler.active and number != self._last:
+                given = {"loss": loss, "learning_rate": learning_rate, "gradient_norm": gradient_norm}
+                self._send(wired, number, given, started - self._stepped)
+            self._last = number
+        except Exception as error:
+            wired.faults.count("a step could not be recorded", error)
+        try:
+            sampler.next((self._last or 0) + 1)
+        except Exception as error:
+            wired.faults.count("the next step's tokens could not be drawn", error)
+        now = time.perf_counter()
+        sampler.seconds += now - started
+        self._stepped = now
+
+    def _number(self, step: Any) -> int:
+        assert self._wired is not None
+        given = None if step is None else scalars.whole_step(step, self._wired.faults)
+        number = given if given is not None else 1 if self._last is None else self._last + 1
+        if self._last is not None and number < self._last:
+            self._attempts += 1
+            self._attempt = f"{self._wired.attempt[:56]}.{self._attempts}"
+        return number
+
+    def _send(self, wired: Wired, number: int, given: dict[str, Any], seconds: float) -> None:
+        sampler = wired.sampler
+        ran, samples, written = collect(sampler)
+        if sampler.parts and not ran:
+            self._nothing_ran(wired)
+            return
+        self._unseen = 0
+        if given["learning_rate"] is None:
+            given["learning_rate"] = scalars.rate(wired.optimizer, wired.faults)
+        read = {name: scalars.number(name, value, wired.faults) for name, value in given.items()}
+        now = {name: value for name, value in read.items() if isinstance(value, float)}
+        late = {name: value for name, value in read.items() if value is not None and name not in now}
+        listed, places = listing.arrange(wired.order, ran, bool(written))
+        mapped = [i for i, sample in enumerate(samples) if sample.mapping is not None]
+        tensors = [samples[i].mapping for i in mapped]
+        tokens = samples[mapped[0]].tokens if mapped else ()
+        record = StepRecord(
+            step=number,
+            attempt=self._attempt,
+            time=int(time.time() * 1000),
+            step_seconds=seconds,
+            listing=listed,
+            present=tuple(places[i] for i in mapped),
+            shapes=tuple(tuple(t.shape) for t in tensors),  # type: ignore[misc]
+            values=values(wired.copier, [*tensors, *late.values(), *written]),  # type: ignore[list-item]
+            tokens=tokens if all(samples[i].tokens == tokens for i in mapped) else (),
+            scalars=now,
+            late=tuple(late),
+            counted=tuple(range(len(mapped) - len(written), len(mapped))),
+            memory=scalars.memory(tensors[0].device) if tensors else {},  # type: ignore[union-attr]
+            streams=tuple(samples[i].checked for i in mapped) if sampler.checking else None,
+        )
+        if listed is not self._described:
+            self._describe(wired, listed)
+        sampler.watched += 1
+        wired.sender.put(record)
+        if sampler.watched == 2:
+            self._tell_of_ranks(wired)
+
+    def _describe(self, wired: Wired, listed: Any) -> None:
+        self._described = listed
+        connections = listed.connections
+        wired.sender.describe(
+            {
+                "streams": common_streams(connections),
+                "tokens": wired.sampler.tokens,
+                "order": [c.name for c in connections],
+                "kinds": [c.kind for c in connections],
+                "conventions": [c.convention for c in connections],
+            }
+        )
+
+    def _nothing_ran(self, wired: Wired) -> None:
+        self._unseen += 1
+        if self._unseen == UNSEEN:
+            wired.faults.say(
+                "unseen",
+                f"no connection ran in the last {UNSEEN} steps: is the model in training mode, and is it the object that was given to watch (not a copy)?",
+            )
+
+    def _tell_of_ranks(self, wired: Wired) -> None:
+        if wired.world_size > 1:
+            watching = names.watching(wired.shared_run)
+            if watching is not None and watching < wired.world_size:
+                wired.faults.say(
+                    "ranks",
+                    f"watch() was called on {watching} of {wired.world_size} ranks, and the monitor waits for all of them: call it on each, or "
+                    "give rank=0, world_size=1 where one is to be watched alone",
+                )
+
+    def close(self, outcome: str = "completed") -> None:
+        """Sends what waits (drain_seconds at most), tells the monitor the outcome (completed, interrupted, failed, unknown), and leaves the
+        model as it was."""
+        wired = self._wired
+        if wired is None or self.closed or os.getpid() != self._pid:
+            return
+        self.closed = wired.sampler.closed = True
+        for take_back in reversed(wired.undo):
+            try:
+                take_back()
+            except Exception as error:
+                wired.faults.count("what was watched could not be put back", error)
+        try:
+            told = outcome if outcome in OUTCOMES else "unknown"
+            wired.sender.close(told, self._attempt, wired.drain_seconds)
+        except Exception as error:
+            wired.faults.count("the monitor could not be closed", error)
+
+    def __enter__(self) -> Monitor:
+        return self
+
+    def __exit__(self, kind: Any, *_: Any) -> None:
+        self.close(ending.outcome_of_exit(_[0].code) if kind is SystemExit else ending.outcome_of(kind))
+
+
+def counters(wired: Wired) -> dict[str, float]:
+    """What the monitor itself cost and lost so far."""
+    return {
+        "overhead_seconds": wired.sampler.seconds,
+        "samples_dropped": wired.sender.dropped,
+        "errors": wired.faults.errors + wired.sender.errors,
+    }
+
+
+def collect(sampler: Sampler) -> tuple[list[Run], list[Sample], list[Any]]:
+    """What ran in this step, in its order, and the samples; those of compiled graphs come last, with a count of each. Where there are some,
+    the order is that of the modules in the model."""
+    ran = [(part, run) for part, run in sampler.order]
+    samples = [part.samples[run] for part, run in ran]
+    graphs: list[tuple[Run, Sample, Any]] = []
+    for part in sampler.parts:
+        if part.written or part.captured:
+            sampler.compiled = True
+            graphs += [((part, run), sample, count) for run, sample, count in taps.read(part) if run == 0 or sampler.entered]
+            part.written = 0
+        if part.wanted:
+            taps.prepare(sampler, part, max(part.wanted, 0))
+            part.wanted = 0
+    if not sampler.entered and ran:
+        for part in sampler.parts:
+            part.stride = 0
+    counts = [count for _, _, count in graphs if count is not None]
+    graphs.sort(key=lambda g: g[2] is not None)  # without a count: the identity
+    return ran + [g[0] for g in graphs], samples + [g[1] for g in graphs], counts
+
+
+def said(parts: Sequence[Part]) -> str:
+    """The connections, shortly."""
+    shown = ", ".join(p.name for p in parts[:3]) + (", …" if len(parts) > 3 else "")
+    return f"{len(parts)} connections ({shown})"
+
+
+__all__ = ["Monitor", "Wired", "log", "said"]

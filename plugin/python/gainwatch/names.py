@@ -1,0 +1,101 @@
+"""What the monitor knows a training by: its run, its attempt and its key, the same on all its ranks. Not how they are sent."""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import json
+import os
+import re
+import secrets
+import time
+from typing import NamedTuple, Optional
+
+import torch.distributed as dist
+
+from .guard import log
+
+WAIT_SECONDS = 10.0  # for rank 0's names
+
+
+class Names(NamedTuple):
+    """key: shows whose the run is, and outlives the attempt."""
+
+    run: str
+    attempt: str
+    key: str
+
+
+def ranks() -> tuple[int, int]:
+    """Rank and number of ranks: of the process group, else as torchrun says, else one."""
+    if dist.is_available() and dist.is_initialized():
+        return dist.get_rank(), dist.get_world_size()
+    try:
+        return int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
+    except ValueError:
+        return 0, 1
+
+
+_watched = 0
+
+
+def names(run: Optional[str], attempt: Optional[str], key: Optional[str], rank: int, world_size: int) -> Names:
+    """What is not given follows from what all ranks know (the id of torchrun's job, which a restart keeps; the attempt), else rank 0
+    makes it and shares it over the process group's store. An id of SLURM's job is not used: several trainings may run in one job."""
+    global _watched
+    _watched += 1
+    job = os.environ.get("TORCHELASTIC_RUN_ID", "none")
+    known = job if job != "none" else attempt
+    again = f"-{_watched}" if _watched > 1 else ""
+    if known is None:
+        now = time.strftime("%Y%m%d-%H%M", time.gmtime())
+        own = Names(f"train-{now}-{secrets.token_hex(2)}", secrets.token_hex(6), secrets.token_hex(16))
+    else:
+        own = Names(_run_name(known, again), secrets.token_hex(6), _digest(f"gainwatch key {known}{again}"))
+    own = Names(run or own.run, attempt or own.attempt, key or own.key)
+    if world_size == 1 or attempt:
+        return own
+    if not (dist.is_available() and dist.is_initialized()):
+        if job != "none":
+            restarts = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
+            restarted = re.sub(r"[^A-Za-z0-9._:-]", "_", f"{job}.{restarts}.{_watched}")
+            return own._replace(attempt=restarted[-64:])
+        log.warning("call watch() after init_process_group, or set GAINWATCH_ATTEMPT: the ranks do not know each other's attempt")
+        return own
+    return _shared(own, run, rank)
+
+
+def _shared(own: Names, run: Optional[str], rank: int) -> Names:
+    """Rank 0's, over the store of the process group."""
+    try:
+        store, place = dist.distributed_c10d._get_default_store(), f"gainwatch/{run or ''}/{_watched}"
+        store.add(f"{place}/watching", 1)
+        if rank == 0:
+            store.set(place, json.dumps(own._asdict()))
+            return own
+        store.wait([place], datetime.timedelta(seconds=WAIT_SECONDS))
+        shared = Names(**json.loads(store.get(place)))
+        return shared._replace(run=run or shared.run)
+    except Exception as error:
+        log.warning("rank 0's attempt was not heard of, an own one is used (%s)", error)
+        return own
+
+
+def watching(run: Optional[str]) -> Optional[int]:
+    """On how many ranks `watch` was called; None where there is no process group. Waits for its store, for a moment."""
+    if not (dist.is_available() and dist.is_initialized()):
+        return None
+    store = dist.distributed_c10d._get_default_store()
+    return int(store.add(f"gainwatch/{run or ''}/{_watched}/watching", 0))
+
+
+def _run_name(known: str, again: str) -> str:
+    """A name of a run made of an id, different for different ones."""
+    name = re.sub(r"[^A-Za-z0-9._-]", "_", known)
+    if name != known or len(name) > 48:
+        name = f"{name[:39]}-{_digest(known)[:8]}"
+    return f"train-{name}{again}"
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

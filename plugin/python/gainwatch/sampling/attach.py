@@ -1,0 +1,181 @@
+"""How methods are watched: on the class that defines them, once for all monitors, and put back when the last one is closed. A module has
+nothing of ours but its tag, so it is copied, pickled, scripted, exported and compiled as it was. Not what is done with what a method
+returns (`see`)."""
+
+from __future__ import annotations
+
+import copy
+import functools
+import operator
+import types
+from dataclasses import dataclass
+from typing import Any, Callable
+
+from ..adapters.protocol import Inner, Site
+from . import passes, see
+
+TAG, PASS = "_gainwatch", "_gainwatch_pass"
+
+
+class Armed:
+    """The calls of inner functions are noted here while a watched method that wants them runs."""
+
+    calls: Any = None
+
+
+_armed = Armed()
+
+
+@dataclass
+class Patch:
+    """A function in the place of another, for so many users."""
+
+    space: Any  # a class, or the globals of a module
+    original: Any
+    wrapper: Any
+    users: int = 0
+
+
+_patches: dict[tuple[int, str], Patch] = {}
+
+
+def attach(module: Any, site: Site) -> Callable[[], None]:
+    """Watches a method of the module's class. Gives what takes that off.
+
+    @raises ValueError where the class has no such method in Python.
+    """
+    own = module.__dict__.get(site.method)
+    if own is not None:  # replaced on this very object, by accelerate for one
+        replaced = module.__dict__[site.method] = Replaced(own, module, site.method)
+        undo = [lambda: _put_back(module, site.method, replaced)]
+        original = getattr(own, "__func__", own)
+    else:
+        undo = [_patch_method(module, site.method)]
+        original = _patches[id(_definer(module, site.method)), site.method].original
+    space = getattr(original, "__globals__", {})
+    for name in site.inner:
+        if name in space:
+            undo.append(_patch(space, name, lambda function, name=name: _noted(function, name)))
+
+    def take_off() -> None:
+        while undo:
+            undo.pop()()
+
+    return take_off
+
+
+def attach_pass(module: Any) -> Callable[[], None]:
+    """Watches where the module's forward pass begins and ends. @raises ValueError as `attach`"""
+    return _patch_method(module, "forward")
+
+
+def _definer(module: Any, method: str) -> Any:
+    return next((k for k in type(module).__mro__ if method in k.__dict__), None)
+
+
+def _patch_method(module: Any, method: str) -> Callable[[], None]:
+    kind = _definer(module, method)
+    if kind is None or not isinstance(kind.__dict__[method], types.FunctionType):
+        raise ValueError(f"{type(module).__name__} has no method {method} that can be watched")
+    return _patch(kind, method, lambda function: _watched(function, method))
+
+
+def _patch(space: Any, name: str, make: Callable[[Any], Any]) -> Callable[[], None]:
+    key = (id(space), name)
+    patch = _patches.get(key)
+    if patch is None:
+        original = (space if isinstance(space, dict) else space.__dict__)[name]
+        patch = _patches[key] = Patch(space, original, make(original))
+        _set(space, name, patch.wrapper)
+    patch.users += 1
+    return lambda: _unpatch(name, key)
+
+
+def _unpatch(name: str, key: tuple[int, str]) -> None:
+    patch = _patches[key]
+    patch.users -= 1
+    space = patch.space
+    now = (space if isinstance(space, dict) else space.__dict__).get(name)
+    # Where another has wrapped ours since, it stays for the next monitor: it does nothing where there is no tag.
+    if patch.users == 0 and now is patch.wrapper:
+        _set(space, name, patch.original)
+        del _patches[key]
+
+
+def _set(space: Any, name: str, value: Any) -> None:
+    if isinstance(space, dict):
+        space[name] = value
+    else:
+        setattr(space, name, value)
+
+
+def _watched(original: Any, method: str) -> Any:
+    """What runs in the place of a method. It uses no globals of ours, and has the original's: torch.jit.script reads them, and compiles the
+    original's source."""
+    event, enter, leave, armed, nothing = see.event, passes.enter, passes.leave, _armed, ()
+    tag_name, pass_name = TAG, PASS if method == "forward" else ""
+
+    def watched(self, *args, **kwargs):  # type: ignore[no-untyped-def]
+        own = self.__dict__
+        tag, holder = own.get(tag_name), own.get(pass_name)
+        if tag is None:
+            if holder is None:
+                return original(self, *args, **kwargs)
+            enter(holder.sampler)
+            try:
+                return original(self, *args, **kwargs)
+            finally:
+                leave(holder.sampler)
+        if not tag.inner:
+            out = original(self, *args, **kwargs)
+            event(tag, method, self, args, kwargs, out, nothing)
+            return out
+        before, calls = armed.calls, []
+        armed.calls = calls
+        try:
+            out = original(self, *args, **kwargs)
+        finally:
+            armed.calls = before
+        event(tag, method, self, args, kwargs, out, calls)
+        return out
+
+    made = types.FunctionType(watched.__code__, original.__globals__, original.__name__, None, watched.__closure__)
+    return functools.update_wrapper(made, original)
+
+
+def _noted(original: Any, name: str) -> Any:
+    armed = _armed
+
+    @functools.wraps(original)
+    def noted(*args: Any, **kwargs: Any) -> Any:
+        out = original(*args, **kwargs)
+        if armed.calls is not None:
+            armed.calls.append(Inner(name, args, out))
+        return out
+
+    return noted
+
+
+class Replaced:
+    """A method that somebody has put on the object itself, watched. A pickle and a deep copy have what was there."""
+
+    def __init__(self, original: Any, module: Any, method: str) -> None:
+        self.original, self.module, self.method = original, module, method
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        out = self.original(*args, **kwargs)
+        tag = self.module.__dict__.get(TAG)
+        if tag is not None:
+            see.event(tag, self.method, self.module, args, kwargs, out, ())
+        return out
+
+    def __deepcopy__(self, memo: Any) -> Any:
+        return copy.deepcopy(self.original, memo)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return operator.itemgetter(0), ((self.original,),)
+
+
+def _put_back(module: Any, method: str, replaced: Replaced) -> None:
+    if module.__dict__.get(method) is replaced:
+        module.__dict__[method] = replaced.original

@@ -1,0 +1,63 @@
+"""The connections of a training in their order, which only grows: `layer`, then `layer#2` for its second run within a pass. Those that do
+not run in a step are the identity in it. Not what they are measured to be."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Sequence
+
+from ..wire.record import Listed, Listing
+from .state import Part
+
+Run = tuple[Part, int]
+
+
+@dataclass
+class Order:
+    """What has run so far."""
+
+    runs: list[Run] = field(default_factory=list)
+    listing: Listing = Listing(())
+    known: dict[Run, Listed] = field(default_factory=dict)
+    last: Sequence[Run] = ()  # of the step before, and its places
+    places: tuple[int, ...] = ()
+
+
+def arrange(order: Order, ran: Sequence[Run], by_place: bool) -> tuple[Listing, tuple[int, ...]]:
+    """The listing with all that ran in this step, and their places in it. What is new comes after what ran before it; by_place: in the order
+    of the modules in the model, as the order in which they ran is not known."""
+    if ran == order.last:
+        return order.listing, order.places
+    at = 0
+    for run in sorted(ran, key=lambda r: (r[1], r[0].place)) if by_place else ran:
+        if run in order.known:
+            at = order.runs.index(run) + 1
+        else:
+            order.runs.insert(at, run)
+            order.known[run] = listed(*run)
+            at += 1
+    if len(order.runs) != len(order.listing.connections):
+        order.listing = Listing(tuple(order.known[run] for run in order.runs))
+    index = {run: place for place, run in enumerate(order.runs)}
+    order.last, order.places = list(ran), tuple(index[run] for run in ran)
+    return order.listing, order.places
+
+
+def listed(part: Part, run: int) -> Listed:
+    """How the monitor knows a run of a connection."""
+    found = part.found
+    return Listed(
+        name=f"{part.name}#{run + 1}" if run else part.name,
+        kind=found.kind,
+        bounded=found.bounded,
+        convention=found.convention,
+        transposed=found.stored == "comb",
+        n=part.n,
+        parameter_bytes=float(sum(map(bytes_of, found.parameters()))),
+    )
+
+
+def bytes_of(parameter: Any) -> int:
+    """What this rank holds of it."""
+    own = parameter.to_local() if hasattr(parameter, "to_local") else parameter
+    return int(own.numel() * own.element_size())

@@ -1,0 +1,61 @@
+"""Where a forward pass of the model begins and ends, so that a connection that runs again within it (tied depth, looped models) is told
+from one that runs in the next micro-batch. Not what is taken of it (`see`)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from .state import Sampler
+
+
+class Passes:
+    """What the model, and each module on the way down from it that holds all connections, carries in its __dict__; nothing in a pickle and
+    in a deep copy."""
+
+    def __init__(self, sampler: Sampler) -> None:
+        self.sampler = sampler
+
+    def __deepcopy__(self, memo: Any) -> None:
+        return None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(None), ()
+
+
+def holders(model: Any, owners: list[Any]) -> list[Any]:
+    """The model, and from it down while one child alone holds all owners of connections: one of them is what the training calls."""
+    found, module = [], model
+    while module is not None and module not in owners:
+        found.append(module)
+        children = [c for c in module.children() if any(o is m for m in c.modules() for o in owners)]
+        module = children[0] if len(children) == 1 else None
+    return found
+
+
+def enter(sampler: Sampler) -> None:
+    """A holder's forward pass begins."""
+    sampler.depth += 1
+    sampler.entered = True
+
+
+def leave(sampler: Sampler) -> None:
+    """It ends; the outermost one ends the pass."""
+    sampler.depth -= 1
+    if sampler.depth <= 0:
+        sampler.depth = 0
+        for part in sampler.parts:
+            part.run = 0
+        if not is_compiling():
+            sampler.passes += 1
+
+
+def in_backward() -> bool:
+    """A forward pass that the backward pass makes: activations are recomputed."""
+    task = getattr(torch._C, "_current_graph_task_id", None)
+    return task is not None and task() != -1
+
+
+_compiler = getattr(torch, "compiler", None)
+is_compiling = getattr(_compiler, "is_compiling", None) or torch._dynamo.external_utils.is_compiling

@@ -1,0 +1,181 @@
+"""What happens when a watched method returns: the adapter reads it, and the sampled tokens of the mapping are kept. On the training
+thread, without waiting for the device. Not how methods are watched (`attach`), nor what a compiled graph does (`compiled.taps`)."""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import Any, Sequence
+
+import torch
+from torch import Tensor
+
+from ..adapters.protocol import Call, Inner, Reading, Refused
+from ..compiled import taps
+from .passes import in_backward, is_compiling
+from .state import MAX_RUNS, Checked, Part, Sample, Sampler, Tag, to_device
+
+CHECK_TOKENS = 8  # of each connection, for the self-check
+MAX_FAULTS = 20  # in a row: a connection that cannot be read is then left alone
+
+
+def event(
+    tag: Tag,
+    method: str,
+    module: Any,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    out: Any,
+    inner: Sequence[Inner],
+) -> None:
+    """A watched method of `module` has returned `out`. Raises nothing."""
+    if not module.training:
+        return
+    if is_compiling():
+        if not taps.is_exporting():
+            for reading in tag.adapter.read(Call(module, method, args, kwargs, out, inner)):
+                taps.write(tag.parts[reading.part], reading)
+        return
+    sampler = tag.sampler
+    if not sampler.active or sampler.closed:
+        return
+    started = time.perf_counter()
+    try:
+        if is_training_step(args, kwargs):
+            for reading in tag.adapter.read(Call(module, method, args, kwargs, out, inner)):
+                record(sampler, tag.parts[reading.part], reading, module)
+    except Exception as error:
+        fault(sampler, tag, method, error)
+    sampler.seconds += time.perf_counter() - started
+
+
+def fault(sampler: Sampler, tag: Tag, method: str, error: Exception) -> None:
+    """Of one that cannot be read again and again nothing more is tried."""
+    try:
+        for part in tag.parts.values():
+            sampler.faults.count(f"{part.name}: its mapping could not be read from {method}", error)
+            part.faults += 1
+        if all(part.faults >= MAX_FAULTS for part in tag.parts.values()):
+            tag.parts = {}
+            tag.adapter = taps.NOTHING
+    except Exception as again:
+        sampler.faults.count("a fault could not be noted", again)
+
+
+def is_training_step(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    """Not a trace, an export, a shape propagation, a functional transform or a recomputation."""
+    if torch._C._get_tracing_state() is not None or in_backward():
+        return False
+    first = args[0] if args else next(iter(kwargs.values()), None)
+    if isinstance(first, (tuple, list)) and first:
+        first = first[0]
+    if isinstance(first, Tensor) and not is_plain(first):
+        return False
+    if first is not None and type(first).__module__.startswith("torch.fx"):
+        return False
+    stack = getattr(torch._C._functorch, "peek_interpreter_stack", None)
+    return stack is None or stack() is None
+
+
+def is_plain(tensor: Tensor) -> bool:
+    """A tensor with numbers in it, or this rank's part of one (DTensor)."""
+    return type(tensor) is Tensor or isinstance(tensor, torch.nn.Parameter) or hasattr(tensor, "to_local")
+
+
+def record(sampler: Sampler, part: Part, reading: Reading, module: Any) -> None:
+    """Keeps the sampled tokens of a reading. Each line counts here: they run cold, between the training's own.
+
+    @raises Refused where the tensor cannot be the mapping.
+    """
+    run = part.run if sampler.depth else 0
+    part.run = run + 1
+    if sampler.taken is not None and sampler.taken != sampler.passes and sampler.depth:
+        return  # the next micro-batch
+    if run in part.samples:
+        return
+    mapping = reading.mapping
+    if mapping is not None and hasattr(mapping, "to_local"):
+        mapping = mapping.to_local()
+    check(part, reading, mapping)
+    if "_is_replica" in module.__dict__ and mapping is not None and mapping.device != part.device:
+        return  # of DataParallel, the replica on the model's own device is sampled
+    if run >= 1 and sampler.runs >= MAX_RUNS * len(sampler.parts) and run >= part.most:
+        sampler.faults.say("runs", f"{part.name} runs more often in a step than can be watched: up to {MAX_RUNS} times the connections of the model are")
+        return
+    if mapping is None:
+        sample = Sample(None, (), None)
+    elif mapping.is_cuda and torch.cuda.is_current_stream_capturing():
+        part.captured = True
+        taps.write(part, reading)
+        return
+    else:
+        sample = take(sampler, part, reading, mapping, module)
+    part.faults = 0
+    part.samples[run] = sample
+    if run >= part.most:
+        sampler.runs += run + 1 - part.most
+        part.most = run + 1
+    sampler.taken = sampler.passes
+    sampler.order.append((part, run))
+
+
+def check(part: Part, reading: Reading, mapping: Any) -> None:
+    """@raises Refused where it has not the shape of a mapping of these streams"""
+    if mapping is None:
+        if part.found.stored != "identity":
+            raise Refused("there is no tensor that could be its mapping")
+        return
+    if not isinstance(mapping, Tensor) or not is_plain(mapping):
+        raise Refused(f"a mapping must be a tensor of numbers (given {type(mapping).__name__})")
+    shape, n = mapping.shape, part.n
+    if len(shape) < 2 or shape[-1] != shape[-2] or (n and shape[-1] != n) or not 1 <= shape[-1] <= 32:
+        raise Refused(f"a mapping must be [..., n, n] with n = {n or '1 to 32'} (given {list(shape)})")
+    if reading.lead is not None and len(shape) > 2 and tuple(shape[:-2]) != tuple(reading.lead):
+        raise Refused(f"a mapping must be [n, n] or have the tokens {list(reading.lead)} of the streams (given {list(shape)})")
+    if not mapping.dtype.is_floating_point:
+        raise Refused(f"a mapping must be of floating point (given {mapping.dtype})")
+
+
+def take(sampler: Sampler, part: Part, reading: Reading, mapping: Tensor, module: Any) -> Sample:
+    """The sampled tokens [S, n, n], float32."""
+    shape = mapping.shape
+    key = (shape, mapping.device)
+    rows, positions, index = sampler.plans.get(key) or plan(sampler, shape, mapping.device)
+    part.n = rows[-1]
+    flat = mapping.detach().reshape(rows)
+    sample = flat.index_select(0, index)
+    if sample.dtype is not torch.float32:
+        sample = sample.float()
+    checked = None
+    if sampler.checking and reading.streams is not None:
+        checked = look(sampler, part, reading, module, index if flat.shape[0] > 1 else None)
+    return Sample(sample, positions, checked)
+
+
+def look(sampler: Sampler, part: Part, reading: Reading, module: Any, index: Any) -> Any:
+    """For the self-check; what fails here costs no sample."""
+    try:
+        assert reading.streams is not None
+        with torch.no_grad():
+            x = reading.streams().detach()
+            x = x.reshape(-1, *x.shape[-2:])
+            if x.shape[1] != part.n:
+                return None
+            x = x[index[:CHECK_TOKENS]] if index is not None else x[:CHECK_TOKENS].clone()
+            formula = part.adapter.formula
+            again = formula is not None and sampler.watched == 0
+            return Checked(x, formula(module, part.found.part, x) if formula and again else None)
+    except Exception as error:
+        sampler.faults.say(
+            f"{part.name} streams",
+            f"{part.name}: the self-check cannot see its streams ({type(error).__name__})",
+        )
+        return None
+
+
+def plan(sampler: Sampler, shape: Any, device: Any) -> tuple[tuple[int, ...], tuple[int, ...], Tensor]:
+    """For mappings of this shape in this step: their rows of matrices, the positions, and these on the device."""
+    positions = sampler.positions(math.prod(shape[:-2]))
+    made = (-1, *shape[-2:]), positions, to_device(torch.tensor(positions), device)
+    sampler.plans[shape, device] = made
+    return made

@@ -1,0 +1,3 @@
+"""The version, that of the npm package."""
+
+__version__ = "0.1.0"

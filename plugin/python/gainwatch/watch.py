@@ -1,0 +1,172 @@
+"""`watch`: checks its arguments, finds the connections of a model, and wires sampling, self-check and sending together. What each does is
+theirs."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Callable, Optional
+
+from . import adapters, names
+from .adapters import matcher as matchers
+from .adapters import registry
+from .compiled import taps
+from .guard import Faults, log
+from .monitor import Monitor, Wired, counters, said
+from .options import Options, rule
+from .sampling import attach, passes
+from .sampling.state import Part, Sampler, Tag
+from .selfcheck.running import Check
+from .transport.sender import Sender
+from .wire import body
+
+WRAPPERS = r"(^|\.)(_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module|module)(?=\.|$)"
+
+
+def watch(
+    model: Any,
+    *,
+    url: Optional[str] = None,
+    run: Optional[str] = None,
+    optimizer: Any = None,
+    matcher: Optional[Callable[..., Any]] = None,
+    kind: str = "own",
+    bounded: Optional[str] = None,
+    orientation: str = "H",
+    tokens: int = 32,
+    every: int = 1,
+    stage: int = 0,
+    stages: int = 1,
+    replica: Optional[int] = None,
+    rank: Optional[int] = None,
+    world_size: Optional[int] = None,
+    attempt: Optional[str] = None,
+    key: Optional[str] = None,
+    token: Optional[str] = None,
+    memory_limit: int = 64 << 20,
+    disk_limit: int = 1 << 30,
+    drain_seconds: float = 10.0,
+    **unknown: Any,
+) -> Monitor:
+    """Finds the connections of `model` and sends their mappings to `url` (GAINWATCH_URL, or http://127.0.0.1:9464).
+
+    run: its name (GAINWATCH_RUN, or one of its own like train-20261130-0551-3f9c). key: 8 to 128 of A-Z a-z 0-9 . _ : - that show whose
+    the run is (GAINWATCH_KEY, or a random one); `monitor.run` and `monitor.key`, kept in the checkpoint, let what resumes go on in it.
+    optimizer: one, or a list or dict of them; its learning rate is sent.
+    matcher(name, module, inputs, output), or (name, module), is asked after each forward of each module and returns its mapping, a
+    tensor [..., n, n] (or [n, n]) in `orientation`, or None; known modules are then not looked for. kind: what these connections are (hc,
+    mhc, residual, identity, orthogonal, signed, own); bounded: which sums of them as applied are exact (doubly, rows, columns), "spectral",
+    "none", or None, not known.
+    tokens: sampled per step. every: steps between two that are sent. stage, stages, replica, rank, world_size: which part of the training
+    this process is. memory_limit, disk_limit: bytes that wait while the monitor does not answer, in memory, then on disk.
+    drain_seconds: how long `close` may wait for what was not sent yet.
+
+    A model without connections is watched as a baseline: loss, learning rate and gradient norm are sent.
+
+    @raises ValueError naming the argument, its rule and its value, also where a connection has more streams than 32
+    """
+    for name, value in unknown.items():  # a value may be a secret
+        raise ValueError(f"{name}: no such option of gainwatch.watch (given {type(value).__name__})")
+    rule(hasattr(model, "named_modules"), "model", "must be a torch.nn.Module", type(model).__name__)
+    options = Options(
+        url, run, key, attempt, token, matcher, kind, bounded, orientation, tokens, every, stage, stages, replica, rank, world_size,
+        memory_limit, disk_limit, drain_seconds,
+    )  # fmt: skip
+    return _wire(model, options, optimizer)
+
+
+def _wire(model: Any, options: Options, optimizer: Any) -> Monitor:
+    faults = Faults()
+    recognised = _recognised(model, options, faults)
+    sampler = Sampler(options.tokens, options.every, faults)
+    assert options.rank is not None and options.world_size is not None and options.url is not None
+    named = names.names(options.run, options.attempt, options.key, options.rank, options.world_size)
+    check = Check()
+    encoding = body.Encoding(faults, check)
+    sender = Sender(
+        options.url, named.run, options.token, options.identity(), options.memory_limit, options.disk_limit, named.key,
+        lambda record: body.encode(record, encoding), faults,
+    )  # fmt: skip
+    undo = _attach(model, recognised, sampler, named.run)
+    wired = Wired(
+        sampler, sender, check, faults, optimizer, named.attempt, options.drain_seconds, options.world_size, options.run, undo,
+    )  # fmt: skip
+    encoding.fields = lambda: {**options.identity(), **counters(wired)}
+    _tell(named.run, options, sampler)
+    return Monitor(wired)
+
+
+def _recognised(model: Any, options: Options, faults: Faults) -> list[registry.Recognised]:
+    """The modules that have connections, by the name that they have in the model as its author wrote it."""
+    modules = [(_name(name), module) for name, module in model.named_modules()]
+    if options.matcher is not None:
+        by_id = {id(module): name for name, module in modules}
+        own = matchers.adapter(options.matcher, by_id, options.kind, options.bounded, options.orientation)
+        return [registry.Recognised(name, module, own, tuple(own.recognise(module))) for name, module in modules]
+    found = (registry.recognise(name, module, adapters.ALL, faults) for name, module in modules)
+    return [one for one in found if one is not None]
+
+
+def _name(name: str) -> str:
+    return re.sub(WRAPPERS, "", name).lstrip(".") or "connection"
+
+
+def _attach(model: Any, recognised: list[registry.Recognised], sampler: Sampler, run: str) -> list[Callable[[], None]]:
+    """Watches what was recognised. What cannot be is left out and said."""
+    undo: list[Callable[[], None]] = []
+    watched = []
+    for name, module, adapter, found in recognised:
+        try:
+            sites = tuple(adapter.sites(module))
+            if not sites:
+                raise ValueError("it has no method that gives its mapping")
+            taken = [attach.attach(module, site) for site in sites]
+        except Exception as error:
+            if adapter.name != "matcher":
+                sampler.faults.say(name, f"{name}: is a connection ({adapter.name}), and cannot be watched: {error}")
+            continue
+        undo += taken
+        parts = {}
+        for one in found:
+            parts[one.part] = Part(f"{name}.{one.part}" if one.part else name, one, adapter, len(sampler.parts))
+            sampler.parts.append(parts[one.part])
+        undo.append(_mark(module, attach.TAG, Tag(sampler, adapter, parts, any(s.inner for s in sites)), sampler))
+        watched.append(module)
+    for part in sampler.parts:
+        taps.prepare(sampler, part)
+    holders = passes.holders(model, watched) if watched else []
+    for holder in holders:
+        try:
+            undo.append(attach.attach_pass(holder))
+            undo.append(_mark(holder, attach.PASS, passes.Passes(sampler), sampler))
+        except ValueError:
+            pass  # a ModuleList is called by nobody
+    undo.append(taps.follow(sampler))
+    if taps.forget([*holders, *watched]):
+        log.info("run %s: the model was compiled before watch(): it is compiled once more, with what is watched in it", run)
+    return undo
+
+
+def _mark(module: Any, name: str, mark: Any, sampler: Sampler) -> Callable[[], None]:
+    """Puts a mark on the module; the newer monitor goes on with what another watches."""
+    before = module.__dict__.get(name)
+    if isinstance(before, Tag) and not before.sampler.closed:
+        before.sampler.faults.say("watched twice", "the model is watched by another monitor now, which goes on with its connections")
+        before.sampler.parts = [p for p in before.sampler.parts if p not in before.parts.values()]
+    module.__dict__[name] = mark
+
+    def take_off() -> None:
+        if module.__dict__.get(name) is mark:
+            del module.__dict__[name]
+
+    return take_off
+
+
+def _tell(run: str, options: Options, sampler: Sampler) -> None:
+    page = f"{options.url}/#run={run}"
+    if options.matcher is not None:
+        what = "connections are found by the matcher"
+    elif sampler.parts:
+        what = said(sampler.parts)
+    else:
+        what = "no connection was found in the model (matcher= or gainwatch.register names others), so loss and norms are sent alone"
+    log.info("run %s: %s; page: %s", run, what, page)

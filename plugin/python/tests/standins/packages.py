@@ -1,0 +1,60 @@
+"""Where the packages of others are found: importable as they are, or in a folder of their own below `packages` of the virtual environment."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+import sys
+import types
+from pathlib import Path
+from typing import Any
+
+# What installs each, `ROOT` being the environment's folder or GAINWATCH_PACKAGES; `mhc` and `mhc-pytorch` are both imported as `mhc`: one in a process.
+PIP = {
+    "hyper-connections": "pip install --no-deps --target ROOT/hyper-connections/0.4.11 hyper-connections==0.4.11",
+    "x-transformers": "pip install --no-deps --target ROOT/packages/x-transformers x-transformers==2.31.10 loguru einx frozendict",
+    "mhc": "pip install --no-deps --target ROOT/packages/mhc mhc==0.5.5",
+    "mhc-pytorch": "pip install --no-deps --ignore-requires-python --target ROOT/packages/mhc-pytorch mhc-pytorch==0.2.3",
+    "mhc-ddim": "pip install --no-deps --target ROOT/packages/mhc-ddim mhc-ddim==0.2.5",
+    "transformers": "pip install transformers==5.24.0",
+}
+FOLDERS = {"hyper-connections": "hyper-connections/0.4.11"}
+MODULES = {"mhc-pytorch": "mhc"}
+
+
+def missing(package: str) -> str:
+    """"" where `package` can be imported, else how it is installed; finds it and puts its folder on the path."""
+    module = MODULES.get(package, package.replace("-", "_"))
+    folder = Path(os.environ.get("GAINWATCH_PACKAGES") or sys.prefix) / FOLDERS.get(package, f"packages/{package}")
+    if package.startswith("mhc") and module == "mhc":  # two packages of one name
+        if chosen() != package:
+            return f"mhc and mhc-pytorch have one name: this process has {chosen()} (GAINWATCH_MHC={package} for the other)"
+        if folder.is_dir() and str(folder) not in sys.path:
+            sys.path.insert(0, str(folder))
+        return "" if folder.is_dir() else f"not installed: {PIP[package]}"
+    if importlib.util.find_spec(module) is None and folder.is_dir():
+        sys.path.append(str(folder))
+        importlib.invalidate_caches()
+    return "" if importlib.util.find_spec(module) else f"not installed: {PIP[package]}"
+
+
+def chosen() -> str:
+    """Which of the two that are called `mhc` this process has."""
+    return os.environ.get("GAINWATCH_MHC", "mhc-pytorch")
+
+
+def load(package: str, module: str) -> Any:
+    """A module of it. Raises ImportError saying how it is installed."""
+    why = missing(package)
+    if why:
+        raise ImportError(why)
+    # mhc 0.5.5 imports matplotlib, which it does not ask for, and draws nothing here.
+    drawing = [] if package != "mhc" or importlib.util.find_spec("matplotlib") else ["matplotlib", "matplotlib.pyplot"]
+    for name in drawing:
+        sys.modules[name] = types.ModuleType(name)
+    try:
+        return importlib.import_module(module)
+    finally:
+        for name in drawing:
+            sys.modules.pop(name, None)
