@@ -10,6 +10,7 @@ import { MemoryBars } from './panels/memoryPanel.tsx';
 import { Panel, Safe } from './panels/panel.tsx';
 import { Cost, DeviationChart, LossChart, StepTimeChart } from './panels/runCharts.tsx';
 import { Runs } from './panels/runsPanel.tsx';
+import { SelfTestPanel } from './panels/selfTestPanel.tsx';
 import { Toolbar } from './panels/toolbar.tsx';
 import { VerdictBanner } from './panels/verdictBanner.tsx';
 import { WarningsPanel } from './panels/warningsPanel.tsx';
@@ -50,6 +51,9 @@ export function App() {
                 <MemoryBars />
               </Panel>
               <WarningsPanel />
+              <Safe>
+                <SelfTestPanel />
+              </Safe>
               <Panel id="runs" title="Runs" height="220px">
                 <Runs />
               </Panel>

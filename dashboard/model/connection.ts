@@ -1,4 +1,5 @@
 /** The panel of one connection as plain data: which one is open, its numbers as text. Its lines are spark.ts. Pure. */
+import type { Bound } from '../../src/telemetry/sample.ts';
 import { badness } from './bands.ts';
 import { shown } from './format.ts';
 
@@ -19,6 +20,17 @@ export const MEASURES_SHOWN: [key: string, label: string][] = [
   ['activationGain', 'activation gain'],
   ['gradientGain', 'gradient gain'],
 ];
+
+const BOUND_WORDS: Record<Bound, string> = {
+  doubly: 'rows and columns sum to 1',
+  rows: 'rows sum to 1',
+  columns: 'columns sum to 1',
+  spectral: 'spectral norm at most 1',
+  none: 'unbounded',
+};
+
+/** What bounds a connection, for people. */
+export const boundWords = (bound: Bound): string => BOUND_WORDS[bound];
 
 interface Known {
   /** What was asked for; null: nothing. */
@@ -71,6 +83,16 @@ export function aroundOne(value: number): string {
 
 /** A measure that this connection does not have is NaN; one that came out as NaN goes with values that are not finite. */
 export const measureText = (value: number, nonfinite: number): string => (Number.isNaN(value) && nonfinite === 0 ? '–' : shown(value));
+
+/** Largest absolute value that is finite; 0 where there is none. */
+export const largestEntry = (values: readonly number[]): number =>
+  values.reduce((most, value) => (Number.isFinite(value) ? Math.max(most, Math.abs(value)) : most), 0);
+
+/** The smallest and the largest of some sums: "0.98 to 1 + 1.2e-7". */
+export function rangeText(sums: readonly number[]): string {
+  const [low, high] = [Math.min(...sums), Math.max(...sums)];
+  return low === high ? aroundOne(low) : `${aroundOne(low)} to ${aroundOne(high)}`;
+}
 
 /** Sums of the rows and of the columns of an n × n matrix, row-major. */
 export function sumsOf(values: readonly number[], n: number): { rows: number[]; columns: number[] } {

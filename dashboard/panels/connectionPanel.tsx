@@ -3,7 +3,7 @@ import { useRef, useState } from 'preact/hooks';
 import type { StepAnswer } from '../../src/telemetry/api.ts';
 import { fromWire } from '../../src/telemetry/wire.ts';
 import { clip } from '../model/bands.ts';
-import { hasMatrix, MEASURES_SHOWN, measureText, neighbour, openOf } from '../model/connection.ts';
+import { boundWords, hasMatrix, MEASURES_SHOWN, measureText, neighbour, openOf } from '../model/connection.ts';
 import { bytes } from '../model/format.ts';
 import { nameOf } from '../model/memoryStacks.ts';
 import { type Size, sparkPath } from '../model/spark.ts';
@@ -14,6 +14,7 @@ import { change, shownRange, view } from '../state/viewState.ts';
 import './connectionPanel.css';
 import { Matrix } from './matrix.tsx';
 import { Toggle } from './toggle.tsx';
+import { WideMatrix } from './wideMatrix.tsx';
 
 /** In units of its picture, which is stretched. */
 const COURSE: Size = { width: 100, height: 18 };
@@ -121,6 +122,12 @@ function Measures({ known, latest, l, explained }: MeasuresProps) {
   );
 }
 
+/** Streams up to which each entry has its number. */
+const MAX_NUMBERED = 8;
+
+const ShownMatrix = (props: { connection: string; values: readonly number[] }) =>
+  props.values.length > MAX_NUMBERED ** 2 ? <WideMatrix {...props} /> : <Matrix {...props} />;
+
 /** The open connection, else the one that wants a look; panel and title are app.tsx's, as for all bodies of panels. */
 export function Connection() {
   void restTick.value;
@@ -135,25 +142,34 @@ export function Connection() {
   if (name === null) return <p class="cn-note soft">This run has no connections.</p>;
   if (view.value.open === null) before.current = name;
   const l = names.indexOf(name);
-  const { kind, convention } = detail.connections[l];
+  const { kind, convention, bounded } = detail.connections[l];
+  const tested = detail.selfTest?.find(({ connection }) => connection === name);
   const matrix = latest?.mapping[l]?.map(fromWire) ?? [];
   return (
     <div class="stack cn">
       <Picker names={names} name={name} />
       <p class="cn-note soft">
         {kind}
-        {convention === null ? '' : `, convention ${convention}`}, {l + 1} of {names.length}
+        {convention === null ? '' : `, convention ${convention}`}
+        {bounded === null ? '' : `, ${boundWords(bounded)}`}, {l + 1} of {names.length}
         {view.value.open === null ? ', chosen automatically' : ''}
         <Toggle pressed={explained} onPress={() => setExplained(!explained)}>
           Explain
         </Toggle>
       </p>
+      {tested === undefined || tested.findings.length === 0 ? null : (
+        <ul class="cn-findings">
+          {tested.findings.map((text) => (
+            <li key={text}>{text}</li>
+          ))}
+        </ul>
+      )}
       {latest === null ? (
         <p class="cn-note soft">No step yet.</p>
       ) : (
         <div class="stack cn-parts">
           {hasMatrix(matrix, latest.nonfinite[l] ?? 0) ? (
-            <Matrix connection={name} values={matrix} />
+            <ShownMatrix connection={name} values={matrix} />
           ) : (
             <p class="cn-note soft">Its matrix is not known: this run sends measures only.</p>
           )}

@@ -117,6 +117,8 @@ function Chart({ title }: { title: string }) {
   const known = dataOf(run);
   if (run === null || known === null) return <p class="note soft chart-empty">Loading …</p>;
   const together = runsShown(view.value);
+  if (known.detail.connections.length === 0 && together.length === 1)
+    return <p class="note soft chart-empty">This run has no connections, and so no gain.</p>;
   const bands = bandsFor(run, gainMeasure(view.value));
   const main = hidden.includes(run) || bands === null ? [] : connectionLines(bands, run);
   const over = together.filter((name) => !hidden.includes(name)).flatMap((name) => runLine(name, together, name === run));

@@ -128,7 +128,8 @@ function Heatmap() {
   const limit = limitNow();
   const rows = orderRows(bands, sort, limit, matcherOf(view.value));
   if (bands.steps.length === 0) return <p class="note soft">No step is recorded in this range.</p>;
-  if (rows.length === 0) return <p class="note soft">No connection matches the filter.</p>;
+  if (rows.length === 0)
+    return <p class="note soft">{bands.bands.length === 0 ? 'This run has no connections.' : 'No connection matches the filter.'}</p>;
   const range = rangeOf(rows);
   const title = titleOf(view.value);
   const names = rows.map(({ connection }) => connection);

@@ -112,6 +112,7 @@ export function DeviationChart() {
   const { run, hidden, log } = view.value;
   const { dark } = currentTheme();
   if (run === null) return null;
+  if (dataOf(run)?.detail.connections.length === 0) return <p class="note soft chart-empty">This run has no connections.</p>;
   return (
     <LineChart
       id="deviation"

@@ -62,7 +62,7 @@ function Facts({ verdict, known, time }: Judgement) {
     ...(ended === null ? [] : [['the run', ended]]),
     [ended === null ? 'steps left' : 'steps left at its end', leftWords(stepsLeft, ended !== null)],
     ['loss', loss === null ? '–' : shown(fromWire(loss))],
-    ['G', shown(fromWire(compositeGain))],
+    ['G', compositeGain === null ? '–' : shown(fromWire(compositeGain))],
   ];
   return (
     <ul class="row verdict-facts">

@@ -1,6 +1,6 @@
 /** What comes by itself: the stream of steps, runs and warnings, and the connection to the server. Draws nothing. */
 import { signal } from '@preact/signals';
-import type { GoneAnswer, RunSummary, StepAnswer, WarningAnswer } from '../../src/telemetry/api.ts';
+import type { ConnectionsAnswer, GoneAnswer, RunSummary, StepAnswer, WarningAnswer } from '../../src/telemetry/api.ts';
 import { fromWire } from '../../src/telemetry/wire.ts';
 import { isElsewhere } from '../model/outcome.ts';
 import { readView } from '../model/view.ts';
@@ -8,7 +8,7 @@ import { fault, reportAbsent } from './fault.ts';
 import { refreshPermissions } from './permissions.ts';
 import { redraw, redrawStep, redrawUnhurried } from './redraw.ts';
 import { askRuns } from './requests.ts';
-import { addStep, askAgain, data, forgetRun, reloadAll, reloadElsewhere, runs, updateWarning } from './store.ts';
+import { addStep, askAgain, data, forgetRun, reloadAll, reloadElsewhere, reloadRun, runs, updateWarning } from './store.ts';
 import { choose, view } from './viewState.ts';
 
 /** Without any event for so long the connection is lost, even without an error (a tunnel that hangs): the server has a beat each 15 s. */
@@ -88,6 +88,7 @@ function openStream(): void {
   on<null>('beat', () => {});
   on('step', handleStep);
   on('run', handleRun);
+  on<ConnectionsAnswer>('connections', ({ run }) => reloadRun(run));
   on<GoneAnswer>('gone', ({ run }) => {
     forgetRun(run);
     if (view.value.run === run) reportAbsent(run);

@@ -134,6 +134,10 @@ function append({ detail }: SeriesOwner, entry: Loaded, step: StepAnswer): void 
   const { wanted, bands } = entry;
   const values = valuesOf(step, wanted, detail);
   if (bands === null || values === undefined || !isWithin(entry, step)) return;
+  if (values.length !== bands.bands.length) {
+    entry.asked = ''; // of other connections than the run has by now
+    return;
+  }
   const { points, max } = MANNERS[wanted.kind];
   if (max !== undefined) appendStep(bands, step.step, step.time, values);
   else {

@@ -3,7 +3,7 @@
  * Draws nothing.
  */
 import { signal } from '@preact/signals';
-import type { RunSummary, StepAnswer, WarningAnswer } from '../../src/telemetry/api.ts';
+import type { RunDetail, RunSummary, StepAnswer, WarningAnswer } from '../../src/telemetry/api.ts';
 import type { Bands } from '../model/bands.ts';
 import { isElsewhere } from '../model/outcome.ts';
 import { gainMeasure, runsShown } from '../model/view.ts';
@@ -34,6 +34,8 @@ export function dataOf(run: string | null): RunData | null {
 }
 
 const loadingRuns = new Set<string>();
+/** Asked for again while they were loaded. */
+const staleRuns = new Set<string>();
 /** As they came by the stream since it was opened, by run and id: an answer that was under way may be older. */
 const streamed = new Map<string, Map<number, WarningAnswer>>();
 
@@ -42,12 +44,14 @@ async function loadRun(run: string): Promise<void> {
   if (loadingRuns.has(run)) return;
   loadingRuns.add(run);
   try {
-    const detail = await askRun(run);
-    const [latest, asked] = await Promise.all([detail.lastStep === null ? null : askLatest(run), askWarnings(run)]);
+    staleRuns.delete(run);
+    const [{ detail, latest }, asked] = await Promise.all([askFacts(run), askWarnings(run)]);
     const warnings = withStreamed(run, asked);
     const known = data.get(run);
     if (known?.detail.attempt === detail.attempt) {
-      if (latest?.step !== known.latest?.step) forgetSeries(known);
+      const isGrown = detail.connections.length !== known.detail.connections.length;
+      if (isGrown || latest?.step !== known.latest?.step) forgetSeries(known);
+      if (isGrown) known.latest = latest;
       Object.assign(known.detail, detail);
       known.warnings = warnings;
       if (latest !== null && latest.step >= (known.latest?.step ?? 0)) known.latest = latest;
@@ -56,11 +60,34 @@ async function loadRun(run: string): Promise<void> {
     bandsFor(run, gainMeasure(view.value));
     fault.value = null;
     loadingRuns.delete(run);
+    if (staleRuns.delete(run)) void loadRun(run);
     redraw();
   } catch (error) {
     reportFault(run, error, () => loadingRuns.delete(run));
     if (isAbsent(error)) reportAbsent(run);
   }
+}
+
+/** Tries of `askFacts`. Our choice: connections come in the first steps of a run. */
+const MAX_ASKED = 3;
+
+/** A run and its newest step, both of the same connections: those may become more between two answers. */
+async function askFacts(run: string): Promise<Pick<RunData, 'detail' | 'latest'>> {
+  for (let asked = 1; ; asked++) {
+    const detail = await askRun(run);
+    const latest = detail.lastStep === null ? null : await askLatest(run);
+    if (latest === null || isOf(detail, latest)) return { detail, latest };
+    if (asked === MAX_ASKED) return { detail, latest: null };
+  }
+}
+
+/** Has a step the connections of a run? Within an attempt they only become more. */
+const isOf = ({ connections }: RunDetail, { nonfinite }: StepAnswer): boolean => nonfinite.length === connections.length;
+
+/** Its connections are more by now, or more is known of them. */
+export function reloadRun(run: string): void {
+  if (loadingRuns.has(run)) staleRuns.add(run);
+  else if (data.has(run)) void loadRun(run);
 }
 
 /** A run that was not there is there now. */
@@ -110,6 +137,11 @@ export function updateWarning(warning: WarningAnswer): void {
 /** To all that was loaded of its run; one that was there before changes nothing. */
 export function addStep(known: RunData, step: StepAnswer): void {
   if (step.step <= (known.latest?.step ?? -1)) return;
+  if (!isOf(known.detail, step)) {
+    // Its series are asked for anew with the connections, so that it is in them.
+    if (step.nonfinite.length > known.detail.connections.length) reloadRun(step.run);
+    return;
+  }
   known.latest = step;
   Object.assign(known.detail, { lastStep: step.step, lastTime: step.time });
   addToSeries(known, step);

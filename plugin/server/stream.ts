@@ -63,7 +63,10 @@ export function createStream(pipeline: Pipeline): Stream {
   const onChange = (run: LiveRun) => emit('run', run.header.run, summaryOf(run));
   const sink: Sink = {
     onOpen: onChange,
-    onExtend: onChange,
+    onExtend: (run) => {
+      emit('connections', run.header.run, { run: run.header.run });
+      onChange(run);
+    },
     onClose: onChange,
     onWarning: (run, record) => {
       emit('warning', run.header.run, toWarningAnswer(record));

@@ -41,7 +41,7 @@ export function decodeMatrices(schemas: Schemas, body: Buffer, now: number, befo
   const layers = step.order.length;
   const { streams: n, tokens } = commonShape(step.order, tensors);
   const perLayer = tokens * n * n;
-  if (step.tokens !== undefined && step.tokens.length !== tokens) {
+  if (step.tokens !== undefined && step.tokens.length !== tokens && layers > 0) {
     throw new FieldError('tokens', `must name as many positions as the tensors have (${tokens})`, step.tokens.length);
   }
   addStepCounts(counts, layers, layers * perLayer);
@@ -57,7 +57,7 @@ export function decodeMatrices(schemas: Schemas, body: Buffer, now: number, befo
   }
   const extra = (name: string, shape: number[]): Float32Array | null => {
     const tensor = tensors.get(name);
-    if (tensor === undefined) return null;
+    if (tensor === undefined || (layers === 0 && tensor.values.length === 0)) return null;
     if (`${tensor.shape}` !== `${shape}`) throw new FieldError(`${name}.shape`, `must be [${shape}]`, JSON.stringify(tensor.shape));
     return tensor.values;
   };

@@ -39,11 +39,11 @@ export function compositeGains(h: Float64Array, layers: number, tokens: number, 
 
 /** c = a b, each n × n at its offset; c may be where neither a nor b is. */
 function multiply(a: Float64Array, aAt: number, b: Float64Array, bAt: number, c: Float64Array, cAt: number, n: number): void {
+  c.fill(0, cAt, cAt + n * n);
   for (let i = 0; i < n; i++) {
-    for (let j = 0; j < n; j++) {
-      let sum = 0;
-      for (let k = 0; k < n; k++) sum += a[aAt + i * n + k] * b[bAt + k * n + j];
-      c[cAt + i * n + j] = sum;
+    for (let k = 0; k < n; k++) {
+      const value = a[aAt + i * n + k];
+      for (let j = 0; j < n; j++) c[cAt + i * n + j] += value * b[bAt + k * n + j];
     }
   }
 }

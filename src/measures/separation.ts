@@ -3,9 +3,7 @@
  * "Stability measures").
  */
 import { checkMatrices } from './gains.ts';
-
-/** Our choices: a 7 × 7 matrix takes fewer than ten sweeps; two columns are orthogonal within a few roundings of float64. */
-const [MAX_SWEEPS, MAX_COSINE] = [30, 1e-15];
+import { singularValues } from './singularValues.ts';
 
 export interface Separation {
   /** Smallest singular value of Qᵀ P Q, mean over tokens: 1 keeps the streams apart, 0 has collapsed at least one difference. */
@@ -16,7 +14,7 @@ export interface Separation {
 
 /**
  * Singular values of Qᵀ P Q, Q `[n, n − 1]` an orthonormal basis of 1⊥ (Helmert's). Not bounded by 1 for free matrices.
- * One-sided Jacobi: accurate for small values too. n = 1 has no difference to keep: NaN. A token with a NaN or infinite
+ * Up to 8 streams small values are accurate too, above to 1e-15 of the largest. n = 1 has no difference to keep: NaN. A token with a NaN or infinite
  * entry makes both NaN.
  * @param p `[tokens, n, n]` row-major, usually prefix products
  * @throws RangeError if p does not hold whole matrices
@@ -29,19 +27,17 @@ export function separation(p: Float64Array, n: number): Separation {
   const basis = helmert(n);
   const half = new Float64Array(n * m);
   const small = new Float64Array(m * m);
+  const values = new Float64Array(m);
   let smallest = 0;
   let mean = 0;
   for (let at = 0; at < p.length; at += n * n) {
     project(p, at, basis, half, small, n);
-    orthogonaliseColumns(small, m);
+    singularValues(small, m, values);
     let low = Number.POSITIVE_INFINITY;
     let total = 0;
     for (let j = 0; j < m; j++) {
-      let square = 0;
-      for (let i = 0; i < m; i++) square += small[i * m + j] ** 2;
-      const value = Math.sqrt(square);
-      low = Math.min(low, value);
-      total += value;
+      low = Math.min(low, values[j]);
+      total += values[j];
     }
     smallest += Number.isFinite(total) ? low : Number.NaN;
     mean += Number.isFinite(total) ? total / m : Number.NaN;
@@ -64,55 +60,18 @@ function helmert(n: number): Float64Array {
 /** small = Qᵀ P Q. */
 function project(p: Float64Array, at: number, q: Float64Array, half: Float64Array, small: Float64Array, n: number): void {
   const m = n - 1;
+  half.fill(0);
+  small.fill(0);
   for (let i = 0; i < n; i++) {
-    for (let j = 0; j < m; j++) {
-      let sum = 0;
-      for (let k = 0; k < n; k++) sum += p[at + i * n + k] * q[k * m + j];
-      half[i * m + j] = sum;
+    for (let k = 0; k < n; k++) {
+      const value = p[at + i * n + k];
+      for (let j = 0; j < m; j++) half[i * m + j] += value * q[k * m + j];
     }
   }
-  for (let i = 0; i < m; i++) {
-    for (let j = 0; j < m; j++) {
-      let sum = 0;
-      for (let k = 0; k < n; k++) sum += q[k * m + i] * half[k * m + j];
-      small[i * m + j] = sum;
+  for (let k = 0; k < n; k++) {
+    for (let i = 0; i < m; i++) {
+      const value = q[k * m + i];
+      for (let j = 0; j < m; j++) small[i * m + j] += value * half[k * m + j];
     }
   }
-}
-
-/** Rotates the columns of a (m × m) until they are orthogonal; their norms are then the singular values (Hestenes 1958). */
-function orthogonaliseColumns(a: Float64Array, m: number): void {
-  for (let sweep = 0; sweep < MAX_SWEEPS; sweep++) {
-    let rotated = false;
-    for (let j = 0; j < m - 1; j++) {
-      for (let k = j + 1; k < m; k++) if (rotate(a, m, j, k)) rotated = true;
-    }
-    if (!rotated) return;
-  }
-}
-
-function rotate(a: Float64Array, m: number, j: number, k: number): boolean {
-  let jj = 0;
-  let kk = 0;
-  let jk = 0;
-  for (let i = 0; i < m; i++) {
-    const x = a[i * m + j];
-    const y = a[i * m + k];
-    jj += x * x;
-    kk += y * y;
-    jk += x * y;
-  }
-  // Written so that NaN ends the sweeps.
-  if (!(Math.abs(jk) > MAX_COSINE * Math.sqrt(jj * kk))) return false;
-  const zeta = (kk - jj) / (2 * jk);
-  const t = (zeta >= 0 ? 1 : -1) / (Math.abs(zeta) + Math.sqrt(1 + zeta * zeta));
-  const c = 1 / Math.sqrt(1 + t * t);
-  const s = c * t;
-  for (let i = 0; i < m; i++) {
-    const x = a[i * m + j];
-    const y = a[i * m + k];
-    a[i * m + j] = c * x - s * y;
-    a[i * m + k] = s * x + c * y;
-  }
-  return true;
 }

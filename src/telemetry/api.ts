@@ -161,16 +161,23 @@ export interface GoneAnswer {
   run: string;
 }
 
+/** The data of a `connections` event: the run has more connections by now, or more is known of them, so that its detail is to be asked anew. */
+export interface ConnectionsAnswer {
+  run: string;
+}
+
 /**
  * `GET /api/v1/stream[?run=NAME…]`: server-sent events.
  * `step`: a StepAnswer. `run`: a RunSummary, when a run opens, starts a new attempt, is warned of or ends, or is dropped on a page.
  * `warning`: a WarningAnswer, when one is raised, cleared or acknowledged. `gone`: a run was deleted. `beat`: null, every 15 s.
+ * `connections`: before the first step with them; arrays of a step are as long as the connections then are.
  * The id of an event holds the position in every run of the stream ("hc:1:230,mhc:1:229": run, attempt, step), so that
  * Last-Event-ID brings back exactly the steps that were missed, from the recordings; warnings are asked for anew.
  */
 export interface StreamEvents {
   step: StepAnswer;
   run: RunSummary;
+  connections: ConnectionsAnswer;
   warning: WarningAnswer;
   gone: GoneAnswer;
   beat: null;

@@ -54,7 +54,11 @@ test('its replay has the metrics that it had', { timeout: 60_000 }, async () => 
   await expect.poll(replay.stderr, { timeout: 50_000 }).toContain('Replayed.');
   const text = await (await fetch(`${replay.url}metrics`)).text();
   // Of the training: what is said of a metric, and of the monitor itself, may be another.
-  const series = (all: string) => all.replaceAll('bounded="",', '').split('\n').filter((line) => !/^$|^#|^mhc_monitor_|^mhc_build_info|timestamp_seconds\{/.test(line));
+  const series = (all: string) =>
+    all
+      .replaceAll('bounded="",', '')
+      .split('\n')
+      .filter((line) => !/^$|^#|^mhc_monitor_|^mhc_build_info|timestamp_seconds\{/.test(line));
   expect(series(text).sort()).toEqual(series(readFileSync(fixture('metrics.txt'), 'utf8')).sort());
 });
 

@@ -1,11 +1,12 @@
 /** A client of the live stream (server-sent events), for tests. */
 import { onTestFinished } from 'vitest';
 import type { Service } from '../../dist/plugin/service.js';
-import type { GoneAnswer, RunSummary, StepAnswer, WarningAnswer } from '../../src/telemetry/api.ts';
+import type { ConnectionsAnswer, GoneAnswer, RunSummary, StepAnswer, WarningAnswer } from '../../src/telemetry/api.ts';
 
 interface Data {
   step: StepAnswer;
   run: RunSummary;
+  connections: ConnectionsAnswer;
   warning: WarningAnswer;
   gone: GoneAnswer;
   beat: null;
