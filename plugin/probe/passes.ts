@@ -4,7 +4,7 @@
  * half of a pair): the last pass counts. What is recomputed in the backward pass is no run. Where streams come from, the tape tells.
  */
 import * as tf from '@tensorflow/tfjs';
-import { type Listing, placeOf } from './listing.ts';
+import { type Listing, placeOf } from './places.ts';
 
 type Tape = ReturnType<typeof tf.engine>['state']['activeTape'];
 

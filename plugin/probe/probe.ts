@@ -6,7 +6,7 @@ import * as tf from '@tensorflow/tfjs';
 import { unobserved } from '../../src/connections/observer.ts';
 import { createObserver } from './connectionObserver.ts';
 import { hookOptimizer, hookOwn } from './hooks.ts';
-import { createListing } from './listing.ts';
+import { createListing } from './places.ts';
 import { type Capture, createCapture, dropCapture, guard, handleFault, type ProbeOptions, type ProbeState } from './probeState.ts';
 import { sampleMemory, variableBuffers } from './tapeMemory.ts';
 

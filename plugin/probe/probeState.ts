@@ -8,8 +8,8 @@ import type { ConnectionInfo, MonitorCounters, StepSample } from '../../src/tele
 import { createComposedSampler } from './composedSampler.ts';
 import type { WatchedConnection } from './findConnections.ts';
 import { createHostSampler, isHostBackend } from './hostSampler.ts';
-import { type Listing, MAX_PLACES } from './listing.ts';
 import { beginRun, createPass, type Pass, type Run } from './passes.ts';
+import { type Listing, MAX_PLACES } from './places.ts';
 import type { ConnectionTensors, Sampler } from './sampler.ts';
 import { createWebgpuSampler } from './webgpuSampler.ts';
 

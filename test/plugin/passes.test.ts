@@ -4,7 +4,7 @@
  */
 import * as tf from '@tensorflow/tfjs';
 import { expect, test } from 'vitest';
-import { MAX_PLACES } from '../../plugin/probe/listing.ts';
+import { MAX_PLACES } from '../../plugin/probe/places.ts';
 import { seededRandom } from '../../src/model/random.ts';
 import { onEveryBackend } from '../support/backends.ts';
 import { connectionsOf, differentiate, lossOf, repeated, rowOf, run, streams, TWO, zeroOf } from '../support/looped.ts';
