@@ -57,10 +57,11 @@ export function observeOwn(
     const { capture } = probe;
     if (capture === null) return;
     // What is handed in twice is the same run.
-    const known = own!.layer === undefined ? capture.pass.gave.get(tensor.id) : undefined;
-    const run = known?.l === l ? known : beginConnection(probe, l, input);
-    if (run === null) return;
-    endRun(capture.pass, run, output);
+    const known = capture.pass.runs.findLast((one) => one.l === l);
+    const isSame = own!.layer === undefined && known?.gave.includes(tensor.id);
+    const run = isSame ? known : beginConnection(probe, l, input);
+    if (!run) return;
+    endRun(capture.pass, run, output, own!.layer === undefined);
     // The mapping may run operations: none of them belongs on the tape, and none of its tensors stays.
     offTape(() =>
       tf.tidy(() => {

@@ -22,6 +22,8 @@ export interface Run {
   readonly at: number;
   /** Nodes on the tape after it. */
   end: number;
+  /** Ids of the tensors that it gave. */
+  gave: readonly number[];
   /** Did it run where the tape sees nothing, in a function that is recomputed? */
   readonly hidden: boolean;
 }
@@ -29,14 +31,17 @@ export interface Run {
 export interface Pass {
   /** Those that count, as they ran. */
   runs: Run[];
-  /** By the id of a tensor that they gave. */
-  gave: Map<number, Run>;
+  /** The newest run that a tensor comes from, by its id, as far as the tape was followed. */
+  from: Map<number, Run>;
+  tape: Tape | null;
+  /** Nodes of the tape that were followed, or come before the first run. */
+  followed: number;
   /** Runs of the step so far. */
   count: number;
 }
 
 /** Nothing has run. */
-export const createPass = (): Pass => ({ runs: [], gave: new Map(), count: 0 });
+export const createPass = (): Pass => ({ runs: [], from: new Map(), tape: null, followed: 0, count: 0 });
 
 /**
  * Takes a run into the pass, or begins another pass with it.
@@ -51,60 +56,88 @@ export function beginRun(pass: Pass, listing: Listing, l: number, streams: reado
   const tapeBefore = pass.runs.at(-1)?.tape ?? null;
   if (tapeBefore !== null && tape !== tapeBefore) {
     if (tape === null) return null;
-    keepOnly(pass, new Set());
+    keepChain(pass, null);
   }
   const hidden = kernelDepth > 0;
   const before = originOf(pass, streams, tape, hidden);
-  if (pass.runs.some((run) => run.l === l)) {
-    const chain = new Set(chainOf(before));
-    if (pass.runs.some((run) => run.l === l && !chain.has(run))) keepOnly(pass, chain);
-  }
+  const known = pass.runs.findLast((run) => run.l === l);
+  if (known !== undefined && !comesFrom(before, known)) keepChain(pass, before);
   let placed = before;
   while (placed?.slot === null) placed = placed.before;
-  const run = { l, before, tape, slot: placeOf(listing, l, placed?.slot ?? null, connections), at: pass.count++, end: 0, hidden };
+  const run: Run = {
+    l,
+    before,
+    tape,
+    slot: placeOf(listing, l, placed?.slot ?? null, connections),
+    at: pass.count++,
+    end: 0,
+    gave: [],
+    hidden,
+  };
   pass.runs.push(run);
   return run;
 }
 
-/** @param streams what the connection gave: what reads them comes from it */
-export function endRun(pass: Pass, run: Run, streams: readonly tf.Tensor[]): void {
-  run.end = run.tape?.length ?? 0;
-  for (const { id } of streams) pass.gave.set(id, run);
+/**
+ * @param streams what the connection gave: what reads them comes from it
+ * @param late have they perhaps been read by now?
+ */
+export function endRun(pass: Pass, run: Run, streams: readonly tf.Tensor[], late = false): void {
+  const { tape } = run;
+  const gave = streams.map(({ id }) => id);
+  const made = late && tape !== null ? tape.findLastIndex(({ outputs }) => outputs.some(({ id }) => gave.includes(id))) : -1;
+  Object.assign(run, { gave, end: tape?.length ?? 0 });
+  const readSince = made < 0 ? run.end : made + 1;
+  if (pass.from.size === 0) Object.assign(pass, { tape, followed: readSince });
+  else pass.followed = Math.min(pass.followed, readSince);
+  for (const id of gave) pass.from.set(id, run);
 }
 
-/** A run and those that its streams come from. */
-function chainOf(run: Run | null): Run[] {
-  const chain: Run[] = [];
-  for (let one = run; one !== null; one = one.before) chain.push(one);
-  return chain;
+/** Is it that run, or do its streams come from it? */
+function comesFrom(run: Run | null, other: Run): boolean {
+  let one = run;
+  while (one !== null && one.at > other.at) one = one.before;
+  return one === other;
 }
 
-function keepOnly(pass: Pass, kept: ReadonlySet<Run>): void {
+/** Only a run and those that its streams come from are left of the pass; null: none. */
+function keepChain(pass: Pass, last: Run | null): void {
+  const kept = new Set<Run>();
+  for (let run = last; run !== null; run = run.before) kept.add(run);
   for (const run of pass.runs) if (!kept.has(run)) run.slot = null;
   pass.runs = pass.runs.filter((run) => kept.has(run));
-  pass.gave = new Map([...pass.gave].filter(([, run]) => kept.has(run)));
+  pass.from = new Map([...pass.from].filter(([, run]) => kept.has(run)));
 }
 
 /**
  * The newest run that these tensors come from: as they are, or by operations on the tape. Within a function that is recomputed, of which
  * the tape gets one node at its end, it is the run before.
  */
-function originOf({ gave, runs }: Pass, tensors: readonly tf.Tensor[], tape: Tape | null, hidden: boolean): Run | null {
-  const last = runs.at(-1) ?? null;
-  if (last === null || tensors.some(({ id }) => gave.get(id) === last)) return last;
+function originOf(pass: Pass, tensors: readonly tf.Tensor[], tape: Tape | null, hidden: boolean): Run | null {
+  const last = pass.runs.at(-1) ?? null;
+  if (last === null || tensors.some(({ id }) => pass.from.get(id) === last)) return last;
   if (hidden && last.hidden && tape?.length === last.end) return last;
+  if (tape !== null) follow(pass, tape);
+  return newestOf(pass, tensors);
+}
+
+/** Notes of what was put on the tape since where it comes from. */
+function follow(pass: Pass, tape: Tape): void {
+  const { from } = pass;
+  if (pass.tape !== tape) Object.assign(pass, { tape, followed: 0 });
+  for (; pass.followed < tape.length; pass.followed++) {
+    const { inputs, outputs } = tape[pass.followed];
+    const run = newestOf(pass, Object.values(inputs));
+    if (run === null) continue;
+    for (const { id } of outputs) if (run.at > (from.get(id)?.at ?? -1)) from.set(id, run);
+  }
+}
+
+function newestOf({ from }: Pass, tensors: readonly tf.Tensor[]): Run | null {
   let newest: Run | null = null;
-  const open = new Set<number>();
-  const look = ({ id }: tf.Tensor) => {
-    const run = gave.get(id);
-    if (run === undefined) open.add(id);
-    else if (newest === null || run.at > newest.at) newest = run;
-  };
-  tensors.forEach(look);
-  const newestEnd = () => (newest as Run | null)?.end ?? 0;
-  for (let i = (tape?.length ?? 0) - 1; i >= newestEnd() && open.size > 0; i--) {
-    const { inputs, outputs } = tape![i];
-    if (outputs.some(({ id }) => open.has(id))) Object.values(inputs).forEach(look);
+  for (const { id } of tensors) {
+    const run = from.get(id);
+    if (run !== undefined && (newest === null || run.at > newest.at)) newest = run;
   }
   return newest;
 }

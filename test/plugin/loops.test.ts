@@ -5,6 +5,7 @@ import { observeOwn } from '../../plugin/probe/hooks.ts';
 import { ExpandStreams, ReduceStreams } from '../../src/connections/expandStreams.ts';
 import { RECOMPUTE_MODES, type RecomputeMode, recompute } from '../../src/connections/recompute.ts';
 import { ConnectionStack } from '../../src/connections/stack.ts';
+import { MEMORY_KINDS } from '../../src/telemetry/sample.ts';
 import { normal } from '../support/accelerated.ts';
 import { onEveryBackend } from '../support/backends.ts';
 import { CHANNELS, connectionsOf, differentiate, lossOf, N, repeated, rowOf, run, SHAPE, streams, TOKENS, TWO } from '../support/looped.ts';
@@ -71,6 +72,24 @@ onEveryBackend('loops', () => {
       );
       await expectComposite(steps.at(-1)!, applied.splice(0).slice(4, 8));
     }
+  });
+
+  test('one by hand alone, in a loop', async () => {
+    const { probe, step, steps } = probeOn([{ name: 'hand', mapping: (given) => given }]);
+    const w = tf.variable(normal([4, 4], 2));
+    const rounds = (x: tf.Tensor) => {
+      let s = x;
+      for (let i = 0; i < 3; i++) {
+        const h = tf.tanh(tf.mul(w, tf.mean(s)));
+        const next = tf.matMul(h, s);
+        observeOwn(probe, 0, h);
+        s = next;
+      }
+      return lossOf(s);
+    };
+    const [x, y] = [normal([4, 5], 1), normal([4, 5], 3)];
+    tf.dispose(await step(() => differentiate([], () => tf.add(rounds(x), rounds(y)) as tf.Scalar, [w])));
+    expect(steps[0].names).toEqual(['hand', 'hand#2', 'hand#3']);
   });
 
   test.each([16, 32])('n = %i of a mapping of the own; more is refused', async (n) => {
@@ -142,6 +161,15 @@ onEveryBackend('loops', () => {
     await step(() => model.fit(x, x, { epochs: 1, verbose: 0 }));
     expect(steps[0].names).toEqual(['b0', 'b1', 'b0#2', 'b1#2', 'b0#3', 'b1#3']);
     await expectComposite(steps[0], applied);
+    const { connections, totals } = steps[0].sample.memory!;
+    const bytes = MEMORY_KINDS.map((_, k) => [...connections.subarray(6 * k, 6 * k + 6)]);
+    for (const kind of ['parameters', 'gradients'] as const) {
+      // Shared by all runs: they stand at the first.
+      expect(bytes[MEMORY_KINDS.indexOf(kind)].map((b) => b > 0)).toEqual([true, true, false, false, false, false]);
+    }
+    const activations = bytes[MEMORY_KINDS.indexOf('activations')];
+    expect(Math.min(...activations)).toBeGreaterThan(0);
+    expect(totals.get('activations')).toBe(activations.reduce((sum, b) => sum + b, 0));
     const gradients = rowOf(steps[0], 'logitGradient');
     expect(gradients[1]).toBeGreaterThan(0);
     expect(gradients.filter((value) => !Number.isNaN(value))).toHaveLength(1);
