@@ -3,27 +3,36 @@
 # is linked against CUDA, whose packages are gigabytes: only CUDA's small runtime is installed, and the other libraries are replaced by
 # ones whose functions all report an error. None is called where there is no GPU. Nothing here is for production.
 #   .ci/pytorch.sh [folder]   prints the path of its Python on the last line; fails, saying why, where it cannot be had
+# The oldest that the package takes, by hand: GAINWATCH_TORCH_VERSION=2.1.2 GAINWATCH_BASE_PYTHON=python3.9 .ci/pytorch.sh FOLDER
 set -eu
 root="${1:-${GAINWATCH_CI_CACHE:-$HOME/.cache/gainwatch-ci}/torch-venv}"
 torch="${GAINWATCH_TORCH_VERSION:-2.15.0}"
-transformers=5.24.0
+base="${GAINWATCH_BASE_PYTHON:-python3}"
 python="$root/bin/python"
-# Versions of lucidrains/hyper-connections that the tests run against: HC alone, the first with mHC (both pass the streams on unmixed), the
-# first that mixes them in both, the newest.
-versions="0.1.15 0.3.0 0.3.12 0.4.11"
+case "$torch" in
+  2.[0-8].*) # built against NumPy 1; no transformers with our models runs on it; the oldest of what the package needs
+    cuda="nvidia-cuda-runtime-cu12" numpy="numpy<2"
+    packages="urllib3==1.26.0 safetensors==0.4.0 hypothesis" ;;
+  *)
+    cuda="nvidia-cuda-runtime==13.*" numpy="numpy"
+    packages="urllib3>=1.26,<3 safetensors transformers==5.24.0 ruff==0.17.6 mypy==2.4.1 hypothesis==6.170.17" ;;
+esac
+# What the tests watch, each in a folder of its own. Of lucidrains: HC alone, the first with mHC (both pass the streams on unmixed), the first that
+# mixes them in both, the newest. `mhc` and `mhc-pytorch` are one module's name.
+lucidrains="0.1.15 0.3.0 0.3.12 0.4.11"
+others="x-transformers==2.31.10 mhc==0.5.5 mhc-pytorch==0.2.3 mhc-ddim==0.2.5"
 
-skip() { echo "PyTorch is not installed: $1. The tests of the Python sender are SKIPPED"; exit 1; }
-command -v python3 >/dev/null || skip "there is no python3"
+skip() { echo "PyTorch is not installed: $1. The tests of the package for PyTorch are SKIPPED"; exit 1; }
+command -v "$base" >/dev/null || skip "there is no $base"
+pip() { "$python" -m pip install -q --disable-pip-version-check --no-warn-conflicts "$@" || skip "PyPI does not answer, or lacks one of: $*"; }
 
-if ! "$python" -c 'import torch, numpy, safetensors, einops' 2>/dev/null; then
+if ! "$python" -c 'import torch, numpy' 2>/dev/null; then
   command -v g++ >/dev/null && command -v nm >/dev/null || skip "g++ and binutils are needed"
   mkdir -p "$root"
-  python3 -m venv "$root" || skip "python3 -m venv fails (Debian: python3-venv)"
-  pip() { "$python" -m pip install -q --disable-pip-version-check "$@"; }
-  echo "installing: torch $torch (0.5 GB, without CUDA's libraries), numpy, safetensors, einops into $root"
-  pip --no-deps "torch==$torch" "nvidia-cuda-runtime==13.*" || skip "PyPI has no torch $torch for this machine, or does not answer"
-  pip --no-warn-conflicts numpy safetensors 'einops>=0.8.1' filelock 'typing-extensions>=4.13' 'setuptools>=77.0.3' 'sympy>=1.13.3' networkx jinja2 fsspec || skip "PyPI does not answer"
-  pip --no-deps 'torch-einops-utils>=0.0.20' || skip "PyPI does not answer"
+  "$base" -m venv "$root" || skip "$base -m venv fails (Debian: python3-venv)"
+  echo "installing: torch $torch (0.5 GB, without CUDA's libraries) into $root"
+  pip --no-deps "torch==$torch" "$cuda"
+  pip "$numpy" filelock 'typing-extensions>=4.13' 'setuptools>=77.0.3' sympy networkx jinja2 fsspec
   "$python" - <<'PYTHON'
 import glob, os, pathlib, re, subprocess, sysconfig
 
@@ -74,16 +83,20 @@ PYTHON
   "$python" -c 'import torch; x = torch.ones(2, requires_grad=True); (x @ x).backward(); assert not torch.cuda.is_available()' || skip "torch $torch does not start without CUDA"
 fi
 
-for version in $versions; do
-  folder="$root/hyper-connections/$version"
-  if [ ! -d "$folder/hyper_connections" ]; then
-    echo "installing: hyper-connections $version into $folder"
-    "$python" -m pip install -q --disable-pip-version-check --no-deps --target "$folder" "hyper-connections==$version" || skip "PyPI does not answer"
+# Already there, this takes a second. What asks for torch comes without what it asks for, which would be torch with CUDA.
+pip 'einops>=0.8.1' einx loguru packaging $packages
+pip --no-deps 'torch-einops-utils>=0.1.41'
+
+# PACKAGE==VERSION into a folder, unless it is there. mhc-pytorch asks for Python 3.12 and runs on 3.9.
+into() {
+  mark="$1/$(echo "$2" | sed 's/-/_/g; s/==/-/').dist-info"
+  if [ ! -d "$mark" ]; then
+    echo "installing: $2 into $1"
+    rm -rf "$1"
+    pip --no-deps --ignore-requires-python --target "$1" "$2"
   fi
-done
-if ! "$python" -c 'import importlib.util as u, sys; sys.exit(u.find_spec("transformers") is None)'; then
-  echo "installing: transformers $transformers"
-  "$python" -m pip install -q --disable-pip-version-check --no-warn-conflicts "transformers==$transformers" || skip "PyPI does not answer"
-fi
+}
+for version in $lucidrains; do into "$root/hyper-connections/$version" "hyper-connections==$version"; done
+for package in $others; do into "$root/packages/${package%==*}" "$package"; done
 "$python" -c 'import torch; print(f"PyTorch {torch.__version__}")'
 echo "$python"

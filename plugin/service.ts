@@ -64,7 +64,6 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   const recorder = record === false ? null : await loadRecorder(onProblem);
   const pipeline = createPipeline({ directory, recorder, keeps: record ?? recorder !== null, now, onProblem });
   const ingest = createIngest(pipeline);
-  if (options.expectsRuns) ingest.analyst.start();
   const stream = createStream(pipeline);
   const upkeep = createUpkeep({
     directory,
@@ -82,6 +81,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   const app = createApp({ access: options, pipeline, metrics, stream, ingest, assets: join(DIST, 'dashboard') });
   const server = createHttpServer(app, pipeline.warnOnce);
   const port = await listen(server, host, options.port, options.portGiven);
+  if (options.expectsRuns) ingest.analyst.start(); // once there is a port: a thread would keep a process that failed
   if (pipeline.keeps) upkeep.start();
   const checks = setInterval(() => {
     for (const run of pipeline.live.values()) if (run.outcome === null) checkStall(pipeline, run);

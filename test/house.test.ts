@@ -10,6 +10,8 @@ const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const MAX_README_LINES = 160;
 /** The formatter's line width, for what it does not format. */
 const MAX_COMMENT_COLUMNS = 140;
+/** As lint has it for TypeScript. */
+const MAX_PYTHON_LINES = 250;
 const MIN_DOCUMENTED = 0.95;
 
 const list = execFileSync('git', ['ls-files', '-z', '--cached', '--others', '--exclude-standard'], { cwd: ROOT, encoding: 'utf8' });
@@ -61,6 +63,18 @@ function exportedFunctions(path: string): { where: string; documented: boolean }
     return functions.map(({ id }) => ({ where: `${path} ${id.type === 'Identifier' ? id.name : ''}`, documented }));
   });
 }
+
+test('a module of the Python package is short, and its first lines say what it is', () => {
+  const modules = files.filter((path) => /^plugin\/python\/(gainwatch|tests)\/.*\.py$/.test(path));
+  const long = modules.filter((path) => read(path).trimEnd().split('\n').length > MAX_PYTHON_LINES);
+  expect(long).toEqual([]);
+  expect(modules.filter((path) => path.includes('/gainwatch/') && !read(path).startsWith('"""'))).toEqual([]);
+});
+
+test('the Python package has the version of the npm package', () => {
+  const { version } = JSON.parse(read('package.json')) as { version: string };
+  expect(/^__version__ = "(.*)"$/m.exec(read('plugin/python/gainwatch/version.py'))?.[1]).toBe(version);
+});
 
 test('no test measures time', () => {
   const timed = sources.filter((path) => path.endsWith('.test.ts') && /\bnow\(\) - [a-z]/.test(read(path)));

@@ -1,12 +1,13 @@
-/** What npm would publish, installed into an empty folder: first without TF.js, then as the README says. */
+/** What npm would publish, installed into an empty folder: first without TF.js, its Python package too, then as the README says. */
 import { execFile } from 'node:child_process';
-import { existsSync, renameSync, writeFileSync } from 'node:fs';
+import { existsSync, lstatSync, readdirSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { small, startForTest } from './support/commandLine.ts';
 import { temporaryFolder } from './support/folders.ts';
+import { findPytorch } from './support/pytorch.ts';
 import { readmeBlocks } from './support/readme.ts';
 
 const run = promisify(execFile);
@@ -15,11 +16,24 @@ const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const CLI = (folder: string) => join(folder, 'node_modules/gainwatch/dist/plugin/cli/gainwatch.js');
 const QUIET = ['--no-audit', '--no-fund', '--prefer-offline', '--loglevel=error'];
 
-test("the tarball serves without TF.js, and runs the README's loop with it", async () => {
-  const folder = temporaryFolder();
+/** Without TF.js: 32 MB in November 2026, 20 of them SQLite's binaries. A clone with its node_modules has 800. */
+const MAX_INSTALLED_BYTES = 48e6;
+const folder = temporaryFolder(afterAll);
+let paths: string[];
+const python = findPytorch();
+
+beforeAll(async () => {
   const packed = await run('npm', ['pack', '--json', '--ignore-scripts', '--pack-destination', folder], { cwd: ROOT });
   const [{ filename, files }] = JSON.parse(packed.stdout) as { filename: string; files: { path: string }[] }[];
-  const paths = files.map((f) => f.path);
+  paths = files.map((f) => f.path);
+  writeFileSync(join(folder, 'package.json'), JSON.stringify({ private: true, type: 'module' }));
+  await run('npm', ['install', ...QUIET, join(folder, filename)], { cwd: folder });
+});
+
+/** Paths of all that lies under a folder. */
+const filesUnder = (root: string): string[] => readdirSync(root, { recursive: true, encoding: 'utf8' }).map((path) => join(root, path));
+
+test('the tarball holds what is needed and no more', () => {
   const needed = [
     'README.md',
     'LICENSE',
@@ -31,12 +45,30 @@ test("the tarball serves without TF.js, and runs the README's loop with it", asy
     'alerts/prometheus/gainwatch.rules.yml',
     'plugin/cli/text/paradise-lost.txt.br',
     'plugin/cli/text/README.md',
+    'plugin/python/README.md',
+    'plugin/python/pyproject.toml',
+    'plugin/python/gainwatch/__init__.py',
+    'plugin/python/gainwatch/py.typed',
   ];
   expect(paths).toEqual(expect.arrayContaining(needed));
-  expect(paths.filter((path) => /(^|\/)(test|node_modules|bench)\/|tsbuildinfo|\.sqlite/.test(path))).toEqual([]);
+  expect(paths.filter((path) => /(^|\/)(tests?|node_modules|bench|__pycache__)\/|tsbuildinfo|\.sqlite/.test(path))).toEqual([]);
+  const sizes = filesUnder(join(folder, 'node_modules')).map((path) => lstatSync(path).size);
+  expect(sizes.reduce((sum, size) => sum + size, 0)).toBeLessThan(MAX_INSTALLED_BYTES);
+});
 
-  writeFileSync(join(folder, 'package.json'), JSON.stringify({ private: true, type: 'module' }));
-  await run('npm', ['install', ...QUIET, join(folder, filename)], { cwd: folder });
+test.skipIf(python === null)('pip takes the Python package from it, and leaves nothing there', async () => {
+  const sources = join(folder, 'node_modules/gainwatch/plugin/python');
+  const before = filesUnder(sources);
+  const install = `"${python}" -m pip install -q --disable-pip-version-check --no-deps --target packages "$(npx gainwatch python)"`;
+  await run('sh', ['-c', install], { cwd: folder });
+  expect(filesUnder(sources)).toEqual(before);
+  expect(readdirSync(join(folder, 'packages/gainwatch'))).toEqual(expect.arrayContaining(['__init__.py', 'py.typed']));
+  const env = { ...process.env, PYTHONPATH: join(folder, 'packages') };
+  const { stdout } = await run(python!, ['-c', 'import gainwatch; print(gainwatch.watch.__module__)'], { cwd: folder, env });
+  expect(stdout).toMatch(/^gainwatch\b/);
+});
+
+test("it serves without TF.js, and runs the README's loop with it", async () => {
   expect(existsSync(join(folder, 'node_modules/@tensorflow'))).toBe(false);
   const { stdout: help } = await run('npx', ['gainwatch', '--help'], { cwd: folder });
   expect(help).toContain('Usage: gainwatch');

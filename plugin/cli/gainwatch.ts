@@ -6,6 +6,7 @@ import { addDemoCommand } from './demoCommand.ts';
 import { exportCsv } from './export.ts';
 import { notify } from './notify.ts';
 import { notifyFlag, parseBytes, parsePositive, runsFlag, withServerFlags } from './options.ts';
+import { pythonFolder } from './python.ts';
 import { type ReplayFlags, replay, type ServeFlags, serve } from './serve.ts';
 
 const program = new Command('gainwatch')
@@ -52,6 +53,11 @@ program
   .action(async (addresses: string[]) => {
     if (!(await notify(addresses))) process.exitCode = 1;
   });
+
+program
+  .command('python')
+  .description('Print the folder of the package for PyTorch: pip install "$(npx gainwatch python)".')
+  .action(() => void process.stdout.write(`${pythonFolder()}\n`));
 
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code === 'EPIPE') process.exit(0); // `gainwatch export … | head`

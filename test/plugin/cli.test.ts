@@ -41,9 +41,9 @@ test.each([
   expect(stderr).not.toContain('    at ');
 });
 
-test('a port that is taken is named, with the option', async () => {
+test.each([[['demo']], [['serve', '--no-record']]])('%j: a port that is taken is named, with the option', async (command) => {
   const port = await listenLocally();
-  const { code, stderr } = await runCommand(['demo', '--port', String(port)]);
+  const { code, stderr } = await runCommand([...command, '--port', String(port)]);
   expect(code).toBe(1);
   expect(stderr).toMatch(new RegExp(`port ${port} on 127.0.0.1 is taken.*--port`));
 });

@@ -43,7 +43,7 @@ def rate(optimizer: Any, faults: Faults) -> Any:
     """The learning rate of the first parameter group of the first optimizer: of one, of a list or a dict of them, of a list of groups, or of
     what holds one as `optimizer`."""
     try:
-        for _ in range(4):
+        for _ in range(8):
             if optimizer is None:
                 return None
             if isinstance(optimizer, dict):

@@ -15,6 +15,7 @@ from typing import Any, Callable, NamedTuple, Optional, Union
 
 import numpy as np
 
+from gainwatch.guard import Faults
 from gainwatch.wire.record import Listed, Listing, StepRecord, Values
 
 JSON = {"Content-Type": "application/json; charset=utf-8"}
@@ -187,16 +188,18 @@ def wait(holds: Callable[[], Any], seconds: float = 20) -> None:
         time.sleep(0.01)
 
 
-class Noted:
-    """The face of gainwatch.guard.Faults: notes what is counted and said. lines: each text of a key once."""
+class Noted(Faults):
+    """Notes what is counted and said instead of logging it. lines: each text of a key once."""
 
     def __init__(self) -> None:
-        self.counted: list[tuple[str, BaseException]] = []
+        super().__init__()
+        self.counted: list[tuple[str, Any]] = []
         self.lines: list[str] = []
         self._known: set[str] = set()
 
-    def count(self, what: str, error: BaseException) -> None:
+    def count(self, what: str, error: Any) -> None:
         """A fault of ours."""
+        self.errors += 1
         self.counted.append((what, error))
 
     def say(self, key: str, text: str) -> None:
@@ -204,6 +207,11 @@ class Noted:
         if key not in self._known:
             self._known.add(key)
             self.lines.append(text)
+
+    def forget(self) -> None:
+        """What was said so far."""
+        self.lines.clear()
+        self._known.clear()
 
     def said(self, text: str) -> int:
         """In how many lines it is."""

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import copy
 import functools
+import inspect
 import operator
 import types
 from dataclasses import dataclass
@@ -44,15 +45,9 @@ def attach(module: Any, site: Site) -> Callable[[], None]:
 
     @raises ValueError where the class has no such method in Python.
     """
-    own = module.__dict__.get(site.method)
-    if own is not None:  # replaced on this very object, by accelerate for one
-        replaced = module.__dict__[site.method] = Replaced(own, module, site.method)
-        undo = [lambda: _put_back(module, site.method, replaced)]
-        original = getattr(own, "__func__", own)
-    else:
-        undo = [_patch_method(module, site.method)]
-        original = _patches[id(_definer(module, site.method)), site.method].original
-    space = getattr(original, "__globals__", {})
+    undo = [_attach(module, site.method)]
+    method = getattr(module, site.method)
+    space = getattr(inspect.unwrap(getattr(method, "__func__", method)), "__globals__", {})
     for name in site.inner:
         if name in space:
             undo.append(_patch(space, name, lambda function, name=name: _noted(function, name)))
@@ -66,7 +61,17 @@ def attach(module: Any, site: Site) -> Callable[[], None]:
 
 def attach_pass(module: Any) -> Callable[[], None]:
     """Watches where the module's forward pass begins and ends. @raises ValueError as `attach`"""
-    return _patch_method(module, "forward")
+    return _attach(module, "forward")
+
+
+def _attach(module: Any, method: str) -> Callable[[], None]:
+    own = module.__dict__.get(method)
+    if own is None:
+        return _patch_method(module, method)
+    if isinstance(own, Replaced):  # by another monitor
+        return lambda: None
+    replaced = module.__dict__[method] = Replaced(own, module, method)  # on this very object, by accelerate for one
+    return lambda: _put_back(module, method, replaced)
 
 
 def _definer(module: Any, method: str) -> Any:
@@ -160,22 +165,19 @@ class Replaced:
     """A method that somebody has put on the object itself, watched. A pickle and a deep copy have what was there."""
 
     def __init__(self, original: Any, module: Any, method: str) -> None:
-        self.original, self.module, self.method = original, module, method
+        self.module, self.__wrapped__ = module, original
+        self.run = _watched(lambda module, *args, **kwargs: original(*args, **kwargs), method)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        out = self.original(*args, **kwargs)
-        tag = self.module.__dict__.get(TAG)
-        if tag is not None:
-            see.event(tag, self.method, self.module, args, kwargs, out, ())
-        return out
+        return self.run(self.module, *args, **kwargs)
 
     def __deepcopy__(self, memo: Any) -> Any:
-        return copy.deepcopy(self.original, memo)
+        return copy.deepcopy(self.__wrapped__, memo)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return operator.itemgetter(0), ((self.original,),)
+        return operator.itemgetter(0), ((self.__wrapped__,),)
 
 
 def _put_back(module: Any, method: str, replaced: Replaced) -> None:
     if module.__dict__.get(method) is replaced:
-        module.__dict__[method] = replaced.original
+        module.__dict__[method] = replaced.__wrapped__

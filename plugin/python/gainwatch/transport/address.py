@@ -47,7 +47,9 @@ def read_token(token: Any = None) -> Optional[str]:
     if token is None or (isinstance(token, str) and TOKEN.fullmatch(token)):
         return token
     given = f"a text of {len(token)}" if isinstance(token, str) else type(token).__name__
-    raise ValueError(f"{field}: must be printable ASCII without spaces and line ends (given {given})")
+    raise ValueError(
+        f"{field}: must be printable ASCII without spaces and line ends (given {given})"
+    )
 
 
 def _read_file(field: str, path: str) -> str:

@@ -36,7 +36,9 @@ class Outcome:
     asked: Optional[float] = None
 
 
-def outcome_of(exchange: Exchange, run: str, shown: str, understood: Callable[[dict[str, Any]], bool]) -> Outcome:
+def outcome_of(
+    exchange: Exchange, run: str, shown: str, understood: Callable[[dict[str, Any]], bool]
+) -> Outcome:
     """run: its name in the request. shown: the request, for people. understood: is it an answer that a monitor gives?"""
     status, answer, method = exchange.status, json_of(exchange), exchange.method
     if 200 <= status < 300 and understood(answer):
@@ -49,7 +51,14 @@ def outcome_of(exchange: Exchange, run: str, shown: str, understood: Callable[[d
         return Outcome(TAKEN, why=f"{shown}: 409 {rule}", status=status, free=free, rule=rule)
     if status < 400:
         what, why = _no_answer(exchange)
-        return Outcome(LATER, what=(method, what), why=f"{shown}: {why}", then=KEPT, status=status, asked=retry_after(exchange))
+        return Outcome(
+            LATER,
+            what=(method, what),
+            why=f"{shown}: {why}",
+            then=KEPT,
+            status=status,
+            asked=retry_after(exchange),
+        )
     text = rule or exchange.text[:300].decode(errors="replace").strip()
     kind, then = (REFUSED, "") if status in REFUSED_STATUSES else (LATER, KEPT)
     what = (method, status, refusal.get("field"))
@@ -102,7 +111,9 @@ def retry_after(exchange: Exchange) -> Optional[float]:
 def is_steps_answer(answer: dict[str, Any]) -> bool:
     """Of a POST of steps."""
     counts = [answer.get(name) for name in ("accepted", "duplicates", "late")]
-    whole = all(isinstance(count, int) and not isinstance(count, bool) and count >= 0 for count in counts)
+    whole = all(
+        isinstance(count, int) and not isinstance(count, bool) and count >= 0 for count in counts
+    )
     return whole and isinstance(answer.get("warnings", []), list)
 
 

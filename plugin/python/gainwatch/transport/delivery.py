@@ -38,7 +38,9 @@ def deliver(state: State, all_came: Callable[[], bool]) -> bool:
 def _open(state: State, attempt: str) -> bool:
     """The attempt, where it is not open, or another opening has been heard. What is refused is not said again."""
     opening = state.opening
-    if opening is None or (state.opened is not None and state.opened[0] == attempt and state.opened[1] is opening):
+    if opening is None or (
+        state.opened is not None and state.opened[0] == attempt and state.opened[1] is opening
+    ):
         return True
     if request.put(state, {**opening, "attempt": attempt}).kind not in (DONE, REFUSED):
         return False
@@ -57,7 +59,9 @@ def _post(state: State, bodies: list[bytes]) -> bool:
             say(state, "late", f"run {state.run}: {text}")
         state.acknowledged += len(bodies) - late
         _hear(state, outcome.answer)
-    elif outcome.kind == REFUSED and len(bodies) > 1:  # one of them is refused: the others are not to be lost with it
+    elif (
+        outcome.kind == REFUSED and len(bodies) > 1
+    ):  # one of them is refused: the others are not to be lost with it
         half = len(bodies) // 2
         if outcome.status == TOO_MUCH:
             state.most = half

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import queue
 import socket
-import ssl
 import threading
 from dataclasses import dataclass, field
 from typing import Any, Optional
@@ -86,19 +85,31 @@ def _ask(link: Link, exchange: Exchange) -> None:
     except ProtocolError:
         if link.connects != before or exchange.aborted:
             raise
-        response = _send(link, exchange)  # the connection was kept, and had been closed; a body may be sent twice, it is stored once
+        # The connection was kept, and had been closed. A body may come twice: it is stored once.
+        response = _send(link, exchange)
     text = response.read(MAX_ANSWER_BYTES + 1, decode_content=False)
     if len(text) > MAX_ANSWER_BYTES:
         response.close()
     else:
         response.release_conn()
-    exchange.text, exchange.answer, exchange.status = text[:MAX_ANSWER_BYTES], response.headers, response.status
+    exchange.text, exchange.answer, exchange.status = (
+        text[:MAX_ANSWER_BYTES],
+        response.headers,
+        response.status,
+    )
 
 
 def _send(link: Link, exchange: Exchange) -> Any:
     path = urlsplit(link.url).path.rstrip("/") + exchange.path
-    options = {"redirect": False, "retries": False, "preload_content": False, "decode_content": False}
-    return link.pool.urlopen(exchange.method, path, body=exchange.data, headers=exchange.headers, **options)
+    options = {
+        "redirect": False,
+        "retries": False,
+        "preload_content": False,
+        "decode_content": False,
+    }
+    return link.pool.urlopen(
+        exchange.method, path, body=exchange.data, headers=exchange.headers, **options
+    )
 
 
 def _pool(link: Link) -> Any:
@@ -106,11 +117,11 @@ def _pool(link: Link) -> Any:
     import urllib3
 
     parts = urlsplit(link.url)
-    options: dict[str, Any] = {"maxsize": 1, "retries": False, "timeout": urllib3.Timeout(timing.TIMEOUT_SECONDS)}
-    if parts.scheme == "https":
-        options["ssl_context"] = ssl.create_default_context()
-    kind: Any = urllib3.HTTPSConnectionPool if parts.scheme == "https" else urllib3.HTTPConnectionPool
-    pool = kind(parts.hostname, parts.port, **options)
+    kind: Any = (
+        urllib3.HTTPSConnectionPool if parts.scheme == "https" else urllib3.HTTPConnectionPool
+    )
+    timeout = urllib3.Timeout(timing.TIMEOUT_SECONDS)  # of a single read or write
+    pool = kind(parts.hostname, parts.port, maxsize=1, retries=False, timeout=timeout)
 
     class Noted(pool.ConnectionCls):  # type: ignore[misc, name-defined]
         def connect(self) -> None:

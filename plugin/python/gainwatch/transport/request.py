@@ -31,7 +31,14 @@ def post(state: State, bodies: list[bytes]) -> Outcome:
     return _request(state, "POST", "/steps", data, BATCH, is_steps_answer)
 
 
-def _request(state: State, method: str, tail: str, data: bytes, kind: str, understood: Callable[[dict[str, Any]], bool]) -> Outcome:
+def _request(
+    state: State,
+    method: str,
+    tail: str,
+    data: bytes,
+    kind: str,
+    understood: Callable[[dict[str, Any]], bool],
+) -> Outcome:
     path = f"/api/v1/runs/{state.run}{tail}"
     headers = {**headers_of(state), "Content-Type": kind}
     if headers.get("Content-Encoding") == "gzip":
@@ -56,7 +63,9 @@ def _request(state: State, method: str, tail: str, data: bytes, kind: str, under
 def _exchanged(state: State, exchange: Exchange) -> Exchange:
     """Takes in records until there is an answer, or it has been waited for long enough."""
     if state.exchange is not None and not state.exchange.done.is_set():
-        exchange.error = TimeoutError("the request before has not ended yet")  # it looks up a name, or connects
+        exchange.error = TimeoutError(
+            "the request before has not ended yet"
+        )  # it looks up a name, or connects
         return exchange
     state.exchange, started = exchange, time.monotonic()
     state.exchanges.put(exchange)

@@ -10,7 +10,8 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
-from ..spool import Spool
+from ..spool import Spool, sweep
+from ..wire.plain import plain
 from . import timing
 from .delivery import deliver
 from .exchange import Link, serve
@@ -43,12 +44,22 @@ class Sender:
         faults: Faults,
     ) -> None:
         spool = Spool(memory_limit, disk_limit, faults)
-        self._state = State(Link(url), run, key, token, identity, faults, spool, self._take_in, reason=f"{url} does not answer")
+        self._state = State(
+            Link(url),
+            run,
+            key,
+            token,
+            identity,
+            faults,
+            spool,
+            self._take_in,
+            reason=f"{url} does not answer",
+        )
         self._encode, self._most_bytes = encode, max(memory_limit, LEAST_QUEUE_BYTES)
         self._records: queue.SimpleQueue[tuple[int, StepRecord]] = queue.SimpleQueue()
         self._lock, self._queued_bytes, self._refused = threading.Lock(), 0, 0
         self._failed = False  # the last time that all was to be sent
-        self._done = threading.Event()
+        self._done, self._left = threading.Event(), 0  # samples that were not sent
         self._chance = random.Random().random  # the training's own is left alone
         self._thread = threading.Thread(target=self._run, name="gainwatch", daemon=True)
 
@@ -85,17 +96,18 @@ class Sender:
     def start(self) -> None:
         """Begins to send."""
         link, exchanges = self._state.link, self._state.exchanges
-        threading.Thread(target=serve, args=(link, exchanges), name="gainwatch-http", daemon=True).start()
+        threading.Thread(
+            target=serve, args=(link, exchanges), name="gainwatch-http", daemon=True
+        ).start()
         self._thread.start()
 
     def describe(self, opening: dict[str, Any]) -> None:
         """What the open PUT says of the connections (`RunState` of openapi.yaml, without state, identity and attempt). Called again where
         there is more to say: then it is sent again, with what is sent next."""
-        started = {"started": int(time.time() * 1000)}
-        before = self._state.opening
-        if before is not None:
-            started = {"started": before["started"]}
-        self._state.opening = {"state": "open", **self._state.identity, **started, **opening}
+        state = self._state
+        before = state.opening or {"started": int(time.time() * 1000)}
+        said = {**state.identity, "started": before["started"], **opening}
+        state.opening = {"state": "open", **plain(said, self._strange)}
 
     def put(self, record: StepRecord) -> None:
         """A step to be sent. Dropped and counted where those that are not bodies yet have too many bytes."""
@@ -113,18 +125,23 @@ class Sender:
         state.ending = {"state": "closed", "attempt": attempt, **state.identity, "outcome": outcome}
         state.deadline = time.monotonic() + seconds
         state.stopping.set()
-        if self._thread.is_alive():
-            self._done.wait(seconds + 1)
-        left = len(state.spool) + self._records.qsize()
+        if self._thread.is_alive() and not self._done.wait(seconds + 1):
+            state.spool.abandon()
+        left = self._left + len(state.spool) + self._records.qsize()
         if left:
             why = f"the monitor did not take them within {seconds:g} s ({state.reason})"
             say(state, "not sent", f"{left} samples were not sent: {why}")
+
+    def _strange(self, value: Any) -> None:
+        text = f"of what is said of the run, a {type(value).__name__} is no number, and is left out"
+        say(self._state, ("strange", type(value)), text)
 
     # in the background
 
     def _run(self) -> None:
         state, pace = self._state, timing.Pace(time.monotonic() + timing.FLUSH_SECONDS)
         try:
+            sweep()
             while True:
                 self._take_in_until(pace.due)
                 stopping, now = state.stopping.is_set(), time.monotonic()
@@ -146,7 +163,7 @@ class Sender:
                     chance=self._chance,
                 )
         finally:
-            state.spool.close()
+            self._left = state.spool.close()
             state.exchanges.put(None)
             self._done.set()
 

@@ -8,6 +8,7 @@ import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
+from ..version import __version__
 from .address import clean, is_loopback
 from .exchange import Exchange, Link
 
@@ -30,12 +31,18 @@ class State:
     take_in: Callable[[], None] = lambda: None
     exchanges: queue.SimpleQueue[Optional[Exchange]] = field(default_factory=queue.SimpleQueue)
     exchange: Optional[Exchange] = None  # the one that is under way
-    opening: Optional[dict[str, Any]] = None  # what the open PUT says; another object where it is to be said again
-    opened: Optional[tuple[str, dict[str, Any]]] = None  # the attempt and the opening that the monitor has heard
+    opening: Optional[dict[str, Any]] = (
+        None  # what the open PUT says; another object where it is to be said again
+    )
+    opened: Optional[tuple[str, dict[str, Any]]] = (
+        None  # the attempt and the opening that the monitor has heard
+    )
     ending: Optional[dict[str, Any]] = None  # what the closing PUT says
     stopping: threading.Event = field(default_factory=threading.Event)
     deadline: float = math.inf  # of close(), by time.monotonic()
-    most: int = 256  # bodies of one request; fewer where the monitor has said that they are too much
+    most: int = (
+        256  # bodies of one request; fewer where the monitor has said that they are too much
+    )
     asked: Optional[float] = None  # seconds that the last answer wants to be left alone
     free: str = ""  # a name for the run while it goes on in another training
     taken_since: float = 0.0
@@ -56,8 +63,6 @@ class State:
 
 def headers_of(state: State) -> dict[str, str]:
     """Of every request."""
-    from .. import __version__
-
     headers = {"Gainwatch-Version": "1", "User-Agent": f"gainwatch-python/{__version__}"}
     if state.key:
         headers["Gainwatch-Key"] = state.key

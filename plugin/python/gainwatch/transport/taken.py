@@ -16,9 +16,9 @@ def note(state: State, free: str, rule: str) -> None:
         say(
             state,
             ("taken", state.taken_times),
-            f"run {state.run} goes on in ANOTHER TRAINING ({rule}): samples are kept, it is asked for every {timing.TAKEN_ASK_SECONDS:g} s, "
-            f"and after {timing.TAKEN_SECONDS:g} s this training is sent as run {free}. Name each training (run=, GAINWATCH_RUN), and give "
-            "what resumes the key of what it resumes (key=, GAINWATCH_KEY)",
+            f"run {state.run} goes on in ANOTHER TRAINING ({rule}): samples are kept, it is asked for every "
+            f"{timing.TAKEN_ASK_SECONDS:g} s, and after {timing.TAKEN_SECONDS:g} s this training is sent as run {free}. Name each training (run=, "
+            "GAINWATCH_RUN), and give what resumes the key of what it resumes (key=, GAINWATCH_KEY)",
         )
     state.free, state.opened, state.asked = free, None, timing.TAKEN_ASK_SECONDS
 

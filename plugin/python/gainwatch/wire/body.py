@@ -8,11 +8,12 @@ from __future__ import annotations
 import ctypes
 import json
 import math
-import numbers
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Callable, Optional, Protocol
+
+from .plain import number, text_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -20,7 +21,9 @@ if TYPE_CHECKING:
     from ..guard import Faults
     from .record import Listed, StepRecord
 
-MEMORY_KINDS = 5  # of a connection: parameters, activations, branch_activations, gradients, optimizer
+MEMORY_KINDS = (
+    5  # of a connection: parameters, activations, branch_activations, gradients, optimizer
+)
 
 
 class Check(Protocol):
@@ -44,62 +47,72 @@ class Encoding:
     n: Optional[int] = None
 
 
-@dataclass
-class _Read:
-    """A record's numbers. mappings: [S, n, n] as stored, one for each of `present`, None where it did not run."""
-
-    mappings: list[Optional[Tensor]]
-    late: dict[str, float]
-
-
 def encode(record: StepRecord, encoding: Encoding) -> Optional[bytes]:
     """The body: a tensor [S, n, n] for each connection of the listing that has the run's n, [n, n] where it holds for all tokens (the
-    identity, of one that did not run); `@memory` [5, L] in bytes. None where no connection of a listing ran."""
+    identity, of one that did not run); `@memory` [5, L] in bytes. None where graphs of torch.compile were asked, and none has run."""
+    import numpy
     from safetensors.numpy import save
 
-    read = _read(record)
-    listed = record.listing.connections
+    listed, flat = record.listing.connections, record.values.take()
+    stored, late, ran = _read(record, flat)
     if encoding.check is not None:
-        pairs = zip(record.present, read.mappings)
-        encoding.check.look(record, [m if m is None else _as_h(m, listed[place]) for place, m in pairs])
+        encoding.check.look(record, _tensors(record, flat, ran))
     places = _places(listed, encoding)
-    ran = {place: m for place, m in zip(record.present, read.mappings) if m is not None}
-    sent = {place: ran[place] for place in places if place in ran}
-    if listed and not sent:
+    by_place = {place: m for place, m, did in zip(record.present, stored, ran) if did}
+    sent = {place: by_place[place] for place in places if place in by_place}
+    if record.present and not sent:
         return None
-    tokens = _tokens((m.shape[0] for m in sent.values()), encoding.faults)
+    tokens = _tokens((len(matrix) for matrix in sent.values()), encoding.faults)
     flip = encoding.check is not None and encoding.check.flip
-    matrices = {}
-    for place, matrix in sent.items():
-        as_h = _as_h(matrix, listed[place], flip)
-        matrices[place] = as_h[0] if len(as_h) == 1 < tokens else as_h[:tokens]
-    arrays = _arrays({listed[place].name: matrices.get(place) for place in places}, encoding.n or 0)
+    identity = numpy.eye(encoding.n or 0, dtype=numpy.float32)
+    arrays = {}
+    for place in places:
+        matrix = sent.get(place, identity)
+        if matrix is not identity:
+            matrix = matrix[0] if len(matrix) == 1 < tokens else matrix[:tokens]
+            matrix = matrix.swapaxes(-1, -2) if listed[place].transposed != flip else matrix
+        arrays[listed[place].name] = numpy.ascontiguousarray(matrix)
     if places:
         arrays["@memory"] = _memory([listed[place] for place in places])
-    metadata = _metadata(record, read.late, [listed[place] for place in places], tokens, encoding)
+    metadata = _metadata(record, late, [listed[place] for place in places], tokens, encoding)
     return save(arrays, metadata)
 
 
 def common_streams(connections: Sequence[Listed]) -> int:
-    """n of most of them, of the first where it is even; 0 where there are none."""
+    """n of most of them, of the first where it is even; 1 where there are none."""
     counts = Counter(connection.n for connection in connections)
-    return counts.most_common(1)[0][0] if counts else 0
+    return counts.most_common(1)[0][0] if counts else 1
 
 
-def _read(record: StepRecord) -> _Read:
-    """Waits for the numbers, and takes them apart."""
-    flat = record.values.take()
+def _read(record: StepRecord, flat: Tensor) -> tuple[list[Any], dict[str, float], list[bool]]:
+    """Of each of `present`, [S, n, n] as stored; what came late; whether each of `present` ran. By way of bytes: torch and NumPy need
+    not have been built for each other."""
+    import numpy
+
+    data, at = ctypes.string_at(flat.data_ptr(), 4 * flat.numel()) if flat.numel() else b"", 0
+    numbers, stored = numpy.frombuffer(data, numpy.float32), []
+    for shape in record.shapes:
+        stored.append(numbers[at : at + math.prod(shape)].reshape(shape))
+        at += math.prod(shape)
+    late, counts = numbers[at : at + len(record.late)], numbers[at + len(record.late) :]
+    ran = [True] * len(stored)
+    for place, count in zip(record.counted, counts):
+        ran[place] = bool(count > 0)
+    return stored, dict(zip(record.late, late.tolist())), ran
+
+
+def _tensors(record: StepRecord, flat: Tensor, ran: Sequence[bool]) -> list[Optional[Tensor]]:
+    """For the self-check: of each of `present`, [S, n, n] as H, None where it did not run."""
+    import torch
+
     sizes = [math.prod(shape) for shape in record.shapes]
-    *parts, late, counts = flat.split([*sizes, len(record.late), len(record.counted)])
-    mappings: list[Optional[Tensor]] = [part.view(shape) for part, shape in zip(parts, record.shapes)]
-    for at, count in zip(record.counted, counts.tolist()):
-        if not count > 0:
-            mappings[at] = None
-    return _Read(mappings, dict(zip(record.late, late.tolist())))
-
-
-def _as_h(matrix: Tensor, connection: Listed, flip: bool = False) -> Tensor:
-    return matrix.transpose(1, 2) if connection.transposed != flip else matrix
+    parts = torch.split(flat[: sum(sizes)], sizes)
+    found: list[Optional[Tensor]] = []
+    for place, part, shape, did in zip(record.present, parts, record.shapes, ran):
+        matrix = part.view(shape)
+        transposed = record.listing.connections[place].transposed
+        found.append((matrix.transpose(1, 2) if transposed else matrix) if did else None)
+    return found
 
 
 def _places(listed: Sequence[Listed], encoding: Encoding) -> list[int]:
@@ -118,25 +131,11 @@ def _tokens(sizes: Iterable[int], faults: Faults) -> int:
     """S of all; one that has a single matrix has it for all tokens."""
     many = {size for size in sizes if size > 1}
     if len(many) > 1:
-        faults.say("tokens", f"connections were sampled at {sorted(many)} tokens: the first {min(many)} of each are sent")
+        faults.say(
+            "tokens",
+            f"connections were sampled at {sorted(many)} tokens: the first {min(many)} of each are sent",
+        )
     return min(many, default=1)
-
-
-def _arrays(matrices: Mapping[str, Optional[Tensor]], n: int) -> dict[str, Any]:
-    """By name, in float32; None is the identity. By way of bytes: torch and NumPy need not have been built for each other."""
-    import numpy
-    import torch
-
-    known = [matrix.reshape(-1) for matrix in matrices.values() if matrix is not None]
-    flat = torch.cat(known) if known else torch.empty(0)
-    data = numpy.frombuffer(ctypes.string_at(flat.data_ptr(), 4 * flat.numel()) if known else b"", numpy.float32)
-    identity = numpy.eye(n, dtype=numpy.float32)
-    arrays, at = {}, 0
-    for name, matrix in matrices.items():
-        size = 0 if matrix is None else matrix.numel()
-        arrays[name] = identity if matrix is None else data[at : at + size].reshape(matrix.shape)
-        at += size
-    return arrays
 
 
 def _memory(connections: Sequence[Listed]) -> Any:
@@ -149,17 +148,30 @@ def _memory(connections: Sequence[Listed]) -> Any:
 
 
 def _metadata(
-    record: StepRecord, late: Mapping[str, float], connections: Sequence[Listed], tokens: int, encoding: Encoding
+    record: StepRecord,
+    late: Mapping[str, float],
+    connections: Sequence[Listed],
+    tokens: int,
+    encoding: Encoding,
 ) -> dict[str, str]:
     """Every value as a text: numbers in decimal, or NaN, Infinity, -Infinity; lists and objects as JSON."""
-    own = {"version": 1, "step": record.step, "attempt": record.attempt, "time": record.time, "step_seconds": record.step_seconds}
+    own = {
+        "version": 1,
+        "step": record.step,
+        "attempt": record.attempt,
+        "time": record.time,
+        "step_seconds": record.step_seconds,
+    }
     metadata = {"orientation": "H"}
     for key, value in {**own, **encoding.fields(), **record.scalars, **late}.items():
-        text = _text(value)
+        text = text_of(value)
         if text is not None:
             metadata[key] = text
         elif value is not None:
-            encoding.faults.say(f"value {key}", f"{key}: must be a number (given {type(value).__name__}), and is left out")
+            encoding.faults.say(
+                f"value {key}",
+                f"{key}: must be a number (given {type(value).__name__}), and is left out",
+            )
     lists: dict[str, Any] = {
         "order": [connection.name for connection in connections],
         "kinds": [connection.kind for connection in connections],
@@ -168,28 +180,13 @@ def _metadata(
     }
     if len(record.tokens) >= tokens > 0 and connections:
         lists["tokens"] = [int(position) for position in record.tokens[:tokens]]
-    memory = {kind: size for kind, size in record.memory.items() if _is_size(size)}
+    sizes = {kind: number(size) for kind, size in record.memory.items()}
+    memory = {
+        kind: size for kind, size in sizes.items() if size is not None and 0 <= size < math.inf
+    }
     if memory:
         lists["memory"] = memory
-    return {**metadata, **{key: json.dumps(value, separators=(",", ":")) for key, value in lists.items()}}
-
-
-def _text(value: Any) -> Optional[str]:
-    """None where it is neither a text nor a number."""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, bool) or not isinstance(value, numbers.Real):
-        return None
-    if isinstance(value, numbers.Integral):
-        return str(int(value))
-    try:
-        number = float(value)
-    except OverflowError:
-        return None
-    if math.isfinite(number):
-        return repr(number)
-    return "NaN" if math.isnan(number) else "Infinity" if number > 0 else "-Infinity"
-
-
-def _is_size(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value) and value >= 0
+    return {
+        **metadata,
+        **{key: json.dumps(value, separators=(",", ":")) for key, value in lists.items()},
+    }

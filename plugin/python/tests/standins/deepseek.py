@@ -1,6 +1,8 @@
-"""Stand-ins of blocks in DeepSeek's style: parameters hc_attn_fn, ... on the block (its inference code, torchtitan, torchtitan-npu, xorl, miles).
+"""Stand-ins of blocks in DeepSeek's style: parameters hc_attn_fn, ... on the block (its inference
+code, torchtitan, torchtitan-npu, xorl, miles).
 
-Own code of the same names, shapes, arguments and order of results; comb is applied transposed: out_k = sum_j comb_jk x_j.
+Own code of the same names, shapes, arguments and order of results; comb is applied transposed:
+out_k = sum_j comb_jk x_j.
 """
 
 from __future__ import annotations
@@ -12,17 +14,23 @@ import torch.nn.functional as F
 from torch import nn
 
 from . import formulas as f
-from .base import Array, Implementation, Reference, Site, Stack
+from .base import COMB_ROWS, Array, Implementation, Reference, Site, Stack
+
+Three = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 
 
 def rough(rows: int, n: int, d: int) -> tuple[nn.Parameter, nn.Parameter, nn.Parameter]:
-    """fn [rows, n d], base [rows], scale [3]: logits of deviation 2 to 3, half of them from the token."""
+    """fn [rows, n d], base [rows], scale [3]: logits of deviation 2 to 3, half of them from the
+    token."""
     fn = nn.Parameter(torch.randn(rows, n * d) * 1.5 / (n * d) ** 0.5)
     return fn, nn.Parameter(torch.randn(rows) * 2), nn.Parameter(torch.tensor([0.9, 1.1, 1.3]))
 
 
-def balance(logits: torch.Tensor, iterations: int = 20, eps: float = 1e-6, first: float = 1e-6) -> torch.Tensor:
-    """DeepSeek's Sinkhorn; first = 0: eps in the softmax's denominator only, as torchtitan has it."""
+def balance(
+    logits: torch.Tensor, iterations: int = 20, eps: float = 1e-6, first: float = 1e-6
+) -> torch.Tensor:
+    """DeepSeek's Sinkhorn; first = 0: eps in the softmax's denominator only, as torchtitan has
+    it."""
     if first:
         comb = logits.softmax(-1) + first
     else:
@@ -35,12 +43,18 @@ def balance(logits: torch.Tensor, iterations: int = 20, eps: float = 1e-6, first
     return comb
 
 
-def split(mixes: torch.Tensor, scale: torch.Tensor, base: torch.Tensor, n: int, **how: Any) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+def split(
+    mixes: torch.Tensor, scale: torch.Tensor, base: torch.Tensor, n: int, **how: Any
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """[..., (2 + n) n] -> pre, post [..., n], comb [..., n, n]."""
     pre, post, comb = mixes.split([n, n, n * n], -1)
     pre = torch.sigmoid(pre * scale[0] + base[:n]) + 1e-6
     post = 2 * torch.sigmoid(post * scale[1] + base[n : 2 * n])
-    return pre, post, balance(comb.unflatten(-1, (n, n)) * scale[2] + base[2 * n :].view(n, n), **how)
+    return (
+        pre,
+        post,
+        balance(comb.unflatten(-1, (n, n)) * scale[2] + base[2 * n :].view(n, n), **how),
+    )
 
 
 def mixes(x: torch.Tensor, fn: torch.Tensor) -> torch.Tensor:
@@ -49,8 +63,12 @@ def mixes(x: torch.Tensor, fn: torch.Tensor) -> torch.Tensor:
     return F.linear(flat, fn.float()) * torch.rsqrt(flat.square().mean(-1, keepdim=True) + 1e-6)
 
 
-def spread(y: torch.Tensor, residual: torch.Tensor, post: torch.Tensor, comb: torch.Tensor) -> torch.Tensor:
-    return (post.unsqueeze(-1) * y.unsqueeze(-2) + (comb.unsqueeze(-1) * residual.unsqueeze(-2)).sum(2)).type_as(y)
+def spread(
+    y: torch.Tensor, residual: torch.Tensor, post: torch.Tensor, comb: torch.Tensor
+) -> torch.Tensor:
+    return (
+        post.unsqueeze(-1) * y.unsqueeze(-2) + (comb.unsqueeze(-1) * residual.unsqueeze(-2)).sum(2)
+    ).type_as(y)
 
 
 class Parameters(nn.Module):
@@ -67,11 +85,15 @@ class Parameters(nn.Module):
 class Block(Parameters):
     """DeepSeek's inference code (V4): hc_pre(x, fn, scale, base) -> (y, post, comb)."""
 
-    def hc_pre(self, x: torch.Tensor, hc_fn: torch.Tensor, hc_scale: torch.Tensor, hc_base: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    def hc_pre(
+        self, x: torch.Tensor, hc_fn: torch.Tensor, hc_scale: torch.Tensor, hc_base: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         pre, post, comb = split(mixes(x, hc_fn), hc_scale, hc_base, self.hc_mult)
         return (pre.unsqueeze(-1) * x).sum(2).to(x.dtype), post, comb
 
-    def hc_post(self, x: torch.Tensor, residual: torch.Tensor, post: torch.Tensor, comb: torch.Tensor) -> torch.Tensor:
+    def hc_post(
+        self, x: torch.Tensor, residual: torch.Tensor, post: torch.Tensor, comb: torch.Tensor
+    ) -> torch.Tensor:
         return spread(x, residual, post, comb)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -82,9 +104,12 @@ class Block(Parameters):
 
 
 class SinglePassBlock(Parameters):
-    """DeepSeek's inference code of V4.1: hc_mixes(h, fn, scale, base) -> (pre, post, comb); pre is read by the next site, hc_pre gives one tensor."""
+    """DeepSeek's inference code of V4.1: hc_mixes(h, fn, scale, base) -> (pre, post, comb); pre is
+    read by the next site, hc_pre gives one tensor."""
 
-    def hc_mixes(self, h: torch.Tensor, fn: torch.Tensor, scale: torch.Tensor, base: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    def hc_mixes(
+        self, h: torch.Tensor, fn: torch.Tensor, scale: torch.Tensor, base: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         return split(mixes(h, fn), scale, base, self.hc_mult)
 
     @staticmethod
@@ -92,7 +117,9 @@ class SinglePassBlock(Parameters):
         return (pre_mix.unsqueeze(-1) * h.float()).sum(-2).to(h.dtype)
 
     @staticmethod
-    def hc_post(x: torch.Tensor, residual: torch.Tensor, post: torch.Tensor, comb: torch.Tensor) -> torch.Tensor:
+    def hc_post(
+        x: torch.Tensor, residual: torch.Tensor, post: torch.Tensor, comb: torch.Tensor
+    ) -> torch.Tensor:
         return spread(x, residual, post, comb)
 
     def forward(self, h: torch.Tensor, pre_mix: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -113,79 +140,17 @@ class SinglePassStack(Stack):
         return x
 
 
-class HcSplitSinkhorn(nn.Module):
-    def __init__(self, n: int, first: float) -> None:
-        super().__init__()
-        self.hc_mult, self.first = n, first
-
-    def forward(self, x: torch.Tensor, hc_scale: torch.Tensor, hc_base: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        return split(x, hc_scale, hc_base, self.hc_mult, first=self.first)
-
-
-class HcPost(nn.Module):
-    def forward(self, x: torch.Tensor, residual: torch.Tensor, post: torch.Tensor, comb: torch.Tensor) -> torch.Tensor:
-        return spread(x, residual, post, comb)
-
-
-class HcPre(nn.Module):
-    """torchtitan's: owns hc_fn, hc_base, hc_scale; forward(x) -> (y, post, comb)."""
-
-    def __init__(self, n: int, d: int) -> None:
-        super().__init__()
-        self.hc_mult, self.norm_eps = n, 1e-6
-        self.hc_fn, self.hc_base, self.hc_scale = rough((2 + n) * n, n, d)
-        self.sinkhorn = HcSplitSinkhorn(n, 0.0)
-
-    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        pre, post, comb = self.sinkhorn(mixes(x, self.hc_fn), self.hc_scale.float(), self.hc_base.float())
-        return (pre.unsqueeze(-1) * x).sum(2).to(x.dtype), post, comb
-
-
-class TorchtitanLayer(nn.Module):
-    def __init__(self, n: int, d: int) -> None:
-        super().__init__()
-        self.hc_attn_pre, self.hc_ffn_pre, self.hc_post = HcPre(n, d), HcPre(n, d), HcPost()
-        self.attention, self.moe = nn.Linear(d, d), nn.Linear(d, d)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        y, post, comb = self.hc_attn_pre(x)
-        x = self.hc_post(self.attention(y), x, post, comb)
-        y, post, comb = self.hc_ffn_pre(x)
-        return self.hc_post(self.moe(y), x, post, comb)
-
-
-class NpuHcPre(nn.Module):
-    """torchtitan-npu's: a child module without parameters, which are handed to it."""
-
-    def __init__(self, n: int) -> None:
-        super().__init__()
-        self.hc_mult, self.hc_sinkhorn_iters, self.hc_eps, self.norm_eps = n, 20, 1e-6, 1e-6
-        self.torch_hc_split_sinkhorn = HcSplitSinkhorn(n, 1e-6)
-
-    def forward(self, x: torch.Tensor, hc_fn: torch.Tensor, hc_scale: torch.Tensor, hc_base: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        pre, post, comb = self.torch_hc_split_sinkhorn(mixes(x, hc_fn), hc_scale, hc_base)
-        return (pre.unsqueeze(-1) * x).sum(2).to(x.dtype), post, comb
-
-
-class NpuBlock(Parameters):
-    def __init__(self, n: int, d: int) -> None:
-        super().__init__(n, d)
-        self.hc_pre, self.hc_post = NpuHcPre(n), HcPost()
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        y, post, comb = self.hc_pre(x, self.hc_attn_fn, self.hc_attn_scale, self.hc_attn_base)
-        x = self.hc_post(self.attn(y), x, post, comb)
-        y, post, comb = self.hc_pre(x, self.hc_ffn_fn, self.hc_ffn_scale, self.hc_ffn_base)
-        return self.hc_post(self.ffn(y), x, post, comb)
-
-
 def of(key: str) -> Callable[[Any, Array, dict[str, Any]], Reference]:
     """The truth of one site of a block: key is hc_attn_, hc_ffn_, hc_ or nothing."""
 
     def reference(module: Any, x: Array, carry: dict[str, Any]) -> Reference:
         first = getattr(getattr(module, "sinkhorn", None), "first", 1e-6)
         how = f.sinkhorn_deepseek if first else f.sinkhorn_torchtitan
-        pre, post, comb = f.deepseek(x, *(f.values(getattr(module, key + part)) for part in ("fn", "base", "scale")), balance=how)
+        pre, post, comb = f.deepseek(
+            x,
+            *(f.values(getattr(module, key + part)) for part in ("fn", "base", "scale")),
+            balance=how,
+        )
         return Reference(f.swap(comb), f.weighted(pre, x), f.gate(post), pre, post)
 
     return reference
@@ -202,18 +167,23 @@ def later(key: str) -> Callable[[Any, Array, dict[str, Any]], Reference]:
     return reference
 
 
-def sites(attn: str = "attn", ffn: str = "ffn", make: Callable[[str], Any] = of) -> tuple[Site, ...]:
+def sites(
+    attn: str = "attn", ffn: str = "ffn", make: Callable[[str], Any] = of
+) -> tuple[Site, ...]:
     """Of a block that holds both."""
     return Site("", make("hc_attn_"), attn, "attn"), Site("", make("hc_ffn_"), ffn, "ffn")
 
 
 def implementations() -> list[Implementation]:
-    titan = Site("hc_attn_pre", of("hc_"), "attention"), Site("hc_ffn_pre", of("hc_"), "moe")
+    row = "DeepSeek's inference code"
     return [
-        Implementation("deepseek inference", "DeepSeek's inference code", lambda n, d, i: Block(n, d), sites(), "mhc", "comb", "rows"),
+        Implementation("deepseek inference", row, lambda n, d, i: Block(n, d), sites(), *COMB_ROWS),
         Implementation(
-            "deepseek inference v4.1", "DeepSeek's inference code", lambda n, d, i: SinglePassBlock(n, d), sites(make=later), "mhc", "comb", "rows", stack=SinglePassStack
+            "deepseek inference v4.1",
+            row,
+            lambda n, d, i: SinglePassBlock(n, d),
+            sites(make=later),
+            *COMB_ROWS,
+            stack=SinglePassStack,
         ),
-        Implementation("torchtitan", "torchtitan main", lambda n, d, i: TorchtitanLayer(n, d), titan, "mhc", "comb", "rows"),
-        Implementation("torchtitan-npu", "torchtitan-npu", lambda n, d, i: NpuBlock(n, d), sites(), "mhc", "comb", "rows"),
     ]

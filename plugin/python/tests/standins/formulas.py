@@ -1,4 +1,5 @@
-"""Published formulas in float64 NumPy, written from the papers and the table: the truth that adapters are held against. No torch but to read parameters."""
+"""Published formulas in float64 NumPy, written from the papers and the table: the truth that
+adapters are held against. No torch but to read parameters."""
 
 from __future__ import annotations
 
@@ -39,7 +40,8 @@ def swap(x: Array) -> Array:
 
 
 def alternate(matrix: Array, axes: tuple[int, int], iterations: int, epsilon: float = 0.0) -> Array:
-    """Divides by the sums over axes[0], then over axes[1], `iterations` times: the latter end exact. (-1: rows, -2: columns.)"""
+    """Divides by the sums over axes[0], then over axes[1], `iterations` times: the latter end
+    exact. (-1: rows, -2: columns.)"""
     for _ in range(iterations):
         for axis in axes:
             matrix = matrix / (matrix.sum(axis, keepdims=True) + epsilon)
@@ -52,14 +54,16 @@ def sinkhorn(logits: Array, axes: tuple[int, int] = (-2, -1), iterations: int = 
 
 
 def sinkhorn_deepseek(logits: Array, iterations: int = 20, epsilon: float = 1e-6) -> Array:
-    """DeepSeek's kernel: comb, applied transposed. Softmax over rows + eps, columns, then rows and columns."""
+    """DeepSeek's kernel: comb, applied transposed. Softmax over rows + eps, columns, then rows and
+    columns."""
     comb = softmax(logits) + epsilon
     comb = comb / (comb.sum(-2, keepdims=True) + epsilon)
     return alternate(comb, (-1, -2), iterations - 1, epsilon)
 
 
 def sinkhorn_torchtitan(logits: Array, iterations: int = 20, epsilon: float = 1e-6) -> Array:
-    """As DeepSeek's, but eps in the denominator of the first softmax instead of after it. MindSpeed's is the same."""
+    """As DeepSeek's, but eps in the denominator of the first softmax instead of after it.
+    MindSpeed's is the same."""
     start = np.exp(logits - logits.max(-1, keepdims=True))
     return alternate(start, (-1, -2), iterations, epsilon)
 
@@ -74,7 +78,8 @@ def deepseek(
     epsilon: float = 1e-6,
     balance: Callable[[Array], Array] = sinkhorn_deepseek,
 ) -> tuple[Array, Array, Array]:
-    """Streams [tokens, n, d] -> pre [tokens, n], post [tokens, n], comb [tokens, n, n]; fn [(2 + n) n, n d]."""
+    """Streams [tokens, n, d] -> pre [tokens, n], post [tokens, n], comb [tokens, n, n]; fn [(2 + n)
+    n, n d]."""
     n = x.shape[1]
     mixes = rms(x.reshape(len(x), -1), norm_epsilon) @ fn.T
     parts, biases = np.split(mixes, [n, 2 * n], axis=-1), np.split(base, [n, 2 * n])

@@ -1,6 +1,8 @@
-"""Stand-ins of exact mHC: mhc-lite's MHCLite (a mixture of permutations; its first form, its fast one, MindSpeed's) and KromHC (a Kronecker product).
+"""Stand-ins of exact mHC: mhc-lite's MHCLite (a mixture of permutations; its first form, its fast
+one, MindSpeed's) and KromHC (a Kronecker product).
 
-Own code of the same names, shapes, arguments and order of results. Streams [(b n), s, d] unless said; H is doubly stochastic to rounding.
+Own code of the same names, shapes, arguments and order of results. Streams [(b n), s, d] unless
+said; H is doubly stochastic to rounding.
 """
 
 from __future__ import annotations
@@ -16,9 +18,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from . import formulas as f
-from .base import Array, Implementation, Reference, Site
-from .deepseek import spread
-from .handed import sequence_first
+from .base import COMB_BOTH, Array, Implementation, Reference, Site
 from .lucidrains import stacked, unstacked
 
 
@@ -37,17 +37,30 @@ class RMSNorm(nn.Module):
 
 
 class Exact(nn.Module):
-    """What MHCLite's first form and KromHC share with HyperConnections: static_alpha [n + m], dynamic_alpha_fn [n d, m + n], norm over n d."""
+    """What MHCLite's first form and KromHC share with HyperConnections: static_alpha [n + m],
+    dynamic_alpha_fn [n d, m + n], norm over n d."""
 
-    def __init__(self, num_residual_streams: int, *, dim: int, branch: nn.Module, coefficients: int) -> None:
+    def __init__(
+        self, num_residual_streams: int, *, dim: int, branch: nn.Module, coefficients: int
+    ) -> None:
         super().__init__()
         n = num_residual_streams
-        self.branch, self.num_residual_streams, self.num_fracs, self.num_input_views = branch, n, 1, 1
+        self.branch, self.num_residual_streams, self.num_fracs, self.num_input_views = (
+            branch,
+            n,
+            1,
+            1,
+        )
         self.has_fracs, self.channel_first, self.add_branch_out_to_residual = False, False, True
         self.norm = RMSNorm(dim * n)
         self.static_alpha = nn.Parameter(torch.randn(n + coefficients))
-        self.dynamic_alpha_fn = nn.Parameter(torch.randn(dim * n, coefficients + n) / (n * dim) ** 0.5)
-        self.pre_branch_scale, self.residual_scale = nn.Parameter(torch.ones(1) * 0.7), nn.Parameter(torch.ones(1) * 0.9)
+        self.dynamic_alpha_fn = nn.Parameter(
+            torch.randn(dim * n, coefficients + n) / (n * dim) ** 0.5
+        )
+        self.pre_branch_scale, self.residual_scale = (
+            nn.Parameter(torch.ones(1) * 0.7),
+            nn.Parameter(torch.ones(1) * 0.9),
+        )
         self.static_beta = nn.Parameter(torch.randn(n))
         self.dynamic_beta_fn = nn.Parameter(torch.randn(dim * n, n) / (n * dim) ** 0.5)
         self.h_post_scale = nn.Parameter(torch.ones(()) * 0.8)
@@ -56,18 +69,26 @@ class Exact(nn.Module):
     def residual(self, dynamic: torch.Tensor, static: torch.Tensor) -> torch.Tensor:
         raise NotImplementedError
 
-    def width_connection(self, residuals: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, dict[str, torch.Tensor]]:
+    def width_connection(
+        self, residuals: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor, dict[str, torch.Tensor]]:
         n = self.num_residual_streams
         x = residuals.unflatten(0, (-1, n)).movedim(1, -2)
         normed = self.norm(x.flatten(-2))
         weight = normed @ self.dynamic_alpha_fn
-        pre = torch.sigmoid(self.pre_branch_scale * weight[..., :n] + self.static_alpha[:n]).unsqueeze(-1)
+        pre = torch.sigmoid(
+            self.pre_branch_scale * weight[..., :n] + self.static_alpha[:n]
+        ).unsqueeze(-1)
         alpha = torch.cat((pre, self.residual(weight[..., n:], self.static_alpha[n:])), -1)
-        beta = 2 * torch.sigmoid(normed @ self.dynamic_beta_fn * self.h_post_scale + self.static_beta)
+        beta = 2 * torch.sigmoid(
+            normed @ self.dynamic_beta_fn * self.h_post_scale + self.static_beta
+        )
         mixed = torch.einsum("...st,...sd->...td", alpha, x)
         return mixed[..., 0, :], mixed[..., 1:, :].movedim(-2, 1).flatten(0, 1), {"beta": beta}
 
-    def depth_connection(self, branch_output: torch.Tensor, residuals: torch.Tensor, *, beta: torch.Tensor) -> torch.Tensor:
+    def depth_connection(
+        self, branch_output: torch.Tensor, residuals: torch.Tensor, *, beta: torch.Tensor
+    ) -> torch.Tensor:
         out = torch.einsum("...d,...s->...sd", branch_output, beta)
         return self.dropout(out.movedim(-2, 1).flatten(0, 1) + residuals)
 
@@ -80,31 +101,16 @@ class MHCLite(Exact):
     """The first form: its attributes are those of HyperConnections, and were read as HC."""
 
     def __init__(self, num_residual_streams: int, *, dim: int, branch: nn.Module) -> None:
-        super().__init__(num_residual_streams, dim=dim, branch=branch, coefficients=math.factorial(num_residual_streams))
+        super().__init__(
+            num_residual_streams,
+            dim=dim,
+            branch=branch,
+            coefficients=math.factorial(num_residual_streams),
+        )
 
     def residual(self, dynamic: torch.Tensor, static: torch.Tensor) -> torch.Tensor:
         weights = torch.softmax(self.residual_scale * dynamic + static, -1)
         return torch.einsum("...r,rij->...ij", weights, permutations(self.num_residual_streams))
-
-
-class KromHC(Exact):
-    """n = 2^k: a Kronecker product of k convex mixes of the identity and the swap."""
-
-    def __init__(self, num_residual_streams: int, *, dim: int, branch: nn.Module) -> None:
-        self_factors = int(math.log2(num_residual_streams))
-        super().__init__(num_residual_streams, dim=dim, branch=branch, coefficients=2 * self_factors)
-        self.num_factors, self.factors, self.factor_perms = self_factors, [2] * self_factors, [2] * self_factors
-
-    def _build_kronecker_hres(self, dynamic_coeffs: torch.Tensor, static_coeffs: torch.Tensor) -> torch.Tensor:
-        p = torch.softmax((self.residual_scale * dynamic_coeffs + static_coeffs).unflatten(-1, (-1, 2)), -1)
-        mats = p[..., 0, None, None] * torch.eye(2) + p[..., 1, None, None] * torch.eye(2).flip(0)
-        out = mats[..., 0, :, :]
-        for k in range(1, self.num_factors):
-            out = torch.einsum("...ab,...cd->...acbd", out, mats[..., k, :, :]).flatten(-2).flatten(-3, -2)
-        return out
-
-    def residual(self, dynamic: torch.Tensor, static: torch.Tensor) -> torch.Tensor:
-        return self._build_kronecker_hres(dynamic, static)
 
 
 class FastMHCLite(nn.Module):
@@ -113,7 +119,13 @@ class FastMHCLite(nn.Module):
     def __init__(self, num_residual_streams: int, *, dim: int, branch: nn.Module) -> None:
         super().__init__()
         n = num_residual_streams
-        self.branch, self.s, self.dim, self.add_branch_out_to_residual, self.n_fact = branch, n, dim, True, math.factorial(n)
+        self.branch, self.s, self.dim, self.add_branch_out_to_residual, self.n_fact = (
+            branch,
+            n,
+            dim,
+            True,
+            math.factorial(n),
+        )
         self.register_buffer("perm_mats", permutations(n), persistent=False)
         self.alpha_proj, self.beta_proj = nn.Linear(dim * n, n + self.n_fact), nn.Linear(dim * n, n)
         nn.init.normal_(self.alpha_proj.bias)
@@ -131,46 +143,16 @@ class FastMHCLite(nn.Module):
         return self.dropout(out.transpose(1, 2).flatten(0, 1))
 
 
-class MindSpeedMHCLite(nn.Module):
-    """MindSpeed-LLM's MHCLite: [s, b, n, d], hc_fn a Linear to 2 n + n!, hc_pre -> (y, h_post, h_res), applied transposed."""
-
-    def __init__(self, n: int, d: int) -> None:
-        super().__init__()
-        self.mhc_position, self.hc_mult, self.num_perm_mats, self.norm_eps = "layer", n, math.factorial(n), 1e-6
-        self.hc_fn = nn.Linear(n * d, 2 * n + self.num_perm_mats, bias=False)
-        self.hc_gamma = nn.Parameter(1 + torch.randn(n * d) * 0.1)
-        self.hc_scale, self.hc_base = nn.Parameter(torch.tensor([0.9, 1.1, 1.3])), nn.Parameter(torch.randn(2 * n + self.num_perm_mats))
-
-    def hc_pre(self, x: torch.Tensor, *args: Any, **kwargs: Any) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        n = self.hc_mult
-        flat = x.flatten(2)
-        logits = self.hc_fn(flat * torch.rsqrt(flat.square().mean(-1, keepdim=True) + self.norm_eps) * self.hc_gamma).float()
-        pre, post, res = logits.split([n, n, self.num_perm_mats], -1)
-        pre = torch.sigmoid(pre * self.hc_scale[0] + self.hc_base[:n])
-        post = 2 * torch.sigmoid(post * self.hc_scale[1] + self.hc_base[n : 2 * n])
-        weights = torch.softmax(res * self.hc_scale[2] + self.hc_base[2 * n :], -1)
-        return (pre.unsqueeze(-1) * x).sum(2), post, (weights @ permutations(n).flatten(1)).unflatten(-1, (n, n))
-
-    def hc_post(self, x: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
-        return spread(x, kwargs["residual"], kwargs["post"], kwargs["comb"])
-
-    def forward(self, hidden_states: torch.Tensor, mhc_stage: str = "identity", *args: Any, **kwargs: Any) -> Any:
-        return {"pre": self.hc_pre, "post": self.hc_post}[mhc_stage](hidden_states, *args, **kwargs)
-
-
-class MindSpeedLayer(nn.Module):
-    def __init__(self, n: int, d: int) -> None:
-        super().__init__()
-        self.attn_mhc, self.self_attention = MindSpeedMHCLite(n, d), nn.Linear(d, d)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        y, post, comb = self.attn_mhc(x, mhc_stage="pre")
-        return self.attn_mhc(self.self_attention(y), mhc_stage="post", residual=x, post=post, comb=comb)
-
-
 def mixture(weights: Array, n: int) -> Array:
     """sum_r w_r P_r, P in the order of itertools."""
     return np.einsum("tr,rij->tij", weights, np.eye(n)[list(itertools.permutations(range(n)))])
+
+
+def kronecker(logits: Array) -> Array:
+    """The product of mixes of the identity and the swap, two logits each."""
+    pairs = f.softmax(logits.reshape(len(logits), -1, 2))
+    mats = pairs[..., 0, None, None] * np.eye(2) + pairs[..., 1, None, None] * np.eye(2)[::-1]
+    return np.stack([reduce(np.kron, token) for token in mats])
 
 
 def exact(module: Any, x: Array, carry: dict[str, Any]) -> Reference:
@@ -179,45 +161,41 @@ def exact(module: Any, x: Array, carry: dict[str, Any]) -> Reference:
     weight, static = normed @ f.values(module.dynamic_alpha_fn), f.values(module.static_alpha)
     pre = f.sigmoid(f.values(module.pre_branch_scale) * weight[:, :n] + static[:n])
     logits = f.values(module.residual_scale) * weight[:, n:] + static[n:]
-    if isinstance(module, KromHC):
-        pairs = f.softmax(logits.reshape(len(x), -1, 2))
-        mats = pairs[..., 0, None, None] * np.eye(2) + pairs[..., 1, None, None] * np.eye(2)[::-1]
-        alpha = np.stack([reduce(np.kron, token) for token in mats])
-    else:
-        alpha = mixture(f.softmax(logits), n)
-    post = 2 * f.sigmoid(normed @ f.values(module.dynamic_beta_fn) * f.values(module.h_post_scale) + f.values(module.static_beta))
+    alpha = kronecker(logits) if hasattr(module, "factors") else mixture(f.softmax(logits), n)
+    post = 2 * f.sigmoid(
+        normed @ f.values(module.dynamic_beta_fn) * f.values(module.h_post_scale)
+        + f.values(module.static_beta)
+    )
     return Reference(f.swap(alpha), f.weighted(pre, x), f.gate(post), pre, post)
 
 
 def fast(module: Any, x: Array, carry: dict[str, Any]) -> Reference:
     n = x.shape[1]
     norm = f.unit_rms(x.reshape(len(x), -1))
-    alpha, beta = (norm @ f.values(line.weight).T + f.values(line.bias) for line in (module.alpha_proj, module.beta_proj))
+    alpha, beta = (
+        norm @ f.values(line.weight).T + f.values(line.bias)
+        for line in (module.alpha_proj, module.beta_proj)
+    )
     pre, post = f.sigmoid(alpha[:, :n]), 2 * f.sigmoid(beta)
-    return Reference(f.swap(mixture(f.softmax(alpha[:, n:]), n)), f.weighted(pre, x), f.gate(post), pre, post)
+    return Reference(
+        f.swap(mixture(f.softmax(alpha[:, n:]), n)), f.weighted(pre, x), f.gate(post), pre, post
+    )
 
 
-def mindspeed(module: Any, x: Array, carry: dict[str, Any]) -> Reference:
-    n = x.shape[1]
-    logits = (f.rms(x.reshape(len(x), -1)) * f.values(module.hc_gamma)) @ f.values(module.hc_fn.weight).T
-    scale, base = f.values(module.hc_scale), f.values(module.hc_base)
-    pre, post, res = (part * s + b for part, s, b in zip(np.split(logits, [n, 2 * n], -1), scale, np.split(base, [n, 2 * n])))
-    pre, post = f.sigmoid(pre), 2 * f.sigmoid(post)
-    return Reference(f.swap(mixture(f.softmax(res), n)), f.weighted(pre, x), f.gate(post), pre, post)
+def few(n: int) -> bool:
+    """n! matrices."""
+    return 2 <= n <= 5
+
+
+def exactly(cls: Any) -> Callable[[int, int, int], nn.Module]:
+    return lambda n, d, i: cls(n, dim=d, branch=nn.Linear(d, d))
 
 
 def implementations() -> list[Implementation]:
     row = "mhc-lite, KromHC"
-    few: Callable[[int], bool] = lambda n: 2 <= n <= 5  # n! matrices
-    layout: dict[str, Any] = {"pack": stacked, "unpack": unstacked}
-
-    def layer(cls: Any) -> Callable[[int, int, int], nn.Module]:
-        return lambda n, d, i: cls(n, dim=d, branch=nn.Linear(d, d))
-
-    branch = (Site("", exact, "branch"),)
+    how: dict[str, Any] = {"fits": few, "pack": stacked, "unpack": unstacked}
+    slow, quick = (Site("", exact, "branch"),), (Site("", fast, "branch"),)
     return [
-        Implementation("mhc-lite", row, layer(MHCLite), branch, "mhc", "comb", "doubly", fits=few, **layout),
-        Implementation("mhc-lite, fast", row, layer(FastMHCLite), (Site("", fast, "branch"),), "mhc", "comb", "doubly", fits=few, **layout),
-        Implementation("mhc-lite, mindspeed", row, lambda n, d, i: MindSpeedLayer(n, d), (Site("attn_mhc", mindspeed, "self_attention"),), "mhc", "comb", "doubly", fits=few, pack=sequence_first),
-        Implementation("kromhc", row, layer(KromHC), branch, "mhc", "comb", "doubly", fits=lambda n: n >= 2 and n & (n - 1) == 0, note="its matrix is symmetric", **layout),
+        Implementation("mhc-lite", row, exactly(MHCLite), slow, *COMB_BOTH, **how),
+        Implementation("mhc-lite, fast", row, exactly(FastMHCLite), quick, *COMB_BOTH, **how),
     ]

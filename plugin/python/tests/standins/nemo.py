@@ -1,4 +1,5 @@
-"""Stand-ins of mixers that are modules of their own and return (pre, post, comb): NeMo Automodel's DeepSeek V4 and V4.1, and AMD Primus' HyperMixer.
+"""Stand-ins of mixers that are modules of their own and return (pre, post, comb): NeMo Automodel's
+DeepSeek V4 and V4.1, and AMD Primus' HyperMixer.
 
 Own code of the same names, shapes, arguments and order of results.
 """
@@ -18,11 +19,18 @@ Three = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 
 
 class DeepseekV4HyperConnection(nn.Module):
-    """NeMo's: transformers' parameters, other results: (pre, post, comb), the streams are not collapsed."""
+    """NeMo's: transformers' parameters, other results: (pre, post, comb), the streams are not
+    collapsed."""
 
     def __init__(self, n: int, d: int) -> None:
         super().__init__()
-        self.hc_mult, self.hc_sinkhorn_iters, self.hc_eps, self.norm_eps, self.sinkhorn_backend = n, 20, 1e-6, 1e-6, "torch"
+        self.hc_mult, self.hc_sinkhorn_iters, self.hc_eps, self.norm_eps, self.sinkhorn_backend = (
+            n,
+            20,
+            1e-6,
+            1e-6,
+            "torch",
+        )
         self.fn, self.base, self.scale = rough((2 + n) * n, n, d)
 
     def compute_weights(self, hidden_streams: torch.Tensor) -> Three:
@@ -35,14 +43,21 @@ class DeepseekV4HyperConnection(nn.Module):
 class V4Block(nn.Module):
     def __init__(self, n: int, d: int, direct: bool) -> None:
         super().__init__()
-        self.attn_hc, self.ffn_hc, self.direct = DeepseekV4HyperConnection(n, d), DeepseekV4HyperConnection(n, d), direct
+        self.attn_hc, self.ffn_hc, self.direct = (
+            DeepseekV4HyperConnection(n, d),
+            DeepseekV4HyperConnection(n, d),
+            direct,
+        )
         self.self_attn, self.mlp = nn.Linear(d, d), nn.Linear(d, d)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         for mixer, branch in ((self.attn_hc, self.self_attn), (self.ffn_hc, self.mlp)):
             pre, post, comb = mixer.compute_weights(x) if self.direct else mixer(x)
             y = branch((pre.unsqueeze(-1) * x).sum(2).to(x.dtype))
-            x = post.to(x.dtype).unsqueeze(-1) * y.unsqueeze(-2) + comb.transpose(-1, -2).to(x.dtype) @ x
+            x = (
+                post.to(x.dtype).unsqueeze(-1) * y.unsqueeze(-2)
+                + comb.transpose(-1, -2).to(x.dtype) @ x
+            )
         return x
 
 
@@ -57,11 +72,19 @@ class DeepseekV41HyperConnection(nn.Module):
 
     def __init__(self, n: int, d: int) -> None:
         super().__init__()
-        self.sinkhorn_backend, self.streams, self.iterations, self.eps, self.norm_eps = "torch", n, 20, 1e-6, 1e-6
+        self.sinkhorn_backend, self.streams, self.iterations, self.eps, self.norm_eps = (
+            "torch",
+            n,
+            20,
+            1e-6,
+            1e-6,
+        )
         self.fn, self.base, self.scale = rough((2 + n) * n, n, d)
 
     def forward(self, hidden_states: torch.Tensor) -> DeepseekV41Mix:
-        return DeepseekV41Mix(*split(mixes(hidden_states, self.fn), self.scale, self.base, self.streams))
+        return DeepseekV41Mix(
+            *split(mixes(hidden_states, self.fn), self.scale, self.base, self.streams)
+        )
 
     @staticmethod
     def collapse(hidden_states: torch.Tensor, pre_mix: torch.Tensor) -> torch.Tensor:
@@ -75,7 +98,10 @@ class DeepseekV41HyperConnection(nn.Module):
 class V41Block(nn.Module):
     def __init__(self, n: int, d: int) -> None:
         super().__init__()
-        self.attn_hc, self.ffn_hc = DeepseekV41HyperConnection(n, d), DeepseekV41HyperConnection(n, d)
+        self.attn_hc, self.ffn_hc = (
+            DeepseekV41HyperConnection(n, d),
+            DeepseekV41HyperConnection(n, d),
+        )
         self.attn, self.ffn = nn.Linear(d, d), nn.Linear(d, d)
 
     def forward(self, x: torch.Tensor, pre: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -86,11 +112,17 @@ class V41Block(nn.Module):
 
 
 class HyperMixer(nn.Module):
-    """Primus': fn is a Linear, compute_weights -> (pre, post, comb), no forward. expand is static; until 2026 it took comb as it is, since then transposed."""
+    """Primus': fn is a Linear, compute_weights -> (pre, post, comb), no forward. expand is static;
+    until 2026 it took comb as it is, since then transposed."""
 
     def __init__(self, *, hidden_size: int, hc_mult: int) -> None:
         super().__init__()
-        self.hidden_size, self.hc_mult, self.eps, self.sinkhorn_iters = hidden_size, hc_mult, 1e-6, 20
+        self.hidden_size, self.hc_mult, self.eps, self.sinkhorn_iters = (
+            hidden_size,
+            hc_mult,
+            1e-6,
+            20,
+        )
         fn, self.base, self.scale = rough((2 + hc_mult) * hc_mult, hc_mult, hidden_size)
         self.fn = nn.Linear(hc_mult * hidden_size, (2 + hc_mult) * hc_mult, bias=False)
         self.fn.weight = fn
@@ -103,7 +135,9 @@ class HyperMixer(nn.Module):
         return (pre.unsqueeze(-1) * x).sum(-2)
 
     @staticmethod
-    def expand(x: torch.Tensor, out: torch.Tensor, post: torch.Tensor, comb: torch.Tensor) -> torch.Tensor:
+    def expand(
+        x: torch.Tensor, out: torch.Tensor, post: torch.Tensor, comb: torch.Tensor
+    ) -> torch.Tensor:
         return post.unsqueeze(-1) * out.unsqueeze(-2) + torch.matmul(comb, x)
 
 
@@ -111,7 +145,9 @@ class TransposedHyperMixer(HyperMixer):
     """As it is since it applies comb transposed."""
 
     @staticmethod
-    def expand(x: torch.Tensor, out: torch.Tensor, post: torch.Tensor, comb: torch.Tensor) -> torch.Tensor:
+    def expand(
+        x: torch.Tensor, out: torch.Tensor, post: torch.Tensor, comb: torch.Tensor
+    ) -> torch.Tensor:
         return HyperMixer.expand(x, out, post, comb.transpose(-1, -2).contiguous())
 
 
@@ -135,7 +171,9 @@ def later(module: Any, x: Array, carry: dict[str, Any]) -> Reference:
 
 
 def primus(module: Any, x: Array, carry: dict[str, Any]) -> Reference:
-    pre, post, comb = f.deepseek(x, f.values(module.fn.weight), f.values(module.base), f.values(module.scale))
+    pre, post, comb = f.deepseek(
+        x, f.values(module.fn.weight), f.values(module.base), f.values(module.scale)
+    )
     h = f.swap(comb) if isinstance(module, TransposedHyperMixer) else comb
     return Reference(h, f.weighted(pre, x), f.gate(post), pre, post)
 
@@ -144,11 +182,51 @@ def implementations() -> list[Implementation]:
     v4 = Site("attn_hc", of(""), "self_attn"), Site("ffn_hc", of(""), "mlp")
     v41 = Site("attn_hc", later, "attn"), Site("ffn_hc", later, "ffn")
     mixers = Site("attn_hc", primus, "self_attention"), Site("ffn_hc", primus, "mlp")
-    row4, row41, row_primus = "NeMo Automodel deepseek_v4", "NeMo deepseek_v41", "AMD Primus HyperMixer"
+    row4, row41, row_primus = (
+        "NeMo Automodel deepseek_v4",
+        "NeMo deepseek_v41",
+        "AMD Primus HyperMixer",
+    )
     return [
-        Implementation("nemo v4", row4, lambda n, d, i: V4Block(n, d, False), v4, "mhc", "comb", "rows"),
-        Implementation("nemo v4, compute_weights", row4, lambda n, d, i: V4Block(n, d, True), v4, "mhc", "comb", "rows", note="forward is not called"),
-        Implementation("nemo v4.1", row41, lambda n, d, i: V41Block(n, d), v41, "mhc", "comb", "rows", stack=SinglePassStack),
-        Implementation("primus", row_primus, lambda n, d, i: PrimusLayer(n, d, HyperMixer), mixers, "mhc", "H", "columns"),
-        Implementation("primus, transposed", row_primus, lambda n, d, i: PrimusLayer(n, d, TransposedHyperMixer), mixers, "mhc", "comb", "rows"),
+        Implementation(
+            "nemo v4", row4, lambda n, d, i: V4Block(n, d, False), v4, "mhc", "comb", "rows"
+        ),
+        Implementation(
+            "nemo v4, compute_weights",
+            row4,
+            lambda n, d, i: V4Block(n, d, True),
+            v4,
+            "mhc",
+            "comb",
+            "rows",
+            note="forward is not called",
+        ),
+        Implementation(
+            "nemo v4.1",
+            row41,
+            lambda n, d, i: V41Block(n, d),
+            v41,
+            "mhc",
+            "comb",
+            "rows",
+            stack=SinglePassStack,
+        ),
+        Implementation(
+            "primus",
+            row_primus,
+            lambda n, d, i: PrimusLayer(n, d, HyperMixer),
+            mixers,
+            "mhc",
+            "H",
+            "columns",
+        ),
+        Implementation(
+            "primus, transposed",
+            row_primus,
+            lambda n, d, i: PrimusLayer(n, d, TransposedHyperMixer),
+            mixers,
+            "mhc",
+            "comb",
+            "rows",
+        ),
     ]

@@ -1,6 +1,8 @@
-"""Own classes that no adapter can know, found by a matcher: exact ones (go-mHC, TBP-mHC, circulant, TEMPER), signed ones (sHC) and orthogonal ones (JPmHC, Householder).
+"""Own classes that no adapter can know, found by a matcher: exact ones (go-mHC, TBP-mHC, circulant,
+TEMPER), signed ones (sHC) and orthogonal ones (JPmHC, Householder).
 
-Written from what the papers say of H. Streams [b, s, n, d]; every mixer's forward gives (pre, post, H), applied as it is.
+Written from what the papers say of H. Streams [b, s, n, d]; every mixer's forward gives (pre, post,
+H), applied as it is.
 """
 
 from __future__ import annotations
@@ -18,7 +20,8 @@ Make = Callable[[torch.Tensor, int], torch.Tensor]  # coefficients [..., m], n -
 
 
 def orthostochastic(c: torch.Tensor, n: int) -> torch.Tensor:
-    """go-mHC: squares of the blocks of an orthogonal matrix of 2 n, summed over blocks of 2 x 2 and halved."""
+    """go-mHC: squares of the blocks of an orthogonal matrix of 2 n, summed over blocks of 2 x 2 and
+    halved."""
     return cayley(c, 2 * n).square().unflatten(-1, (n, 2)).unflatten(-3, (n, 2)).sum((-3, -1)) / 2
 
 
@@ -39,7 +42,9 @@ def butterflies(c: torch.Tensor, n: int) -> torch.Tensor:
 def circulant(c: torch.Tensor, n: int, gamma: float = 0.8) -> torch.Tensor:
     """C-mHC: (1 - gamma) I + gamma sum_k softmax_k roll_k."""
     rolls = torch.stack([torch.roll(torch.eye(n, dtype=c.dtype), k, 1) for k in range(n)])
-    return (1 - gamma) * torch.eye(n, dtype=c.dtype) + gamma * torch.einsum("...k,kij->...ij", c.softmax(-1), rolls)
+    return (1 - gamma) * torch.eye(n, dtype=c.dtype) + gamma * torch.einsum(
+        "...k,kij->...ij", c.softmax(-1), rolls
+    )
 
 
 def tempered(c: torch.Tensor, n: int) -> torch.Tensor:
@@ -77,7 +82,9 @@ class Mixer(nn.Module):
         nn.init.normal_(self.projection.bias)
 
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        pre, post, rest = self.projection(x.flatten(2)).split([self.streams, self.streams, self.size], -1)
+        pre, post, rest = self.projection(x.flatten(2)).split(
+            [self.streams, self.streams, self.size], -1
+        )
         return pre.sigmoid(), 2 * post.sigmoid(), self.matrix(rest, self.streams)
 
 
@@ -101,7 +108,9 @@ def by(matrix: Callable[[Array, int], Array]) -> Callable[[Any, Array, dict[str,
 
     def reference(module: Any, x: Array, carry: dict[str, Any]) -> Reference:
         n = x.shape[1]
-        all_ = x.reshape(len(x), -1) @ f.values(module.projection.weight).T + f.values(module.projection.bias)
+        all_ = x.reshape(len(x), -1) @ f.values(module.projection.weight).T + f.values(
+            module.projection.bias
+        )
         pre, post = f.sigmoid(all_[:, :n]), 2 * f.sigmoid(all_[:, n : 2 * n])
         return Reference(matrix(all_[:, 2 * n :], n), f.weighted(pre, x), f.gate(post), pre, post)
 
@@ -124,7 +133,10 @@ def np_butterflies(c: Array, n: int) -> Array:
         i, j = k % n, (k + 1 + k // n) % n
         if i != j:
             p, rows = f.sigmoid(c[:, k, None]), h.copy()
-            h[:, i], h[:, j] = p * rows[:, i] + (1 - p) * rows[:, j], p * rows[:, j] + (1 - p) * rows[:, i]
+            h[:, i], h[:, j] = (
+                p * rows[:, i] + (1 - p) * rows[:, j],
+                p * rows[:, j] + (1 - p) * rows[:, i],
+            )
     return h
 
 
@@ -145,7 +157,9 @@ def np_signed(c: Array, n: int) -> Array:
 
 
 def np_householder(beta: float) -> Callable[[Array, int], Array]:
-    return lambda c, n: np.eye(n) - beta * np.einsum("ti,tj->tij", c, c) / (c**2).sum(-1)[:, None, None]
+    return lambda c, n: (
+        np.eye(n) - beta * np.einsum("ti,tj->tij", c, c) / (c**2).sum(-1)[:, None, None]
+    )
 
 
 def implementations() -> list[Implementation]:
@@ -153,21 +167,75 @@ def implementations() -> list[Implementation]:
     orthogonal_row = "JPmHC, EΔ-MHC-Geo, Householder"
     square: Callable[[int], int] = lambda n: n * n  # noqa: E731
 
-    def made(name: str, row: str, size: Callable[[int], int], make: Make, truth: Any, kind: str, exact: str, **more: Any) -> Implementation:
+    def made(
+        name: str,
+        row: str,
+        size: Callable[[int], int],
+        make: Make,
+        truth: Any,
+        kind: str,
+        exact: str,
+        **more: Any,
+    ) -> Implementation:
         return Implementation(
-            name, row, lambda n, d, i: Layer(n, d, size(n), make), (Site("mixer", by(truth), "branch"),), kind, "H", exact, "matcher", matcher=matcher, fits=lambda n: n >= 2, **more
+            name,
+            row,
+            lambda n, d, i: Layer(n, d, size(n), make),
+            (Site("mixer", by(truth), "branch"),),
+            kind,
+            "H",
+            exact,
+            "matcher",
+            matcher=matcher,
+            fits=lambda n: n >= 2,
+            **more,
         )
 
     def erase(c: torch.Tensor, n: int) -> torch.Tensor:
         return householder(c, n, 0.7)
 
     return [
-        made("go-mhc", exact_row, lambda n: 4 * n * n, orthostochastic, np_orthostochastic, "mhc", "doubly"),
+        made(
+            "go-mhc",
+            exact_row,
+            lambda n: 4 * n * n,
+            orthostochastic,
+            np_orthostochastic,
+            "mhc",
+            "doubly",
+        ),
         made("tbp-mhc", exact_row, lambda n: 2 * n, butterflies, np_butterflies, "mhc", "doubly"),
         made("circulant mhc", exact_row, lambda n: n, circulant, np_circulant, "mhc", "doubly"),
-        made("temper", exact_row, lambda n: n, tempered, np_tempered, "mhc", "doubly", note="its matrix is symmetric"),
+        made(
+            "temper",
+            exact_row,
+            lambda n: n,
+            tempered,
+            np_tempered,
+            "mhc",
+            "doubly",
+            note="its matrix is symmetric",
+        ),
         made("shc", signed_row, square, signed, np_signed, "signed", "none"),
         made("jpmhc", orthogonal_row, square, cayley, np_cayley, "orthogonal", "none"),
-        made("householder", orthogonal_row, lambda n: n, householder, np_householder(2.0), "orthogonal", "none", note="its matrix is symmetric"),
-        made("erase form", orthogonal_row, lambda n: n, erase, np_householder(0.7), "signed", "none", note="its matrix is symmetric; beta 0.7"),
+        made(
+            "householder",
+            orthogonal_row,
+            lambda n: n,
+            householder,
+            np_householder(2.0),
+            "orthogonal",
+            "none",
+            note="its matrix is symmetric",
+        ),
+        made(
+            "erase form",
+            orthogonal_row,
+            lambda n: n,
+            erase,
+            np_householder(0.7),
+            "signed",
+            "none",
+            note="its matrix is symmetric; beta 0.7",
+        ),
     ]

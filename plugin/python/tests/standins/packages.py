@@ -1,4 +1,5 @@
-"""Where the packages of others are found: importable as they are, or in a folder of their own below `packages` of the virtual environment."""
+"""Where the packages of others are found: importable as they are, or in a folder of their own below
+`packages` of the virtual environment."""
 
 from __future__ import annotations
 
@@ -6,37 +7,49 @@ import importlib
 import importlib.util
 import os
 import sys
-import types
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
-# What installs each, `ROOT` being the environment's folder or GAINWATCH_PACKAGES; `mhc` and `mhc-pytorch` are both imported as `mhc`: one in a process.
+# What installs each, `ROOT` being the environment's folder or GAINWATCH_PACKAGES; `mhc` and
+# `mhc-pytorch` are both imported as `mhc`: one in a process.
 PIP = {
-    "hyper-connections": "pip install --no-deps --target ROOT/hyper-connections/0.4.11 hyper-connections==0.4.11",
-    "x-transformers": "pip install --no-deps --target ROOT/packages/x-transformers x-transformers==2.31.10 loguru einx frozendict",
-    "mhc": "pip install --no-deps --target ROOT/packages/mhc mhc==0.5.5",
-    "mhc-pytorch": "pip install --no-deps --ignore-requires-python --target ROOT/packages/mhc-pytorch mhc-pytorch==0.2.3",
-    "mhc-ddim": "pip install --no-deps --target ROOT/packages/mhc-ddim mhc-ddim==0.2.5",
-    "transformers": "pip install transformers==5.24.0",
+    "hyper-connections": "ROOT/hyper-connections/0.4.11 hyper-connections==0.4.11",
+    "x-transformers": "ROOT/packages/x-transformers x-transformers==2.31.10 loguru einx frozendict",
+    "mhc": "ROOT/packages/mhc mhc==0.5.5",
+    "mhc-pytorch": "ROOT/packages/mhc-pytorch --ignore-requires-python mhc-pytorch==0.2.3",
+    "mhc-ddim": "ROOT/packages/mhc-ddim mhc-ddim==0.2.5",
+    "transformers": "ROOT/packages/transformers transformers==5.24.0",
 }
 FOLDERS = {"hyper-connections": "hyper-connections/0.4.11"}
 MODULES = {"mhc-pytorch": "mhc"}
 
 
 def missing(package: str) -> str:
-    """"" where `package` can be imported, else how it is installed; finds it and puts its folder on the path."""
+    """ "" where `package` can be imported, else how it is installed; finds it and puts its folder
+    on the path."""
     module = MODULES.get(package, package.replace("-", "_"))
-    folder = Path(os.environ.get("GAINWATCH_PACKAGES") or sys.prefix) / FOLDERS.get(package, f"packages/{package}")
+    folder = Path(os.environ.get("GAINWATCH_PACKAGES") or sys.prefix) / FOLDERS.get(
+        package, f"packages/{package}"
+    )
     if package.startswith("mhc") and module == "mhc":  # two packages of one name
         if chosen() != package:
-            return f"mhc and mhc-pytorch have one name: this process has {chosen()} (GAINWATCH_MHC={package} for the other)"
+            return f"this process has {chosen()}, of the same name (GAINWATCH_MHC={package})"
         if folder.is_dir() and str(folder) not in sys.path:
             sys.path.insert(0, str(folder))
-        return "" if folder.is_dir() else f"not installed: {PIP[package]}"
+        return (
+            ""
+            if folder.is_dir()
+            else f"not installed: pip install --no-deps --target {PIP[package]}"
+        )
     if importlib.util.find_spec(module) is None and folder.is_dir():
         sys.path.append(str(folder))
         importlib.invalidate_caches()
-    return "" if importlib.util.find_spec(module) else f"not installed: {PIP[package]}"
+    return (
+        ""
+        if importlib.util.find_spec(module)
+        else f"not installed: pip install --no-deps --target {PIP[package]}"
+    )
 
 
 def chosen() -> str:
@@ -50,9 +63,13 @@ def load(package: str, module: str) -> Any:
     if why:
         raise ImportError(why)
     # mhc 0.5.5 imports matplotlib, which it does not ask for, and draws nothing here.
-    drawing = [] if package != "mhc" or importlib.util.find_spec("matplotlib") else ["matplotlib", "matplotlib.pyplot"]
+    drawing = (
+        []
+        if package != "mhc" or importlib.util.find_spec("matplotlib")
+        else ["matplotlib", "matplotlib.pyplot"]
+    )
     for name in drawing:
-        sys.modules[name] = types.ModuleType(name)
+        sys.modules[name] = mock.MagicMock()
     try:
         return importlib.import_module(module)
     finally:

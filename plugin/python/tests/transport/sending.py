@@ -59,7 +59,9 @@ class Sending(unittest.TestCase):
             "faults": self.noted,
         }
         self.noted = options.get("faults", self.noted)
-        sender = Sender(**{"encode": lambda record: encode(record, Encoding(self.noted)), **given, **options})
+        sender = Sender(
+            **{"encode": lambda record: encode(record, Encoding(self.noted)), **given, **options}
+        )
         sender.describe({"streams": 4, "tokens": 8, "order": ["block0", "block1"]})
         sender.start()
         self.addCleanup(lambda: sender.close("unknown", "a", 0.1))

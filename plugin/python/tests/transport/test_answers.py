@@ -29,17 +29,27 @@ class Kept(Sending):
     def test_no_redirect_is_followed_and_where_to_is_said_once_without_the_token(self) -> None:
         for status in (301, 302, 303, 307, 308):
             with self.subTest(status=status):
-                self.noted.__init__()  # type: ignore[misc]
+                self.noted.forget()
                 other = Server()
                 self.addCleanup(other.close)
                 to = f"http://user:{SECRET}@127.0.0.1:{other.port}/login?token={SECRET}"
-                self.check_kept(lambda *_, s=status, to=to: (s, {"Location": to}, b""), token=SECRET)
+                self.check_kept(
+                    lambda *_, s=status, to=to: (s, {"Location": to}, b""), token=SECRET
+                )
                 self.assertEqual((other.paths, other.headers), ([], []))
-                self.assertEqual(self.noted.said(f"http://127.0.0.1:{other.port}: redirects are not followed"), 1)
+                self.assertEqual(
+                    self.noted.said(f"http://127.0.0.1:{other.port}: redirects are not followed"), 1
+                )
                 self.assertEqual(self.noted.said("SECRET"), 0)
 
     def test_only_an_answer_of_a_monitor_is_an_acknowledgement(self) -> None:
-        steps = {"accepted": 3, "duplicates": 0, "late": 0, "composite_gain": None, "warnings": []}
+        steps: dict[str, Any] = {
+            "accepted": 3,
+            "duplicates": 0,
+            "late": 0,
+            "composite_gain": None,
+            "warnings": [],
+        }
         answers: list[Answer] = [
             (200, HTML, b"<html>Accept the terms</html>"),
             (200, HTML, json.dumps({**steps, "run": "test"}).encode()),
@@ -113,14 +123,21 @@ class Refused(Sending):
         sender = self.start(2, token=SECRET)
         self.close(sender)
         self.assertGreater(len(self.noted.lines), 6)
-        self.assertEqual([line for line in [*self.noted.lines, sender.reason] if "SECRET" in line or "\n" in line], [])
+        self.assertEqual(
+            [
+                line
+                for line in [*self.noted.lines, sender.reason]
+                if "SECRET" in line or "\n" in line
+            ],
+            [],
+        )
 
     def test_one_step_that_is_refused_takes_no_other_with_it_and_the_rule_is_said(self) -> None:
         rule = "must not be one that was put together without this rank"
         for status in (400, 409, 413, 415, 422):
             with self.subTest(status=status):
                 self.server.forget()
-                self.noted.__init__()  # type: ignore[misc]
+                self.noted.forget()
 
                 def refuse(_m: str, _p: str, data: bytes, status: int = status) -> Optional[Answer]:
                     return (status, JSON, refusal(rule, "step")) if 3 in numbers_of(data) else None
@@ -153,7 +170,9 @@ class Refused(Sending):
 
         def behaviour(_m: str, _p: str, data: bytes) -> Optional[Answer]:
             sizes.append(len(numbers_of(data)))
-            return (413, JSON, refusal("must have at most 3 steps", "body")) if sizes[-1] > 3 else None
+            return (
+                (413, JSON, refusal("must have at most 3 steps", "body")) if sizes[-1] > 3 else None
+            )
 
         self.server.behaviour = behaviour
         sender = self.start(12)
@@ -172,24 +191,41 @@ class Refused(Sending):
     def test_late_of_a_monitor_of_before_is_heard(self) -> None:
         def behaviour(method: str, _path: str, data: bytes) -> Optional[Answer]:
             late = len([number for number in numbers_of(data) if number in (2, 3)])
-            answer = {"accepted": len(numbers_of(data)) - late, "duplicates": 0, "late": late, "composite_gain": None, "warnings": []}
+            answer: dict[str, Any] = {
+                "accepted": len(numbers_of(data)) - late,
+                "duplicates": 0,
+                "late": late,
+                "composite_gain": None,
+                "warnings": [],
+            }
             return (200, JSON, json.dumps(answer).encode()) if method == "POST" else None
 
         self.server.behaviour = behaviour
         sender = self.start(5)
         self.close(sender)
         self.assertEqual((sender.acknowledged, sender.dropped), (3, 2))
-        self.assertEqual(self.noted.said("steps came after theirs was put together without them"), 1)
+        self.assertEqual(
+            self.noted.said("steps came after theirs was put together without them"), 1
+        )
 
     def test_warnings_are_said_once_and_again_where_they_grow_worse(self) -> None:
-        warning = {"rule": "gain", "severity": "warning", "connection": "a", "step": 2, "message": "grows"}
+        warning = {
+            "rule": "gain",
+            "severity": "warning",
+            "connection": "a",
+            "step": 2,
+            "message": "grows",
+        }
         self.server.warnings = [warning, "strange"]  # type: ignore[list-item]
         sender = self.start(2, token="secret")
         wait(lambda: sender.acknowledged == 2)
         self.server.warnings = [{**warning, "severity": "critical"}]
         self.train(sender, 2, 3)
         self.close(sender)
-        self.assertEqual([line for line in self.noted.lines if "grows" in line], [f"{s} gain at step 2, a: grows" for s in ("warning", "critical")])
+        self.assertEqual(
+            [line for line in self.noted.lines if "grows" in line],
+            [f"{s} gain at step 2, a: grows" for s in ("warning", "critical")],
+        )
         self.assertEqual({h["Authorization"] for h in self.server.headers}, {"Bearer secret"})
 
 
@@ -222,7 +258,11 @@ class EarlierMonitor(Sending):
                 counts = {"accepted": 0, "duplicates": 0, "late": len(numbers)}
             else:
                 steps.extend(numbers)
-            return 200, JSON, json.dumps({**counts, "composite_gain": 1.25, "warnings": []}).encode()
+            return (
+                200,
+                JSON,
+                json.dumps({**counts, "composite_gain": 1.25, "warnings": []}).encode(),
+            )
 
         self.server.behaviour = behaviour
         sender = self.start(4)
@@ -235,4 +275,6 @@ class EarlierMonitor(Sending):
         self.train(sender, 3, 7)
         wait(lambda: sender.dropped == 3)
         self.close(sender)
-        self.assertEqual(self.noted.said("steps came after theirs was put together without them"), 1)
+        self.assertEqual(
+            self.noted.said("steps came after theirs was put together without them"), 1
+        )

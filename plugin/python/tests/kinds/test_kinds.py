@@ -1,0 +1,112 @@
+"""Nothing hurts: a watched model gives the same losses and gradients to the bit, whatever is done with it, fails where it failed before, and
+is left as it was. Over all implementations; the kinds are spread over them, unless GAINWATCH_FULL=1 asks for each with each."""
+
+from __future__ import annotations
+
+import logging
+import os
+import types
+import unittest
+import warnings
+from typing import Any, Iterable, Optional
+
+import torch
+
+import gainwatch
+from gainwatch.sampling.attach import PASS, TAG
+from tests.implementations import Implementation, implementations
+from tests.kinds import kinds
+from tests.support import Server
+
+FULL = os.environ.get("GAINWATCH_FULL") == "1"
+N, D, DEPTH = 4, 16, 2
+
+
+class Never(unittest.TestCase):
+    """One kind with one implementation."""
+
+    def setUp(self) -> None:
+        self.server = Server()
+        self.addCleanup(self.server.close)
+        warnings.simplefilter("ignore")
+        level = logging.getLogger("gainwatch").level
+        logging.getLogger("gainwatch").setLevel(logging.CRITICAL + 1)
+        self.addCleanup(logging.getLogger("gainwatch").setLevel, level)
+        torch.set_num_threads(1)
+
+    def check(self, entry: Implementation, kind: kinds.Kind, seen: bool) -> None:
+        def inputs(step: int) -> torch.Tensor:
+            return entry.streams(N, entry.channels * D, step)
+
+        wanted, failed = outcome(entry, kind, inputs, None)
+        model = entry.make(N, entry.channels * D, 1, DEPTH)
+        before = looks(model)
+        monitor = gainwatch.watch(model, url=self.server.url, run="kinds", matcher=entry.matcher, drain_seconds=5)
+        if entry.found == "adapter":
+            self.assertEqual([p.name for p in monitor._wired.sampler.parts], entry.connections(DEPTH))
+        try:
+            got, error = outcome(entry, kind, inputs, monitor, model)
+        finally:
+            monitor.close()
+        self.assertEqual(error, failed)
+        self.assertEqual(len(got), len(wanted))
+        for one, other in zip(got, wanted):
+            self.assertTrue(torch.equal(one, other) or bool((one.isnan() == other.isnan()).all() and torch.equal(one.nan_to_num(), other.nan_to_num())))
+        self.assertEqual(monitor.counters["errors"], 0)
+        if seen and failed is None:
+            self.assertEqual(monitor.counters["acknowledged"], kinds.STEPS)
+        after = looks(model)
+        self.assertEqual(after, before)
+
+    def over(self, chosen: Iterable[tuple[Implementation, kinds.Kind]], seen: bool) -> None:
+        for entry, kind in chosen:
+            with self.subTest(implementation=entry.name, kind=kind.__name__):
+                torch._dynamo.reset()
+                self.check(entry, kind, seen)
+
+    def test_what_goes_on_being_watched(self) -> None:
+        self.over(spread(subjects(), kinds.SEEN, 4), True)
+
+    def test_what_is_not_watched(self) -> None:
+        self.over(spread(subjects(), kinds.UNSEEN, 3), False)
+
+    def test_what_is_compiled(self) -> None:
+        known = [entry for entry in subjects() if entry.matcher is None]
+        self.over(spread(known, kinds.COMPILED, 1), True)
+
+
+def subjects() -> list[Implementation]:
+    """All that can be made here and are watched by an adapter or a matcher."""
+    return [e for e in implementations() if not e.available() and e.found != "never" and e.fits(N)]
+
+
+def spread(
+    entries: list[Implementation], of: tuple[kinds.Kind, ...], each: int
+) -> Iterable[tuple[Implementation, kinds.Kind]]:
+    """So many kinds for each implementation, so that all come about equally often; all with all where that is asked for."""
+    for at, entry in enumerate(entries):
+        for kind in of if FULL else [of[(at * each + i) % len(of)] for i in range(each)]:
+            yield entry, kind
+
+
+def outcome(
+    entry: Implementation, kind: kinds.Kind, inputs: kinds.Input, monitor: Any, model: Any = None
+) -> tuple[kinds.Outcome, Optional[str]]:
+    """What came out, or the name of what was raised."""
+    model = entry.make(N, entry.channels * D, 1, DEPTH) if model is None else model
+    try:
+        torch.manual_seed(7)
+        return kind(model, inputs, monitor), None
+    except Exception as error:
+        return [], type(error).__name__
+
+
+def looks(model: Any) -> list[Any]:
+    """Of each module: the methods of its class, and what stands in its __dict__ by name; without what torch itself puts there."""
+    own = {"_compiled_call_impl", "_is_torch_compile", "__overloads__"}
+    found = []
+    for module in model.modules():
+        methods = {(k.__name__, n): v for k in type(module).__mro__ for n, v in vars(k).items() if isinstance(v, types.FunctionType)}
+        assert TAG not in vars(module) and PASS not in vars(module)
+        found.append((sorted(set(vars(module)) - own), {name: id(value) for name, value in methods.items()}))
+    return found

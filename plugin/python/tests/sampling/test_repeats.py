@@ -1,0 +1,226 @@
+"""Connections that run several times in a step, or not at all: the product of what is sent is that of what the model did, worked out in float64
+from matrices that the test itself has put there."""
+
+from __future__ import annotations
+
+import logging
+import random
+import unittest
+from typing import Any, Optional
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+import gainwatch
+from tests.support import Body, Server
+
+N, D = 4, 8
+
+
+class Mix(nn.Module):
+    """Streams [b, s, n, d] mixed by a matrix of its own, comb, in DeepSeek's structure."""
+
+    def __init__(self, seed: int) -> None:
+        super().__init__()
+        generator = torch.Generator().manual_seed(seed)
+        comb = torch.eye(N) + 0.3 * torch.randn(N, N, generator=generator)
+        self.hc_mult = N
+        self.fn = nn.Parameter(torch.zeros((2 + N) * N, N * D))
+        self.base = nn.Parameter(torch.cat([torch.zeros(2 * N), comb.flatten()]))
+        self.scale = nn.Parameter(torch.ones(3))
+
+    @property
+    def h(self) -> Any:
+        """As applied, float64."""
+        return self.base[2 * N :].detach().double().numpy().reshape(N, N).T
+
+    def forward(self, x: Tensor) -> Any:
+        comb = self.base[2 * N :].unflatten(0, (N, N)).expand(*x.shape[:2], N, N)
+        return x.mean(2), comb, x.sum(2)
+
+
+class Layer(nn.Module):
+    def __init__(self, seed: int) -> None:
+        super().__init__()
+        self.hc = Mix(seed)
+
+    def forward(self, x: Tensor) -> Tensor:
+        _, comb, _ = self.hc(x)
+        return comb.transpose(-1, -2) @ x
+
+
+class Looped(nn.Module):
+    """Its layers, as often in turn as it is told; some are left out by chance."""
+
+    def __init__(self, layers: int, times: int = 1, drop: float = 0.0, keep: Optional[bool] = None) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(Layer(seed) for seed in range(layers))
+        self.times, self.drop, self.keep = times, drop, keep
+        self.chance = random.Random(3)
+        self.ran: list[Any] = []  # of the last pass: matrices as applied
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.ran = []
+        for _ in range(self.times):
+            for layer in self.layers:
+                if self.chance.random() >= self.drop:
+                    self.ran.append(layer.hc.h)
+                    x = layer(x) if self.keep is None else checkpoint(layer, x, use_reentrant=not self.keep)
+        return x
+
+
+def product(matrices: list[Any]) -> Any:
+    """Of the matrices in the order in which they are applied."""
+    found = np.eye(N)
+    for matrix in matrices:
+        found = matrix.astype(np.float64) @ found
+    return found
+
+
+def sent(body: Body) -> Any:
+    """The product of what one body says."""
+    return product([body.tensors[name][0] if body.tensors[name].ndim == 3 else body.tensors[name] for name in body.order])
+
+
+class Repeats(unittest.TestCase):
+    def setUp(self) -> None:
+        self.server = Server()
+        self.addCleanup(self.server.close)
+        logging.getLogger("gainwatch").setLevel(logging.CRITICAL + 1)
+        self.addCleanup(logging.getLogger("gainwatch").setLevel, logging.NOTSET)
+
+    def watch(self, model: nn.Module, **options: Any) -> gainwatch.Monitor:
+        monitor = gainwatch.watch(model, url=self.server.url, run="repeats", **options)
+        self.addCleanup(monitor.close)
+        return monitor
+
+    def x(self, step: int = 0) -> Tensor:
+        return torch.randn(2, 6, N, D, generator=torch.Generator().manual_seed(step)).requires_grad_()
+
+    def steps(self, model: Looped, call: Any = None, count: int = 4, micro: int = 1) -> list[Any]:
+        """Trains, and gives the product of each step's first micro-batch."""
+        wanted = []
+        monitor = self.watch(model)
+        for step in range(count):
+            for part in range(micro):
+                (call or model)(self.x(step)).sum().backward()
+                if part == 0:
+                    wanted.append(product(model.ran))
+            monitor.step(1.0)
+        monitor.close()
+        self.assertEqual(monitor.counters["errors"], 0)
+        self.assertEqual(len(self.server.steps), count)
+        return wanted
+
+    def compare(self, wanted: list[Any]) -> None:
+        for body, want in zip(self.server.steps, wanted):
+            np.testing.assert_allclose(sent(body), want, rtol=1e-5, atol=1e-5)
+
+    def test_each_run_of_a_looped_model_counts(self) -> None:
+        self.compare(self.steps(Looped(2, 3)))
+        names = ["layers.0.hc", "layers.1.hc", "layers.0.hc#2", "layers.1.hc#2", "layers.0.hc#3", "layers.1.hc#3"]
+        self.assertEqual(self.server.steps[0].order, names)
+
+    def test_how_often_may_change_from_step_to_step(self) -> None:
+        model, wanted = Looped(2), []
+        monitor = self.watch(model)
+        for step, times in enumerate((2, 1, 4, 3, 1)):
+            model.times = times
+            model(self.x(step)).sum().backward()
+            wanted.append(product(model.ran))
+            monitor.step(1.0)
+        monitor.close()
+        self.compare(wanted)
+        self.assertEqual(len(self.server.steps[-1].order), 8)  # what did not run is the identity
+        self.assertEqual(len({body.metadata["attempt"] for body in self.server.steps}), 1)
+
+    def test_more_than_can_be_watched_is_left_out_and_said(self) -> None:
+        logging.getLogger("gainwatch").setLevel(logging.WARNING)
+        with self.assertLogs("gainwatch", "WARNING") as logs:
+            self.steps(Looped(2, 9), count=2)
+        self.assertEqual(len(self.server.steps[0].order), 16)
+        self.assertIn("more often", "\n".join(logs.output))
+
+    def test_one_that_is_skipped_is_the_identity(self) -> None:
+        self.compare(self.steps(Looped(6, 1, drop=0.4), count=12))
+
+    def test_what_is_recomputed_is_no_repetition(self) -> None:
+        for keep in (True, False):
+            with self.subTest(reentrant=not keep):
+                self.server.steps.clear()
+                self.compare(self.steps(Looped(2, 3, keep=keep)))
+                self.assertEqual(len(self.server.steps[-1].order), 6)
+
+    def test_micro_batches_are_no_repetition(self) -> None:
+        self.compare(self.steps(Looped(2, 3), micro=4))
+        self.assertEqual(len(self.server.steps[-1].order), 6)
+
+    def test_micro_batches_of_layers_that_nobody_calls_together(self) -> None:
+        model = nn.ModuleList(Layer(seed) for seed in range(3))
+        monitor = self.watch(model)
+        for step in range(3):
+            for _ in range(2):
+                x = self.x(step)
+                for layer in model:
+                    x = layer(x)
+                x.sum().backward()
+            monitor.step(1.0)
+        monitor.close()
+        self.assertEqual([body.order for body in self.server.steps], [["0.hc", "1.hc", "2.hc"]] * 3)
+
+    def test_compiled(self) -> None:
+        for backend in ("eager", "aot_eager"):
+            with self.subTest(backend=backend):
+                torch._dynamo.reset()
+                self.server.steps.clear()
+                model = _plain(Looped(2, 3))
+                wanted = [product([layer.hc.h for layer in model.layers] * 3)] * 3
+                monitor = self.watch(model)
+                call = torch.compile(model, backend=backend, fullgraph=True)
+                for step in range(3):
+                    for _ in range(2):
+                        call(self.x(step)).sum().backward()
+                    monitor.step(1.0)
+                monitor.close()
+                self.assertEqual(monitor.counters["errors"], 0)
+                self.assertEqual(len(self.server.steps), 3)
+                self.compare(wanted)
+
+    def test_one_layer_compiled_and_the_others_not(self) -> None:
+        torch._dynamo.reset()
+        model = Looped(3, 2)
+        model.layers[1].compile(backend="eager")
+        self.compare(self.steps(model))
+
+    def test_two_stages(self) -> None:
+        model = Looped(4)
+        stages = [Looped(4), Looped(4)]
+        stages[0].layers, stages[1].layers = model.layers[:2], model.layers[2:]
+        monitors = [self.watch(stage, stage=i, stages=2, rank=i, world_size=2, attempt="both") for i, stage in enumerate(stages)]
+        x = self.x()
+        for stage in stages:
+            x = stage(x)
+        for monitor in monitors:
+            monitor.step(1.0)
+            monitor.close()
+        first, second = sorted(self.server.steps, key=lambda body: body.metadata["stage"])
+        np.testing.assert_allclose(sent(second) @ sent(first), product([layer.hc.h for layer in model.layers]), rtol=1e-5)
+
+
+def _plain(model: Looped) -> Looped:
+    """Without what a compiled forward cannot hold."""
+
+    def forward(x: Tensor) -> Tensor:
+        for _ in range(model.times):
+            for layer in model.layers:
+                x = layer(x)
+        return x
+
+    model.forward = forward  # type: ignore[method-assign]
+    return model
+
+
+if __name__ == "__main__":
+    unittest.main()
