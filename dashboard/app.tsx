@@ -51,12 +51,12 @@ export function App() {
                 <MemoryBars />
               </Panel>
               <WarningsPanel />
-              <Safe>
-                <SelfTestPanel />
-              </Safe>
               <Panel id="runs" title="Runs" height="220px">
                 <Runs />
               </Panel>
+              <Safe>
+                <SelfTestPanel />
+              </Safe>
               <Panel id="deviation" title="Deviation of row and column sums" height="var(--chart)">
                 <DeviationChart />
               </Panel>

@@ -1,12 +1,7 @@
 /** H_res of a connection with many streams: colours without numbers, which a pointer reads out, and the sums of rows and columns. */
 import { css, gainColour } from '../model/colours.ts';
 import { aroundOne, largestEntry, rangeText, signed, sumsOf } from '../model/connection.ts';
-import { shown } from '../model/format.ts';
 import { currentTheme } from '../state/theme.ts';
-
-/** Every so many streams have their number. */
-const LABEL_EVERY = 4;
-const label = (stream: number): string => (stream % LABEL_EVERY === 0 ? String(stream) : '');
 
 /** `values`: n × n, row-major. The colours reach to the largest entry, as all are small where many streams mix evenly. */
 export function WideMatrix({ connection, values }: { connection: string; values: readonly number[] }) {
@@ -21,14 +16,14 @@ export function WideMatrix({ connection, values }: { connection: string; values:
       <table class="cn-wide">
         <caption>
           H<sub>res</sub> of {connection}: the row receives from the column; mean over the sampled tokens. Colours from {signed(-most, 3)}{' '}
-          to {shown(most, 3)}; row sums {rangeText(rows)}, column sums {rangeText(columns)}
+          to {signed(most, 3)}; row sums {rangeText(rows)}, column sums {rangeText(columns)}
         </caption>
         <thead>
           <tr>
             <th scope="col">stream</th>
             {streams.map((j) => (
-              <th scope="col" key={j} aria-label={`stream ${j}`} title={`column sum ${aroundOne(columns[j])}`}>
-                {label(j)}
+              <th scope="col" key={j} title={`column sum ${aroundOne(columns[j])}`}>
+                {j}
               </th>
             ))}
             <th scope="col">row sum</th>
@@ -37,9 +32,7 @@ export function WideMatrix({ connection, values }: { connection: string; values:
         <tbody>
           {streams.map((i) => (
             <tr key={i}>
-              <th scope="row" aria-label={`stream ${i}`}>
-                {label(i)}
-              </th>
+              <th scope="row">{i}</th>
               {streams.map((j) => (
                 <td
                   key={j}

@@ -1,4 +1,4 @@
-/** `gainwatch export`: a recording as CSV, one row per attempt, step and connection. */
+/** `gainwatch export`: a recording as CSV, one row per attempt, step and connection; one per step of a baseline. */
 import { once } from 'node:events';
 import { createWriteStream } from 'node:fs';
 import { MEASURES, type RunScalar } from '../../src/telemetry/catalogue.ts';
@@ -28,6 +28,7 @@ function* csvRows({ attempt, header, report }: RecordedStep): Generator<string> 
     const memory = MEMORY_KINDS.map((_, k) => toWireOrNull(report.memory?.connections[k * layers + l]));
     yield csvRow([...shared, name, kind, ...measures, report.nonfinite[l], ...memory]);
   }
+  if (layers === 0) yield csvRow([...shared, ...new Array<null>(MEASURES.length + MEMORY_KINDS.length + 3).fill(null)]);
 }
 
 /** Writes a recording as CSV. @param out file to write; undefined: standard output */

@@ -5,13 +5,19 @@
  */
 import { analyse } from '../../src/telemetry/analyse.ts';
 import { MEASURES, OVER_DEPTH } from '../../src/telemetry/catalogue.ts';
-import { type Listing, mergeListing } from '../../src/telemetry/listing.ts';
+import { haveSameNames, type Listing, mergeListing } from '../../src/telemetry/listing.ts';
 import type { StepReport } from '../../src/telemetry/report.ts';
 import { MEMORY_KINDS, type MemorySample, type RunHeader, type StepSample } from '../../src/telemetry/sample.ts';
 import { widenReport } from '../../src/telemetry/widen.ts';
 import { MAX_VALUES } from '../wire/bodyLimits.ts';
 import { type Matrices, mapObservations, type Part, type RankPosition } from '../wire/part.ts';
 import { combineScalars, reduce } from './reduce.ts';
+
+/**
+ * Values of the reports of replicas that ran different connections, each as one of all of them. Our choice: 256 MiB, a thousand times what
+ * 64 ranks of 122 connections have.
+ */
+const MAX_WIDENED = 64 * 2 ** 20;
 
 /** A step of one pipeline, or of all of them. */
 export interface CombinedStep {
@@ -75,6 +81,9 @@ export function combine(
   const firstRanks = pipelines.map(([first]) => first.rank);
   // What the first rank says of a connection counts: ranks may find out at different steps.
   const connections = chained.map((one) => one.connections).reduceRight(mergeListing);
+  const widened = chained.filter((one) => !haveSameNames(one.connections, connections)).length;
+  if (widened * connections.length * (MEASURES.length + streams ** 2) > MAX_WIDENED)
+    throw new RangeError(`${widened} ranks ran different ones of ${connections.length} connections: too much to be put together`);
   const reports = chained.map((one) => widenReport(one.report, one.connections, connections, streams));
   const report = reduce({ connections, streams }, firstRanks, reports);
   return { report, connections, tokensDiffer: chained.some((one) => one.tokensDiffer) };

@@ -16,6 +16,7 @@ import type { SelfTestEntry } from '../../src/telemetry/selfTest.ts';
 import { FieldError } from '../fieldError.ts';
 import { extendRun } from '../pipeline/extendRun.ts';
 import { noteSelfTest, openRun } from '../pipeline/pipeline.ts';
+import { checkWhole } from '../wire/bodyLimits.ts';
 import type { Part, RankPosition } from '../wire/part.ts';
 import { type Ingest, type IngestRun, type RankState, stagesOf } from './ingestRun.ts';
 import { namedOf, nameStages } from './names.ts';
@@ -48,7 +49,7 @@ const countOf = (listings: ReadonlyMap<number, Listing>): number => [...listings
 /**
  * Do ranks fit the run, and each other? Changes nothing.
  * @param run null: a new attempt, of which nothing is known
- * @throws FieldError where one contradicts what the run has sent before (409), or a limit is reached (429)
+ * @throws FieldError where one contradicts what the run has sent before (409), or a limit is reached (413, 429)
  */
 export function checkRanks(ingest: Ingest, run: IngestRun | null, sent: readonly (RankPosition & Omit<RankModel, 'tokens'>)[]): void {
   const known: Known = {
@@ -64,6 +65,7 @@ export function checkRanks(ingest: Ingest, run: IngestRun | null, sent: readonly
     known.listings.set(one.stage, mergeListing(known.listings.get(one.stage) ?? [], one.connections));
     if (one.connections.length > 0) known.streams = one.streams;
   }
+  checkWhole(sent.length, Math.max(countOf(known.listings), run?.live?.header.connections.length ?? 0), known.streams);
 }
 
 function checkRank(
@@ -146,6 +148,8 @@ export function openIfKnown(ingest: Ingest, run: IngestRun): void {
   const connections = nameStages(run, stagesOf(run)).flat();
   const header: RunHeader = { run: run.name, streams: Math.max(1, run.streams), tokens: Math.max(1, run.tokens), connections };
   run.live = openRun(ingest.pipeline, header, { source: run.attempt ?? '', key: run.key, fresh: run.isFresh });
+  // What is recorded counts as known.
+  if (run.stages === 1) run.listings.set(0, run.live.header.connections);
   const { recording } = run.live;
   // In whichever recorded attempt: one of which n has changed has several.
   const known = recording === null || run.attempt === null ? null : ingest.pipeline.recorder?.lastStepOf(recording.db, run.attempt);

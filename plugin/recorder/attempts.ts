@@ -1,6 +1,6 @@
 /** The attempts of a recording that is written: begun, gone on with, grown by connections, ended where nobody ended them. */
 import { MEASURES } from '../../src/telemetry/catalogue.ts';
-import { mergeHeader } from '../../src/telemetry/listing.ts';
+import { indexOf, type Listing, mergeHeader } from '../../src/telemetry/listing.ts';
 import { MEMORY_KINDS, type RunHeader } from '../../src/telemetry/sample.ts';
 import type { SelfTestEntry } from '../../src/telemetry/selfTest.ts';
 import { fromSql } from './blobs.ts';
@@ -72,6 +72,7 @@ export function resumeAttempt(db: Db, header: RunHeader, owner: AttemptOwner | n
   if (row.outcome === null && row.pid !== process.pid && isAlive(row.pid)) return null;
   const recorded = listingOf(row);
   if (!fits(recorded.header, header) || row.measures !== MEASURE_KEYS) return null;
+  if ((owner?.source ?? '') === '' && own === null && !haveCommon(recorded.header.connections, header.connections)) return null;
   db.prepare('UPDATE attempts SET outcome = NULL, ended_at = NULL, pid = ? WHERE attempt = ?').run(process.pid, row.attempt);
   const open = Array.from({ length: LEVELS }, (_, i) => readBucket(db, row.attempt, i + 1, null, recorded)).filter(
     (bucket) => bucket !== null,
@@ -84,6 +85,9 @@ export function resumeAttempt(db: Db, header: RunHeader, owner: AttemptOwner | n
 
 /** Can one be gone on with as the other? n is that of the connections, so a baseline has any. */
 const fits = (a: RunHeader, b: RunHeader): boolean => a.streams === b.streams || a.connections.length === 0 || b.connections.length === 0;
+
+/** Of a sender without attempts the connections tell whether it is another model. */
+const haveCommon = (a: Listing, b: Listing): boolean => a.length + b.length === 0 || b.some(({ name }) => indexOf(a).has(name));
 
 /** The attempt with more connections, or with more that is known of them. @param header names all that are known of it */
 export function growAttempt(db: Db, state: AttemptState, header: RunHeader): AttemptState {

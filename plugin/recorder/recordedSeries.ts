@@ -182,6 +182,7 @@ function* readMeasureRows(db: Db, level: number, range: StepRange, slot: Slice):
   const pick = createPick(slot);
   const valuesOf = (side: SqlBlob, { packed: isPacked, layers: count }: Row): Value[] => {
     const layers = count ?? all;
+    if (layers === 0) return pick(new Float64Array(0), 0); // SQLite's part of an empty BLOB is none
     if (isPacked !== 1) return pick(floats(side), layers);
     return pick(unpack(side, isPacked, measures * layers).subarray(measure * layers, (measure + 1) * layers), layers);
   };
@@ -193,14 +194,14 @@ function* readMeasureRows(db: Db, level: number, range: StepRange, slot: Slice):
 }
 
 /** Of a measure as a row has it (its first so many slots) the values of the columns; null: the attempt has no such connection. */
-function createPick({ key, listing: { header, bySlot }, names }: Slice): (values: Float32Array, layers: number) => Value[] {
+function createPick({ key, listing: { header, bySlot }, names }: Slice): (values: ArrayLike<number>, layers: number) => Value[] {
   const { connections, streams } = header;
   const slots = names.map((name) => indexOf(bySlot).get(name) ?? -1);
   const positions = names.map((name) => indexOf(connections).get(name) ?? -1);
   /** By the number of slots. */
   const places = new Map<number, Int32Array | null>();
   const all = new Float32Array(connections.length);
-  return (values, layers) => {
+  return (values, layers): Value[] => {
     if (slots.every((slot) => slot < layers)) return slots.map((slot) => (slot < 0 ? null : values[slot]));
     if (!places.has(layers)) places.set(layers, placesIn(bySlot.slice(0, layers), connections));
     widenMeasure(key, values, places.get(layers)!, streams, all);

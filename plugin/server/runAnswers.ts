@@ -69,12 +69,18 @@ export async function listSummaries(pipeline: Pipeline): Promise<RunSummary[]> {
   return [...found.values()].sort((a, b) => b.startedAt - a.startedAt || a.run.localeCompare(b.run));
 }
 
+/** What is known of the connections of a run that goes on here: its recording has it with the next commit. */
+function modelOf(live: LiveRun): Pick<RunDetail, 'streams' | 'kinds' | 'connectionCount' | 'connections' | 'limits' | 'selfTest'> {
+  const { streams, kinds, connectionCount, connections, limits, selfTest } = detail(factsOf(live), [], live.selfTest);
+  return { streams, kinds, connectionCount, connections, limits, selfTest };
+}
+
 /** `GET /runs/RUN`. @throws FieldError 404 where there is no such run */
 export function detailOf(pipeline: Pipeline, name: string): RunDetail {
   const live = pipeline.live.get(name);
   if (recordingOf(pipeline, name) !== null) {
     const recorded = readRecording(pipeline, name, (recorder, reader) => recorder.readDetail(reader, live?.outcome === null));
-    if (recorded !== null) return recorded;
+    if (recorded !== null) return live?.outcome === null ? { ...recorded, ...modelOf(live) } : recorded;
   }
   if (live === undefined) throw new FieldError('run', 'must be one of /api/v1/runs', name, 404);
   const { attempt, startedAt, outcome, last } = live;

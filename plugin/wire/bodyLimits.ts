@@ -39,6 +39,16 @@ export function addListed(counts: BodyCounts): void {
   check(counts.listed, MAX_LISTED, 'connections that differ, in name or kind');
 }
 
+/**
+ * Checks what the steps of a body become: each has all connections that its run has by then.
+ * @param streams n
+ * @throws FieldError 413 where they are too many
+ */
+export function checkWhole(steps: number, connections: number, streams: number): void {
+  check(steps * connections, MAX_CONNECTIONS, 'connections, those of its run counted for each of its steps');
+  check(steps * connections * streams ** 2, MAX_VALUES, 'values of H_res, n² for each connection of its run in each of its steps');
+}
+
 function check(got: number, limit: number, what: string): void {
   if (got > limit) throw new FieldError('body', `must have at most ${limit} ${what}`, got, 413);
 }

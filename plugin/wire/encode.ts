@@ -33,7 +33,7 @@ export function encodeStep(header: RunHeader, attempt: string, sample: StepSampl
     order: connections.map(({ name }) => name),
     kinds: connections.map(({ kind }) => kind),
     conventions: connections.map(({ convention }) => convention),
-    bounded: connections.map(boundOf),
+    ...(connections.some(({ bounded }) => bounded != null) ? { bounded: connections.map(boundOf) } : {}),
   };
   const metadata = Object.fromEntries(
     Object.entries(fields).map(([key, value]) => [key, typeof value === 'string' ? value : JSON.stringify(value)]),

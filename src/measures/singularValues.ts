@@ -10,6 +10,8 @@ const [MAX_SWEEPS, MAX_COSINE] = [30, 1e-15];
 /** Of one value. Two or three are usual. */
 const MAX_STEPS = 60;
 const EPSILON = 2 ** -52;
+/** Squares that are nothing beside the largest entry's, which is 1: below what rounding does, and far above where they underflow. */
+const NOTHING = 2 ** -120;
 
 /**
  * Singular values of a, in no order. NaN or infinite entries give NaN or infinite values, or such values elsewhere.
@@ -68,6 +70,13 @@ function rotate(a: Float64Array, m: number, j: number, k: number): boolean {
 
 /** Reflections make a bidiagonal, then shifted QR steps make its upper diagonal vanish. */
 function bidiagonalValues(a: Float64Array, m: number, d: Float64Array): void {
+  let most = 0;
+  for (let at = 0; at < m * m; at++) most = Math.max(most, Math.abs(a[at]));
+  if (!(most > 0 && most < Number.POSITIVE_INFINITY)) {
+    d.fill(most === 0 ? 0 : Number.NaN);
+    return;
+  }
+  for (let at = 0; at < m * m; at++) a[at] /= most;
   const e = new Float64Array(m);
   const sums = new Float64Array(m);
   for (let k = 0; k < m; k++) {
@@ -76,17 +85,13 @@ function bidiagonalValues(a: Float64Array, m: number, d: Float64Array): void {
   }
   let norm = 0;
   for (let k = 0; k < m; k++) norm = Math.max(norm, Math.abs(d[k]) + Math.abs(e[k]));
-  if (!Number.isFinite(norm)) {
-    d.fill(Number.NaN);
-    return;
-  }
   for (let k = m - 1; k >= 0; k--) {
     for (let step = 0; step < MAX_STEPS; step++) {
       const low = split(d, e, k, EPSILON * norm);
       if (low === k) break;
       stepOf(d, e, low, k);
     }
-    d[k] = Math.abs(d[k]);
+    d[k] = most * Math.abs(d[k]);
   }
 }
 
@@ -94,7 +99,7 @@ function bidiagonalValues(a: Float64Array, m: number, d: Float64Array): void {
 function reflectColumn(a: Float64Array, m: number, k: number, sums: Float64Array): number {
   let square = 0;
   for (let i = k; i < m; i++) square += a[i * m + k] ** 2;
-  if (square === 0) return 0;
+  if (square < NOTHING) return 0;
   const first = a[k * m + k];
   const value = first > 0 ? -Math.sqrt(square) : Math.sqrt(square);
   const scale = 1 / (square - first * value);
@@ -115,7 +120,7 @@ function reflectColumn(a: Float64Array, m: number, k: number, sums: Float64Array
 function reflectRow(a: Float64Array, m: number, k: number): number {
   let square = 0;
   for (let j = k + 1; j < m; j++) square += a[k * m + j] ** 2;
-  if (square === 0) return 0;
+  if (square < NOTHING) return 0;
   const first = a[k * m + k + 1];
   const value = first > 0 ? -Math.sqrt(square) : Math.sqrt(square);
   const scale = 1 / (square - first * value);

@@ -4,8 +4,11 @@ import { toStepAnswer } from '../../src/telemetry/answer.ts';
 import type { WarningAnswer } from '../../src/telemetry/api.ts';
 import { headerOf, reportOf } from '../support/reports.ts';
 
-const header = { ...headerOf('hc', 2), run: 'hc' };
-const stepOf = (step: number) => toStepAnswer(header, 1, reportOf(header, step, { mapping: new Float32Array(32) }));
+const SMALL = { ...headerOf('hc', 2), run: 'hc' };
+const LARGE = { ...headerOf('hc', 3), run: 'hc' };
+let header = SMALL;
+const stepOf = (step: number, of = header) =>
+  toStepAnswer(of, 1, reportOf(of, step, { mapping: new Float32Array(16 * of.connections.length) }));
 const view = { value: { run: 'hc', compare: [], from: null as number | null, to: null as number | null, follow: true } };
 let recorded = 0;
 let warnings: WarningAnswer[] = [];
@@ -20,7 +23,8 @@ const api = {
     );
     const bucket = Math.ceil(steps.length / 400);
     const kept = steps.filter((_, i) => i % bucket === 0);
-    const series = [{ connection: '', min: kept.map(() => 1), max: kept.map(() => 1) }];
+    const names = measure === 'loss' ? [''] : header.connections.map(({ name }) => name);
+    const series = names.map((connection) => ({ connection, min: kept.map(() => 1), max: kept.map(() => 1) }));
     return { run: 'hc', measure, bucket, steps: kept, times: [...kept], series };
   }),
 };
@@ -34,6 +38,7 @@ vi.mock('../../dashboard/state/viewState.ts', () => ({
 const fresh = async (steps: number) => {
   vi.resetModules();
   recorded = steps;
+  header = SMALL;
   warnings = [];
   Object.assign(view.value, { from: null, to: null });
   const store = await import('../../dashboard/state/store.ts');
@@ -104,4 +109,29 @@ it('keeps a warning that comes while older ones are asked for', async () => {
       [1, true],
     ]),
   );
+});
+
+it('takes the connections that a run gets with a step, and never a step as of others', async () => {
+  const { addStep, bandsFor, dataOf, reloadRun } = await fresh(10);
+  const gain = () => bandsFor('hc', 'forwardGain');
+  await vi.waitFor(() => expect(gain()?.bands).toHaveLength(2));
+  // A step of three comes before anything else says so.
+  header = LARGE;
+  recorded = 11;
+  addStep(dataOf('hc')!, stepOf(11));
+  expect(dataOf('hc')!.latest!.step).toBe(10);
+  await vi.waitFor(() => expect(dataOf('hc')!.detail.connections).toHaveLength(3));
+  await vi.waitFor(() => expect(gain()?.bands).toHaveLength(3));
+  expect([gain()!.steps.at(-1), dataOf('hc')!.latest!.nonfinite.length]).toEqual([11, 3]);
+  addStep(dataOf('hc')!, stepOf(12));
+  expect(gain()!.bands.map(({ max }) => max.length)).toEqual([12, 12, 12]);
+  // One of before, which was under way.
+  addStep(dataOf('hc')!, stepOf(13, SMALL));
+  expect([dataOf('hc')!.latest!.step, gain()!.steps.at(-1)]).toEqual([12, 12]);
+  // The answers may be of different times: asked again until they fit.
+  recorded = 13;
+  api.askLatest.mockImplementationOnce(async () => stepOf(13, SMALL));
+  reloadRun('hc');
+  await vi.waitFor(() => expect(dataOf('hc')!.latest!.step).toBe(13));
+  expect(dataOf('hc')!.latest!.nonfinite).toHaveLength(3);
 });

@@ -46,7 +46,7 @@ test('the gauges are those of the last report, and counters start at 0', async (
   expect(series.get('mhc_training_last_step_timestamp_seconds{run="hc"}')).toBe(report.time / 1000);
   expect(series.get('mhc_layer_memory_bytes{run="hc",layer="block0.mlp",kind="activations"}')).toBe(1004);
   expect(series.get('mhc_training_memory_bytes{run="hc",kind="allocated"}')).toBe(12345);
-  expect(series.get('mhc_layer_info{run="hc",layer="block1.attention",kind="hc",streams="2",convention="",index="2"}')).toBe(1);
+  expect(series.get('mhc_layer_info{run="hc",layer="block1.attention",kind="hc",streams="2",convention="",bounded="",index="2"}')).toBe(1);
   expect(series.get('mhc_training_step_seconds_count{run="hc"}')).toBe(1);
   expect(series.has('mhc_run_outcome{run="hc",outcome="completed"}')).toBe(false);
 });

@@ -74,7 +74,7 @@ test('steps in any order and any batches, some again: each is stored once, bucke
 test('a batch that is refused takes nothing', async () => {
   const service = await start();
   await sendSteps(service, 'sent', bodies(1, 3));
-  const other = testHeader('sent', 4, 4, 4);
+  const other = testHeader('sent', 3, 2, 4);
   const rotten = bodyOf(other, testSample(other, 6), {}, 'first');
   expect((await sendSteps(service, 'sent', [body(4), body(5), rotten])).status).toBe(409);
   expect((await sendSteps(service, 'sent', [body(4), body(5, 'second')])).status).toBe(400);

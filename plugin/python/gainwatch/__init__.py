@@ -15,7 +15,9 @@ from __future__ import annotations
 try:
     import torch as _torch  # noqa: F401
 except ImportError as error:
-    raise ImportError("gainwatch watches a PyTorch training: install torch 2.1 or later first") from error
+    raise ImportError(
+        "gainwatch watches a PyTorch training: install torch 2.1 or later first"
+    ) from error
 
 from .adapters.protocol import Adapter, Call, Found, Inner, Reading, Refused, Site, pick
 from .adapters.registry import register

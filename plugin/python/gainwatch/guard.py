@@ -8,6 +8,7 @@ from typing import Any
 
 log = logging.getLogger("gainwatch")
 
+LINE = "gainwatch: %(message)s"
 LONGEST = 400  # characters of one line
 
 
@@ -29,6 +30,16 @@ class Faults:
         if key not in self._said:
             self._said.add(key)
             log.warning("%s", text[:LONGEST])
+
+
+def show_lines() -> None:
+    """Has the log's lines seen by who has set up no logging, or none for gainwatch."""
+    if log.level == logging.NOTSET:
+        log.setLevel(logging.INFO)
+    if not log.hasHandlers():
+        handler = logging.StreamHandler()
+        handler.setFormatter(logging.Formatter(LINE))
+        log.addHandler(handler)
 
 
 def _text(error: Any) -> str:

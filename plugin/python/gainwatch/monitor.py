@@ -1,20 +1,23 @@
-"""`Monitor`: what `watch` returns. One record per training step is put together here, and handed to the background thread. Not how samples are
-taken (`sampling`), nor how they are sent (`transport`)."""
+"""`Monitor`: what `watch` returns. One record per training step is put together here, and handed to the background
+thread. Not how samples are taken (`sampling`), nor how they are sent (`transport`)."""
 
 from __future__ import annotations
 
 import os
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Callable, Optional, Sequence
+from typing import Any, Callable, Optional
+
+from torch import Tensor
 
 from . import names, scalars
 from .compiled import taps
 from .guard import Faults, log
 from .integrations import ending
 from .sampling import listing
-from .sampling.listing import Run
 from .sampling.copy import Copier, values
+from .sampling.listing import Run
 from .sampling.state import Part, Sample, Sampler
 from .selfcheck.running import Check
 from .transport.sender import Sender
@@ -106,11 +109,18 @@ class Monitor:
             return {"overhead_seconds": 0.0, "samples_dropped": 0, "errors": 0, "acknowledged": 0}
         return {**counters(wired), "acknowledged": wired.sender.acknowledged}
 
-    def step(self, loss: Any = None, *, step: Any = None, learning_rate: Any = None, gradient_norm: Any = None) -> None:
+    def step(
+        self,
+        loss: Any = None,
+        *,
+        step: Any = None,
+        learning_rate: Any = None,
+        gradient_norm: Any = None,
+    ) -> None:
         """Ends a training step.
 
-        loss, learning_rate, gradient_norm: numbers, or tensors of one element (those on a GPU are read later); what cannot be read is left out
-        and said. step: its number, rising, not necessarily by one; the same number again is the same step; a smaller one begins the next
+        loss, learning_rate, gradient_norm: numbers, or tensors of one element (those on a GPU are read later); what
+        cannot be read is left out and said. step: its number, rising, not necessarily by one; the same number again is the same step; a smaller one begins the next
         attempt. It counts by itself where none is given.
         """
         wired = self._wired
@@ -119,11 +129,18 @@ class Monitor:
         started, sampler = time.perf_counter(), wired.sampler
         try:
             if os.getpid() != self._pid:  # no thread has come along, and its lock may be held
-                wired.faults.say("fork", "this process was forked after watch(), and sends nothing: call watch() in the process that trains")
+                wired.faults.say(
+                    "fork",
+                    "this process was forked after watch(), and sends nothing: call watch() in the process that trains",
+                )
                 return
             number = self._number(step)
             if sampler.active and number != self._last:
-                given = {"loss": loss, "learning_rate": learning_rate, "gradient_norm": gradient_norm}
+                given = {
+                    "loss": loss,
+                    "learning_rate": learning_rate,
+                    "gradient_norm": gradient_norm,
+                }
                 self._send(wired, number, given, started - self._stepped)
             self._last = number
         except Exception as error:
@@ -156,10 +173,10 @@ class Monitor:
             given["learning_rate"] = scalars.rate(wired.optimizer, wired.faults)
         read = {name: scalars.number(name, value, wired.faults) for name, value in given.items()}
         now = {name: value for name, value in read.items() if isinstance(value, float)}
-        late = {name: value for name, value in read.items() if value is not None and name not in now}
+        late = {name: value for name, value in read.items() if isinstance(value, Tensor)}
         listed, places = listing.arrange(wired.order, ran, bool(written))
         mapped = [i for i, sample in enumerate(samples) if sample.mapping is not None]
-        tensors = [samples[i].mapping for i in mapped]
+        tensors = [m for m in (sample.mapping for sample in samples) if m is not None]
         tokens = samples[mapped[0]].tokens if mapped else ()
         record = StepRecord(
             step=number,
@@ -168,13 +185,13 @@ class Monitor:
             step_seconds=seconds,
             listing=listed,
             present=tuple(places[i] for i in mapped),
-            shapes=tuple(tuple(t.shape) for t in tensors),  # type: ignore[misc]
-            values=values(wired.copier, [*tensors, *late.values(), *written]),  # type: ignore[list-item]
+            shapes=tuple((t.shape[0], t.shape[1], t.shape[2]) for t in tensors),
+            values=values(wired.copier, [*tensors, *late.values(), *written]),
             tokens=tokens if all(samples[i].tokens == tokens for i in mapped) else (),
             scalars=now,
             late=tuple(late),
             counted=tuple(range(len(mapped) - len(written), len(mapped))),
-            memory=scalars.memory(tensors[0].device) if tensors else {},  # type: ignore[union-attr]
+            memory=scalars.memory(tensors[0].device) if tensors else {},
             streams=tuple(samples[i].checked for i in mapped) if sampler.checking else None,
         )
         if listed is not self._described:
@@ -237,7 +254,9 @@ class Monitor:
         return self
 
     def __exit__(self, kind: Any, *_: Any) -> None:
-        self.close(ending.outcome_of_exit(_[0].code) if kind is SystemExit else ending.outcome_of(kind))
+        self.close(
+            ending.outcome_of_exit(_[0].code) if kind is SystemExit else ending.outcome_of(kind)
+        )
 
 
 def counters(wired: Wired) -> dict[str, float]:
@@ -258,7 +277,11 @@ def collect(sampler: Sampler) -> tuple[list[Run], list[Sample], list[Any]]:
     for part in sampler.parts:
         if part.written or part.captured:
             sampler.compiled = True
-            graphs += [((part, run), sample, count) for run, sample, count in taps.read(part) if run == 0 or sampler.entered]
+            graphs += [
+                ((part, run), sample, count)
+                for run, sample, count in taps.read(part)
+                if run == 0 or sampler.entered
+            ]
             part.written = 0
         if part.wanted:
             taps.prepare(sampler, part, max(part.wanted, 0))

@@ -39,7 +39,9 @@ def ranks() -> tuple[int, int]:
 _watched = 0
 
 
-def names(run: Optional[str], attempt: Optional[str], key: Optional[str], rank: int, world_size: int) -> Names:
+def names(
+    run: Optional[str], attempt: Optional[str], key: Optional[str], rank: int, world_size: int
+) -> Names:
     """What is not given follows from what all ranks know (the id of torchrun's job, which a restart keeps; the attempt), else rank 0
     makes it and shares it over the process group's store. An id of SLURM's job is not used: several trainings may run in one job."""
     global _watched
@@ -49,9 +51,13 @@ def names(run: Optional[str], attempt: Optional[str], key: Optional[str], rank: 
     again = f"-{_watched}" if _watched > 1 else ""
     if known is None:
         now = time.strftime("%Y%m%d-%H%M", time.gmtime())
-        own = Names(f"train-{now}-{secrets.token_hex(2)}", secrets.token_hex(6), secrets.token_hex(16))
+        own = Names(
+            f"train-{now}-{secrets.token_hex(2)}", secrets.token_hex(6), secrets.token_hex(16)
+        )
     else:
-        own = Names(_run_name(known, again), secrets.token_hex(6), _digest(f"gainwatch key {known}{again}"))
+        own = Names(
+            _run_name(known, again), secrets.token_hex(6), _digest(f"gainwatch key {known}{again}")
+        )
     own = Names(run or own.run, attempt or own.attempt, key or own.key)
     if world_size == 1 or attempt:
         return own
@@ -60,7 +66,9 @@ def names(run: Optional[str], attempt: Optional[str], key: Optional[str], rank: 
             restarts = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
             restarted = re.sub(r"[^A-Za-z0-9._:-]", "_", f"{job}.{restarts}.{_watched}")
             return own._replace(attempt=restarted[-64:])
-        log.warning("call watch() after init_process_group, or set GAINWATCH_ATTEMPT: the ranks do not know each other's attempt")
+        log.warning(
+            "call watch() after init_process_group, or set GAINWATCH_ATTEMPT: the ranks do not know each other's attempt"
+        )
         return own
     return _shared(own, run, rank)
 
@@ -68,7 +76,10 @@ def names(run: Optional[str], attempt: Optional[str], key: Optional[str], rank: 
 def _shared(own: Names, run: Optional[str], rank: int) -> Names:
     """Rank 0's, over the store of the process group."""
     try:
-        store, place = dist.distributed_c10d._get_default_store(), f"gainwatch/{run or ''}/{_watched}"
+        store, place = (
+            dist.distributed_c10d._get_default_store(),
+            f"gainwatch/{run or ''}/{_watched}",
+        )
         store.add(f"{place}/watching", 1)
         if rank == 0:
             store.set(place, json.dumps(own._asdict()))

@@ -55,16 +55,33 @@ class Options:
         self.world_size = world_size if self.world_size is None else self.world_size
         self._texts()
         self._numbers()
-        rule(self.matcher is None or callable(self.matcher), "matcher", "must be a function", self.matcher)
+        rule(
+            self.matcher is None or callable(self.matcher),
+            "matcher",
+            "must be a function",
+            self.matcher,
+        )
         if self.matcher is not None:
             matchers.arity(self.matcher)
 
     def _texts(self) -> None:
         named = "must be 1 to 64 of A-Z a-z 0-9 . _ -, beginning with a letter or digit"
         rule(_is(self.run, RUN), "run", named, self.run)
-        rule(_is(self.attempt, ATTEMPT), "attempt", "must be 1 to 64 of A-Z a-z 0-9 . _ : -", self.attempt)
-        rule(_is(self.key, KEY), "key", "must be 8 to 128 of A-Z a-z 0-9 . _ : -", _Secret(self.key))
-        rule(self.orientation in ("H", "comb"), "orientation", "must be 'H' or 'comb'", self.orientation)
+        rule(
+            _is(self.attempt, ATTEMPT),
+            "attempt",
+            "must be 1 to 64 of A-Z a-z 0-9 . _ : -",
+            self.attempt,
+        )
+        rule(
+            _is(self.key, KEY), "key", "must be 8 to 128 of A-Z a-z 0-9 . _ : -", _Secret(self.key)
+        )
+        rule(
+            self.orientation in ("H", "comb"),
+            "orientation",
+            "must be 'H' or 'comb'",
+            self.orientation,
+        )
         rule(self.kind in KINDS, "kind", f"must be one of {', '.join(KINDS)}", self.kind)
         bounds = f"must be one of {', '.join(BOUNDS)}, or None"
         rule(self.bounded is None or self.bounded in BOUNDS, "bounded", bounds, self.bounded)
@@ -80,13 +97,25 @@ class Options:
             whole(self.replica, "replica", 0, MOST)
         whole(self.memory_limit, "memory_limit", 0, 1 << 60)
         whole(self.disk_limit, "disk_limit", 0, 1 << 60)
-        number = isinstance(self.drain_seconds, (int, float)) and not isinstance(self.drain_seconds, bool)
-        rule(number and 0 <= self.drain_seconds <= 3600, "drain_seconds", "must be 0 to 3600", self.drain_seconds)
+        number = isinstance(self.drain_seconds, (int, float)) and not isinstance(
+            self.drain_seconds, bool
+        )
+        rule(
+            number and 0 <= self.drain_seconds <= 3600,
+            "drain_seconds",
+            "must be 0 to 3600",
+            self.drain_seconds,
+        )
 
     def identity(self) -> dict[str, int]:
         """Which part of the training this process is."""
         assert self.rank is not None and self.world_size is not None
-        place = {"rank": self.rank, "world_size": self.world_size, "stage": self.stage, "stages": self.stages}
+        place = {
+            "rank": self.rank,
+            "world_size": self.world_size,
+            "stage": self.stage,
+            "stages": self.stages,
+        }
         return place if self.replica is None else {**place, "replica": self.replica}
 
 
@@ -99,7 +128,11 @@ def _address(url: Any) -> str:
     url = url.strip() if isinstance(url, str) else url
     broken = address.address_rule(url)
     if broken:
-        shown = re.sub(r".*@", "…@", url, flags=re.DOTALL) if isinstance(url, str) else type(url).__name__
+        shown = (
+            re.sub(r".*@", "…@", url, flags=re.DOTALL)
+            if isinstance(url, str)
+            else type(url).__name__
+        )
         shown = re.sub(r"[?#].*", lambda found: f"{found[0][0]}…", shown, flags=re.DOTALL)
         raise ValueError(f"url: {broken} (given {shown!r})")
     return str(url).rstrip("/")
@@ -112,7 +145,11 @@ class _Secret:
         self._value = value
 
     def __repr__(self) -> str:
-        return f"a text of {len(self._value)}" if isinstance(self._value, str) else type(self._value).__name__
+        return (
+            f"a text of {len(self._value)}"
+            if isinstance(self._value, str)
+            else type(self._value).__name__
+        )
 
 
 def whole(value: Any, name: str, low: int, high: int) -> None:

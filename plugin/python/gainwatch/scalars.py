@@ -3,7 +3,7 @@ said. Never waits for the device, and never raises."""
 
 from __future__ import annotations
 
-from typing import Any, Optional, Union
+from typing import Any, Optional, Union, cast
 
 import torch
 from torch import Tensor
@@ -21,7 +21,11 @@ def number(name: str, value: Any, faults: Faults) -> Optional[Union[float, Tenso
             return _of_tensor(name, value, faults)
         return float(value)
     except Exception as error:
-        _leave_out(name, f"{type(value).__name__} cannot be read as a number ({type(error).__name__})", faults)
+        _leave_out(
+            name,
+            f"{type(value).__name__} cannot be read as a number ({type(error).__name__})",
+            faults,
+        )
         return None
 
 
@@ -29,10 +33,17 @@ def _of_tensor(name: str, value: Tensor, faults: Faults) -> Optional[Union[float
     placements = getattr(value, "placements", None)
     if placements is not None:  # to make a DTensor whole would wait for ranks that may not watch
         if not all(p.is_replicate() for p in placements):
-            _leave_out(name, f"is a part of a DTensor on each rank: give {name}.full_tensor()", faults)
+            _leave_out(
+                name, f"is a part of a DTensor on each rank: give {name}.full_tensor()", faults
+            )
             return None
-        value = value.to_local()  # type: ignore[operator]
-    if value.numel() != 1 or value.dtype.is_complex or not is_plain(value) or value.device.type == "meta":
+        value = cast(Any, value).to_local()
+    if (
+        value.numel() != 1
+        or value.dtype.is_complex
+        or not is_plain(value)
+        or value.device.type == "meta"
+    ):
         _leave_out(name, f"must have one number (given a tensor {list(value.shape)})", faults)
         return None
     value = value.detach()
@@ -40,8 +51,8 @@ def _of_tensor(name: str, value: Tensor, faults: Faults) -> Optional[Union[float
 
 
 def rate(optimizer: Any, faults: Faults) -> Any:
-    """The learning rate of the first parameter group of the first optimizer: of one, of a list or a dict of them, of a list of groups, or of
-    what holds one as `optimizer`."""
+    """The learning rate of the first parameter group of the first optimizer: of one, of a list or a dict of them, of a
+    list of groups, or of what holds one as `optimizer`."""
     try:
         for _ in range(8):
             if optimizer is None:
@@ -58,7 +69,11 @@ def rate(optimizer: Any, faults: Faults) -> Any:
                 optimizer = getattr(optimizer, "optimizer", None)
         return None
     except Exception as error:
-        _leave_out("learning_rate", f"{type(optimizer).__name__} shows none ({type(error).__name__})", faults)
+        _leave_out(
+            "learning_rate",
+            f"{type(optimizer).__name__} shows none ({type(error).__name__})",
+            faults,
+        )
         return None
 
 
@@ -72,7 +87,11 @@ def whole_step(value: Any, faults: Faults) -> Optional[int]:
             raise ValueError("it must be a whole number from 0 on")
         return found
     except Exception as error:
-        _leave_out("step", f"{value!r:.40} is no number of a step ({error}); the monitor counts by itself", faults)
+        _leave_out(
+            "step",
+            f"{value!r:.40} is no number of a step ({error}); the monitor counts by itself",
+            faults,
+        )
         return None
 
 

@@ -10,7 +10,7 @@ from . import adapters, names
 from .adapters import matcher as matchers
 from .adapters import registry
 from .compiled import taps
-from .guard import Faults, log
+from .guard import Faults, log, show_lines
 from .monitor import Monitor, Wired, counters, said
 from .options import Options, rule
 from .sampling import attach, passes
@@ -65,8 +65,12 @@ def watch(
     @raises ValueError naming the argument, its rule and its value, also where a connection has more streams than 32
     """
     for name, value in unknown.items():  # a value may be a secret
-        raise ValueError(f"{name}: no such option of gainwatch.watch (given {type(value).__name__})")
-    rule(hasattr(model, "named_modules"), "model", "must be a torch.nn.Module", type(model).__name__)
+        raise ValueError(
+            f"{name}: no such option of gainwatch.watch (given {type(value).__name__})"
+        )
+    rule(
+        hasattr(model, "named_modules"), "model", "must be a torch.nn.Module", type(model).__name__
+    )
     options = Options(
         url, run, key, attempt, token, matcher, kind, bounded, orientation, tokens, every, stage, stages, replica, rank, world_size,
         memory_limit, disk_limit, drain_seconds,
@@ -75,6 +79,7 @@ def watch(
 
 
 def _wire(model: Any, options: Options, optimizer: Any) -> Monitor:
+    show_lines()
     faults = Faults()
     recognised = _recognised(model, options, faults)
     sampler = Sampler(options.tokens, options.every, faults)
@@ -100,8 +105,13 @@ def _recognised(model: Any, options: Options, faults: Faults) -> list[registry.R
     modules = [(_name(name), module) for name, module in model.named_modules()]
     if options.matcher is not None:
         by_id = {id(module): name for name, module in modules}
-        own = matchers.adapter(options.matcher, by_id, options.kind, options.bounded, options.orientation)
-        return [registry.Recognised(name, module, own, tuple(own.recognise(module))) for name, module in modules]
+        own = matchers.adapter(
+            options.matcher, by_id, options.kind, options.bounded, options.orientation
+        )
+        return [
+            registry.Recognised(name, module, own, tuple(own.recognise(module)))
+            for name, module in modules
+        ]
     found = (registry.recognise(name, module, adapters.ALL, faults) for name, module in modules)
     return [one for one in found if one is not None]
 
@@ -110,7 +120,9 @@ def _name(name: str) -> str:
     return re.sub(WRAPPERS, "", name).lstrip(".") or "connection"
 
 
-def _attach(model: Any, recognised: list[registry.Recognised], sampler: Sampler, run: str) -> list[Callable[[], None]]:
+def _attach(
+    model: Any, recognised: list[registry.Recognised], sampler: Sampler, run: str
+) -> list[Callable[[], None]]:
     """Watches what was recognised. What cannot be is left out and said."""
     undo: list[Callable[[], None]] = []
     watched = []
@@ -122,14 +134,26 @@ def _attach(model: Any, recognised: list[registry.Recognised], sampler: Sampler,
             taken = [attach.attach(module, site) for site in sites]
         except Exception as error:
             if adapter.name != "matcher":
-                sampler.faults.say(name, f"{name}: is a connection ({adapter.name}), and cannot be watched: {error}")
+                sampler.faults.say(
+                    name,
+                    f"{name}: is a connection ({adapter.name}), and cannot be watched: {error}",
+                )
             continue
         undo += taken
         parts = {}
         for one in found:
-            parts[one.part] = Part(f"{name}.{one.part}" if one.part else name, one, adapter, len(sampler.parts))
+            parts[one.part] = Part(
+                f"{name}.{one.part}" if one.part else name, one, adapter, len(sampler.parts)
+            )
             sampler.parts.append(parts[one.part])
-        undo.append(_mark(module, attach.TAG, Tag(sampler, adapter, parts, any(s.inner for s in sites)), sampler))
+        undo.append(
+            _mark(
+                module,
+                attach.TAG,
+                Tag(sampler, adapter, parts, any(s.inner for s in sites)),
+                sampler,
+            )
+        )
         watched.append(module)
     for part in sampler.parts:
         taps.prepare(sampler, part)
@@ -142,7 +166,10 @@ def _attach(model: Any, recognised: list[registry.Recognised], sampler: Sampler,
             pass  # a ModuleList is called by nobody
     undo.append(taps.follow(sampler))
     if taps.forget([*holders, *watched]):
-        log.info("run %s: the model was compiled before watch(): it is compiled once more, with what is watched in it", run)
+        log.info(
+            "run %s: the model was compiled before watch(): it is compiled once more, with what is watched in it",
+            run,
+        )
     return undo
 
 
@@ -150,7 +177,10 @@ def _mark(module: Any, name: str, mark: Any, sampler: Sampler) -> Callable[[], N
     """Puts a mark on the module; the newer monitor goes on with what another watches."""
     before = module.__dict__.get(name)
     if isinstance(before, Tag) and not before.sampler.closed:
-        before.sampler.faults.say("watched twice", "the model is watched by another monitor now, which goes on with its connections")
+        before.sampler.faults.say(
+            "watched twice",
+            "the model is watched by another monitor now, which goes on with its connections",
+        )
         before.sampler.parts = [p for p in before.sampler.parts if p not in before.parts.values()]
     module.__dict__[name] = mark
 
@@ -169,4 +199,5 @@ def _tell(run: str, options: Options, sampler: Sampler) -> None:
         what = said(sampler.parts)
     else:
         what = "no connection was found in the model (matcher= or gainwatch.register names others), so loss and norms are sent alone"
-    log.info("run %s: %s; page: %s", run, what, page)
+    say = log.info if options.rank == 0 else log.debug
+    say("run %s: %s; page: %s", run, what, page)

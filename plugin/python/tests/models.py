@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 sys.path.append(str(pathlib.Path(__file__).resolve().parents[3] / "test" / "e2e" / "pytorch"))
-import models as language
+import models as language  # type: ignore[import-not-found]
 
 DEVICE = os.environ.get("GAINWATCH_DEVICE", "cpu")
 TOKENS = 24  # of `tokens_of`
@@ -46,7 +46,11 @@ def expected(model: nn.Module, x: Tensor) -> Any:
 
 
 def train(
-    model: nn.Module, monitor: Any = None, steps: int = 1, optimizer: Any = None, call: Optional[Callable[[Tensor], Tensor]] = None
+    model: nn.Module,
+    monitor: Any = None,
+    steps: int = 1,
+    optimizer: Any = None,
+    call: Optional[Callable[[Tensor], Tensor]] = None,
 ) -> list[float]:
     """Of some steps, the losses. call: what is called in the place of the model."""
     losses = []

@@ -11,15 +11,15 @@ import sys
 import tempfile
 import unittest
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
 from torch import nn
 
 import gainwatch
-from gainwatch.sampling.state import Sampler
 from gainwatch.guard import Faults
+from gainwatch.sampling.state import Sampler
 from tests.models import DEVICE, TOKENS, expected, model_of, tokens_of, train
 from tests.support import Body, Server
 
@@ -69,7 +69,15 @@ class Loops(Case):
         self.assertEqual([s.step for s in self.server.steps], [1, 2, 3])
         metadata = self.server.steps[2].metadata
         self.assertEqual(float(metadata["loss"]), losses[2])
-        said = {"version": "1", "rank": "0", "world_size": "1", "stage": "1", "stages": "2", "replica": "3", "learning_rate": "0.01"}
+        said = {
+            "version": "1",
+            "rank": "0",
+            "world_size": "1",
+            "stage": "1",
+            "stages": "2",
+            "replica": "3",
+            "learning_rate": "0.01",
+        }
         self.assertEqual({key: metadata[key] for key in said}, said)
         self.assertGreater(float(metadata["overhead_seconds"]), 0)
         self.assertEqual({p["state"] for p in self.server.puts}, {"open", "closed"})
@@ -108,7 +116,13 @@ class Loops(Case):
                 wanted = expected(model, tokens_of()), expected(model, tokens_of(1))
                 self.server.steps.clear()
                 with self.watch(model, run=f"{package}-{kind}", tokens=10) as monitor:
-                    train(model, monitor, 2, None, torch.compile(model, backend="eager", fullgraph=True))
+                    train(
+                        model,
+                        monitor,
+                        2,
+                        None,
+                        torch.compile(model, backend="eager", fullgraph=True),
+                    )
                 self.assertEqual((monitor.counters["errors"], len(self.server.steps)), (0, 2))
                 for step, want in zip(self.server.steps, wanted):
                     at = list(Sampler(10, 1, Faults(), step=step.step).positions(TOKENS))
@@ -116,21 +130,37 @@ class Loops(Case):
                         np.testing.assert_allclose(step.tensors[name], h[at], atol=2e-5)
 
     def test_what_is_sent_is_what_the_training_dumped(self) -> None:
-        for package, kind in (("lucidrains", "hc"), ("lucidrains", "mhc"), ("deepseek", "hc"), ("deepseek", "mhc")):
+        for package, kind in (
+            ("lucidrains", "hc"),
+            ("lucidrains", "mhc"),
+            ("deepseek", "hc"),
+            ("deepseek", "mhc"),
+        ):
             with self.subTest(package=package, kind=kind), tempfile.TemporaryDirectory() as folder:
                 self.server.steps.clear()
                 given = f"--package {package} --kind {kind} --steps 4 --layers 3 --lr 0.03 --url {self.server.url} --dump {folder}"
                 environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
                 command = [sys.executable, SCRIPT, *given.split()]
-                done = subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment)
+                done = subprocess.run(
+                    command, capture_output=True, text=True, timeout=120, env=environment
+                )
                 self.assertEqual(done.returncode, 0, done.stderr[-2000:])
                 for step in self.server.steps:
                     dumped = np.load(pathlib.Path(folder) / f"step-{step.step}.rank0.npy")
-                    np.testing.assert_allclose(np.stack([step.tensors[name] for name in step.order]), dumped, atol=5e-5)
+                    np.testing.assert_allclose(
+                        np.stack([step.tensors[name] for name in step.order]), dumped, atol=5e-5
+                    )
                 self.assertEqual(len(self.server.steps), 4)
 
     def test_two_ranks_send_what_one_process_does(self) -> None:
-        torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port"]
+        torchrun = [
+            sys.executable,
+            "-m",
+            "torch.distributed.run",
+            "--nproc-per-node",
+            "2",
+            "--master-port",
+        ]
         ways = {
             "one": [sys.executable, SCRIPT],
             "data": [*torchrun, str(29500 + os.getpid() % 400), SCRIPT],
@@ -140,7 +170,9 @@ class Loops(Case):
         runs = {}
         for name, command in ways.items():
             self.server.steps.clear()
-            done = subprocess.run([*command, *given.split()], capture_output=True, text=True, timeout=120)
+            done = subprocess.run(
+                [*command, *given.split()], capture_output=True, text=True, timeout=120
+            )
             self.assertEqual(done.returncode, 0, done.stderr[-2000:])
             self.assertEqual(len({s.metadata["attempt"] for s in self.server.steps}), 1)
             runs[name] = {(s.step, s.metadata["rank"]): s for s in self.server.steps}
@@ -177,9 +209,14 @@ class Steps(Case):
         self.assertEqual(self.numbers([1, 1, 1, 2, 2, 3]), [(1, "abc"), (2, "abc"), (3, "abc")])
 
     def test_one_that_goes_back_begins_the_next_attempt(self) -> None:
-        self.assertEqual(self.numbers([5, 6, 3, 4]), [(5, "abc"), (6, "abc"), (3, "abc.1"), (4, "abc.1")])
+        self.assertEqual(
+            self.numbers([5, 6, 3, 4]), [(5, "abc"), (6, "abc"), (3, "abc.1"), (4, "abc.1")]
+        )
         states = [(p["state"], p["attempt"]) for p in self.server.puts]
-        self.assertEqual([s for i, s in enumerate(states) if s not in states[:i]], [("open", "abc"), ("open", "abc.1"), ("closed", "abc.1")])
+        self.assertEqual(
+            [s for i, s in enumerate(states) if s not in states[:i]],
+            [("open", "abc"), ("open", "abc.1"), ("closed", "abc.1")],
+        )
 
     def test_the_first_one_may_be_0(self) -> None:
         self.assertEqual(self.numbers([0, 1, 2]), [(0, "abc"), (1, "abc"), (2, "abc")])
@@ -189,10 +226,14 @@ class Steps(Case):
         self.assertEqual(self.numbers(tokens), [(t, "abc") for t in tokens])
 
     def test_numbers_of_numpy_and_torch(self) -> None:
-        self.assertEqual(self.numbers([np.int64(3), torch.tensor(4), 5.0]), [(3, "abc"), (4, "abc"), (5, "abc")])
+        self.assertEqual(
+            self.numbers([np.int64(3), torch.tensor(4), 5.0]), [(3, "abc"), (4, "abc"), (5, "abc")]
+        )
 
     def test_what_is_no_number_is_counted_on(self) -> None:
-        self.assertEqual(self.numbers([7, "eight", None, -3]), [(7, "abc"), (8, "abc"), (9, "abc"), (10, "abc")])
+        self.assertEqual(
+            self.numbers([7, "eight", None, -3]), [(7, "abc"), (8, "abc"), (9, "abc"), (10, "abc")]
+        )
 
     def test_every_third_step_whatever_its_number(self) -> None:
         found = self.numbers(list(range(100, 1100, 100)), every=3)
@@ -200,7 +241,15 @@ class Steps(Case):
 
     def test_what_cannot_be_read_is_left_out(self) -> None:
         vector, table, odd = torch.ones(2), {"loss": 1.0}, object()
-        for loss in (vector, table, odd, torch.tensor(1j), torch.empty(0), "high", torch.ones(1, device="meta")):
+        for loss in (
+            vector,
+            table,
+            odd,
+            torch.tensor(1j),
+            torch.empty(0),
+            "high",
+            torch.ones(1, device="meta"),
+        ):
             with self.subTest(loss=type(loss).__name__):
                 self.server.steps.clear()
                 model = model_of("deepseek", "hc", 1)
@@ -209,14 +258,28 @@ class Steps(Case):
                     monitor.step(loss, learning_rate=odd, gradient_norm=2.5)
                 self.assertEqual(len(self.server.steps), 1)
                 metadata = self.server.steps[0].metadata
-                self.assertEqual((metadata.get("loss"), metadata.get("learning_rate"), metadata["gradient_norm"]), (None, None, "2.5"))
+                self.assertEqual(
+                    (
+                        metadata.get("loss"),
+                        metadata.get("learning_rate"),
+                        metadata["gradient_norm"],
+                    ),
+                    (None, None, "2.5"),
+                )
 
     def test_the_rate_of_optimizers_in_any_wrapping(self) -> None:
         model = model_of("deepseek", "hc", 1)
         one = torch.optim.SGD(model.parameters(), 0.25)
         wrapped = SimpleNamespace(optimizer=one)
         groups = [{"params": [], "lr": torch.tensor(0.25)}]
-        for given in (one, [one, torch.optim.Adam(model.parameters(), 1.0)], {"muon": one}, wrapped, groups, (wrapped,)):
+        for given in (
+            one,
+            [one, torch.optim.Adam(model.parameters(), 1.0)],
+            {"muon": one},
+            wrapped,
+            groups,
+            (wrapped,),
+        ):
             with self.subTest(given=type(given).__name__):
                 self.server.steps.clear()
                 with self.watch(model, optimizer=given) as monitor:
@@ -233,18 +296,23 @@ class Steps(Case):
         self.assertEqual(len(self.server.steps), 5)
 
     def test_a_distributed_scalar_is_taken_where_it_is_whole(self) -> None:
+        from torch.distributed import distributed_c10d
         from torch.distributed.device_mesh import init_device_mesh
         from torch.distributed.tensor import DTensor, Partial, Replicate
 
         model = model_of("deepseek", "hc", 1)
-        torch.distributed.init_process_group("gloo", rank=0, world_size=1, store=torch.distributed.HashStore())
+        torch.distributed.init_process_group(
+            "gloo", rank=0, world_size=1, store=cast(Any, distributed_c10d).HashStore()
+        )
         self.addCleanup(torch.distributed.destroy_process_group)
         mesh = init_device_mesh("cpu", (1,))
         with self.watch(model, rank=0, world_size=1) as monitor:
             for placement in (Replicate(), Partial()):
                 model(tokens_of())
                 monitor.step(gradient_norm=DTensor.from_local(torch.tensor(2.0), mesh, [placement]))
-        self.assertEqual([s.metadata.get("gradient_norm") for s in self.server.steps], ["2.0", None])
+        self.assertEqual(
+            [s.metadata.get("gradient_norm") for s in self.server.steps], ["2.0", None]
+        )
 
 
 class Watching(Case):
@@ -319,14 +387,20 @@ class Watching(Case):
             train(model, monitor, 2)
         self.assertEqual(len(self.server.steps), 4)
         last = self.server.steps[-1]
-        np.testing.assert_allclose(last.tensors["layers.1.attn"].squeeze(), np.eye(4))  # it does not run
+        np.testing.assert_allclose(
+            last.tensors["layers.1.attn"].squeeze(), np.eye(4)
+        )  # it does not run
 
     def test_nothing_seen_is_said(self) -> None:
         logging.getLogger("gainwatch").setLevel(logging.WARNING)
         for which in ("eval", "copy"):
             model = model_of("deepseek", "hc", 1)
             trained = model.eval() if which == "eval" else copy.deepcopy(model)
-            with self.subTest(which=which), self.assertLogs("gainwatch", "WARNING") as logs, self.watch(model) as monitor:
+            with (
+                self.subTest(which=which),
+                self.assertLogs("gainwatch", "WARNING") as logs,
+                self.watch(model) as monitor,
+            ):
                 train(trained, monitor, 10)
             self.assertIn("no connection ran", "\n".join(logs.output))
 

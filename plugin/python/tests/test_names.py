@@ -12,6 +12,7 @@ from typing import Any
 from unittest import mock
 
 import torch
+import torch.multiprocessing.spawn as multiprocessing
 
 import gainwatch
 from gainwatch import names, options
@@ -23,7 +24,15 @@ SECRET = "SECRET0123456789"
 
 
 class Names(unittest.TestCase):
-    def names(self, run: Any = None, attempt: Any = None, key: Any = None, rank: int = 0, world_size: int = 1, **environment: str) -> Any:
+    def names(
+        self,
+        run: Any = None,
+        attempt: Any = None,
+        key: Any = None,
+        rank: int = 0,
+        world_size: int = 1,
+        **environment: str,
+    ) -> Any:
         with mock.patch.dict(os.environ, environment), mock.patch.object(names, "_watched", 0):
             return names.names(run, attempt, key, rank, world_size)
 
@@ -36,17 +45,31 @@ class Names(unittest.TestCase):
             self.assertRegex(n.run, r"^train-\d{8}-\d{4}-[0-9a-f]{4}$")
             self.assertRegex(n.key, r"^[0-9a-f]{32}$")
 
-    def test_a_restart_of_torchrun_goes_on_in_the_run_with_its_key_and_another_attempt(self) -> None:
+    def test_a_restart_of_torchrun_goes_on_in_the_run_with_its_key_and_another_attempt(
+        self,
+    ) -> None:
         found = [
-            self.names(rank=r, world_size=2, TORCHELASTIC_RUN_ID="job/42", TORCHELASTIC_RESTART_COUNT=c) for c in "01" for r in (0, 1)
+            self.names(
+                rank=r, world_size=2, TORCHELASTIC_RUN_ID="job/42", TORCHELASTIC_RESTART_COUNT=c
+            )
+            for c in "01"
+            for r in (0, 1)
         ]
-        self.assertEqual({n.key for n in found}, {hashlib.sha256(b"gainwatch key job/42").hexdigest()})
+        self.assertEqual(
+            {n.key for n in found}, {hashlib.sha256(b"gainwatch key job/42").hexdigest()}
+        )
         self.assertEqual(len({n.run for n in found}), 1)
-        self.assertEqual([n.attempt for n in found], ["job_42.0.1", "job_42.0.1", "job_42.1.1", "job_42.1.1"])
+        self.assertEqual(
+            [n.attempt for n in found], ["job_42.0.1", "job_42.0.1", "job_42.1.1", "job_42.1.1"]
+        )
         self.assertNotEqual(self.names(TORCHELASTIC_RUN_ID="job_42").run, found[0].run)
-        self.assertNotEqual(self.names(TORCHELASTIC_RUN_ID="none").key, self.names(TORCHELASTIC_RUN_ID="none").key)
+        self.assertNotEqual(
+            self.names(TORCHELASTIC_RUN_ID="none").key, self.names(TORCHELASTIC_RUN_ID="none").key
+        )
         long = {self.names(TORCHELASTIC_RUN_ID="j" * 200 + end).run for end in "ab"}
-        self.assertEqual([len(long), {bool(options.RUN.fullmatch(run)) for run in long}], [2, {True}])
+        self.assertEqual(
+            [len(long), {bool(options.RUN.fullmatch(run)) for run in long}], [2, {True}]
+        )
 
     def test_ranks_that_know_an_attempt_know_the_key_and_the_run(self) -> None:
         a, b = (self.names(attempt="start-1", rank=r, world_size=2) for r in (0, 1))
@@ -60,7 +83,7 @@ class Names(unittest.TestCase):
 
     def test_the_ranks_of_a_process_group_have_what_rank_0_made(self) -> None:
         with tempfile.TemporaryDirectory() as folder:
-            torch.multiprocessing.spawn(naming_rank, (folder,), 2)
+            multiprocessing.spawn(naming_rank, (folder,), 2)
             found = [json.loads(pathlib.Path(folder, str(rank)).read_text()) for rank in (0, 1)]
         self.assertEqual(found[0], found[1])
         self.assertEqual(len({key for _, _, key in found[0]}), 3)  # of rank 0: a given one too
@@ -94,9 +117,14 @@ class Given(Case):
                 monitor = self.watch(model, **given)
             train(model, monitor, 2)
             monitor.close()
-            self.assertEqual({headers.get("Gainwatch-Key") for headers in self.server.headers}, {monitor.key})
-            self.assertEqual(monitor.key, given.get("key") or environment.get("GAINWATCH_KEY") or monitor.key)
+            self.assertEqual(
+                {headers.get("Gainwatch-Key") for headers in self.server.headers}, {monitor.key}
+            )
+            self.assertEqual(
+                monitor.key, given.get("key") or environment.get("GAINWATCH_KEY") or monitor.key
+            )
         self.assertEqual(monitor.run, "named")
+        bad: Any
         for bad in ("short", "a" * 129, "with space", "line\nend", 12345678):
             with self.assertRaisesRegex(ValueError, "^key: must be 8 to 128") as raised:
                 gainwatch.watch(model, key=bad)
@@ -113,15 +141,30 @@ class Given(Case):
 
     def test_an_address_with_more_than_an_address_is_refused_without_repeating_it(self) -> None:
         model = model_of("deepseek", "hc", 1)
-        for url in (f"http://h:9464/?token={SECRET}", f"http://h/#{SECRET}", f"http://user:{SECRET}@h:9464", f"http://{SECRET}@h/"):
-            with self.subTest(url=url), self.assertRaisesRegex(ValueError, "^url: must be http://host:port") as raised:
+        for url in (
+            f"http://h:9464/?token={SECRET}",
+            f"http://h/#{SECRET}",
+            f"http://user:{SECRET}@h:9464",
+            f"http://{SECRET}@h/",
+        ):
+            with (
+                self.subTest(url=url),
+                self.assertRaisesRegex(ValueError, "^url: must be http://host:port") as raised,
+            ):
                 gainwatch.watch(model, url=url)
             self.assertNotIn("SECRET", str(raised.exception))
-            with mock.patch.dict(os.environ, GAINWATCH_URL=url), self.assertRaisesRegex(ValueError, "^url: "):
+            with (
+                mock.patch.dict(os.environ, GAINWATCH_URL=url),
+                self.assertRaisesRegex(ValueError, "^url: "),
+            ):
                 gainwatch.watch(model)
-        for bad in ("h:9464", "ftp://h", "http://", "http://h:99999", "http://a b", 5, b"http://h"):
-            with self.subTest(bad=bad), self.assertRaisesRegex(ValueError, "^url: must be http://host:port"):
-                gainwatch.watch(model, url=bad)
+        odd: Any
+        for odd in ("h:9464", "ftp://h", "http://", "http://h:99999", "http://a b", 5, b"http://h"):
+            with (
+                self.subTest(bad=odd),
+                self.assertRaisesRegex(ValueError, "^url: must be http://host:port"),
+            ):
+                gainwatch.watch(model, url=odd)
 
     def test_a_path_is_part_of_it(self) -> None:
         model = model_of("deepseek", "hc", 1)
@@ -136,7 +179,10 @@ class Given(Case):
     def test_a_token_that_is_no_header_is_refused_without_repeating_it(self) -> None:
         model = model_of("deepseek", "hc", 1)
         for bad in (f"{SECRET}\n", f"a {SECRET}", f"{SECRET}ä", 5):
-            with self.subTest(bad=bad), self.assertRaisesRegex(ValueError, "^token: must be printable") as raised:
+            with (
+                self.subTest(bad=bad),
+                self.assertRaisesRegex(ValueError, "^token: must be printable") as raised,
+            ):
                 self.watch(model, token=bad)
             self.assertNotIn("SECRET", str(raised.exception))
         with self.assertRaisesRegex(ValueError, "^tokn: no such option") as raised:
@@ -147,7 +193,7 @@ class Given(Case):
 class Ranks(unittest.TestCase):
     def test_a_monitor_on_rank_0_alone_says_so(self) -> None:
         with tempfile.TemporaryDirectory() as folder:
-            torch.multiprocessing.spawn(alone_rank, (folder,), 2)
+            multiprocessing.spawn(alone_rank, (folder,), 2)
             self.assertIn("called on 1 of 2 ranks", pathlib.Path(folder, "said").read_text())
 
     def test_sharded_parameters(self) -> None:
@@ -156,7 +202,7 @@ class Ranks(unittest.TestCase):
         except ImportError as error:
             self.skipTest(f"FSDP2 is not in this torch: {error}")
         with tempfile.TemporaryDirectory() as folder:
-            torch.multiprocessing.spawn(sharded_rank, (folder,), 2)
+            multiprocessing.spawn(sharded_rank, (folder,), 2)
 
 
 def alone_rank(rank: int, folder: str) -> None:
@@ -205,7 +251,9 @@ def sharded_rank(rank: int, folder: str) -> None:
             check.assert_equal(server.steps[0], wanted)
             check.assertEqual(monitor.counters["errors"], 0)
             if whole:
-                check.assertAlmostEqual(server.steps[0].tensors["@memory"][0, 0], whole / 2, delta=8)
+                check.assertAlmostEqual(
+                    server.steps[0].tensors["@memory"][0, 0], whole / 2, delta=8
+                )
         for loss, gradients in losses[:2]:
             check.assertEqual(loss, losses[2][0])
             check.assertTrue(all(torch.equal(a, b) for a, b in zip(gradients, losses[2][1])))

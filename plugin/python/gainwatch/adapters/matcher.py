@@ -4,7 +4,8 @@ each forward of each module, and returns its mapping, a tensor [..., n, n] or [n
 from __future__ import annotations
 
 import inspect
-from typing import Any, Callable, Iterable, Optional
+from collections.abc import Iterable
+from typing import Any, Callable, Optional
 
 from torch import Tensor
 
@@ -28,10 +29,14 @@ def arity(matcher: Matcher) -> int:
             return count
         except TypeError:
             continue
-    raise ValueError(f"matcher: must take (name, module, inputs, output) or (name, module) (given {signature})")
+    raise ValueError(
+        f"matcher: must take (name, module, inputs, output) or (name, module) (given {signature})"
+    )
 
 
-def adapter(matcher: Matcher, names: dict[int, str], kind: str, bounded: Optional[str], stored: str) -> Adapter:
+def adapter(
+    matcher: Matcher, names: dict[int, str], kind: str, bounded: Optional[str], stored: str
+) -> Adapter:
     """names: of the model's modules by their id."""
     takes = arity(matcher)
 
@@ -45,9 +50,15 @@ def adapter(matcher: Matcher, names: dict[int, str], kind: str, bounded: Optiona
         if mapping is None:
             return ()
         if not isinstance(mapping, Tensor) or mapping.dim() < 2:
-            raise Refused(f"what the matcher returns must be a tensor [..., n, n] (given {type(mapping).__name__})")
+            raise Refused(
+                f"what the matcher returns must be a tensor [..., n, n] (given {type(mapping).__name__})"
+            )
         x = call.args[0] if call.args else None
-        return (Reading("", mapping, None, (lambda: streams(x, mapping)) if isinstance(x, Tensor) else None),)
+        return (
+            Reading(
+                "", mapping, None, (lambda: streams(x, mapping)) if isinstance(x, Tensor) else None
+            ),
+        )
 
     return Adapter("matcher", recognise, lambda module: (Site("forward"),), read)
 
@@ -64,5 +75,5 @@ def streams(x: Tensor, mapping: Tensor) -> Tensor:
         if lead and tuple(x.shape[:-1]) == lead and x.shape[-1] % n == 0:
             return x.reshape(-1, n, x.shape[-1] // n)
         if lead and tuple(x.shape[:-1]) == (lead[0] * n, *lead[1:]):
-            return x.unflatten(0, (-1, n)).movedim(1, -2).flatten(0, -3)
+            return x.reshape(-1, n, *x.shape[1:]).movedim(1, -2).flatten(0, -3)
     raise Refused(f"streams of no known layout: {list(x.shape)}")

@@ -7,8 +7,9 @@ Matrices act as out_i = sum_j H[i, j] x_j ("H"); one that is applied transposed 
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Callable, Iterable, NamedTuple, Optional, Sequence
+from typing import Any, Callable, NamedTuple, Optional
 
 import torch
 from torch import Tensor, nn
@@ -24,9 +25,13 @@ class Found:
     kind: str  # hc, mhc, residual, identity, orthogonal, signed, own
     stored: str  # "H", "comb", or "identity": there is no matrix, the streams pass on as they are
     part: str = ""  # which of several in one module; it is appended to the module's name
-    bounded: Optional[str] = None  # which sums of H as applied are exact (doubly, rows, columns), "spectral" or "none"
+    bounded: Optional[str] = (
+        None  # which sums of H as applied are exact (doubly, rows, columns), "spectral" or "none"
+    )
     convention: Optional[str] = None  # order of Sinkhorn's normalisations: "paper", "deepseek"
-    parameters: Callable[[], Sequence[Tensor]] = tuple  # its own, asked for each time: FSDP replaces them
+    parameters: Callable[[], Sequence[Tensor]] = (
+        tuple  # its own, asked for each time: FSDP replaces them
+    )
 
 
 @dataclass(frozen=True)
@@ -78,9 +83,13 @@ class Adapter:
     """One implementation, or a family of the same structure."""
 
     name: str
-    recognise: Callable[[nn.Module], Iterable[Found]]  # nothing where the module is not of it; runs nothing of the module
+    recognise: Callable[
+        [nn.Module], Iterable[Found]
+    ]  # nothing where the module is not of it; runs nothing of the module
     sites: Callable[[nn.Module], Iterable[Site]]  # of a recognised module
-    read: Callable[[Call], Iterable[Reading]]  # also traced by torch.compile: tensor operations and plain Python alone
+    read: Callable[
+        [Call], Iterable[Reading]
+    ]  # also traced by torch.compile: tensor operations and plain Python alone
     # The mapping as stored [tokens, n, n], worked out anew in float32 from the streams [tokens, n, d]: for the self-test.
     formula: Optional[Callable[[nn.Module, str, Tensor], Tensor]] = None
 
@@ -95,10 +104,14 @@ def pick(out: Any, lead: Sequence[int], n: int) -> Tensor:
     @raises Refused where there is none, or more than one.
     """
     wanted = (*lead, n, n)
-    values = out.values() if isinstance(out, dict) else out if isinstance(out, (tuple, list)) else (out,)
+    values = (
+        out.values() if isinstance(out, dict) else out if isinstance(out, (tuple, list)) else (out,)
+    )
     found = [v for v in values if isinstance(v, Tensor) and tuple(v.shape) == wanted]
     if len(found) != 1:
-        raise Refused(f"there are {len(found)} tensors {list(wanted)} in what it returns, and one is needed")
+        raise Refused(
+            f"there are {len(found)} tensors {list(wanted)} in what it returns, and one is needed"
+        )
     return found[0]
 
 

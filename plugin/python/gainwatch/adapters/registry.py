@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Iterable, NamedTuple, Optional
+from collections.abc import Iterable
+from typing import Any, NamedTuple, Optional
 
 from ..guard import Faults
 from .protocol import MAX_STREAMS, Adapter, Found
@@ -29,7 +30,9 @@ class Recognised(NamedTuple):
     found: tuple[Found, ...]
 
 
-def recognise(name: str, module: Any, adapters: Iterable[Adapter], faults: Faults) -> Optional[Recognised]:
+def recognise(
+    name: str, module: Any, adapters: Iterable[Adapter], faults: Faults
+) -> Optional[Recognised]:
     """By the first adapter that knows it.
 
     @raises ValueError where it has more streams than the monitor takes.
@@ -42,7 +45,9 @@ def recognise(name: str, module: Any, adapters: Iterable[Adapter], faults: Fault
             continue
         for one in found:
             if not 0 <= one.n <= MAX_STREAMS:
-                raise ValueError(f"model: a connection must have 1 to {MAX_STREAMS} streams (given {one.n} in {name}, {adapter.name})")
+                raise ValueError(
+                    f"model: a connection must have 1 to {MAX_STREAMS} streams (given {one.n} in {name}, {adapter.name})"
+                )
         if found:
             return Recognised(name, module, adapter, found)
     return None

@@ -37,16 +37,30 @@ def write(part: Part, reading: Reading) -> None:
         return
     buffer, count, uniform = part.buffers[run], part.counts[run], part.uniform
     n = buffer.shape[-1]
-    if mapping.dim() < 2 or mapping.shape[-1] != n or mapping.shape[-2] != n or mapping.device != buffer.device or uniform is None:
+    if (
+        mapping.dim() < 2
+        or mapping.shape[-1] != n
+        or mapping.shape[-2] != n
+        or mapping.device != buffer.device
+        or uniform is None
+    ):
         part.wanted = -1
         return
-    if reading.lead is not None and mapping.dim() > 2 and mapping.shape[:-2] != torch.Size(reading.lead):
+    if (
+        reading.lead is not None
+        and mapping.dim() > 2
+        and mapping.shape[:-2] != torch.Size(reading.lead)
+    ):
         part.wanted = -1
         return
     with torch.no_grad():
         flat = mapping.detach().reshape(-1, n, n)
         strata = torch.arange(buffer.shape[0], device=flat.device, dtype=torch.float64)
-        index = ((strata + uniform) * (flat.shape[0] / buffer.shape[0])).long().clamp(max=flat.shape[0] - 1)
+        index = (
+            ((strata + uniform) * (flat.shape[0] / buffer.shape[0]))
+            .long()
+            .clamp(max=flat.shape[0] - 1)
+        )
         fresh = flat.index_select(0, index).float()
         buffer.copy_(torch.where(count == 0, fresh, buffer))
         count.add_(1)
@@ -59,7 +73,12 @@ def prepare(sampler: Sampler, part: Part, runs: int = 0) -> None:
     if part.n < 1 or part.found.stored == "identity" or device is None:
         return
     runs = max(runs, len(part.buffers), RUNS if part.n < WIDE else 1)
-    if part.buffers and part.device == device and part.buffers[0].shape[-1] == part.n and runs <= len(part.buffers):
+    if (
+        part.buffers
+        and part.device == device
+        and part.buffers[0].shape[-1] == part.n
+        and runs <= len(part.buffers)
+    ):
         return
     if device not in sampler.uniform:
         sampler.uniform[device] = sampler.draw(device)
@@ -83,7 +102,9 @@ def read(part: Part) -> list[tuple[int, Sample, Optional[Tensor]]]:
     found: list[tuple[int, Sample, Optional[Tensor]]] = []
     for run in range(min(max(part.written, 1 if part.captured else 0), len(part.buffers))):
         if run not in part.samples:
-            found.append((run, Sample(part.buffers[run].clone(), (), None), part.counts[run].clone()))
+            found.append(
+                (run, Sample(part.buffers[run].clone(), (), None), part.counts[run].clone())
+            )
             part.counts[run].zero_()
     return found
 

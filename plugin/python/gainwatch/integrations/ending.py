@@ -74,7 +74,10 @@ def _install() -> None:
 
     _before["exit"], _before["wrapper"] = original, exits
     sys.exit = exits
-    if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+    if (
+        threading.current_thread() is threading.main_thread()
+        and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    ):
         _before["signal"] = signal.signal(signal.SIGTERM, _terminated)
 
 

@@ -50,7 +50,7 @@ def attach(module: Any, site: Site) -> Callable[[], None]:
     space = getattr(inspect.unwrap(getattr(method, "__func__", method)), "__globals__", {})
     for name in site.inner:
         if name in space:
-            undo.append(_patch(space, name, lambda function, name=name: _noted(function, name)))
+            undo.append(_patch(space, name, functools.partial(_noted, name)))
 
     def take_off() -> None:
         while undo:
@@ -135,8 +135,8 @@ def _watched(original: Any, method: str) -> Any:
             out = original(self, *args, **kwargs)
             event(tag, method, self, args, kwargs, out, nothing)
             return out
-        before, calls = armed.calls, []
-        armed.calls = calls
+        before = armed.calls
+        calls = armed.calls = []
         try:
             out = original(self, *args, **kwargs)
         finally:
@@ -148,7 +148,7 @@ def _watched(original: Any, method: str) -> Any:
     return functools.update_wrapper(made, original)
 
 
-def _noted(original: Any, name: str) -> Any:
+def _noted(name: str, original: Any) -> Any:
     armed = _armed
 
     @functools.wraps(original)
@@ -169,6 +169,7 @@ class Replaced:
         self.run = _watched(lambda module, *args, **kwargs: original(*args, **kwargs), method)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """As the method."""
         return self.run(self.module, *args, **kwargs)
 
     def __deepcopy__(self, memo: Any) -> Any:

@@ -28,12 +28,12 @@ def values(copier: Copier, parts: list[Tensor]) -> Values:
         return Values(lambda: _flat(kept), size)
     device = next(p.device for p in parts if p.is_cuda)
     flat = _flat([p.detach().to(device, non_blocking=True) for p in parts])
-    copier.stream = copier.stream or torch.cuda.Stream(device)
+    copier.stream = copier.stream or torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
     copier.stream.wait_stream(torch.cuda.current_stream(device))
     pinned = _pinned(copier, size)
     with torch.cuda.stream(copier.stream):
         pinned.copy_(flat, non_blocking=True)
-        event = torch.cuda.Event(blocking=True)
+        event = torch.cuda.Event(blocking=True)  # type: ignore[no-untyped-call]
         event.record()
     flat.record_stream(copier.stream)
     return Values(_taken(copier, pinned, event), size)

@@ -3,8 +3,9 @@ not run in a step are the identity in it. Not what they are measured to be."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Sequence
+from typing import Any
 
 from ..wire.record import Listed, Listing
 from .state import Part
@@ -17,15 +18,15 @@ class Order:
     """What has run so far."""
 
     runs: list[Run] = field(default_factory=list)
-    listing: Listing = Listing(())
+    listing: Listing = field(default_factory=lambda: Listing(()))
     known: dict[Run, Listed] = field(default_factory=dict)
     last: Sequence[Run] = ()  # of the step before, and its places
     places: tuple[int, ...] = ()
 
 
 def arrange(order: Order, ran: Sequence[Run], by_place: bool) -> tuple[Listing, tuple[int, ...]]:
-    """The listing with all that ran in this step, and their places in it. What is new comes after what ran before it; by_place: in the order
-    of the modules in the model, as the order in which they ran is not known."""
+    """The listing with all that ran in this step, and their places in it. What is new comes after what ran before it;
+    by_place: in the order of the modules in the model, as the order in which they ran is not known."""
     if ran == order.last:
         return order.listing, order.places
     at = 0

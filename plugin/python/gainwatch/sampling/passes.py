@@ -29,7 +29,9 @@ def holders(model: Any, owners: list[Any]) -> list[Any]:
     found, module = [], model
     while module is not None and module not in owners:
         found.append(module)
-        children = [c for c in module.children() if any(o is m for m in c.modules() for o in owners)]
+        children = [
+            c for c in module.children() if any(o is m for m in c.modules() for o in owners)
+        ]
         module = children[0] if len(children) == 1 else None
     return found
 

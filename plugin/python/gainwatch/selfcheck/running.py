@@ -79,4 +79,5 @@ def _mend_kinds(record: StepRecord, mappings: Sequence[Optional[Tensor]]) -> Non
 def _rest(r: Tensor) -> Tensor:
     """Norm of r [S, n, d] without its best rank-1 part, per token."""
     values = torch.linalg.eigvalsh(r @ r.transpose(1, 2))
-    return values[:, :-1].clamp(min=0).sum().sqrt()
+    rest: Tensor = values[:, :-1].clamp(min=0).sum().sqrt()
+    return rest

@@ -36,7 +36,10 @@ WAYS = {
     "sys.exit('no more memory')": ("failed", 1),
     "raise RuntimeError('oom')": ("failed", 1),
     "raise KeyboardInterrupt": ("interrupted", 1),  # of `python -c`; a file's is -SIGINT
-    "os.kill(os.getpid(), signal.SIGTERM); import time; time.sleep(30)": ("interrupted", -signal.SIGTERM),
+    "os.kill(os.getpid(), signal.SIGTERM); import time; time.sleep(30)": (
+        "interrupted",
+        -signal.SIGTERM,
+    ),
     "with monitor: sys.exit(3)": ("failed", 3),
     "with monitor: raise ValueError('x')": ("failed", 1),
     "with monitor: pass": ("completed", 0),
@@ -50,7 +53,9 @@ class Ending(unittest.TestCase):
         server = Server()
         try:
             code = SCRIPT.format(here=str(HERE), url=server.url, end=end, before=before)
-            done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+            done = subprocess.run(
+                [sys.executable, "-c", code], capture_output=True, text=True, timeout=120
+            )
             self.assertEqual([body.step for body in server.steps], [1, 2, 3], done.stderr[-2000:])
             return str(server.puts[-1].get("outcome")), done.returncode, done.stdout
         finally:

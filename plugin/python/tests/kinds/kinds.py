@@ -19,7 +19,13 @@ Kind = Callable[[Any, Input, Any], Outcome]
 STEPS = 3
 
 
-def train(model: nn.Module, x: Input, monitor: Any = None, call: Optional[Callable[[Tensor], Tensor]] = None, micro: int = 1) -> Outcome:
+def train(
+    model: nn.Module,
+    x: Input,
+    monitor: Any = None,
+    call: Optional[Callable[[Tensor], Tensor]] = None,
+    micro: int = 1,
+) -> Outcome:
     """Losses of some steps, and all gradients of them."""
     found: Outcome = []
     parameters = [p for p in model.parameters() if p.requires_grad]
@@ -62,7 +68,9 @@ def saved(model: Any, x: Input, monitor: Any) -> Outcome:
     file = io.BytesIO()
     torch.save(model, file)
     file.seek(0)
-    return train(torch.load(file, weights_only=False), x, monitor) + list(model.state_dict().values())
+    return train(torch.load(file, weights_only=False), x, monitor) + list(
+        model.state_dict().values()
+    )
 
 
 def scripted(model: Any, x: Input, monitor: Any) -> Outcome:
@@ -70,7 +78,9 @@ def scripted(model: Any, x: Input, monitor: Any) -> Outcome:
 
 
 def traced(model: Any, x: Input, monitor: Any) -> Outcome:
-    return train(torch.jit.trace(model, x(0), check_trace=False), x, monitor) + train(model, x, monitor)
+    return train(torch.jit.trace(model, x(0), check_trace=False), x, monitor) + train(
+        model, x, monitor
+    )
 
 
 def exported(model: Any, x: Input, monitor: Any) -> Outcome:
@@ -101,7 +111,9 @@ def batched(model: Any, x: Input, monitor: Any) -> Outcome:
 
 
 def moved(model: Any, x: Input, monitor: Any) -> Outcome:
-    return train(model.double().float(), x, monitor) + [p.detach() for p in model.to("meta").to_empty(device="cpu").buffers()]
+    return train(model.double().float(), x, monitor) + [
+        p.detach() for p in model.to("meta").to_empty(device="cpu").buffers()
+    ]
 
 
 def bfloat16(model: Any, x: Input, monitor: Any) -> Outcome:
@@ -118,7 +130,12 @@ def checkpointed(model: Any, x: Input, monitor: Any) -> Outcome:
 
 
 def checkpointed_reentrant(model: Any, x: Input, monitor: Any) -> Outcome:
-    return train(model, x, monitor, lambda inputs: checkpoint(model, inputs.requires_grad_(), use_reentrant=True))
+    return train(
+        model,
+        x,
+        monitor,
+        lambda inputs: checkpoint(model, inputs.requires_grad_(), use_reentrant=True),
+    )
 
 
 def layers_checkpointed(model: Any, x: Input, monitor: Any) -> Outcome:
@@ -212,7 +229,12 @@ def compiled_autocast(model: Any, x: Input, monitor: Any) -> Outcome:
 
 
 def moved_then_compiled(model: Any, x: Input, monitor: Any) -> Outcome:
-    return train(model.double(), lambda step: x(step).double(), monitor, torch.compile(model, backend="aot_eager"))
+    return train(
+        model.double(),
+        lambda step: x(step).double(),
+        monitor,
+        torch.compile(model, backend="aot_eager"),
+    )
 
 
 # Those after which the monitor has all steps of the object that is trained; after the others it may have none.

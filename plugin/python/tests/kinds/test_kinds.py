@@ -8,7 +8,8 @@ import os
 import types
 import unittest
 import warnings
-from typing import Any, Iterable, Optional
+from collections.abc import Iterable
+from typing import Any, Optional, cast
 
 import torch
 
@@ -41,9 +42,13 @@ class Never(unittest.TestCase):
         wanted, failed = outcome(entry, kind, inputs, None)
         model = entry.make(N, entry.channels * D, 1, DEPTH)
         before = looks(model)
-        monitor = gainwatch.watch(model, url=self.server.url, run="kinds", matcher=entry.matcher, drain_seconds=5)
+        monitor = gainwatch.watch(
+            model, url=self.server.url, run="kinds", matcher=entry.matcher, drain_seconds=5
+        )
         if entry.found == "adapter":
-            self.assertEqual([p.name for p in monitor._wired.sampler.parts], entry.connections(DEPTH))
+            self.assertEqual(
+                [p.name for p in cast(Any, monitor._wired).sampler.parts], entry.connections(DEPTH)
+            )
         try:
             got, error = outcome(entry, kind, inputs, monitor, model)
         finally:
@@ -51,7 +56,13 @@ class Never(unittest.TestCase):
         self.assertEqual(error, failed)
         self.assertEqual(len(got), len(wanted))
         for one, other in zip(got, wanted):
-            self.assertTrue(torch.equal(one, other) or bool((one.isnan() == other.isnan()).all() and torch.equal(one.nan_to_num(), other.nan_to_num())))
+            self.assertTrue(
+                torch.equal(one, other)
+                or bool(
+                    (one.isnan() == other.isnan()).all()
+                    and torch.equal(one.nan_to_num(), other.nan_to_num())
+                )
+            )
         self.assertEqual(monitor.counters["errors"], 0)
         if seen and failed is None:
             self.assertEqual(monitor.counters["acknowledged"], kinds.STEPS)
@@ -106,7 +117,14 @@ def looks(model: Any) -> list[Any]:
     own = {"_compiled_call_impl", "_is_torch_compile", "__overloads__"}
     found = []
     for module in model.modules():
-        methods = {(k.__name__, n): v for k in type(module).__mro__ for n, v in vars(k).items() if isinstance(v, types.FunctionType)}
+        methods = {
+            (k.__name__, n): v
+            for k in type(module).__mro__
+            for n, v in vars(k).items()
+            if isinstance(v, types.FunctionType)
+        }
         assert TAG not in vars(module) and PASS not in vars(module)
-        found.append((sorted(set(vars(module)) - own), {name: id(value) for name, value in methods.items()}))
+        found.append(
+            (sorted(set(vars(module)) - own), {name: id(value) for name, value in methods.items()})
+        )
     return found

@@ -6,7 +6,7 @@ from __future__ import annotations
 import logging
 import random
 import unittest
-from typing import Any, Optional
+from typing import Any, Optional, cast
 
 import numpy as np
 import torch
@@ -54,7 +54,9 @@ class Layer(nn.Module):
 class Looped(nn.Module):
     """Its layers, as often in turn as it is told; some are left out by chance."""
 
-    def __init__(self, layers: int, times: int = 1, drop: float = 0.0, keep: Optional[bool] = None) -> None:
+    def __init__(
+        self, layers: int, times: int = 1, drop: float = 0.0, keep: Optional[bool] = None
+    ) -> None:
         super().__init__()
         self.layers = nn.ModuleList(Layer(seed) for seed in range(layers))
         self.times, self.drop, self.keep = times, drop, keep
@@ -66,8 +68,12 @@ class Looped(nn.Module):
         for _ in range(self.times):
             for layer in self.layers:
                 if self.chance.random() >= self.drop:
-                    self.ran.append(layer.hc.h)
-                    x = layer(x) if self.keep is None else checkpoint(layer, x, use_reentrant=not self.keep)
+                    self.ran.append(cast(Any, layer).hc.h)
+                    x = (
+                        layer(x)
+                        if self.keep is None
+                        else checkpoint(layer, x, use_reentrant=not self.keep)
+                    )
         return x
 
 
@@ -81,7 +87,12 @@ def product(matrices: list[Any]) -> Any:
 
 def sent(body: Body) -> Any:
     """The product of what one body says."""
-    return product([body.tensors[name][0] if body.tensors[name].ndim == 3 else body.tensors[name] for name in body.order])
+    return product(
+        [
+            body.tensors[name][0] if body.tensors[name].ndim == 3 else body.tensors[name]
+            for name in body.order
+        ]
+    )
 
 
 class Repeats(unittest.TestCase):
@@ -97,7 +108,9 @@ class Repeats(unittest.TestCase):
         return monitor
 
     def x(self, step: int = 0) -> Tensor:
-        return torch.randn(2, 6, N, D, generator=torch.Generator().manual_seed(step)).requires_grad_()
+        return torch.randn(
+            2, 6, N, D, generator=torch.Generator().manual_seed(step)
+        ).requires_grad_()
 
     def steps(self, model: Looped, call: Any = None, count: int = 4, micro: int = 1) -> list[Any]:
         """Trains, and gives the product of each step's first micro-batch."""
@@ -120,7 +133,14 @@ class Repeats(unittest.TestCase):
 
     def test_each_run_of_a_looped_model_counts(self) -> None:
         self.compare(self.steps(Looped(2, 3)))
-        names = ["layers.0.hc", "layers.1.hc", "layers.0.hc#2", "layers.1.hc#2", "layers.0.hc#3", "layers.1.hc#3"]
+        names = [
+            "layers.0.hc",
+            "layers.1.hc",
+            "layers.0.hc#2",
+            "layers.1.hc#2",
+            "layers.0.hc#3",
+            "layers.1.hc#3",
+        ]
         self.assertEqual(self.server.steps[0].order, names)
 
     def test_how_often_may_change_from_step_to_step(self) -> None:
@@ -175,7 +195,7 @@ class Repeats(unittest.TestCase):
             with self.subTest(backend=backend):
                 torch._dynamo.reset()
                 self.server.steps.clear()
-                model = _plain(Looped(2, 3))
+                model: Any = _plain(Looped(2, 3))
                 wanted = [product([layer.hc.h for layer in model.layers] * 3)] * 3
                 monitor = self.watch(model)
                 call = torch.compile(model, backend=backend, fullgraph=True)
@@ -195,10 +215,13 @@ class Repeats(unittest.TestCase):
         self.compare(self.steps(model))
 
     def test_two_stages(self) -> None:
-        model = Looped(4)
+        model: Any = Looped(4)
         stages = [Looped(4), Looped(4)]
         stages[0].layers, stages[1].layers = model.layers[:2], model.layers[2:]
-        monitors = [self.watch(stage, stage=i, stages=2, rank=i, world_size=2, attempt="both") for i, stage in enumerate(stages)]
+        monitors = [
+            self.watch(stage, stage=i, stages=2, rank=i, world_size=2, attempt="both")
+            for i, stage in enumerate(stages)
+        ]
         x = self.x()
         for stage in stages:
             x = stage(x)
@@ -206,7 +229,9 @@ class Repeats(unittest.TestCase):
             monitor.step(1.0)
             monitor.close()
         first, second = sorted(self.server.steps, key=lambda body: body.metadata["stage"])
-        np.testing.assert_allclose(sent(second) @ sent(first), product([layer.hc.h for layer in model.layers]), rtol=1e-5)
+        np.testing.assert_allclose(
+            sent(second) @ sent(first), product([layer.hc.h for layer in model.layers]), rtol=1e-5
+        )
 
 
 def _plain(model: Looped) -> Looped:

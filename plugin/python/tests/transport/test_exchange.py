@@ -109,7 +109,7 @@ class Sockets(unittest.TestCase):
         link, proxy = self.serving(serve), "http://127.0.0.1:9"
         with mock.patch.dict(
             os.environ,
-            {name: proxy for name in ("http_proxy", "HTTP_PROXY", "ALL_PROXY", "all_proxy")},
+            dict.fromkeys(("http_proxy", "HTTP_PROXY", "ALL_PROXY", "all_proxy"), proxy),
         ):
             self.assertEqual(asked(link).status, 200)
         self.assertTrue(came[0].startswith(b"POST /x HTTP/1.1\r\n"), came)
