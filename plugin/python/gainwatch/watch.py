@@ -161,7 +161,7 @@ def _attach(
     for holder in holders:
         try:
             undo.append(attach.attach_pass(holder))
-            undo.append(_mark(holder, attach.PASS, passes.Passes(sampler), sampler))
+            undo.append(_mark(holder, attach.PASS, passes.Passes(sampler, holder), sampler))
         except ValueError:
             pass  # a ModuleList is called by nobody
     undo.append(taps.follow(sampler))

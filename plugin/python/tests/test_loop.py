@@ -101,6 +101,37 @@ class Loops(Case):
         self.assertEqual(len(self.server.steps), 1)
         self.assert_equal(self.server.steps[0], wanted)
 
+    def test_a_pass_without_gradients_is_kept_only_where_there_is_no_other(self) -> None:
+        model = model_of("deepseek", "hc")
+        wanted = expected(model, tokens_of(0)), expected(model, tokens_of(7))
+        with self.watch(model) as monitor:
+            with torch.no_grad():
+                model(tokens_of(7))  # a dry run, a rollout
+            model(tokens_of(0)).sum().backward()
+            monitor.step()
+            with torch.no_grad():
+                model(tokens_of(7))
+            monitor.step()
+        for body, want in zip(self.server.steps, wanted):
+            self.assert_equal(body, want)
+        self.assertEqual(len(self.server.steps), 2)
+
+    def test_a_part_in_evaluation_mode_of_a_model_in_training_counts(self) -> None:
+        model = model_of("deepseek", "hc")
+        wanted = expected(model, tokens_of(0))
+        model.layers["0"].eval()  # frozen
+        with self.watch(model) as monitor:
+            model(tokens_of(0)).sum().backward()
+            monitor.step()
+        self.assert_equal(self.server.steps[0], wanted)
+
+    def test_a_model_without_values_is_left_out(self) -> None:
+        model = model_of("deepseek", "hc")
+        with self.watch(model) as monitor:
+            model.to("meta")(tokens_of(0).to("meta"))
+            monitor.step()
+        self.assertEqual((monitor.counters["errors"], len(self.server.steps)), (0, 0))
+
     def test_autocast(self) -> None:
         model = model_of("lucidrains", "hc")
         wanted = expected(model, tokens_of())

@@ -126,7 +126,7 @@ def _watched(original: Any, method: str) -> Any:
         if tag is None:
             if holder is None:
                 return original(self, *args, **kwargs)
-            enter(holder.sampler)
+            enter(holder)
             try:
                 return original(self, *args, **kwargs)
             finally:

@@ -30,15 +30,13 @@ def event(
     inner: Sequence[Inner],
 ) -> None:
     """A watched method of `module` has returned `out`. Raises nothing."""
-    if not module.training:
-        return
     if is_compiling():
-        if not taps.is_exporting():
+        if module.training and not taps.is_exporting():
             for reading in tag.adapter.read(Call(module, method, args, kwargs, out, inner)):
                 taps.write(tag.parts[reading.part], reading)
         return
     sampler = tag.sampler
-    if not sampler.active or sampler.closed:
+    if not sampler.active or sampler.closed or not (sampler.training if sampler.depth else module.training):
         return
     started = time.perf_counter()
     try:
@@ -97,6 +95,8 @@ def record(sampler: Sampler, part: Part, reading: Reading, module: Any) -> None:
     mapping = reading.mapping
     if mapping is not None and hasattr(mapping, "to_local"):
         mapping = mapping.to_local()
+    if mapping is not None and mapping.is_meta:
+        return
     check(part, reading, mapping)
     if "_is_replica" in module.__dict__ and mapping is not None and mapping.device != part.device:
         return  # of DataParallel, the replica on the model's own device is sampled
@@ -116,7 +116,7 @@ def record(sampler: Sampler, part: Part, reading: Reading, module: Any) -> None:
     if run >= part.most:
         sampler.runs += run + 1 - part.most
         part.most = run + 1
-    sampler.taken = sampler.passes
+    sampler.taken, sampler.taken_grad = sampler.passes, sampler.grad or not sampler.depth
     sampler.order.append((part, run))
 
 

@@ -86,6 +86,9 @@ class Sampler:
     depth: int = 0  # forward passes of the model that are going on, one within another
     passes: int = 0  # that have ended
     taken: Optional[int] = None  # the pass of which this step's samples are
+    taken_grad: bool = True  # it was one with gradients
+    grad: bool = True  # the pass that is going on is one
+    training: bool = True  # it is in training mode
     entered: bool = False  # a pass was seen in this step
     runs: int = 0  # that are known of all parts
     compiled: bool = False  # a graph has written samples
