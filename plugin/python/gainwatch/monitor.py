@@ -211,6 +211,7 @@ class Monitor:
                 "order": [c.name for c in connections],
                 "kinds": [c.kind for c in connections],
                 "conventions": [c.convention for c in connections],
+                "bounded": [c.bounded for c in connections],
             }
         )
 

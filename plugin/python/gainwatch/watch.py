@@ -85,12 +85,12 @@ def _wire(model: Any, options: Options, optimizer: Any) -> Monitor:
     sampler = Sampler(options.tokens, options.every, faults)
     assert options.rank is not None and options.world_size is not None and options.url is not None
     named = names.names(options.run, options.attempt, options.key, options.rank, options.world_size)
-    check = Check()
-    encoding = body.Encoding(faults, check)
+    encoding = body.Encoding(faults)
     sender = Sender(
         options.url, named.run, options.token, options.identity(), options.memory_limit, options.disk_limit, named.key,
         lambda record: body.encode(record, encoding), faults,
     )  # fmt: skip
+    check = encoding.check = Check(faults, sender.attest)
     undo = _attach(model, recognised, sampler, named.run)
     wired = Wired(
         sampler, sender, check, faults, optimizer, named.attempt, options.drain_seconds, options.world_size, options.run, undo,

@@ -26,7 +26,11 @@ def recognise(module: Any) -> Iterable[Found]:
     if not are(module, SCALES, ()) and not are(module, SCALES, (1,)):
         return ()
     names = ("phi", "b", *SCALES)
-    return (Found(n, "mhc", "H", parameters=lambda: [getattr(module, name) for name in names]),)
+
+    def own() -> list[Tensor]:
+        return [getattr(module, name) for name in names]
+
+    return (Found(n, "mhc", "H", parameters=own, sinkhorn=1.0),)
 
 
 def read(call: Call) -> Iterable[Reading]:

@@ -15,11 +15,11 @@ import inspect
 import math
 from collections.abc import Iterable
 from functools import partial
-from typing import Any, Callable
+from typing import Any, Callable, Optional
 
 from torch import Tensor, nn
 
-from .lucidrains_formula import formula
+from .lucidrains_formula import formula, iterations
 from .mixer import entering
 from .protocol import Adapter, Call, Found, Reading, Refused, Site, branchless, held
 from .structure import has_method, is_count, shape
@@ -76,7 +76,8 @@ def recognise(module: Any, method: str = METHOD) -> Iterable[Found]:
     own, wide = partial(branchless, module), n * fracs
     if held(module, "H_res_logits") is not None:
         square = shape(module, "H_res_logits") == (n, n)
-        return (Found(n, "mhc", "comb", parameters=own),) if square else ()
+        how = temperature(module)
+        return (Found(n, "mhc", "comb", parameters=own, sinkhorn=how),) if square else ()
     scaled = held(module, "residual_scale") is not None
     size = shape(module, "static_alpha")
     if len(size) == 1 and scaled and is_convex(module, n, size[0] // fracs):
@@ -86,9 +87,22 @@ def recognise(module: Any, method: str = METHOD) -> Iterable[Found]:
         return ()
     if gives_on(module, method):
         return (Found(n, "identity", "identity", bounded="doubly", parameters=own, note=NOTE),)
-    if scaled or hasattr(module, "sinkhorn_iters"):
+    if scaled:
+        mean = getattr(module, "num_dynamic_alpha_proposals", 1) > 1  # of several Sinkhorns
+        known = None if mean or iterations(module) is None else 1.0
+        return (Found(wide, "mhc", "comb", parameters=own, sinkhorn=known),)
+    if hasattr(module, "sinkhorn_iters"):
         return (Found(wide, "mhc", "comb", parameters=own),)
     return (Found(wide, "hc", "comb", bounded="none", parameters=own),)
+
+
+def temperature(module: Any) -> Optional[float]:
+    """Of tokenbender's Sinkhorn; None where H_res is not what it gives."""
+    mixed = held(module, "H_res_alpha_logit") is not None
+    if mixed or getattr(module, "mhc_h_res_proj", "sinkhorn") != "sinkhorn":
+        return None
+    how = (getattr(module, name, None) for name in ("mhc_tau", "sinkhorn_tau"))
+    return next((float(one) for one in how if isinstance(one, (int, float))), None)
 
 
 def is_convex(module: Any, n: int, size: int) -> bool:

@@ -25,7 +25,7 @@ def recognise(module: Any) -> Iterable[Found]:
         return ()
     if shape(module, "b_res") != (n, n) or shape(module, "alpha_res") != (1,):
         return ()
-    return (Found(n, "mhc", "H", parameters=lambda: own(module)),)
+    return (Found(n, "mhc", "H", parameters=lambda: own(module), sinkhorn=1.0),)
 
 
 def own(module: Any) -> list[Tensor]:

@@ -33,6 +33,8 @@ class Found:
         tuple  # its own, asked for each time: FSDP replaces them
     )
     note: str = ""  # what is said of it once, after its name
+    # Temperature of the Sinkhorn that the mapping comes from (1 where it has none); None: of none.
+    sinkhorn: Optional[float] = None
 
 
 @dataclass(frozen=True)
