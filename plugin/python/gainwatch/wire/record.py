@@ -52,7 +52,7 @@ class StepRecord:
     step_seconds: float
     listing: Listing
     present: tuple[int, ...]  # places in `listing` of those that ran; the others are the identity in this step
-    shapes: tuple[tuple[int, int, int], ...]
+    shapes: tuple[tuple[int, ...], ...]
     values: Values
     tokens: tuple[int, ...] = ()  # sampled positions; empty: not the same in all
     scalars: dict[str, float] = field(default_factory=dict)  # loss, learning_rate, gradient_norm
