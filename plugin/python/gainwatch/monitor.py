@@ -185,7 +185,7 @@ class Monitor:
             step_seconds=seconds,
             listing=listed,
             present=tuple(places[i] for i in mapped),
-            shapes=tuple((t.shape[0], t.shape[1], t.shape[2]) for t in tensors),
+            shapes=tuple([t.shape for t in tensors]),
             values=values(wired.copier, [*tensors, *late.values(), *written]),
             tokens=tokens if all(samples[i].tokens == tokens for i in mapped) else (),
             scalars=now,
@@ -272,7 +272,7 @@ def counters(wired: Wired) -> dict[str, float]:
 def collect(sampler: Sampler) -> tuple[list[Run], list[Sample], list[Any]]:
     """What ran in this step, in its order, and the samples; those of compiled graphs come last, with a count of each. Where there are some,
     the order is that of the modules in the model."""
-    ran = [(part, run) for part, run in sampler.order]
+    ran = sampler.order
     samples = [part.samples[run] for part, run in ran]
     graphs: list[tuple[Run, Sample, Any]] = []
     for part in sampler.parts:
