@@ -208,15 +208,8 @@ def look(
         return None
 
 
-<<<<<<< HEAD
-def plan(
-    sampler: Sampler, shape: Any, device: Any
-) -> tuple[tuple[int, ...], tuple[int, ...], Tensor]:
-    """For mappings of this shape in this step: their rows of matrices, the positions, and these on the device."""
-=======
 def plan(sampler: Sampler, shape: Any, device: Any) -> tuple[int, tuple[int, ...], Tensor]:
     """For mappings of this shape in this step: n, the positions, and these on the device."""
->>>>>>> h-bench
     positions = sampler.positions(math.prod(shape[:-2]))
     made = shape[-1], positions, to_device(torch.tensor(positions), device)
     sampler.plans[shape, device] = made
