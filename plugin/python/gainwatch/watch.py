@@ -142,6 +142,8 @@ def _attach(
         undo += taken
         parts = {}
         for one in found:
+            if one.note:
+                sampler.faults.say(one.note, f"{name}: {one.note}")
             parts[one.part] = Part(
                 f"{name}.{one.part}" if one.part else name, one, adapter, len(sampler.parts)
             )

@@ -32,11 +32,14 @@ def event(
     """A watched method of `module` has returned `out`. Raises nothing."""
     if is_compiling():
         if module.training and not taps.is_exporting():
-            for reading in tag.adapter.read(Call(module, method, args, kwargs, out, inner)):
-                taps.write(tag.parts[reading.part], reading)
+            taps.trace(tag, Call(module, method, args, kwargs, out, inner))
         return
     sampler = tag.sampler
-    if not sampler.active or sampler.closed or not (sampler.training if sampler.depth else module.training):
+    if (
+        not sampler.active
+        or sampler.closed
+        or not (sampler.training if sampler.depth else module.training)
+    ):
         return
     started = time.perf_counter()
     try:

@@ -56,6 +56,7 @@ class Part:
         self.written = 0  # runs that a compiled graph wrote in its last pass; 0: none is compiled
         self.wanted = 0  # runs for which there was no buffer
         self.most = 0  # runs that compiled graphs have written in a pass, at most
+        self.refused = False  # what a compiled graph has in its place cannot be its mapping
         self.captured = False  # in a CUDA graph, which replays without Python
 
 
