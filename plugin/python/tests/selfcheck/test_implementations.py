@@ -22,10 +22,10 @@ from .records import Told
 N, DIM, DEPTH = 4, 32, 2
 SYMMETRIC = ("symmetric", "all ones", "H = I")  # in notes: how it is applied cannot be seen
 WARNED = {  # what is wrong with them, and is said
-    "x-transformers": "gives all ones",
-    "mhc-pytorch": "the streams are equal at the input of",
-    "lucidrains mhc, num_fracs 2": "no Sinkhorn gives that",
-    "tokenbender, as it starts": "is frozen",
+    "x-transformers": ("gives all ones", "differs from its formula"),
+    "mhc-pytorch": ("the streams are equal at the input of",),
+    "lucidrains mhc, num_fracs 2": ("no Sinkhorn gives that",),
+    "tokenbender, as it starts": ("is frozen",),
 }
 torch.set_num_threads(1)
 
@@ -186,8 +186,8 @@ class TestWatched(unittest.TestCase):
                     self.assertTrue({*server.steps[-1].listed("bounded")} <= {*bounds_of(entry)})
                     self.assertNotEqual(monitor.orientation, "transposed")
                     self.assertEqual(monitor.streams == "collapsed", entry.collapsed)
-                allowed = WARNED.get(entry.name)
+                allowed = WARNED.get(entry.name, ())
                 for line in logs.output[1:]:
                     if "self-" in line:
-                        self.assertTrue(allowed is not None and allowed in line, line)
+                        self.assertTrue(any(text in line for text in allowed), line)
         self.assertGreater(found, 10)
