@@ -5,7 +5,7 @@ import { separation } from '../measures/separation.ts';
 import { activationGain, effectiveRank, logitRange, routingEntropy, streamNormRatio } from '../measures/streamMeasures.ts';
 import { MEASURE_INDEX, MEASURES, type MeasureKey } from './catalogue.ts';
 import type { StepReport } from './report.ts';
-import type { RunHeader, StepSample } from './sample.ts';
+import type { ConnectionKind, RunHeader, StepSample } from './sample.ts';
 
 /**
  * The connections are those that ran in the step, in their order; G is not known (null) of a step without any.
@@ -65,7 +65,7 @@ export function analyse(header: RunHeader, sample: StepSample): StepReport {
       set('activationGain', activationGain(grams, slice(sample.inputSquares, tokens), n));
       set('effectiveRank', effectiveRank(grams, n));
       set('streamNormRatio', streamNormRatio(grams, n));
-      nonfinite[l] += countUnlessAbsent(grams);
+      nonfinite[l] += OBSERVED.includes(header.connections[l].kind) ? countNonfinite(grams) : countUnlessAbsent(grams);
     }
     if (sample.gradientGains !== null) set('gradientGain', sample.gradientGains[l]);
     if (sample.logitGradients !== null) set('logitGradient', sample.logitGradients[l]);
@@ -77,7 +77,10 @@ export function analyse(header: RunHeader, sample: StepSample): StepReport {
   return { ...scalars, measures, mapping, nonfinite, memory, monitor };
 }
 
-/** What a connection has not (own ones) or had not in this step is NaN throughout, which is no fault of its values: H tells of those. */
+/** Kinds whose streams are always observed where those of any are. */
+const OBSERVED: readonly ConnectionKind[] = ['residual', 'hc', 'mhc'];
+
+/** What a connection has not (own ones no streams, most no logits) is NaN throughout, which is no fault of its values: H tells of those. */
 const countUnlessAbsent = (values: Float64Array): number => (values.every(Number.isNaN) ? 0 : countNonfinite(values));
 
 function countNonfinite(values: Float64Array): number {
