@@ -211,6 +211,7 @@ class Monitor:
                 "order": [c.name for c in connections],
                 "kinds": [c.kind for c in connections],
                 "conventions": [c.convention for c in connections],
+                "bounded": [c.bounded for c in connections],
             }
         )
 
@@ -283,6 +284,12 @@ def collect(sampler: Sampler) -> tuple[list[Run], list[Sample], list[Any]]:
                 if run == 0 or sampler.entered
             ]
             part.written = 0
+        if part.refused:
+            part.refused = False
+            sampler.faults.say(
+                part.name,
+                f"{part.name}: in a compiled graph, what it returns has no tensor that can be its mapping: it is left out",
+            )
         if part.wanted:
             taps.prepare(sampler, part, max(part.wanted, 0))
             part.wanted = 0

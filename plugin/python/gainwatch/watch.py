@@ -85,12 +85,12 @@ def _wire(model: Any, options: Options, optimizer: Any) -> Monitor:
     sampler = Sampler(options.tokens, options.every, faults)
     assert options.rank is not None and options.world_size is not None and options.url is not None
     named = names.names(options.run, options.attempt, options.key, options.rank, options.world_size)
-    check = Check()
-    encoding = body.Encoding(faults, check)
+    encoding = body.Encoding(faults)
     sender = Sender(
         options.url, named.run, options.token, options.identity(), options.memory_limit, options.disk_limit, named.key,
         lambda record: body.encode(record, encoding), faults,
     )  # fmt: skip
+    check = encoding.check = Check(faults, sender.attest)
     undo = _attach(model, recognised, sampler, named.run)
     wired = Wired(
         sampler, sender, check, faults, optimizer, named.attempt, options.drain_seconds, options.world_size, options.run, undo,
@@ -142,6 +142,8 @@ def _attach(
         undo += taken
         parts = {}
         for one in found:
+            if one.note:
+                sampler.faults.say(one.note, f"{name}: {one.note}")
             parts[one.part] = Part(
                 f"{name}.{one.part}" if one.part else name, one, adapter, len(sampler.parts)
             )
