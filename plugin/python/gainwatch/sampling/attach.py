@@ -81,7 +81,9 @@ def _attach(module: Any, method: str) -> Callable[[], None]:
         return _patch_method(module, method)
     if isinstance(own, Replaced):  # by another monitor
         return lambda: None
-    replaced = module.__dict__[method] = Replaced(own, module, method)  # on this very object, by accelerate for one
+    replaced = module.__dict__[method] = Replaced(
+        own, module, method
+    )  # on this very object, by accelerate for one
     return lambda: _put_back(module, method, replaced)
 
 
