@@ -12,7 +12,7 @@ from typing import Any
 from unittest import mock
 
 import torch
-import torch.multiprocessing.spawn as multiprocessing
+from torch.multiprocessing.spawn import spawn
 
 import gainwatch
 from gainwatch import names, options
@@ -83,7 +83,7 @@ class Names(unittest.TestCase):
 
     def test_the_ranks_of_a_process_group_have_what_rank_0_made(self) -> None:
         with tempfile.TemporaryDirectory() as folder:
-            multiprocessing.spawn(naming_rank, (folder,), 2)
+            spawn(naming_rank, (folder,), 2)
             found = [json.loads(pathlib.Path(folder, str(rank)).read_text()) for rank in (0, 1)]
         self.assertEqual(found[0], found[1])
         self.assertEqual(len({key for _, _, key in found[0]}), 3)  # of rank 0: a given one too
@@ -193,7 +193,7 @@ class Given(Case):
 class Ranks(unittest.TestCase):
     def test_a_monitor_on_rank_0_alone_says_so(self) -> None:
         with tempfile.TemporaryDirectory() as folder:
-            multiprocessing.spawn(alone_rank, (folder,), 2)
+            spawn(alone_rank, (folder,), 2)
             self.assertIn("called on 1 of 2 ranks", pathlib.Path(folder, "said").read_text())
 
     def test_sharded_parameters(self) -> None:
@@ -202,7 +202,7 @@ class Ranks(unittest.TestCase):
         except ImportError as error:
             self.skipTest(f"FSDP2 is not in this torch: {error}")
         with tempfile.TemporaryDirectory() as folder:
-            multiprocessing.spawn(sharded_rank, (folder,), 2)
+            spawn(sharded_rank, (folder,), 2)
 
 
 def alone_rank(rank: int, folder: str) -> None:

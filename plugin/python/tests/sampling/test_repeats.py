@@ -1,5 +1,5 @@
-"""Connections that run several times in a step, or not at all: the product of what is sent is that of what the model did, worked out in float64
-from matrices that the test itself has put there."""
+"""Connections that run several times in a step, or not at all: the product of what is sent is that of what the model
+did, worked out in float64 from matrices that the test itself has put there."""
 
 from __future__ import annotations
 
