@@ -4,6 +4,7 @@ theirs."""
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any, Callable, Optional
 
 from . import adapters, names
@@ -11,13 +12,14 @@ from .adapters import matcher as matchers
 from .adapters import registry
 from .compiled import taps
 from .guard import Faults, log, show_lines
-from .monitor import Monitor, Wired, counters, said
+from .monitor import Monitor
 from .options import Options, rule
 from .sampling import attach, passes
 from .sampling.state import Part, Sampler, Tag
 from .selfcheck.running import Check
 from .transport.sender import Sender
 from .wire import body
+from .wired import Wired, counters
 
 WRAPPERS = r"(^|\.)(_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module|module)(?=\.|$)"
 
@@ -203,3 +205,9 @@ def _tell(run: str, options: Options, sampler: Sampler) -> None:
         what = "no connection was found in the model (matcher= or gainwatch.register names others), so loss and norms are sent alone"
     say = log.info if options.rank == 0 else log.debug
     say("run %s: %s; page: %s", run, what, page)
+
+
+def said(parts: Sequence[Part]) -> str:
+    """The connections, shortly."""
+    shown = ", ".join(p.name for p in parts[:3]) + (", …" if len(parts) > 3 else "")
+    return f"{len(parts)} connections ({shown})"

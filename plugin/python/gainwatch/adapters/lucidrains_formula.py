@@ -40,17 +40,22 @@ def of_hc(module: Any, dynamic: Tensor, static: Tensor) -> Tensor:
 
 
 def of_mhc(module: Any, logits: Tensor) -> Optional[Tensor]:
-    """The views come first. (Of several fractions only mHCv2's H_res is square before Sinkhorn: its write gate is [s, f, 1].)"""
-    gate, rounds = held(module, "static_beta"), iterations(module)
-    apart = gate is not None and gate.dim() == 3
-    if rounds is None or (getattr(module, "num_fracs", 1) > 1 and not apart):
+    """The views come first."""
+    rounds = iterations(module)
+    if rounds is None:
         return None
     return sinkhorn(logits[..., -logits.shape[-2] :], rounds).mean(0)
 
 
 def iterations(module: Any) -> Optional[int]:
-    """Of its Sinkhorn; None where H_res is constrained otherwise."""
-    constraint = getattr(module, "residual_mix_constraint_fn", None)
+    """Of its Sinkhorn; None where H_res is constrained otherwise. (Of several fractions only mHCv2's is square: its write gate is
+    [s, f, 1].)"""
+    constraint, gate = (
+        getattr(module, "residual_mix_constraint_fn", None),
+        held(module, "static_beta"),
+    )
+    if getattr(module, "num_fracs", 1) > 1 and (gate is None or gate.dim() != 3):
+        return None
     if constraint is None:
         return getattr(module, "sinkhorn_iters", None)
     if isinstance(constraint, partial) and "sinkhorn" in getattr(constraint.func, "__name__", ""):

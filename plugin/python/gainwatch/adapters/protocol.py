@@ -32,9 +32,9 @@ class Found:
     parameters: Callable[[], Sequence[Tensor]] = (
         tuple  # its own, asked for each time: FSDP replaces them
     )
+    note: str = ""  # what is said of it once, after its name
     # Temperature of the Sinkhorn that the mapping comes from (1 where it has none); None: of none.
     sinkhorn: Optional[float] = None
-    note: str = ""  # what is said of it once, after its name
 
 
 @dataclass(frozen=True)

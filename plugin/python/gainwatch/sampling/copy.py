@@ -21,13 +21,12 @@ class Copier:
 
 
 def values(copier: Copier, parts: list[Tensor]) -> Values:
-    """The parts, flat and one after another, as float32."""
-    size = sum(p.numel() for p in parts)
-    if not any(p.is_cuda for p in parts):
-        kept = [p.detach() for p in parts]
-        return Values(lambda: _flat(kept), size)
-    device = next(p.device for p in parts if p.is_cuda)
-    flat = _flat([p.detach().to(device, non_blocking=True) for p in parts])
+    """The parts, flat and one after another, as float32. They are detached, and nobody's but the monitor's."""
+    size = sum([p.numel() for p in parts])
+    device = next((p.device for p in parts if p.is_cuda), None)
+    if device is None:
+        return Values(lambda: _flat(parts), size)
+    flat = _flat([p.to(device, non_blocking=True) for p in parts])
     copier.stream = copier.stream or torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
     copier.stream.wait_stream(torch.cuda.current_stream(device))
     pinned = _pinned(copier, size)

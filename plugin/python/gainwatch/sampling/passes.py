@@ -68,9 +68,9 @@ def drop_samples(sampler: Sampler) -> None:
 
 def in_backward() -> bool:
     """A forward pass that the backward pass makes: activations are recomputed."""
-    task = getattr(torch._C, "_current_graph_task_id", None)
-    return task is not None and task() != -1
+    return bool(_task() != -1)
 
 
+_task = getattr(torch._C, "_current_graph_task_id", lambda: -1)
 _compiler = getattr(torch, "compiler", None)
 is_compiling = getattr(_compiler, "is_compiling", None) or torch._dynamo.external_utils.is_compiling

@@ -19,6 +19,9 @@ from .state import MAX_RUNS, Checked, Part, Sample, Sampler, Tag, to_device
 CHECK_TOKENS = 8  # of each connection, for the self-check
 MAX_FAULTS = 20  # in a row: a connection that cannot be read is then left alone
 
+_tracing = torch._C._get_tracing_state
+_transforming = getattr(torch._C._functorch, "peek_interpreter_stack", lambda: None)
+
 
 def event(
     tag: Tag,
@@ -35,11 +38,8 @@ def event(
             taps.trace(tag, Call(module, method, args, kwargs, out, inner))
         return
     sampler = tag.sampler
-    if (
-        not sampler.active
-        or sampler.closed
-        or not (sampler.training if sampler.depth else module.training)
-    ):
+    training = sampler.training if sampler.depth else module.training
+    if not sampler.active or sampler.closed or not training or is_next_batch(sampler):
         return
     started = time.perf_counter()
     try:
@@ -64,19 +64,21 @@ def fault(sampler: Sampler, tag: Tag, method: str, error: Exception) -> None:
         sampler.faults.count("a fault could not be noted", again)
 
 
+def is_next_batch(sampler: Sampler) -> bool:
+    """A pass after that of which this step's samples are: gradients are accumulated."""
+    return sampler.depth > 0 and sampler.taken is not None and sampler.taken != sampler.passes
+
+
 def is_training_step(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
     """Not a trace, an export, a shape propagation, a functional transform or a recomputation."""
-    if torch._C._get_tracing_state() is not None or in_backward():
+    if _tracing() is not None or in_backward() or _transforming() is not None:
         return False
     first = args[0] if args else next(iter(kwargs.values()), None)
     if isinstance(first, (tuple, list)) and first:
         first = first[0]
-    if isinstance(first, Tensor) and not is_plain(first):
-        return False
-    if first is not None and type(first).__module__.startswith("torch.fx"):
-        return False
-    stack = getattr(torch._C._functorch, "peek_interpreter_stack", None)
-    return stack is None or stack() is None
+    if isinstance(first, Tensor):
+        return is_plain(first)
+    return not type(first).__module__.startswith("torch.fx")
 
 
 def is_plain(tensor: Tensor) -> bool:
@@ -95,16 +97,17 @@ def record(sampler: Sampler, part: Part, reading: Reading, module: Any) -> None:
     """
     run = part.run if sampler.depth else 0
     part.run = run + 1
-    if sampler.taken is not None and sampler.taken != sampler.passes and sampler.depth:
-        return  # the next micro-batch
     if run in part.samples:
         return
-    mapping = reading.mapping
-    if mapping is not None and hasattr(mapping, "to_local"):
-        mapping = mapping.to_local()
+    mapping: Any = reading.mapping
+    if type(mapping) is not Tensor:
+        mapping = mapping.to_local() if hasattr(mapping, "to_local") else mapping
+        check(part, reading, mapping)
+    elif (mapping.shape, mapping.dtype, reading.lead) != part.like:
+        check(part, reading, mapping)
+        part.like = mapping.shape, mapping.dtype, reading.lead
     if mapping is not None and mapping.is_meta:
         return
-    check(part, reading, mapping)
     if "_is_replica" in module.__dict__ and mapping is not None and mapping.device != part.device:
         return  # of DataParallel, the replica on the model's own device is sampled
     if run >= 1 and sampler.runs >= MAX_RUNS * len(sampler.parts) and run >= part.most:
@@ -158,12 +161,10 @@ def check(part: Part, reading: Reading, mapping: Any) -> None:
 
 def take(sampler: Sampler, part: Part, reading: Reading, mapping: Tensor, module: Any) -> Sample:
     """The sampled tokens [S, n, n], float32."""
-    shape = mapping.shape
-    key = (shape, mapping.device)
-    rows, positions, index = sampler.plans.get(key) or plan(sampler, shape, mapping.device)
-    part.n = rows[-1]
-    part.dtype = mapping.dtype
-    flat = mapping.detach().reshape(rows)
+    key = (mapping.shape, mapping.device)
+    n, positions, index = sampler.plans.get(key) or plan(sampler, *key)
+    part.n, part.dtype = n, mapping.dtype
+    flat = mapping.detach().reshape(-1, n, n)  # not a tuple: that takes half as long again
     sample = flat.index_select(0, index)
     if sample.dtype is not torch.float32:
         sample = sample.float()
@@ -207,11 +208,9 @@ def look(
         return None
 
 
-def plan(
-    sampler: Sampler, shape: Any, device: Any
-) -> tuple[tuple[int, ...], tuple[int, ...], Tensor]:
-    """For mappings of this shape in this step: their rows of matrices, the positions, and these on the device."""
+def plan(sampler: Sampler, shape: Any, device: Any) -> tuple[int, tuple[int, ...], Tensor]:
+    """For mappings of this shape in this step: n, the positions, and these on the device."""
     positions = sampler.positions(math.prod(shape[:-2]))
-    made = (-1, *shape[-2:]), positions, to_device(torch.tensor(positions), device)
+    made = shape[-1], positions, to_device(torch.tensor(positions), device)
     sampler.plans[shape, device] = made
     return made

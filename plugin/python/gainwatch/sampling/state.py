@@ -45,6 +45,7 @@ class Part:
         self.dtype: Any = None  # of its mapping, when one was last sampled
         self.run = 0  # how often it has run in the forward pass that is going on
         self.stride = 1  # 0: no pass can be seen, so what comes again is no repetition
+        self.like: Any = None  # shape, dtype and lead of the mapping that was checked last
         self.samples: dict[int, Sample] = {}  # of this step, by run
         self.faults = 0  # in a row
         # Under torch.compile no Python runs in a step: the graph itself writes a run's sample here, and counts.

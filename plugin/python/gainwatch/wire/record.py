@@ -63,10 +63,8 @@ class StepRecord:
     time: int  # milliseconds since 1970
     step_seconds: float
     listing: Listing
-    present: tuple[
-        int, ...
-    ]  # places in `listing` of those that ran; the others are the identity in this step
-    shapes: tuple[tuple[int, int, int], ...]
+    present: tuple[int, ...]  # places in `listing` of those that ran; others are the identity
+    shapes: tuple[tuple[int, ...], ...]
     values: Values
     tokens: tuple[int, ...] = ()  # sampled positions; empty: not the same in all
     scalars: dict[str, float] = field(default_factory=dict)  # loss, learning_rate, gradient_norm

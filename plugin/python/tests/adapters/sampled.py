@@ -12,8 +12,8 @@ import numpy as np
 import torch
 
 from gainwatch.guard import Faults, log
-from gainwatch.monitor import collect
 from gainwatch.options import Options
+from gainwatch.record import collect
 from gainwatch.sampling.state import Sampler
 from gainwatch.watch import _attach, _recognised
 

@@ -23,10 +23,7 @@ def with_streams() -> list[Implementation]:
     return [
         entry
         for entry in implementations()
-        if not entry.available()
-        and entry.found == "adapter"
-        and entry.stored in ("H", "comb")
-        and not entry.name.startswith("mhc-poc")
+        if not entry.available() and entry.found == "adapter" and entry.stored in ("H", "comb")
     ]
 
 

@@ -84,7 +84,7 @@ class Matcher(unittest.TestCase):
 
     def test_mhc_poc_by_an_adapter_of_its_own(self) -> None:
         for entry in implementations():
-            if not entry.name.startswith("mhc-poc"):
+            if entry.found != "register":
                 continue
             with self.subTest(entry.name):
                 model = entry.make(4, 32)

@@ -81,7 +81,7 @@ def trained(
             found.append(loss.detach())
             if monitor is not None:
                 monitor.step(loss)
-        found += [p.grad.to_local() for p in model.parameters() if p.grad is not None]
+        found += [cast(Any, p.grad).to_local() for p in model.parameters() if p.grad is not None]
     except Exception:
         return [], traceback.format_exc()[-600:]
     finally:
