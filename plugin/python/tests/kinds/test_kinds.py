@@ -29,7 +29,7 @@ SEEN: tuple[kinds.Kind, ...] = (
     kinds.holds_its_monitor, kinds.forked, kinds.evaluated, kinds.traced,
 )  # fmt: skip
 UNSEEN: tuple[kinds.Kind, ...] = (
-    kinds.deep_copied, kinds.pickled, kinds.saved, kinds.scripted, kinds.exported, kinds.exported_strictly, kinds.symbolic, kinds.batched, kinds.moved, bfloat16,
+    kinds.deep_copied, kinds.pickled, kinds.saved, kinds.scripted, kinds.exported, kinds.exported_strictly, kinds.symbolic, kinds.batched, kinds.moved, kinds.bfloat16,
 )  # fmt: skip
 COMPILED: tuple[kinds.Kind, ...] = (
     kinds.compiled, kinds.compiled_whole, kinds.compiled_by_layer, kinds.compiled_first_layer, kinds.compiled_and_checkpointed, kinds.compiled_autocast, kinds.moved_then_compiled,
