@@ -48,8 +48,8 @@ export interface Monitor {
 }
 
 /**
- * @param target a model whose layers are connections of gainwatch, or a list of connections from input to output
- * @throws Error on an option that breaks its rule, naming it; where no connection is found; where the given port is taken
+ * @param target a model whose layers are connections of gainwatch (without any: a baseline), or a list of connections from input to output
+ * @throws Error on an option that breaks its rule, naming it; where the given port is taken
  */
 export async function watch(target: tf.LayersModel | readonly Watchable[], options: WatchOptions = {}): Promise<Monitor> {
   const connections = findConnections(target);
@@ -65,13 +65,18 @@ export async function watch(target: tf.LayersModel | readonly Watchable[], optio
     weights: model?.weights ?? [],
     optimizer,
     now: Date.now,
-    deliver: (sample, streams) => deliverSample(state, sample, streams),
+    deliver: (sample, streams, listed) => deliverSample(state, sample, streams, listed),
     onFault: (reason) => state.warnOnce(reason, `run ${run}, step ${probe.step}: ${reason}`),
+    onNotice: (line) => state.warnOnce(line, `run ${run}: ${line}`),
   });
   const state = createMonitorState(settings, client, probe);
   state.id = register(client, run, (message) => handleMessage(state, message));
   log(`run ${run}: dashboard ${client.url}, metrics ${client.url}metrics`);
   if (client.note !== null) log(client.note);
+  if (connections.length === 0)
+    log(
+      `run ${run}: no connection found: a baseline, of which loss, gradient norm and memory are watched (connections: layers of gainwatch/connections, or a list of { name, mapping })`,
+    );
   if (optimizer === null) log(`run ${run}: no optimizer given: learning rate, gradient norm, gradient and optimizer bytes are not known`);
   attachProbe(probe);
   state.signals = watchSignals((outcome) => closeOnce(state, { outcome }));

@@ -1,6 +1,6 @@
 /** What the sender found of the run's connections when it began to watch them; no panel where it has sent nothing. */
 import { ScrollArea } from '../charts/scrollTable.tsx';
-import { SELF_TEST_COLUMNS, selfTestRows } from '../model/selfTest.ts';
+import { SELF_TEST_COLUMNS, selfTestRows } from '../model/selfTestTable.ts';
 import { restTick } from '../state/redraw.ts';
 import { dataOf } from '../state/store.ts';
 import { change, view } from '../state/viewState.ts';

@@ -1,6 +1,6 @@
 /**
- * One step from its parts: the stages of a pipeline chained in their order, then data-parallel pipelines reduced (reduce.ts). Parts have the
- * connections that ran; what one of them lacks and another has was the identity there. A stage that is missing is not known (NaN).
+ * One step from its parts: the stages of a pipeline chained in their order, then data-parallel pipelines reduced (reduce.ts). Parts have
+ * the connections that ran; what one of them lacks and another has was the identity there. A stage that is missing is not known (NaN).
  * Pure; which parts belong to a step, and how long they are waited for, is join.ts's.
  */
 import { analyse } from '../../src/telemetry/analyse.ts';

@@ -1,6 +1,6 @@
 /**
- * What the connections of a pipeline's stages are called in the run. Stages may number their layers anew: then each name gets its stage before
- * it. What a connection is called once it is called for ever, also after a restart of this process.
+ * What the connections of a pipeline's stages are called in the run. Stages may number their layers anew: then each name gets its stage
+ * before it. What a connection is called once it is called for ever, also after a restart of this process.
  */
 import type { Listing } from '../../src/telemetry/listing.ts';
 
@@ -49,7 +49,8 @@ function nameOf({ given, taken, recorded, prefixes }: StageNames, stage: number,
 }
 
 /**
- * Connections of all stages by their names in the run, as it begins: where two stages have a name in common, all have their stage before it.
+ * Connections of all stages by their names in the run, as it begins: where two stages have a name in common, all have their stage before
+ * it.
  * @param stages as each sends them
  */
 export function nameStages(run: Named, stages: readonly Listing[]): Listing[] {

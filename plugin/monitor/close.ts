@@ -31,7 +31,7 @@ async function close(state: MonitorState, options: CloseOptions): Promise<void> 
   detachProbe(probe);
   await Promise.allSettled([...probe.reads]);
   const linger = Math.min(lingerSeconds, MAX_LINGER_SECONDS);
-  if (client.state !== 'ended' && state.streams !== null) {
+  if (client.state !== 'ended' && state.connections !== null) {
     post(client, { type: 'close', id, outcome, lingerSeconds: linger, monitor: { ...probe.counters } });
     await within(state.closed.promise, (linger + MAX_CLOSE_SECONDS) * 1000, undefined);
   }

@@ -3,6 +3,7 @@
  * at is the probe's.
  */
 import { randomUUID } from 'node:crypto';
+import type { ConnectionInfo } from '../../src/telemetry/sample.ts';
 import type { Warning, WarningRecord } from '../../src/telemetry/warning.ts';
 import type { ProbeState } from '../probe/probeState.ts';
 import type { Signals } from '../signals.ts';
@@ -21,8 +22,8 @@ export interface MonitorState {
   /** Its name, another than the setting where the monitor has a run of another training by that name. */
   run: string;
   signals: Signals;
-  /** n, once the run is open. */
-  streams: number | null;
+  /** As the worker knows them; null: the run is not open yet. */
+  connections: readonly ConnectionInfo[] | null;
   /** G of the newest step that came back. */
   compositeGain: number | null;
   /** By their id. */
@@ -60,7 +61,7 @@ export function createMonitorState(settings: WatchSettings, client: WorkerClient
     id: -1,
     run: settings.run,
     signals: { stepped: () => {}, dispose: () => {} },
-    streams: null,
+    connections: null,
     compositeGain: null,
     warnings: new Map(),
     pendingWarnings: [],

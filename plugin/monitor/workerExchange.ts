@@ -1,24 +1,20 @@
 /** What goes between a watched run and the worker: samples there; gains, warnings (on to the user's onWarning) and problems back. */
-import type { StepSample } from '../../src/telemetry/sample.ts';
+import type { ConnectionInfo, StepSample } from '../../src/telemetry/sample.ts';
 import type { WarningRecord } from '../../src/telemetry/warning.ts';
 import { post, postSample } from '../worker/client.ts';
 import type { ToRun } from '../worker/workerMessages.ts';
 import type { MonitorState } from './monitorState.ts';
 
 /**
- * Posts a step's sample, and opens the run with the first; one that cannot be posted is counted as dropped.
- * @throws Error where the number of streams has changed
+ * Posts a step's sample, after the run's header where it is the first or there are more connections than before; one that cannot be
+ * posted is counted as dropped.
  */
-export function deliverSample(state: MonitorState, sample: StepSample, streams: number): void {
+export function deliverSample(state: MonitorState, sample: StepSample, streams: number, connections: readonly ConnectionInfo[]): void {
   const { client, id, settings, probe } = state;
   const { run, key, tokens } = settings;
-  const { connections } = probe.options;
-  if (state.streams === null) {
-    state.streams = streams;
-    const header = { run, streams, tokens, connections: connections.map((c) => c.info) };
-    post(client, { type: 'open', id, header, source: state.attempt, key });
-  } else if (state.streams !== streams) {
-    throw new Error(`the run began with ${state.streams} streams and has ${streams} now`);
+  if (state.connections !== connections) {
+    state.connections = connections;
+    post(client, { type: 'open', id, header: { run, streams, tokens, connections: [...connections] }, source: state.attempt, key });
   }
   if (postSample(client, { type: 'step', id, sample })) return;
   probe.counters.samplesDropped++;

@@ -18,7 +18,6 @@ import {
 /** To be used on any backend whose reads wait for the device. */
 export function createComposedSampler(shape: SampleShape): Sampler {
   const { uniform } = shape;
-  let streams = 0;
   const kept = new Map<Slot, tf.Tensor>();
   const keep = (slot: Slot, make: () => tf.Tensor) => {
     kept.get(slot)?.dispose();
@@ -26,32 +25,30 @@ export function createComposedSampler(shape: SampleShape): Sampler {
     kept.set(slot, tensor);
   };
   return {
-    captureConnection: (l, tensors, n) => {
-      streams = n;
-      keep(`connection ${l}`, () => sampleTensor(tensors, n, uniform));
-    },
-    captureStreamGradient: (l, side, gradient, row) => {
-      keep(`stream gradient ${2 * l + side}`, () => tf.tidy(() => tf.sum(tf.square(pickTokens(gradient, [row], uniform)))));
+    captureConnection: (slot, tensors, n) => keep(`connection ${slot}`, () => sampleTensor(tensors, n, uniform)),
+    captureStreamGradient: (slot, side, gradient, row) => {
+      keep(`stream gradient ${2 * slot + side}`, () => tf.tidy(() => tf.sum(tf.square(pickTokens(gradient, [row], uniform)))));
     },
     captureGradients: (gradients) => keep('gradients', () => squaredNorm(gradients)),
     captureLogitGradients: (gradients) => {
-      for (const [l, gradient] of gradients) keep(`logit gradient ${l}`, () => tf.clone(gradient));
+      for (const [slot, gradient] of gradients) keep(`logit gradient ${slot}`, () => tf.clone(gradient));
     },
     captureLoss: (loss) => keep('loss', () => tf.tidy(() => tf.cast(loss, 'float32').flatten())),
     read: () => {
+      if (kept.size === 0) return null;
       const all = tf.tidy(() => tf.concat([...kept.values()].map((tensor) => tensor.flatten())));
       const values = all.dataSync<'float32'>();
       all.dispose();
       return values;
     },
-    finish: (values) => {
+    finish: (values, order, n) => {
       const ranges = new Map<Slot, BufferRange>();
       let at = 0;
       for (const [slot, { size }] of kept) {
         ranges.set(slot, { at, count: size });
         at += size;
       }
-      return bufferedStepValues(shape, streams, values!, ranges);
+      return bufferedStepValues(shape, order, n, values, ranges);
     },
     dispose: () => {
       tf.dispose([...kept.values()]);

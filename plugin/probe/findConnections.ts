@@ -8,7 +8,7 @@ export interface OwnConnection {
   /** The `layer` label of the metrics; unique within the run. */
   name: string;
   /**
-   * H_res, `[..., n, n]` with rows as destinations, from a tensor: from the output of `layer` where that is given, else
+   * H_res, `[..., n, n]` with rows as destinations and n from 1 to 32, from a tensor: from the output of `layer` where that is given, else
    * from what the training step hands to `monitor.observe(name, tensor)`. Must not change or dispose it.
    */
   mapping: (tensor: tf.Tensor) => tf.Tensor;
@@ -32,14 +32,14 @@ function flatLayers(model: tf.LayersModel): tf.layers.Layer[] {
 }
 
 /**
- * @param target a model, or a list of connections from input to output
- * @returns at least one. Residual connections only where there are no others: beside HC and mHC they are not the streams
- * @throws naming what was found instead
+ * @param target a model, or a list of connections from input to output; one that is there several times counts once
+ * @returns none: a baseline. Residual connections only where there are no others: beside HC and mHC they are not the streams
+ * @throws naming what is no connection, or the name that two have
  */
 export function findConnections(target: tf.LayersModel | readonly Watchable[]): WatchedConnection[] {
   const candidates: readonly Watchable[] = Array.isArray(target) ? target : flatLayers(target as tf.LayersModel);
   const found: WatchedConnection[] = [];
-  for (const candidate of candidates) {
+  for (const candidate of new Set(candidates)) {
     if (!(candidate instanceof tf.layers.Layer)) {
       if (typeof candidate?.name !== 'string' || typeof candidate.mapping !== 'function') {
         throw new Error('watch: a connection of your own must be { name, mapping: tensor → H_res }');
@@ -54,11 +54,10 @@ export function findConnections(target: tf.LayersModel | readonly Watchable[]): 
   }
   const streams = found.filter((c) => c.info.kind !== 'residual');
   const watched = streams.length > 0 ? streams : found;
-  if (watched.length === 0) {
-    throw new Error('watch: no connection found: the model must hold layers of gainwatch/connections, or give a list of { name, mapping }');
-  }
   const names = watched.map((c) => c.info.name);
   const twice = names.find((name, i) => names.indexOf(name) !== i);
   if (twice !== undefined) throw new Error(`watch: every connection must have a name of its own, ${twice} is there twice`);
+  const taken = names.find((name) => /#\d+$/.test(name) && names.includes(name.replace(/#\d+$/, '')));
+  if (taken !== undefined) throw new Error(`watch: ${taken} must have another name: it is that of a further run of a connection`);
   return watched;
 }

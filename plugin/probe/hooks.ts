@@ -3,7 +3,8 @@ import * as tf from '@tensorflow/tfjs';
 import { isRerunning, offTape } from '../../src/kernels/tape.ts';
 import { MAX_STREAMS } from '../../src/telemetry/sample.ts';
 import type { OwnConnection } from './findConnections.ts';
-import { captureConnection, guard, type ProbeState } from './probeState.ts';
+import { endRun } from './passes.ts';
+import { beginConnection, captureConnection, guard, type ProbeState } from './probeState.ts';
 
 /**
  * Puts a method of one object in place of its own.
@@ -34,18 +35,33 @@ export function hookOwn(probe: ProbeState, l: number, own: OwnConnection): () =>
   if (layer === undefined) return () => {};
   return overrideMethod(layer, 'call', (original) => (inputs, kwargs) => {
     const result = original.call(layer, inputs, kwargs);
-    observeOwn(probe, l, Array.isArray(result) ? result[0] : result);
+    observeOwn(probe, l, Array.isArray(result) ? result[0] : result, [inputs].flat(), [result].flat());
     return result;
   });
 }
 
-/** Captures what the mapping of the user's own connection `l` reads from a tensor. A fault in it is handled, not thrown. */
-export function observeOwn(probe: ProbeState, l: number, tensor: tf.Tensor): void {
+/**
+ * Captures what the mapping of the user's own connection `l` reads from a tensor. A fault in it is handled, not thrown.
+ * @param input what the connection read, and `output` what it gave: the tensor itself where nobody knows
+ */
+export function observeOwn(
+  probe: ProbeState,
+  l: number,
+  tensor: tf.Tensor,
+  input: readonly tf.Tensor[] = [tensor],
+  output: readonly tf.Tensor[] = [tensor],
+): void {
   if (probe.capture === null || isRerunning()) return;
   guard(probe, () => {
     const { info, own } = probe.options.connections[l];
     const { capture } = probe;
     if (capture === null) return;
+    // What is handed in twice is the same run.
+    const known = capture.pass.runs.findLast((one) => one.l === l);
+    const isSame = own!.layer === undefined && known?.gave.includes(tensor.id);
+    const run = isSame ? known : beginConnection(probe, l, input);
+    if (!run) return;
+    endRun(capture.pass, run, output, own!.layer === undefined);
     // The mapping may run operations: none of them belongs on the tape, and none of its tensors stays.
     offTape(() =>
       tf.tidy(() => {
@@ -55,7 +71,7 @@ export function observeOwn(probe: ProbeState, l: number, tensor: tf.Tensor): voi
           const got = mapping instanceof tf.Tensor ? `[${mapping.shape}]` : String(mapping);
           throw new Error(`${info.name}: mapping must return H_res [..., n, n] with n from 1 to ${MAX_STREAMS}, got ${got}`);
         }
-        captureConnection(capture, l, { mapping, logits: null, input: null, output: null }, n);
+        captureConnection(probe, run, { mapping, logits: null, input: null, output: null }, n);
       }),
     );
   });
@@ -85,11 +101,15 @@ function handleGradients({ capture, memory, options }: ProbeState, optimizer: tf
   const named = gradientsByName(gradients);
   capture.sampler.captureGradients([...named.values()]);
   const ofLogits = new Map<number, tf.Tensor>();
-  options.connections.forEach(({ layer }, l) => {
-    const bias = layer?.logitBias?.read() as tf.Variable | undefined;
+  // Of all runs of a connection together: it stands at the first.
+  const told = new Set<number>();
+  for (const { l, slot } of capture.pass.runs) {
+    if (slot === null || told.has(l)) continue;
+    told.add(l);
+    const bias = options.connections[l].layer?.logitBias?.read() as tf.Variable | undefined;
     const gradient = bias && named.get(bias.name);
-    if (gradient !== undefined) ofLogits.set(l, gradient);
-  });
+    if (gradient !== undefined) ofLogits.set(slot, gradient);
+  }
   capture.sampler.captureLogitGradients(ofLogits);
   memory.gradients = new Map([...named].map(([name, g]) => [name, g.size * 4]));
 }

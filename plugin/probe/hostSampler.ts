@@ -10,6 +10,8 @@ import {
   type ConnectionSample,
   type ConnectionTensors,
   createSampleArrays,
+  fillArrays,
+  fillIdentity,
   type SampleArrays,
   type Sampler,
   type SampleShape,
@@ -23,16 +25,23 @@ export const isHostBackend = (): boolean => ['cpu', 'wasm'].includes(tf.getBacke
 
 /** To be used while the backend is cpu or wasm. */
 export function createHostSampler(shape: SampleShape): Sampler {
-  const { uniform } = shape;
+  const { uniform, order: known } = shape;
+  /** Written where they belong, as long as no more connections run than before. */
   let arrays: SampleArrays | null = null;
+  const parts = new Map<number, ConnectionSample>();
+  const partOf = (slot: number, n: number): ConnectionSample => {
+    if (arrays === null) {
+      arrays = createSampleArrays(known.length, uniform.length, n);
+      for (const [l, one] of known.entries()) parts.set(one, arrays.parts[l]);
+    }
+    if (!parts.has(slot)) parts.set(slot, createSampleArrays(1, uniform.length, n).parts[0]);
+    return parts.get(slot)!;
+  };
   const captured = new Map<Slot, ArrayLike<number>>();
   return {
-    captureConnection: (l, tensors, n) => {
-      arrays ??= createSampleArrays(shape, n);
-      fillSample(tensors, n, uniform, arrays.parts[l]);
-    },
-    captureStreamGradient: (l, side, gradient, row) => {
-      captured.set(`stream gradient ${2 * l + side}`, [sumSquares(gradient, row, uniform)]);
+    captureConnection: (slot, tensors, n) => fillSample(tensors, n, uniform, partOf(slot, n)),
+    captureStreamGradient: (slot, side, gradient, row) => {
+      captured.set(`stream gradient ${2 * slot + side}`, [sumSquares(gradient, row, uniform)]);
     },
     captureGradients: (gradients) => {
       const norm = offTape(() => squaredNorm(gradients));
@@ -40,13 +49,18 @@ export function createHostSampler(shape: SampleShape): Sampler {
       norm.dispose();
     },
     captureLogitGradients: (gradients) => {
-      for (const [l, gradient] of gradients) captured.set(`logit gradient ${l}`, valuesOf(gradient).slice());
+      for (const [slot, gradient] of gradients) captured.set(`logit gradient ${slot}`, valuesOf(gradient).slice());
     },
     captureLoss: (loss) => {
       captured.set('loss', valuesOf(loss).slice());
     },
     read: () => null,
-    finish: () => stepValues(arrays!, (slot) => captured.get(slot)),
+    finish: (_, order, n) => {
+      const isKnown = arrays !== null && order.length === known.length;
+      const all = isKnown ? arrays! : createSampleArrays(order.length, uniform.length, n);
+      fillArrays(all, order, n, (slot) => partOf(slot, n));
+      return stepValues(all, order, n, (slot) => captured.get(slot));
+    },
     dispose: () => {},
   };
 }
@@ -90,10 +104,6 @@ function copyMatrices(values: ArrayLike<number>, n: number, uniform: Float64Arra
     const at = tokenPosition(uniform[s], count) * size;
     for (let k = 0; k < size; k++) out[s * size + k] = values[at + k];
   }
-}
-
-function fillIdentity(out: Float32Array, n: number): void {
-  for (let k = 0; k < out.length; k++) out[k] = (k % (n * n)) % (n + 1) === 0 ? 1 : 0;
 }
 
 /** Σ over the sampled tokens of the squares of a row of values. */

@@ -6,6 +6,7 @@ import * as tf from '@tensorflow/tfjs';
 import { unobserved } from '../../src/connections/observer.ts';
 import { createObserver } from './connectionObserver.ts';
 import { hookOptimizer, hookOwn } from './hooks.ts';
+import { createListing } from './places.ts';
 import { type Capture, createCapture, dropCapture, guard, handleFault, type ProbeOptions, type ProbeState } from './probeState.ts';
 import { sampleMemory, variableBuffers } from './tapeMemory.ts';
 
@@ -14,27 +15,35 @@ const MAX_READS = 2;
 /** Our choice: a read on tensorflow waits for the device, so not every step has one. */
 const TENSORFLOW_EVERY_STEPS = 10;
 
+/** After so many steps that were looked at, it is said what has not run. Our choice. */
+const MAX_UNSEEN_STEPS = 10;
+
 /** Every how many steps one is watched on the current backend, unless `every` is given. */
 export const defaultEvery = (): number => (tf.getBackend() === 'tensorflow' ? TENSORFLOW_EVERY_STEPS : 1);
 
 /** A probe without its hooks, which `attachProbe` puts on. */
 export function createProbe(options: ProbeOptions): ProbeState {
-  const layers = options.connections.length;
+  const infos = options.connections.map(({ info }) => info);
   return {
     options,
     counters: { overheadSeconds: 0, samplesDropped: 0, errors: 0 },
     step: options.firstStep - 1,
+    listing: createListing(infos),
+    streams: null,
+    ran: infos.map(() => false),
+    seenSteps: 0,
+    idleSteps: 0,
     capture: null,
     reads: new Set(),
     began: 0,
     memory: {
       counting: false,
       stale: true,
-      shapes: new Array<string>(layers).fill(''),
+      shapes: [],
       known: new Set(),
       weights: new Set(),
-      activations: new Array<number>(layers).fill(Number.NaN),
-      branchActivations: new Array<number>(layers).fill(Number.NaN),
+      activations: [],
+      branchActivations: [],
       gradients: null,
       slots: new Map(),
     },
@@ -66,7 +75,7 @@ export function detachProbe(probe: ProbeState): void {
 /** Counts the step; looks at it if it is its turn. */
 export function beginStep(probe: ProbeState): void {
   probe.step++;
-  const { every, firstStep, connections, tokens } = probe.options;
+  const { every, firstStep } = probe.options;
   guard(probe, () => {
     dropCapture(probe);
     if ((probe.step - firstStep) % (every ?? defaultEvery()) !== 0) return;
@@ -74,7 +83,7 @@ export function beginStep(probe: ProbeState): void {
       probe.counters.samplesDropped++;
       return;
     }
-    probe.capture = createCapture(probe.step, connections.length, tokens);
+    probe.capture = createCapture(probe);
     const { memory } = probe;
     memory.counting = memory.stale;
     memory.stale = false;
@@ -101,22 +110,48 @@ export function endStep(probe: ProbeState, loss: tf.Tensor | number | null): voi
     const { capture, options } = probe;
     if (capture === null) return;
     const stepSeconds = (performance.now() - probe.began) / 1000;
-    const missing = capture.seen.indexOf(false);
-    if (missing >= 0) throw new Error(`connection ${options.connections[missing].info.name} did not run in it`);
+    const { listing } = probe;
+    const ran = new Set(capture.pass.runs.map(({ slot }) => slot));
+    const order = listing.order.map((slot) => (ran.has(slot) ? slot : null));
+    const n = streamsOf(probe, capture);
     if (loss instanceof tf.Tensor) capture.sampler.captureLoss(loss);
     const { step, learningRate, sampler } = capture;
-    const rest = { step, time: options.now(), stepSeconds, learningRate, memory: sampleMemory(probe) };
+    const { infos } = listing;
+    const rest = { step, time: options.now(), stepSeconds, learningRate, memory: sampleMemory(probe, order) };
     const finish = (values: Float32Array | null) => {
-      const sample = { ...rest, ...sampler.finish(values), monitor: { ...probe.counters } };
+      const sample = { ...rest, ...sampler.finish(values, order, n), monitor: { ...probe.counters } };
       if (typeof loss === 'number') sample.loss = loss;
       sampler.dispose();
-      options.deliver(sample, capture.n!);
+      options.deliver(sample, n, infos);
     };
     const values = sampler.read();
     if (values instanceof Promise) trackRead(probe, capture, values, finish);
     else finish(values);
     probe.capture = null;
+    noteUnseen(probe, capture);
   });
+}
+
+/** n of the run. @throws Error where none of its connections has run so far, so that nothing is known of it */
+function streamsOf(probe: ProbeState, { n }: Capture): number {
+  if (probe.options.connections.length === 0) return 1;
+  probe.streams = n ?? probe.streams;
+  if (probe.streams === null) throw new Error('none of the watched connections ran in it: is it another model that is trained?');
+  return probe.streams;
+}
+
+/** Says what has not run: single connections in the first steps, all of them in as many in a row. Each stands for the identity. */
+function noteUnseen(probe: ProbeState, { pass }: Capture): void {
+  const { connections, onNotice } = probe.options;
+  if (connections.length === 0) return;
+  probe.seenSteps++;
+  probe.idleSteps = pass.runs.length === 0 ? probe.idleSteps + 1 : 0;
+  const unseen = connections.filter((_, l) => !probe.ran[l]).map(({ info }) => info.name);
+  const taken = 'taken for the identity';
+  if (probe.seenSteps === MAX_UNSEEN_STEPS && unseen.length > 0)
+    onNotice(`not run in the first ${MAX_UNSEEN_STEPS} steps, so ${taken}: ${unseen.join(', ')}`);
+  if (probe.idleSteps === MAX_UNSEEN_STEPS)
+    onNotice(`no connection ran in ${MAX_UNSEEN_STEPS} steps in a row, so all are ${taken}: is it another model that is trained?`);
 }
 
 /** Finishes a step when its read has come back. */

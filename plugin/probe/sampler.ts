@@ -26,34 +26,43 @@ export interface ConnectionTensors {
 
 /** What is captured replaces what was captured of the same thing before. The tensors are looked at, never disposed. */
 export interface Sampler {
-  /** @param l the connection's number. @param n the same for all */
-  captureConnection(l: number, tensors: ConnectionTensors, n: number): void;
+  /** @param slot where the run goes. @param n the same for all */
+  captureConnection(slot: number, tensors: ConnectionTensors, n: number): void;
   /**
    * Σ over the sampled tokens of the squares of the gradient on a connection's streams.
    * @param side 0: on its input, 1: on its output. @param row values per token
    */
-  captureStreamGradient(l: number, side: 0 | 1, gradient: tf.Tensor, row: number): void;
+  captureStreamGradient(slot: number, side: 0 | 1, gradient: tf.Tensor, row: number): void;
   /** Σ of the squares of all gradients of the step. */
   captureGradients(gradients: readonly tf.Tensor[]): void;
-  /** The gradients of the connections' logit biases: the last n² values of each count. @param gradients by the connection's number */
+  /** The gradients of the connections' logit biases: the last n² values of each count. @param gradients by slot */
   captureLogitGradients(gradients: ReadonlyMap<number, tf.Tensor>): void;
   /** @param loss a scalar */
   captureLoss(loss: tf.Tensor): void;
   /** Reads once what was captured on the device; null: there is nothing to be read. A promise is not awaited within the step. */
   read(): Float32Array | null | Promise<Float32Array>;
-  /** @param values what `read` gave */
-  finish(values: Float32Array | null): StepValues;
+  /**
+   * @param values what `read` gave
+   * @param order slots from input to output; null: the connection did not run, which makes it the identity
+   * @param n streams
+   */
+  finish(values: Float32Array | null, order: SlotOrder, n: number): StepValues;
   /** Frees what it holds. May be called again. */
   dispose(): void;
 }
 
 /** A watched step, as its sampler knows it from the start. */
 export interface SampleShape {
-  /** L. */
-  layers: number;
+  /** Slots from input to output, as they are so far; more may come while the step runs. */
+  order: readonly number[];
+  /** n; null: the first connection will tell. */
+  streams: number | null;
   /** [S], each in [0, 1): the same for all connections, so that they are seen at the same tokens. */
   uniform: Float64Array;
 }
+
+/** [L] */
+export type SlotOrder = readonly (number | null)[];
 
 /** The position of a sampled token in a tensor of `count` tokens. @param u in [0, 1) */
 export const tokenPosition = (u: number, count: number): number => Math.floor(u * count);
@@ -72,20 +81,7 @@ export interface ConnectionSample {
   inputSquares: Float32Array;
 }
 
-/** Of all connections. */
-export interface SampleArrays {
-  readonly n: number;
-  /** [L, S, n, n] */
-  readonly mappings: Float32Array;
-  readonly logits: Float32Array;
-  readonly grams: Float32Array;
-  /** [L, S] */
-  readonly inputSquares: Float32Array;
-  /** Views of the above, by the connection's number. */
-  readonly parts: readonly ConnectionSample[];
-}
-
-/** What a sampler captures: where it stands, by its name. The number of a stream gradient is 2 l + side. */
+/** What a sampler captures: where it stands, by its name. The number of a stream gradient is 2 slot + side. */
 export type Slot = 'loss' | 'gradients' | `connection ${number}` | `stream gradient ${number}` | `logit gradient ${number}`;
 
 /** Some of the values that are read at the end of the step. */
@@ -100,9 +96,20 @@ const valuesIn = (values: Float32Array, { at, count }: BufferRange): Float32Arra
 /** Values of one connection in one flat array: the four arrays of ConnectionSample, one after the other. */
 export const sampleSize = (tokens: number, n: number): number => tokens * (3 * n * n + 1);
 
-/** One buffer for all: it is transferred to the worker as it is. */
-export function createSampleArrays({ layers, uniform }: SampleShape, n: number): SampleArrays {
-  const tokens = uniform.length;
+/** Of all connections. */
+export interface SampleArrays {
+  /** [L, S, n, n] */
+  readonly mappings: Float32Array;
+  readonly logits: Float32Array;
+  readonly grams: Float32Array;
+  /** [L, S] */
+  readonly inputSquares: Float32Array;
+  /** Views of the above, from input to output. */
+  readonly parts: readonly ConnectionSample[];
+}
+
+/** One buffer for all: it is transferred to the worker as it is. @param layers L. @param tokens S */
+export function createSampleArrays(layers: number, tokens: number, n: number): SampleArrays {
   const matrices = tokens * n * n;
   const buffer = new ArrayBuffer(4 * layers * sampleSize(tokens, n));
   const view = (at: number, length: number) => new Float32Array(buffer, 4 * layers * at, layers * length);
@@ -112,51 +119,81 @@ export function createSampleArrays({ layers, uniform }: SampleShape, n: number):
     const part = (all: Float32Array) => valuesIn(all, { at: (l * all.length) / layers, count: all.length / layers });
     return { mapping: part(mappings), logits: part(logits), gram: part(grams), inputSquares: part(inputSquares) };
   });
-  return { n, mappings, logits, grams, inputSquares, parts };
+  return { mappings, logits, grams, inputSquares, parts };
+}
+
+/** The parts of `sampleSize` values. */
+function partsOf(values: Float32Array, tokens: number, n: number): ConnectionSample {
+  const matrices = tokens * n * n;
+  const part = (k: number, count: number) => valuesIn(values, { at: k * matrices, count });
+  return { mapping: part(0, matrices), logits: part(1, matrices), gram: part(2, matrices), inputSquares: part(3, tokens) };
+}
+
+/** Of a mapping that is not there. @param out [S, n, n] */
+export function fillIdentity(out: Float32Array, n: number): void {
+  for (let k = 0; k < out.length; k++) out[k] = (k % (n * n)) % (n + 1) === 0 ? 1 : 0;
+}
+
+/**
+ * Fills the arrays of a sample with what was captured; a connection that did not run is the identity, of which nothing else is known.
+ * @param partOf what was captured in a slot, which may be where it belongs already
+ */
+export function fillArrays({ parts }: SampleArrays, order: SlotOrder, n: number, partOf: (slot: number) => ConnectionSample): void {
+  order.forEach((slot, l) => {
+    const to = parts[l];
+    const from = slot === null ? null : partOf(slot);
+    if (from === to) return;
+    if (from === null) fillIdentity(to.mapping, n);
+    else to.mapping.set(from.mapping);
+    for (const key of ['logits', 'gram', 'inputSquares'] as const) {
+      if (from === null) to[key].fill(Number.NaN);
+      else to[key].set(from[key]);
+    }
+  });
 }
 
 /**
  * The values of a StepSample from those that were read from the device.
- * @param ranges of all that was captured, every connection among it (`sampleSize` values)
+ * @param ranges of all that was captured, every connection that ran among it (`sampleSize` values)
  */
 export function bufferedStepValues(
-  shape: SampleShape,
+  { uniform: { length: tokens } }: SampleShape,
+  order: SlotOrder,
   n: number,
-  values: Float32Array,
+  values: Float32Array | null,
   ranges: ReadonlyMap<Slot, BufferRange>,
 ): StepValues {
-  const arrays = createSampleArrays(shape, n);
-  const read = (slot: Slot) => {
+  const valuesOf = (slot: Slot) => {
     const range = ranges.get(slot);
-    return range && valuesIn(values, range);
+    return range && values?.subarray(range.at, range.at + range.count);
   };
-  arrays.parts.forEach(({ mapping, logits, gram, inputSquares }, l) => {
-    let at = ranges.get(`connection ${l}`)!.at;
-    for (const part of [mapping, logits, gram, inputSquares]) {
-      part.set(valuesIn(values, { at, count: part.length }));
-      at += part.length;
-    }
-  });
-  return stepValues(arrays, read);
+  const arrays = createSampleArrays(order.length, tokens, n);
+  fillArrays(arrays, order, n, (slot) => partsOf(valuesOf(`connection ${slot}`)!, tokens, n));
+  return stepValues(arrays, order, n, valuesOf);
 }
 
 /**
  * The values of a StepSample.
  * @param valuesOf what was captured in a slot: values whose sum is meant, of a logit gradient the last n²; undefined: nothing
  */
-export function stepValues(arrays: SampleArrays, valuesOf: (slot: Slot) => ArrayLike<number> | undefined): StepValues {
-  const { n, mappings, logits, grams, inputSquares, parts } = arrays;
+export function stepValues(
+  { mappings, logits, grams, inputSquares }: SampleArrays,
+  order: SlotOrder,
+  n: number,
+  valuesOf: (slot: Slot) => ArrayLike<number> | undefined,
+): StepValues {
   const total = (slot: Slot): number | null => {
     const values = valuesOf(slot);
     return values === undefined ? null : sum(values);
   };
-  const gains = parts.map((_, l) => {
-    const [input, output] = [total(`stream gradient ${2 * l}`), total(`stream gradient ${2 * l + 1}`)];
+  const gains = order.map((slot) => {
+    if (slot === null) return null;
+    const [input, output] = [total(`stream gradient ${2 * slot}`), total(`stream gradient ${2 * slot + 1}`)];
     return input === null && output === null ? null : Math.sqrt((input ?? Number.NaN) / (output ?? Number.NaN));
   });
   const gradients = total('gradients');
-  const norms = parts.map((_, l) => {
-    const values = valuesOf(`logit gradient ${l}`);
+  const norms = order.map((slot) => {
+    const values = slot === null ? undefined : valuesOf(`logit gradient ${slot}`);
     return values === undefined ? null : normOfLast(values, n * n);
   });
   return {

@@ -3,6 +3,7 @@ import * as tf from '@tensorflow/tfjs';
 import { storedBytes } from '../../src/kernels/webgpu/packed.ts';
 import { MEMORY_KINDS, type MemoryKind, type MemorySample } from '../../src/telemetry/sample.ts';
 import type { MemoryState, ProbeState } from './probeState.ts';
+import type { SlotOrder } from './sampler.ts';
 
 /** Nodes on the tape; −1: no tape is running. */
 export function markTape(): number {
@@ -18,16 +19,16 @@ type TapeMarks = Record<'begin' | 'branchBegin' | 'branchEnd' | 'end', number>;
  * @param shape of the streams. @param kept bytes that are kept for it beside the tape
  * @returns whether it counted
  */
-export function countActivations(memory: MemoryState, l: number, marks: TapeMarks, shape: string, kept: number): boolean {
+export function countActivations(memory: MemoryState, slot: number, marks: TapeMarks, shape: string, kept: number): boolean {
   const { begin, branchBegin, branchEnd, end } = marks;
   if (!memory.counting || begin < 0 || end < 0) {
-    if (shape !== memory.shapes[l]) memory.stale = true;
+    if (shape !== memory.shapes[slot]) memory.stale = true;
     return false;
   }
-  memory.shapes[l] = shape;
+  memory.shapes[slot] = shape;
   const before = addSavedBytes(memory, begin, branchBegin);
-  memory.branchActivations[l] = addSavedBytes(memory, branchBegin, branchEnd);
-  memory.activations[l] = kept + before + addSavedBytes(memory, branchEnd, end);
+  memory.branchActivations[slot] = addSavedBytes(memory, branchBegin, branchEnd);
+  memory.activations[slot] = kept + before + addSavedBytes(memory, branchEnd, end);
   return true;
 }
 
@@ -75,25 +76,36 @@ function slotBytes(optimizer: tf.Optimizer): Map<string, number> {
   return bytes;
 }
 
-/** Memory at the end of a step; NaN where it is not known. Looks into the optimizer's slots once it has some. */
-export function sampleMemory({ options: { connections, optimizer, weights }, memory }: ProbeState): MemorySample {
+/**
+ * Memory at the end of a step; NaN where it is not known. Looks into the optimizer's slots once it has some.
+ * @param order slots of the sample; null: the connection did not run, and kept nothing
+ */
+export function sampleMemory(
+  { options: { connections, optimizer, weights }, memory, listing }: ProbeState,
+  order: SlotOrder,
+): MemorySample {
   if (optimizer !== null && memory.slots.size === 0) memory.slots = slotBytes(optimizer);
-  const { activations, branchActivations, slots } = memory;
+  const { slots } = memory;
   const gradients = optimizer === null ? null : memory.gradients;
-  const layers = connections.length;
+  const layers = order.length;
+  const keptBy = (bytes: readonly number[]) => order.map((slot) => (slot === null ? 0 : (bytes[slot] ?? Number.NaN)));
+  const [activations, branchActivations] = [keptBy(memory.activations), keptBy(memory.branchActivations)];
   const values = new Float64Array(MEMORY_KINDS.length * layers).fill(Number.NaN);
-  connections.forEach(({ layer }, l) => {
+  listing.order.forEach((place, at) => {
+    const { l, number } = listing.places[place];
+    const { layer } = connections[l];
     if (layer === null) return;
-    const own = layer.connectionWeights.map((weight) => weight.read() as tf.Variable);
+    // A connection that runs again has its weights once.
+    const own = number > 1 ? [] : layer.connectionWeights.map((weight) => weight.read() as tf.Variable);
     const bytes: Record<MemoryKind, number> = {
       parameters: sum(own.map((v) => v.size * 4)),
-      activations: activations[l],
-      branch_activations: branchActivations[l],
+      activations: activations[at],
+      branch_activations: branchActivations[at],
       gradients: gradients === null ? Number.NaN : sum(own.map((v) => gradients.get(v.name) ?? 0)),
       optimizer: gradients === null ? Number.NaN : sum(own.map((v) => slots.get(v.name) ?? 0)),
     };
     MEMORY_KINDS.forEach((kind, k) => {
-      values[k * layers + l] = bytes[kind];
+      values[k * layers + at] = bytes[kind];
     });
   });
   const totals = new Map([['allocated', allocatedBytes()]]);

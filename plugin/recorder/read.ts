@@ -142,8 +142,9 @@ function reportOf(row: StepRow, { listing, measures: order }: RowFormat): StepRe
   return fromSlots(report, layers, listing);
 }
 
-/** Steps that are in memory at a time. Our choice: some MB of a large model. */
+/** Steps that are in memory at a time, and their arrays, bytes. Our choice: many streams have half a megabyte a step. */
 const PAGE_STEPS = 200;
+const PAGE_BYTES = 4 << 20;
 
 export interface RecordedStep {
   attempt: number;
@@ -158,11 +159,13 @@ export function* readSteps(reader: Reader, after: { attempt: number; step: numbe
     const format = formatOf(row);
     const { header } = format.listing;
     let step = row.attempt === after.attempt ? after.step : -1;
-    const page = reader.db.prepare(`SELECT * FROM steps WHERE attempt = ? AND step > ? ORDER BY step LIMIT ${PAGE_STEPS}`);
+    const rowBytes = 4 * header.connections.length * (MEASURES.length + header.streams ** 2);
+    const pageSteps = Math.max(1, Math.min(PAGE_STEPS, Math.floor(PAGE_BYTES / Math.max(1, rowBytes))));
+    const page = reader.db.prepare(`SELECT * FROM steps WHERE attempt = ? AND step > ? ORDER BY step LIMIT ${pageSteps}`);
     for (;;) {
       const rows = page.all(row.attempt, step) as StepRow[];
       for (const r of rows) yield { attempt: row.attempt, header, report: reportOf(r, format) };
-      if (rows.length < PAGE_STEPS) break;
+      if (rows.length < pageSteps) break;
       step = rows[rows.length - 1].step;
     }
   }

@@ -1,6 +1,7 @@
 /**
- * Where the connections of a recorded attempt stand in its arrays. They become more while the attempt goes on, anywhere from input to output;
- * in the arrays each keeps the place that it got first (its slot), so that a row has the first so many slots, and none is written again.
+ * Where the connections of a recorded attempt stand in its arrays. They become more while the attempt goes on, anywhere from input to
+ * output; in the arrays each keeps the place that it got first (its slot), so that a row has the first so many slots, and none is written
+ * again.
  */
 
 import { indexOf, type Listing } from '../../src/telemetry/listing.ts';

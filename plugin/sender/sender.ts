@@ -35,7 +35,13 @@ function noteWaiting(): void {
   done = taken - waiting;
 }
 
+/** Begins a run; of one that goes on the header is another, as it has more connections. */
 function openRun(id: number, header: RunHeader, attempt: string, key: string): void {
+  const known = runs.get(id);
+  if (known !== undefined) {
+    known.header = header;
+    return;
+  }
   const onAnswer = (answer: StepsAnswer) => handleAnswer(id, answer);
   const onRename = (run: string) => emit({ type: 'renamed', id, run });
   const queue = createSendQueue({ run: header.run, monitor, key, onProblem, onAnswer, onRename });

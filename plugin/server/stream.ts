@@ -24,8 +24,9 @@ const HEARTBEAT_MS = 15_000;
 const MAX_BACKLOG_BYTES = 8 << 20;
 /** Of what was missed that waits for the client at a time. Our choice: well below the backlog. */
 const MAX_CATCH_UP_BYTES = 1 << 20;
-/** Steps that are read at a time to catch up. Our choice. */
+/** Steps that are read at a time to catch up, and their arrays, bytes. Our choices: many streams have half a megabyte a step. */
 const CATCH_UP_STEPS = 200;
+const CATCH_UP_BYTES = 16 << 20;
 
 interface Client {
   readonly response: Response;
@@ -124,12 +125,12 @@ async function catchUp(pipeline: Pipeline, client: Client): Promise<void> {
       if (client.runs !== null && !client.runs.has(run)) continue;
       let steps: RecordedStep[];
       try {
-        steps = readRecording(pipeline, run, (recorder, reader) => [...first(recorder.readSteps(reader, position), CATCH_UP_STEPS)]);
+        steps = readRecording(pipeline, run, (recorder, reader) => firstOf(recorder.readSteps(reader, position)));
       } catch {
         client.positions.delete(run); // its recording is gone or cannot be read: go on with what comes
         continue;
       }
-      if (steps.length === CATCH_UP_STEPS) waited = true;
+      if (isFull(steps.length, bytesOf(steps))) waited = true;
       for (const { attempt, header, report } of steps) {
         sendStep(client, run, attempt, report, JSON.stringify(toStepAnswer(header, attempt, report, [], toFloatWire)));
         if (client.response.writableLength < MAX_CATCH_UP_BYTES) continue;
@@ -149,12 +150,20 @@ async function drained(response: Response): Promise<void> {
   done.abort();
 }
 
-function* first<T>(items: Iterable<T>, count: number): Generator<T> {
-  let done = 0;
-  for (const item of items) {
-    yield item;
-    if (++done === count) return;
+const isFull = (steps: number, bytes: number): boolean => steps >= CATCH_UP_STEPS || bytes >= CATCH_UP_BYTES;
+const bytesOf = (steps: readonly RecordedStep[]): number =>
+  steps.reduce((sum, { report }) => sum + report.measures.byteLength + report.mapping.byteLength, 0);
+
+/** As many as are read at a time. */
+function firstOf(steps: Iterable<RecordedStep>): RecordedStep[] {
+  const first: RecordedStep[] = [];
+  let bytes = 0;
+  for (const step of steps) {
+    first.push(step);
+    bytes += bytesOf([step]);
+    if (isFull(first.length, bytes)) break;
   }
+  return first;
 }
 
 function sendStep(client: Client, run: string, attempt: number, report: StepReport, data: string): void {

@@ -176,7 +176,10 @@ export function register(client: WorkerClient, name: string, onMessage: (message
   return id;
 }
 
-/** Begins a run, or ends it; what a dead worker did not hear, the next one does. For an end a pause is cut short. */
+/**
+ * Begins a run, tells of more connections, or ends it; what a dead worker did not hear, the next one does. For an end a pause is cut
+ * short.
+ */
 export function post(client: WorkerClient, message: Extract<ToWorker, { type: 'open' | 'close' }>): void {
   const run = client.runs.get(message.id);
   if (run !== undefined) Object.assign(run, { [message.type]: message });

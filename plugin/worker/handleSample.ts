@@ -7,7 +7,8 @@ import { handleReport, type Pipeline } from '../pipeline/pipeline.ts';
 
 /**
  * Passes the report of a sample to the pipeline.
- * @param header of the sample: its connections may be some of the run's, or new ones. A sample that does not fit it is counted as an error, warned of once, and lost.
+ * @param header of the sample: its connections may be some of the run's, or new ones. A sample that does not fit it is counted as an error,
+ * warned of once, and lost.
  * @returns resolves when it is known what became of it; never rejects
  */
 export async function handleSample(pipeline: Pipeline, run: LiveRun, sample: StepSample, header: RunHeader = run.header): Promise<void> {

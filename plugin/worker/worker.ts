@@ -34,9 +34,10 @@ try {
     const run = runs.get(id);
     switch (message.type) {
       case 'open': {
+        headers.set(id, message.header);
+        if (run !== undefined) break; // its samples have more connections from now on
         const opened = openRun(pipeline, message.header, { source: message.source, key: null, isHere: true, fresh: false });
         runs.set(id, opened);
-        headers.set(id, message.header);
         ids.set(opened, id);
         break;
       }

@@ -19,8 +19,8 @@ export interface WorkerOptions extends Omit<ServiceOptions, 'now' | 'onProblem' 
 /** Training thread → worker. `id` tells the watched runs of the process apart. */
 export type ToWorker =
   /**
-   * `source`: name of the attempt, with which a thread that is started anew goes on in it. `key`: of the training, for another process's
-   * monitor.
+   * Begins a run, or tells that its samples have more connections from now on. `source`: name of the attempt, with which a thread that is
+   * started anew goes on in it. `key`: of the training, for another process's monitor.
    */
   | { type: 'open'; id: number; header: RunHeader; source: string; key: string }
   | { type: 'step'; id: number; sample: StepSample }

@@ -14,8 +14,8 @@ export interface Separation {
 
 /**
  * Singular values of Qᵀ P Q, Q `[n, n − 1]` an orthonormal basis of 1⊥ (Helmert's). Not bounded by 1 for free matrices.
- * Up to 8 streams small values are accurate too, above to 1e-15 of the largest. n = 1 has no difference to keep: NaN. A token with a NaN or infinite
- * entry makes both NaN.
+ * Up to 8 streams small values are accurate too, above to 1e-15 of the largest. n = 1 has no difference to keep: NaN. A token with a NaN or
+ * infinite entry makes both NaN.
  * @param p `[tokens, n, n]` row-major, usually prefix products
  * @throws RangeError if p does not hold whole matrices
  * @example separation(Float64Array.of(0, 1, 1, 0), 2).smallest // 1: a swap

@@ -1,6 +1,6 @@
 /**
- * Singular values of a square matrix: one-sided Jacobi where it is small, which is accurate for small values too; Golub–Kahan–Reinsch where it
- * is larger (Golub & Reinsch 1970), whose cost grows with n³ once and not with each sweep, and whose errors are of the largest value.
+ * Singular values of a square matrix: one-sided Jacobi where it is small, which is accurate for small values too; Golub–Kahan–Reinsch where
+ * it is larger (Golub & Reinsch 1970), whose cost grows with n³ once and not with each sweep, and whose errors are of the largest value.
  */
 
 /** Largest matrix for Jacobi. Our choice: from 8 streams on the other is faster. */

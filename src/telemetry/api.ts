@@ -57,8 +57,8 @@ export interface RunLimits {
 /** `GET /api/v1/runs/{run}`. */
 export interface RunDetail extends RunSummary, Pick<RunHeader, 'tokens'> {
   /**
-   * From input to output. While an attempt goes on they may become more, between those that are there; so two listings of an attempt are the
-   * same where they are as long.
+   * From input to output. While an attempt goes on they may become more, between those that are there; so two listings of an attempt are
+   * the same where they are as long.
    */
   connections: Required<ConnectionInfo>[];
   /** What the sender found of its connections; null: nothing was sent. */
@@ -161,7 +161,9 @@ export interface GoneAnswer {
   run: string;
 }
 
-/** The data of a `connections` event: the run has more connections by now, or more is known of them, so that its detail is to be asked anew. */
+/**
+ * The data of a `connections` event: the run has more connections by now, or more is known of them, so that its detail is to be asked anew.
+ */
 export interface ConnectionsAnswer {
   run: string;
 }

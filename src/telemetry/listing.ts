@@ -28,8 +28,8 @@ export const haveSameNames = (a: Listing, b: Listing): boolean =>
 
 /**
  * What is known of an attempt's connections once a step has named some of them: nothing goes and nothing that is known changes its order;
- * what is new comes after its predecessor in the step, without one before the first that is known, else at the end; of one that is known the
- * newest kind, convention and bound count.
+ * what is new comes after its predecessor in the step, without one before the first that is known, else at the end; of one that is known
+ * the newest kind, convention and bound count.
  * @returns `known` itself where nothing is new
  */
 export function mergeListing(known: Listing, sent: Listing): Listing {

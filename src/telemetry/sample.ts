@@ -10,7 +10,8 @@ export const CONNECTION_KINDS = ['residual', 'hc', 'mhc', 'identity', 'orthogona
 export type ConnectionKind = (typeof CONNECTION_KINDS)[number];
 export type Convention = 'paper' | 'deepseek';
 /**
- * What is exact of H_res as it is applied, or what bounds it. `doubly`: no entry below 0, rows and columns sum to 1 (one of them to rounding);
+ * What is exact of H_res as it is applied, or what bounds it. `doubly`: no entry below 0, rows and columns sum to 1 (one of them to
+ * rounding);
  * `rows`, `columns`: only these; `spectral`: its largest singular value is at most 1; `none`: free.
  */
 export const BOUNDS = ['doubly', 'rows', 'columns', 'spectral', 'none'] as const;

@@ -1,4 +1,7 @@
-/** What a sender found of its connections when it began to watch them, before the first step. Types only; plugin/openapi.yaml has the bounds. */
+/**
+ * What a sender found of its connections when it began to watch them, before the first step. Types only; plugin/openapi.yaml has the
+ * bounds.
+ */
 import type { SentNumber } from './wire.ts';
 
 /** How H_res begins: it mixes all streams alike, leaves them as they are, or neither. */

@@ -1,6 +1,6 @@
 /**
- * A report of some connections as one of more: those that it lacks did not run in its step, so they were the identity. Of the identity a gain
- * is 1 and a deviation 0, a product over the depth passes through it as it is, and what would have to be measured (logits, norms,
+ * A report of some connections as one of more: those that it lacks did not run in its step, so they were the identity. Of the identity a
+ * gain is 1 and a deviation 0, a product over the depth passes through it as it is, and what would have to be measured (logits, norms,
  * memory) is NaN. By name, so that no index is taken for another. Pure.
  */
 import { MEASURES, type MeasureKey } from './catalogue.ts';

@@ -116,6 +116,7 @@ export function trainRun(
     onFault: (reason) => {
       throw new Error(`${spec.name}: ${reason}`);
     },
+    onNotice: () => {},
   });
   attachProbe(probe);
   const { disturbance } = spec;

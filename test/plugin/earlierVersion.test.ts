@@ -23,7 +23,10 @@ function copied() {
   return { directory, path };
 }
 
-/** What the version before answered, and what a later one adds: the limits of a run, what bounds its connections, and that no cause is known. */
+/**
+ * What the version before answered, and what a later one adds: the limits of a run, what bounds its connections, and that no cause is
+ * known.
+ */
 const { export: exported, ...answers } = JSON.parse(readFileSync(fixture('answers.json'), 'utf8')) as Record<string, unknown>;
 const LIMITS = { limits: { gain: [100, 1000], separation: 0.05, deviation: 0.5, sum: 0.2 } };
 function addedTo(path: string, answer: unknown): unknown {

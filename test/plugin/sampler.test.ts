@@ -12,7 +12,7 @@ import { onEveryBackend } from '../support/backends.ts';
 const [TOKENS, N, CHANNELS, COUNT] = [6, 4, 5, 14];
 const ROW = N * CHANNELS;
 const UNIFORM = Float64Array.from({ length: TOKENS }, seededRandom(9));
-const SHAPE = { layers: 2, uniform: UNIFORM };
+const SHAPE = { order: [0, 1], streams: null, uniform: UNIFORM };
 const NOTHING: ConnectionTensors = { mapping: null, logits: null, input: null, output: null };
 
 interface Given extends ConnectionTensors {
@@ -33,7 +33,7 @@ async function sampled(sampler: Sampler, { gradient, loss, ...tensors }: Given):
     sampler.captureLogitGradients(new Map([[1, gradient]]));
     sampler.captureLoss(loss);
   }
-  const values = sampler.finish(await sampler.read());
+  const values = sampler.finish(await sampler.read(), [0, 1], N);
   sampler.dispose();
   expect(tf.memory().numTensors).toBe(before);
   return values;
@@ -110,7 +110,7 @@ onEveryBackend('samplers', (backend) => {
   test('without streams and mapping: the identity, and NaN', async () => {
     const sampler = isHostBackend() ? createHostSampler(SHAPE) : (createWebgpuSampler(SHAPE) ?? createComposedSampler(SHAPE));
     for (const l of [0, 1]) sampler.captureConnection(l, NOTHING, N);
-    const values = sampler.finish(await sampler.read());
+    const values = sampler.finish(await sampler.read(), [0, 1], N);
     sampler.dispose();
     expect([...values.mappings.slice(0, 6)]).toEqual([1, 0, 0, 0, 0, 1]);
     for (const part of [values.logits, values.grams, values.inputSquares]) expect(part!.every(Number.isNaN)).toBe(true);

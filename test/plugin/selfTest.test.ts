@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { selfTestRows } from '../../dashboard/model/selfTest.ts';
+import { selfTestRows } from '../../dashboard/model/selfTestTable.ts';
 import type { RunDetail } from '../../src/telemetry/api.ts';
 import type { SelfTestEntry } from '../../src/telemetry/selfTest.ts';
 import { temporaryFolder } from '../support/folders.ts';

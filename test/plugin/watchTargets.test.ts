@@ -88,10 +88,26 @@ test('a logger that throws is nothing the training dies of', async () => {
   expect(monitor.counters.errors).toBe(1);
 });
 
+test('a baseline without connections: loss, norm and memory are there, which is said', async () => {
+  const model = tf.sequential({ layers: [tf.layers.dense({ units: 1, inputShape: [3] })] });
+  model.compile({ optimizer: tf.train.adam(0.1), loss: 'meanSquaredError' });
+  const { monitor, lines, runs } = await startWatching(model);
+  expect(lines.filter((line) => line.includes('no connection found: a baseline'))).toHaveLength(1);
+  await model.fit(tf.ones([8, 3]), tf.ones([8, 1]), { epochs: 2, batchSize: 4, verbose: 0, callbacks: [monitor.callback()] });
+  await monitor.close();
+  expect(monitor.counters).toMatchObject({ errors: 0, samplesDropped: 0 });
+  const { steps } = recorded(runs);
+  expect(steps.map(({ report }) => report.step)).toEqual([1, 2, 3, 4]);
+  for (const { report, header } of steps) {
+    expect(header.connections).toEqual([]);
+    expect(report.compositeGain).toBeNull();
+    expect(report.loss).toBeGreaterThan(0);
+    expect(report.gradientNorm).toBeGreaterThan(0);
+    expect(report.memory?.totals.get('parameters')).toBe(16);
+  }
+});
+
 test('what cannot be watched is refused by name', async () => {
-  const dense = tf.sequential({ layers: [tf.layers.dense({ units: 1, inputShape: [1] })] });
-  await expect(watch(dense)).rejects.toThrow(/no connection found/);
-  await expect(watch([])).rejects.toThrow(/no connection found/);
   await expect(watch([tf.layers.dense({ units: 1, name: 'plain' })])).rejects.toThrow(/plain is no connection of gainwatch/);
   const mapping = (x: tf.Tensor) => x;
   await expect(
@@ -100,6 +116,12 @@ test('what cannot be watched is refused by name', async () => {
       { name: 'a', mapping },
     ]),
   ).rejects.toThrow(/a is there twice/);
+  await expect(
+    watch([
+      { name: 'a', mapping },
+      { name: 'a#2', mapping },
+    ]),
+  ).rejects.toThrow(/a#2 must have another name/);
   await expect(watch([{ name: 'a', mapping }], { tokens: 0 })).rejects.toThrow(/tokens must be a whole number from 1 to 4096, got 0/);
   await expect(watch([{ name: 'a', mapping }], { firstStep: 0 })).rejects.toThrow(/firstStep must be .*, got 0/);
   await expect(watch([{ name: 'a', mapping }], { run: 'a/b' })).rejects.toThrow(/run must be/);

@@ -1,49 +1,19 @@
-"""`Monitor`: what `watch` returns. One record per training step is put together here, and handed to the background
-thread. Not how samples are taken (`sampling`), nor how they are sent (`transport`)."""
+"""`Monitor`: what `watch` returns, and what a training calls. Not what a step's record is made of (`record`), nor how it is sent
+(`transport`)."""
 
 from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any, Callable, Optional
-
-from torch import Tensor
+from typing import Any, Optional
 
 from . import names, scalars
-from .compiled import taps
-from .guard import Faults, log
 from .integrations import ending
-from .sampling import listing
-from .sampling.copy import Copier, values
-from .sampling.listing import Run
-from .sampling.state import Part, Sample, Sampler
-from .selfcheck.running import Check
-from .transport.sender import Sender
-from .wire.body import common_streams
-from .wire.record import StepRecord
+from .record import opening_of, record_of
+from .wired import Wired, counters
 
 OUTCOMES = ("completed", "interrupted", "failed", "unknown")
 UNSEEN = 3  # steps without a connection after which that is said
-
-
-@dataclass
-class Wired:
-    """What a monitor works with."""
-
-    sampler: Sampler
-    sender: Sender
-    check: Check
-    faults: Faults
-    optimizer: Any
-    attempt: str
-    drain_seconds: float
-    world_size: int
-    shared_run: Optional[str]  # the name that was given, under which the ranks have met
-    undo: list[Callable[[], None]] = field(default_factory=list)
-    copier: Copier = field(default_factory=Copier)
-    order: listing.Order = field(default_factory=listing.Order)
 
 
 class Monitor:
@@ -120,8 +90,8 @@ class Monitor:
         """Ends a training step.
 
         loss, learning_rate, gradient_norm: numbers, or tensors of one element (those on a GPU are read later); what
-        cannot be read is left out and said. step: its number, rising, not necessarily by one; the same number again is the same step; a smaller one begins the next
-        attempt. It counts by itself where none is given.
+        cannot be read is left out and said. step: its number, rising, not necessarily by one; the same number again is the
+        same step; a smaller one begins the next attempt. It counts by itself where none is given.
         """
         wired = self._wired
         if wired is None or self.closed:
@@ -163,56 +133,18 @@ class Monitor:
         return number
 
     def _send(self, wired: Wired, number: int, given: dict[str, Any], seconds: float) -> None:
-        sampler = wired.sampler
-        ran, samples, written = collect(sampler)
-        if sampler.parts and not ran:
+        made = record_of(wired, number, self._attempt, given, seconds)
+        if made is None:
             self._nothing_ran(wired)
             return
         self._unseen = 0
-        if given["learning_rate"] is None:
-            given["learning_rate"] = scalars.rate(wired.optimizer, wired.faults)
-        read = {name: scalars.number(name, value, wired.faults) for name, value in given.items()}
-        now = {name: value for name, value in read.items() if isinstance(value, float)}
-        late = {name: value for name, value in read.items() if isinstance(value, Tensor)}
-        listed, places = listing.arrange(wired.order, ran, bool(written))
-        mapped = [i for i, sample in enumerate(samples) if sample.mapping is not None]
-        tensors = [m for m in (sample.mapping for sample in samples) if m is not None]
-        tokens = samples[mapped[0]].tokens if mapped else ()
-        record = StepRecord(
-            step=number,
-            attempt=self._attempt,
-            time=int(time.time() * 1000),
-            step_seconds=seconds,
-            listing=listed,
-            present=tuple(places[i] for i in mapped),
-            shapes=tuple([t.shape for t in tensors]),
-            values=values(wired.copier, [*tensors, *late.values(), *written]),
-            tokens=tokens if all(samples[i].tokens == tokens for i in mapped) else (),
-            scalars=now,
-            late=tuple(late),
-            counted=tuple(range(len(mapped) - len(written), len(mapped))),
-            memory=scalars.memory(tensors[0].device) if tensors else {},
-            streams=tuple(samples[i].checked for i in mapped) if sampler.checking else None,
-        )
-        if listed is not self._described:
-            self._describe(wired, listed)
-        sampler.watched += 1
-        wired.sender.put(record)
-        if sampler.watched == 2:
+        if made.listing is not self._described:
+            self._described = made.listing
+            wired.sender.describe(opening_of(made.listing, wired.sampler.tokens))
+        wired.sampler.watched += 1
+        wired.sender.put(made)
+        if wired.sampler.watched == 2:
             self._tell_of_ranks(wired)
-
-    def _describe(self, wired: Wired, listed: Any) -> None:
-        self._described = listed
-        connections = listed.connections
-        wired.sender.describe(
-            {
-                "streams": common_streams(connections),
-                "tokens": wired.sampler.tokens,
-                "order": [c.name for c in connections],
-                "kinds": [c.kind for c in connections],
-                "conventions": [c.convention for c in connections],
-            }
-        )
 
     def _nothing_ran(self, wired: Wired) -> None:
         self._unseen += 1
@@ -257,47 +189,3 @@ class Monitor:
         self.close(
             ending.outcome_of_exit(_[0].code) if kind is SystemExit else ending.outcome_of(kind)
         )
-
-
-def counters(wired: Wired) -> dict[str, float]:
-    """What the monitor itself cost and lost so far."""
-    return {
-        "overhead_seconds": wired.sampler.seconds,
-        "samples_dropped": wired.sender.dropped,
-        "errors": wired.faults.errors + wired.sender.errors,
-    }
-
-
-def collect(sampler: Sampler) -> tuple[list[Run], list[Sample], list[Any]]:
-    """What ran in this step, in its order, and the samples; those of compiled graphs come last, with a count of each. Where there are some,
-    the order is that of the modules in the model."""
-    ran = sampler.order
-    samples = [part.samples[run] for part, run in ran]
-    graphs: list[tuple[Run, Sample, Any]] = []
-    for part in sampler.parts:
-        if part.written or part.captured:
-            sampler.compiled = True
-            graphs += [
-                ((part, run), sample, count)
-                for run, sample, count in taps.read(part)
-                if run == 0 or sampler.entered
-            ]
-            part.written = 0
-        if part.wanted:
-            taps.prepare(sampler, part, max(part.wanted, 0))
-            part.wanted = 0
-    if not sampler.entered and ran:
-        for part in sampler.parts:
-            part.stride = 0
-    counts = [count for _, _, count in graphs if count is not None]
-    graphs.sort(key=lambda g: g[2] is not None)  # without a count: the identity
-    return ran + [g[0] for g in graphs], samples + [g[1] for g in graphs], counts
-
-
-def said(parts: Sequence[Part]) -> str:
-    """The connections, shortly."""
-    shown = ", ".join(p.name for p in parts[:3]) + (", …" if len(parts) > 3 else "")
-    return f"{len(parts)} connections ({shown})"
-
-
-__all__ = ["Monitor", "Wired", "log", "said"]

@@ -4,6 +4,7 @@ theirs."""
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any, Callable, Optional
 
 from . import adapters, names
@@ -11,13 +12,14 @@ from .adapters import matcher as matchers
 from .adapters import registry
 from .compiled import taps
 from .guard import Faults, log, show_lines
-from .monitor import Monitor, Wired, counters, said
+from .monitor import Monitor
 from .options import Options, rule
 from .sampling import attach, passes
 from .sampling.state import Part, Sampler, Tag
 from .selfcheck.running import Check
 from .transport.sender import Sender
 from .wire import body
+from .wired import Wired, counters
 
 WRAPPERS = r"(^|\.)(_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module|module)(?=\.|$)"
 
@@ -85,12 +87,12 @@ def _wire(model: Any, options: Options, optimizer: Any) -> Monitor:
     sampler = Sampler(options.tokens, options.every, faults)
     assert options.rank is not None and options.world_size is not None and options.url is not None
     named = names.names(options.run, options.attempt, options.key, options.rank, options.world_size)
-    check = Check()
-    encoding = body.Encoding(faults, check)
+    encoding = body.Encoding(faults)
     sender = Sender(
         options.url, named.run, options.token, options.identity(), options.memory_limit, options.disk_limit, named.key,
         lambda record: body.encode(record, encoding), faults,
     )  # fmt: skip
+    check = encoding.check = Check(faults, sender.attest)
     undo = _attach(model, recognised, sampler, named.run)
     wired = Wired(
         sampler, sender, check, faults, optimizer, named.attempt, options.drain_seconds, options.world_size, options.run, undo,
@@ -142,6 +144,8 @@ def _attach(
         undo += taken
         parts = {}
         for one in found:
+            if one.note:
+                sampler.faults.say(one.note, f"{name}: {one.note}")
             parts[one.part] = Part(
                 f"{name}.{one.part}" if one.part else name, one, adapter, len(sampler.parts)
             )
@@ -161,7 +165,7 @@ def _attach(
     for holder in holders:
         try:
             undo.append(attach.attach_pass(holder))
-            undo.append(_mark(holder, attach.PASS, passes.Passes(sampler), sampler))
+            undo.append(_mark(holder, attach.PASS, passes.Passes(sampler, holder), sampler))
         except ValueError:
             pass  # a ModuleList is called by nobody
     undo.append(taps.follow(sampler))
@@ -201,3 +205,9 @@ def _tell(run: str, options: Options, sampler: Sampler) -> None:
         what = "no connection was found in the model (matcher= or gainwatch.register names others), so loss and norms are sent alone"
     say = log.info if options.rank == 0 else log.debug
     say("run %s: %s; page: %s", run, what, page)
+
+
+def said(parts: Sequence[Part]) -> str:
+    """The connections, shortly."""
+    shown = ", ".join(p.name for p in parts[:3]) + (", …" if len(parts) > 3 else "")
+    return f"{len(parts)} connections ({shown})"

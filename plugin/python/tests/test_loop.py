@@ -2,49 +2,23 @@
 
 from __future__ import annotations
 
-import copy
-import logging
 import os
 import pathlib
 import subprocess
 import sys
 import tempfile
 import unittest
-from types import SimpleNamespace
-from typing import Any, cast
 
 import numpy as np
 import torch
-from torch import nn
 
-import gainwatch
 from gainwatch.guard import Faults
 from gainwatch.sampling.state import Sampler
+from tests.case import Case
 from tests.models import DEVICE, TOKENS, expected, model_of, tokens_of, train
-from tests.support import Body, Server
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 SCRIPT = str(ROOT / "test" / "e2e" / "pytorch" / "train.py")
-
-
-class Case(unittest.TestCase):
-    def setUp(self) -> None:
-        torch.set_num_threads(1)
-        self.server = Server()
-        self.addCleanup(self.server.close)
-        logging.getLogger("gainwatch").setLevel(logging.CRITICAL + 1)
-        self.addCleanup(logging.getLogger("gainwatch").setLevel, logging.NOTSET)
-
-    def watch(self, model: nn.Module, **options: Any) -> gainwatch.Monitor:
-        monitor = gainwatch.watch(model, **{"url": self.server.url, "run": "test", **options})
-        self.addCleanup(monitor.close)
-        return monitor
-
-    def assert_equal(self, body: Body, wanted: Any, tolerance: float = 2e-5) -> None:
-        at = body.listed("tokens")
-        self.assertEqual(len(body.order), len(wanted))
-        for name, want in zip(body.order, wanted):
-            np.testing.assert_allclose(body.tensors[name], want[at], atol=tolerance, rtol=tolerance)
 
 
 class Loops(Case):
@@ -100,6 +74,37 @@ class Loops(Case):
             monitor.step(loss)
         self.assertEqual(len(self.server.steps), 1)
         self.assert_equal(self.server.steps[0], wanted)
+
+    def test_a_pass_without_gradients_is_kept_only_where_there_is_no_other(self) -> None:
+        model = model_of("deepseek", "hc")
+        wanted = expected(model, tokens_of(0)), expected(model, tokens_of(7))
+        with self.watch(model) as monitor:
+            with torch.no_grad():
+                model(tokens_of(7))  # a dry run, a rollout
+            model(tokens_of(0)).sum().backward()
+            monitor.step()
+            with torch.no_grad():
+                model(tokens_of(7))
+            monitor.step()
+        for body, want in zip(self.server.steps, wanted):
+            self.assert_equal(body, want)
+        self.assertEqual(len(self.server.steps), 2)
+
+    def test_a_part_in_evaluation_mode_of_a_model_in_training_counts(self) -> None:
+        model = model_of("deepseek", "hc")
+        wanted = expected(model, tokens_of(0))
+        model.layers["0"].eval()  # frozen
+        with self.watch(model) as monitor:
+            model(tokens_of(0)).sum().backward()
+            monitor.step()
+        self.assert_equal(self.server.steps[0], wanted)
+
+    def test_a_model_without_values_is_left_out(self) -> None:
+        model = model_of("deepseek", "hc")
+        with self.watch(model) as monitor:
+            model.to("meta")(tokens_of(0).to("meta"))
+            monitor.step()
+        self.assertEqual((monitor.counters["errors"], len(self.server.steps)), (0, 0))
 
     def test_autocast(self) -> None:
         model = model_of("lucidrains", "hc")
@@ -191,237 +196,6 @@ class Loops(Case):
                 np.testing.assert_allclose(both, one.tensors[name], atol=2e-4)
                 stage = c if name in c.order else d
                 np.testing.assert_allclose(stage.tensors[name], one.tensors[name], atol=1e-5)
-
-
-class Steps(Case):
-    """Numbers of steps, and what is given with them."""
-
-    def numbers(self, given: list[Any], **options: Any) -> list[tuple[int, str]]:
-        model = model_of("deepseek", "hc", 1)
-        with self.watch(model, attempt="abc", **options) as monitor:
-            for number in given:
-                model(tokens_of())
-                monitor.step(step=number)
-        self.assertEqual(monitor.counters["errors"], 0)
-        return [(s.step, s.metadata["attempt"]) for s in self.server.steps]
-
-    def test_a_number_that_comes_again_is_the_same_step(self) -> None:
-        self.assertEqual(self.numbers([1, 1, 1, 2, 2, 3]), [(1, "abc"), (2, "abc"), (3, "abc")])
-
-    def test_one_that_goes_back_begins_the_next_attempt(self) -> None:
-        self.assertEqual(
-            self.numbers([5, 6, 3, 4]), [(5, "abc"), (6, "abc"), (3, "abc.1"), (4, "abc.1")]
-        )
-        states = [(p["state"], p["attempt"]) for p in self.server.puts]
-        self.assertEqual(
-            [s for i, s in enumerate(states) if s not in states[:i]],
-            [("open", "abc"), ("open", "abc.1"), ("closed", "abc.1")],
-        )
-
-    def test_the_first_one_may_be_0(self) -> None:
-        self.assertEqual(self.numbers([0, 1, 2]), [(0, "abc"), (1, "abc"), (2, "abc")])
-
-    def test_they_need_not_be_small_nor_follow_on_each_other(self) -> None:
-        tokens = [4194304 * i for i in range(1, 5)]
-        self.assertEqual(self.numbers(tokens), [(t, "abc") for t in tokens])
-
-    def test_numbers_of_numpy_and_torch(self) -> None:
-        self.assertEqual(
-            self.numbers([np.int64(3), torch.tensor(4), 5.0]), [(3, "abc"), (4, "abc"), (5, "abc")]
-        )
-
-    def test_what_is_no_number_is_counted_on(self) -> None:
-        self.assertEqual(
-            self.numbers([7, "eight", None, -3]), [(7, "abc"), (8, "abc"), (9, "abc"), (10, "abc")]
-        )
-
-    def test_every_third_step_whatever_its_number(self) -> None:
-        found = self.numbers(list(range(100, 1100, 100)), every=3)
-        self.assertEqual([step for step, _ in found], [100, 400, 700, 1000])
-
-    def test_what_cannot_be_read_is_left_out(self) -> None:
-        vector, table, odd = torch.ones(2), {"loss": 1.0}, object()
-        for loss in (
-            vector,
-            table,
-            odd,
-            torch.tensor(1j),
-            torch.empty(0),
-            "high",
-            torch.ones(1, device="meta"),
-        ):
-            with self.subTest(loss=type(loss).__name__):
-                self.server.steps.clear()
-                model = model_of("deepseek", "hc", 1)
-                with self.watch(model) as monitor:
-                    model(tokens_of())
-                    monitor.step(loss, learning_rate=odd, gradient_norm=2.5)
-                self.assertEqual(len(self.server.steps), 1)
-                metadata = self.server.steps[0].metadata
-                self.assertEqual(
-                    (
-                        metadata.get("loss"),
-                        metadata.get("learning_rate"),
-                        metadata["gradient_norm"],
-                    ),
-                    (None, None, "2.5"),
-                )
-
-    def test_the_rate_of_optimizers_in_any_wrapping(self) -> None:
-        model = model_of("deepseek", "hc", 1)
-        one = torch.optim.SGD(model.parameters(), 0.25)
-        wrapped = SimpleNamespace(optimizer=one)
-        groups = [{"params": [], "lr": torch.tensor(0.25)}]
-        for given in (
-            one,
-            [one, torch.optim.Adam(model.parameters(), 1.0)],
-            {"muon": one},
-            wrapped,
-            groups,
-            (wrapped,),
-        ):
-            with self.subTest(given=type(given).__name__):
-                self.server.steps.clear()
-                with self.watch(model, optimizer=given) as monitor:
-                    model(tokens_of())
-                    monitor.step()
-                self.assertEqual(self.server.steps[0].metadata["learning_rate"], "0.25")
-
-    def test_an_optimizer_that_shows_no_rate_costs_no_step(self) -> None:
-        model = model_of("deepseek", "hc", 1)
-        for given in ([], {}, object(), SimpleNamespace(param_groups=None), 7):
-            with self.watch(model, optimizer=given) as monitor:
-                model(tokens_of())
-                monitor.step()
-        self.assertEqual(len(self.server.steps), 5)
-
-    def test_a_distributed_scalar_is_taken_where_it_is_whole(self) -> None:
-        from torch.distributed import distributed_c10d
-        from torch.distributed.device_mesh import init_device_mesh
-        from torch.distributed.tensor import DTensor, Partial, Replicate
-
-        model = model_of("deepseek", "hc", 1)
-        torch.distributed.init_process_group(
-            "gloo", rank=0, world_size=1, store=cast(Any, distributed_c10d).HashStore()
-        )
-        self.addCleanup(torch.distributed.destroy_process_group)
-        mesh = init_device_mesh("cpu", (1,))
-        with self.watch(model, rank=0, world_size=1) as monitor:
-            for placement in (Replicate(), Partial()):
-                model(tokens_of())
-                monitor.step(gradient_norm=DTensor.from_local(torch.tensor(2.0), mesh, [placement]))
-        self.assertEqual(
-            [s.metadata.get("gradient_norm") for s in self.server.steps], ["2.0", None]
-        )
-
-
-class Watching(Case):
-    """What `watch` takes, and more than one of it."""
-
-    def test_wrong_arguments_are_named(self) -> None:
-        model = model_of("deepseek", "hc", 1)
-        wrong: dict[str, Any] = {
-            "tokens": 0, "every": 0.5, "stage": 1, "rank": 2, "drain_seconds": -1, "orientation": "row", "kind": "free", "bounded": "both",
-            "run": "a b", "key": "short", "attempt": "", "url": "localhost:9464", "matcher": 3, "memory_limit": True, "replica": -1,
-        }  # fmt: skip
-        del wrong["attempt"]  # empty: not given
-        for name, value in wrong.items():
-            with self.subTest(name=name), self.assertRaisesRegex(ValueError, f"^{name}: "):
-                self.watch(model, **{name: value})
-        with self.assertRaisesRegex(ValueError, "^lr: no such option .*given float"):
-            self.watch(model, lr=0.5)
-        with self.assertRaisesRegex(ValueError, "^model: must be a torch.nn.Module"):
-            gainwatch.watch({})
-
-    def test_more_streams_than_32_are_refused_at_once_and_nothing_is_left(self) -> None:
-        class Wide(nn.Module):
-            def __init__(self, n: int) -> None:
-                super().__init__()
-                self.hc_mult = n
-                self.fn = nn.Parameter(torch.zeros((2 + n) * n, n * 2))
-                self.base = nn.Parameter(torch.zeros((2 + n) * n))
-                self.scale = nn.Parameter(torch.ones(3))
-
-            def forward(self, x: torch.Tensor) -> Any:
-                return x, x, x
-
-        self.watch(Wide(32)).close()
-        with self.assertRaisesRegex(ValueError, "1 to 32 streams .given 33 in "):
-            self.watch(Wide(33))
-        self.assertEqual([name for name in vars(Wide(33)) if "gainwatch" in name], [])
-
-    def test_a_baseline_without_connections_is_watched(self) -> None:
-        model = nn.Sequential(nn.Linear(4, 4), nn.Tanh())
-        with self.watch(model, optimizer=torch.optim.SGD(model.parameters(), 0.5)) as monitor:
-            for step in range(3):
-                monitor.step(model(torch.ones(2, 4)).sum(), gradient_norm=1.5)
-        self.assertEqual([s.order for s in self.server.steps], [[], [], []])
-        self.assertEqual(self.server.steps[0].metadata["gradient_norm"], "1.5")
-
-    def test_a_second_monitor_goes_on_with_the_model(self) -> None:
-        model = model_of("lucidrains", "hc", 1)
-        one = self.watch(model, run="one")
-        train(model, one, 2)
-        two = self.watch(model, run="two")
-        train(model, two, 3)
-        one.close()
-        train(model, two, 3)
-        two.close()
-        self.assertEqual((one.counters["acknowledged"], two.counters["acknowledged"]), (2, 6))
-
-    def test_two_models_of_the_same_classes_do_not_meet(self) -> None:
-        a, b = model_of("lucidrains", "hc", 1), model_of("lucidrains", "hc", 1, seed=1)
-        one, two = self.watch(a, run="one"), self.watch(b, run="two")
-        for _ in range(2):
-            train(a, one), train(b, two)
-        one.close()
-        train(b, two)
-        two.close()
-        self.assertEqual((one.counters["acknowledged"], two.counters["acknowledged"]), (2, 3))
-
-    def test_a_connection_that_is_replaced_while_watched_is_not_taken_for_another(self) -> None:
-        model = model_of("deepseek", "hc")
-        with self.watch(model) as monitor:
-            train(model, monitor, 2)
-            model.layers["1"] = copy.deepcopy(model.layers["1"])
-            train(model, monitor, 2)
-        self.assertEqual(len(self.server.steps), 4)
-        last = self.server.steps[-1]
-        np.testing.assert_allclose(
-            last.tensors["layers.1.attn"].squeeze(), np.eye(4)
-        )  # it does not run
-
-    def test_nothing_seen_is_said(self) -> None:
-        logging.getLogger("gainwatch").setLevel(logging.WARNING)
-        for which in ("eval", "copy"):
-            model = model_of("deepseek", "hc", 1)
-            trained = model.eval() if which == "eval" else copy.deepcopy(model)
-            with (
-                self.subTest(which=which),
-                self.assertLogs("gainwatch", "WARNING") as logs,
-                self.watch(model) as monitor,
-            ):
-                train(trained, monitor, 10)
-            self.assertIn("no connection ran", "\n".join(logs.output))
-
-    def test_with_everything_well_one_line_says_what_was_found_and_where_the_page_is(self) -> None:
-        logging.getLogger("gainwatch").setLevel(logging.INFO)
-        with self.assertLogs("gainwatch", "INFO") as logs:
-            self.watch(model_of("deepseek", "hc", 1), run="well").close()
-        self.assertEqual(len(logs.output), 1)
-        self.assertIn("2 connections (layers.0.attn, layers.0.ffn)", logs.output[0])
-        self.assertIn(f"{self.server.url}/#run=well", logs.output[0])
-
-    def test_faults_of_our_own_cost_no_step_of_the_training(self) -> None:
-        model = model_of("deepseek", "hc", 1)
-        monitor = self.watch(model)
-        for tag in (module.__dict__.get("_gainwatch") for module in model.modules()):
-            if tag is not None:
-                tag.parts = None
-        losses = train(model, monitor, 30)
-        monitor.close()
-        self.assertEqual(losses, train(model_of("deepseek", "hc", 1), None, 30))
-        self.assertGreater(monitor.counters["errors"], 0)
 
 
 if __name__ == "__main__":

@@ -1,71 +1,102 @@
-"""Blocks written as DeepSeek's inference code: parameters hc_*_fn [(2 + n) n, n d], hc_*_base, hc_*_scale on the block, and a method
-that gives comb [b, s, n, n], applied transposed: hc_pre(x [b, s, n, d], fn, scale, base) -> (y, post, comb), or V4.1's
-hc_mixes(…) -> (pre, post, comb)."""
+"""Blocks that own the parameters of their mixers, hc_attn_fn, hc_attn_base, hc_attn_scale and hc_ffn_…, and hand them to what computes:
+a method of the block (DeepSeek's inference code: hc_pre gives (y, post, comb), V4.1's hc_mixes (pre, post, comb)), a child module
+(torchtitan-npu), an object that is no module (xorl, miles), or a function. Which site it is, is told by the parameter that is handed."""
 
 from __future__ import annotations
 
 import inspect
-import math
 import re
-import types
+from collections.abc import Iterable, Sequence
 from functools import partial
-from typing import Any, Iterable, Optional, Sequence
+from typing import Any, Optional
 
 from torch import Tensor
 
-from .protocol import Adapter, Call, Found, Reading, Site, pick
+from . import mixer
+from .protocol import Adapter, Call, Found, Reading, Site
+from .structure import has_method, is_function
 
-METHODS = ("hc_pre", "hc_mixes")
+# The first that the class has: hc_pre calls hc_mixes where there are both.
+METHODS = ("hc_mixes", "hc_pre")
+# Arguments of what computes elsewhere.
+HANDED = ({"hc_fn", "hc_base", "hc_scale"}, {"fn", "base", "scale"})
 
 
 def recognise(module: Any) -> Iterable[Found]:
-    if not methods(module):
-        return ()
+    """A connection for each site whose parameters have the form's shapes."""
     return tuple(
-        Found(n, "mhc", "comb", key, convention="deepseek", parameters=partial(parameters, module, key))
-        for key, n in parts(module).items()
+        Found(n, "mhc", "comb", part, None, "deepseek", partial(parameters, module, part))
+        for part, n in parts(module).items()
     )
 
 
 def parts(module: Any) -> dict[str, int]:
-    """Name of each site (attn, ffn), and its n."""
-    own, found = dict(module.named_parameters(recurse=False)), {}
-    for name in own:
-        match = re.fullmatch(r"hc_(\w+)_fn", name)
-        base, scale = (own.get(f"hc_{match[1]}_{what}") if match else None for what in ("base", "scale"))
-        if match is None or base is None or scale is None or own[name].dim() != 2:
-            continue
-        n = math.isqrt(base.numel() + 1) - 1  # of n^2 + 2n
-        if n > 1 and n * n + 2 * n == base.numel():
-            found[match[1]] = n
-    return found
+    """Each site (attn, ffn), and its n. Heads, hc_head_fn [n, n d], have another shape."""
+    names = (re.fullmatch(r"hc_(\w+)_fn", name) for name in module._parameters)
+    sizes = {m[1]: mixer.streams_of(*parameters(module, m[1])) for m in names if m}
+    return {part: n for part, n in sizes.items() if n}
 
 
-def parameters(module: Any, part: str) -> Sequence[Tensor]:
-    return [getattr(module, f"hc_{part}_{what}") for what in ("fn", "base", "scale")]
+def parameters(module: Any, part: str) -> tuple[Any, Any, Any]:
+    """fn, base, scale of a site; None for what it has not."""
+    fn, base, scale = (getattr(module, f"hc_{part}_{w}", None) for w in ("fn", "base", "scale"))
+    return fn, base, scale
 
 
-def methods(module: Any) -> list[str]:
-    return [m for m in METHODS if isinstance(inspect.getattr_static(type(module), m, None), types.FunctionType)]
+def sites(module: Any) -> Sequence[Site]:
+    """Its own method; or its forward, with what the parameters are handed to in there."""
+    own = [Site(name) for name in METHODS if has_method(module, name)]
+    if own:
+        return own[:1]
+    if not has_method(module, "forward"):
+        return []
+    inner = [
+        f"{name}.{method}"
+        for name, one in mixer.holds(module).items()
+        for method in dir(type(one))
+        if takes(inspect.getattr_static(type(one), method))
+    ]
+    space = inspect.unwrap(type(module).forward).__globals__
+    inner += [name for name, value in space.items() if takes(value)]
+    return [Site("forward", tuple(inner))] if inner else []
+
+
+def takes(value: Any) -> bool:
+    """A function, watched or not, that is handed a mixer's parameters."""
+    code = getattr(inspect.unwrap(value), "__code__", None) if is_function(value) else None
+    if code is None:
+        return False
+    names = set(code.co_varnames[: code.co_argcount + code.co_kwonlyargcount])
+    return any(handed <= names for handed in HANDED)
 
 
 def part_of(module: Any, given: Iterable[Any]) -> Optional[str]:
-    """The site whose projection is among the arguments."""
-    for name, value in module._parameters.items():
-        if name.startswith("hc_") and name.endswith("_fn"):
-            for one in given:
-                if one is value:
-                    return str(name[3:-3])
+    """The site whose projection is among what was handed."""
+    own = module._parameters or module.__dict__  # a replica of DataParallel has no parameters
+    for one in given:
+        for name, value in own.items():
+            if value is one and name.startswith("hc_") and name.endswith("_fn"):
+                return str(name[3:-3])
     return None
 
 
 def read(call: Call) -> Iterable[Reading]:
-    part = part_of(call.module, (*call.args, *call.kwargs.values()))
-    if part is None or isinstance(call.out, Tensor):
-        return ()
-    x = call.args[0]
-    lead = tuple(x.shape[:-2])
-    return (Reading(part, pick(call.out, lead, x.shape[-2]), lead, lambda: x),)
+    """Of each site whose parameters were handed on."""
+    found: list[Reading] = []
+    for one in call.inner or (call,):
+        part = part_of(call.module, (*one.args, *one.kwargs.values()))
+        x = mixer.entering(one.args, one.kwargs)
+        if part is None or x is None or not isinstance(one.out, tuple):
+            continue
+        if found and any(value is found[-1].mapping for value in one.out):
+            continue  # one function has called the other
+        found.append(mixer.reading(part, one.out, x))
+    return found
 
 
-adapter = Adapter("deepseek", recognise, lambda module: [Site(m) for m in methods(module)], read)
+def formula(module: Any, part: str, streams: Tensor) -> Tensor:
+    """comb [tokens, n, n] of a site."""
+    return mixer.formula(module, *parameters(module, part), streams)
+
+
+adapter = Adapter("deepseek", recognise, sites, read, formula)

@@ -1,45 +1,54 @@
-"""Modules with parameters fn [(2 + n) n, n d], base, scale [3] and hc_mult (or streams): transformers' deepseek_v4 and glm5_next, whose
-forward(x [b, s, n, d]) gives (post, comb [b, s, n, n], collapsed), NeMo Automodel's, whose forward gives (pre, post, comb), V4.1's that is
-asked by compute_weights. comb is known by its shape, and is applied transposed."""
+"""Modules that own a mixer of DeepSeek's form: fn, base and scale (transformers' deepseek_v4 and glm5_next; NeMo Automodel's V4, whose
+forward gives (pre, post, comb), and V4.1), or hc_fn, hc_base and hc_scale (torchtitan's HcPre; MindSpeed-LLM's MHC, whose hc_fn is a
+Linear and whose hc_pre is asked). comb is known by its shape."""
 
 from __future__ import annotations
 
-import inspect
-import types
-from typing import Any, Iterable
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 from torch import Tensor
 
-from .protocol import Adapter, Call, Found, Reading, Site, held, pick
+from . import mixer
+from .protocol import Adapter, Call, Found, Reading, Site, held
+from .structure import has_method
 
-METHODS = ("compute_weights", "forward")
+# The first that the class has; what comes later calls it.
+METHODS = ("compute_weights", "hc_pre", "forward")
 
 
 def recognise(module: Any) -> Iterable[Found]:
-    n = streams_of(module)
-    fn, base, scale = (held(module, name) for name in ("fn", "base", "scale"))
-    if n < 2 or fn is None or base is None or scale is None:
+    """Parameters of the form's names and shapes."""
+    n = mixer.streams_of(*parameters(module))
+    if not n:
         return ()
-    if base.numel() != n * n + 2 * n or scale.numel() != 3 or fn.dim() != 2:
-        return ()
-    return (Found(n, "mhc", "comb", convention="deepseek", parameters=lambda: (module.fn, module.base, module.scale)),)
+    known = Found(n, "mhc", "comb", convention="deepseek", parameters=lambda: parameters(module))
+    return (known,)
 
 
-def streams_of(module: Any) -> int:
-    n = getattr(module, "hc_mult", None) or getattr(module, "streams", 0)
-    return n if isinstance(n, int) else 0
+def parameters(module: Any) -> tuple[Any, Any, Any]:
+    """fn, base, scale, as tensors; None for what it has not. A Linear called fn is another's (`primus`)."""
+    fn = held(module, "fn")
+    if fn is not None:
+        return fn, held(module, "base"), held(module, "scale")
+    return mixer.weight(module, "hc_fn"), held(module, "hc_base"), held(module, "hc_scale")
 
 
-def sites(module: Any) -> Iterable[Site]:
-    """The method that makes the weights; forward calls it where there is one."""
-    known = [m for m in METHODS if isinstance(inspect.getattr_static(type(module), m, None), types.FunctionType)]
-    return [Site(known[0])] if known else []
+def sites(module: Any) -> Sequence[Site]:
+    """The method that is asked for the weights."""
+    return [Site(name) for name in METHODS if has_method(module, name)][:1]
 
 
 def read(call: Call) -> Iterable[Reading]:
-    x = call.args[0] if call.args else next(v for v in call.kwargs.values() if isinstance(v, Tensor))
-    lead = tuple(x.shape[:-2])
-    return (Reading("", pick(call.out, lead, streams_of(call.module)), lead, lambda: x),)
+    """comb, and the gates that are returned beside it."""
+    x = mixer.entering(call.args, call.kwargs)
+    return () if x is None else (mixer.reading("", call.out, x),)
 
 
-adapter = Adapter("deepseek_v4", recognise, sites, read)
+def formula(module: Any, part: str, streams: Tensor) -> Tensor:
+    """comb [tokens, n, n]. Those that call it hc_base (torchtitan, MindSpeed-LLM) add no epsilon to the softmax."""
+    added = held(module, "base") is not None
+    return mixer.formula(module, *parameters(module), streams, added)
+
+
+adapter = Adapter("deepseek_v4", recognise, sites, read, formula)

@@ -70,6 +70,8 @@ def streams(x: Tensor, mapping: Tensor) -> Tensor:
     """
     n, lead = mapping.shape[-1], tuple(mapping.shape[:-2])
     if x.dim() >= 2:
+        if not lead and x.dim() == 3 and x.shape[0] % n == 0:
+            raise Refused(f"{list(x.shape)} may be [..., n, d] as well as [(b n), ..., d]")
         if x.shape[-2] == n and (not lead or tuple(x.shape[:-2]) == lead):
             return x.reshape(-1, n, x.shape[-1])
         if lead and tuple(x.shape[:-1]) == lead and x.shape[-1] % n == 0:

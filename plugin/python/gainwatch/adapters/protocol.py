@@ -32,11 +32,15 @@ class Found:
     parameters: Callable[[], Sequence[Tensor]] = (
         tuple  # its own, asked for each time: FSDP replaces them
     )
+    note: str = ""  # what is said of it once, after its name
+    # Temperature of the Sinkhorn that the mapping comes from (1 where it has none); None: of none.
+    sinkhorn: Optional[float] = None
 
 
 @dataclass(frozen=True)
 class Site:
-    """A method to be watched. inner: names of functions, looked up in the method's own module, whose calls are noted while it runs."""
+    """A method to be watched. inner: names of functions, looked up in the method's own module, whose calls are noted while it runs; or, as
+    "hc_pre.forward", of a method of what the watched module has as an attribute."""
 
     method: str
     inner: tuple[str, ...] = ()
@@ -47,6 +51,7 @@ class Inner(NamedTuple):
 
     name: str
     args: tuple[Any, ...]
+    kwargs: dict[str, Any]
     out: Any
 
 
@@ -90,8 +95,9 @@ class Adapter:
     read: Callable[
         [Call], Iterable[Reading]
     ]  # also traced by torch.compile: tensor operations and plain Python alone
-    # The mapping as stored [tokens, n, n], worked out anew in float32 from the streams [tokens, n, d]: for the self-test.
-    formula: Optional[Callable[[nn.Module, str, Tensor], Tensor]] = None
+    # The mapping as stored [tokens, n, n], worked out anew in float32 from the streams [tokens, n, d], for the self-test; None where a
+    # module has more in it than is known. Called without gradients and autocast.
+    formula: Optional[Callable[[nn.Module, str, Tensor], Optional[Tensor]]] = None
 
 
 class Refused(Exception):
@@ -107,7 +113,7 @@ def pick(out: Any, lead: Sequence[int], n: int) -> Tensor:
     values = (
         out.values() if isinstance(out, dict) else out if isinstance(out, (tuple, list)) else (out,)
     )
-    found = [v for v in values if isinstance(v, Tensor) and tuple(v.shape) == wanted]
+    found = [v for v in values if isinstance(v, Tensor) and v.shape == wanted]
     if len(found) != 1:
         raise Refused(
             f"there are {len(found)} tensors {list(wanted)} in what it returns, and one is needed"
@@ -122,5 +128,7 @@ def held(module: Any, name: str) -> Optional[Tensor]:
 
 
 def branchless(module: Any) -> list[Tensor]:
-    """Its parameters without those of the branch that it wraps."""
-    return [p for name, p in module.named_parameters() if not name.startswith("branch.")]
+    """Its parameters without those of the branch, or branches, that it wraps."""
+    return [
+        p for name, p in module.named_parameters() if not name.startswith(("branch.", "branches."))
+    ]

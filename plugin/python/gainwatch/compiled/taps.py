@@ -12,8 +12,8 @@ from typing import Any, Optional
 import torch
 from torch import Tensor
 
-from ..adapters.protocol import Adapter, Reading
-from ..sampling.state import Part, Sample, Sampler
+from ..adapters.protocol import Adapter, Call, Reading
+from ..sampling.state import Part, Sample, Sampler, Tag
 
 RUNS = 8  # of a connection within a graph, for which there are buffers
 WIDE = 16  # streams from which on there are buffers for one run, until more is seen
@@ -22,6 +22,17 @@ NOTHING = Adapter("nothing", lambda module: (), lambda module: (), lambda call: 
 
 _compiler = getattr(torch, "compiler", None)
 is_exporting = getattr(_compiler, "is_exporting", lambda: False)
+
+
+def trace(tag: Tag, call: Call) -> None:
+    """Traced: what a call tells is written. What cannot be read is left out, and `read` says so: with fullgraph=True an exception would end
+    the training."""
+    try:
+        for reading in tag.adapter.read(call):
+            write(tag.parts[reading.part], reading)
+    except Exception:
+        for part in tag.parts.values():
+            part.refused = True
 
 
 def write(part: Part, reading: Reading) -> None:

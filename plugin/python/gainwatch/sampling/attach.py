@@ -8,6 +8,7 @@ import copy
 import functools
 import inspect
 import operator
+import threading
 import types
 from dataclasses import dataclass
 from typing import Any, Callable
@@ -24,7 +25,15 @@ class Armed:
     calls: Any = None
 
 
-_armed = Armed()
+class ArmedThread(threading.local, Armed):
+    """The same, for DataParallel runs replicas in threads beside each other."""
+
+
+_of_graph, _of_thread = Armed(), ArmedThread()  # not each torch.compile can trace the latter
+
+
+def _armed() -> Armed:
+    return _of_graph if passes.is_compiling() else _of_thread
 
 
 @dataclass
@@ -49,8 +58,10 @@ def attach(module: Any, site: Site) -> Callable[[], None]:
     method = getattr(module, site.method)
     space = getattr(inspect.unwrap(getattr(method, "__func__", method)), "__globals__", {})
     for name in site.inner:
-        if name in space:
-            undo.append(_patch(space, name, functools.partial(_noted, name)))
+        holder, _, called = name.rpartition(".")
+        where = _definer(getattr(module, holder, None), called) if holder else space
+        if where is not None and (holder or called in where):
+            undo.append(_patch(where, called, functools.partial(_noted, name)))
 
     def take_off() -> None:
         while undo:
@@ -70,7 +81,9 @@ def _attach(module: Any, method: str) -> Callable[[], None]:
         return _patch_method(module, method)
     if isinstance(own, Replaced):  # by another monitor
         return lambda: None
-    replaced = module.__dict__[method] = Replaced(own, module, method)  # on this very object, by accelerate for one
+    replaced = module.__dict__[method] = Replaced(
+        own, module, method
+    )  # on this very object, by accelerate for one
     return lambda: _put_back(module, method, replaced)
 
 
@@ -115,8 +128,7 @@ def _set(space: Any, name: str, value: Any) -> None:
 
 
 def _watched(original: Any, method: str) -> Any:
-    """What runs in the place of a method. It uses no globals of ours, and has the original's: torch.jit.script reads them, and compiles the
-    original's source."""
+    """What runs in the place of a method. It uses no globals of ours, for it has the original's."""
     event, enter, leave, armed, nothing = see.event, passes.enter, passes.leave, _armed, ()
     tag_name, pass_name = TAG, PASS if method == "forward" else ""
 
@@ -126,7 +138,7 @@ def _watched(original: Any, method: str) -> Any:
         if tag is None:
             if holder is None:
                 return original(self, *args, **kwargs)
-            enter(holder.sampler)
+            enter(holder)
             try:
                 return original(self, *args, **kwargs)
             finally:
@@ -135,30 +147,37 @@ def _watched(original: Any, method: str) -> Any:
             out = original(self, *args, **kwargs)
             event(tag, method, self, args, kwargs, out, nothing)
             return out
-        before = armed.calls
-        calls = armed.calls = []
+        now = armed()
+        before = now.calls
+        calls = now.calls = []
         try:
             out = original(self, *args, **kwargs)
         finally:
-            armed.calls = before
+            now.calls = before
         event(tag, method, self, args, kwargs, out, calls)
         return out
 
-    made = types.FunctionType(watched.__code__, original.__globals__, original.__name__, None, watched.__closure__)
-    return functools.update_wrapper(made, original)
+    return _in_place_of(original, watched)
 
 
 def _noted(name: str, original: Any) -> Any:
-    armed = _armed
+    armed, note = _armed, Inner
 
-    @functools.wraps(original)
-    def noted(*args: Any, **kwargs: Any) -> Any:
+    def noted(*args, **kwargs):  # type: ignore[no-untyped-def]
         out = original(*args, **kwargs)
-        if armed.calls is not None:
-            armed.calls.append(Inner(name, args, out))
+        calls = armed().calls
+        if calls is not None:
+            calls.append(note(name, args, kwargs, out))
         return out
 
-    return noted
+    return _in_place_of(original, noted)
+
+
+def _in_place_of(original: Any, wrapper: Any) -> Any:
+    """The wrapper with the original's globals and name: torch.jit.script reads them, and compiles the original's source."""
+    code, space = wrapper.__code__, original.__globals__
+    made = types.FunctionType(code, space, original.__name__, None, wrapper.__closure__)
+    return functools.update_wrapper(made, original)
 
 
 class Replaced:

@@ -46,7 +46,7 @@ def arrange(order: Order, ran: Sequence[Run], by_place: bool) -> tuple[Listing, 
 
 def listed(part: Part, run: int) -> Listed:
     """How the monitor knows a run of a connection."""
-    found = part.found
+    found, parameters = part.found, tuple(part.found.parameters())
     return Listed(
         name=f"{part.name}#{run + 1}" if run else part.name,
         kind=found.kind,
@@ -54,8 +54,17 @@ def listed(part: Part, run: int) -> Listed:
         convention=found.convention,
         transposed=found.stored == "comb",
         n=part.n,
-        parameter_bytes=float(sum(map(bytes_of, found.parameters()))),
+        parameter_bytes=float(sum(map(bytes_of, parameters))),
+        adapter=part.adapter.name,
+        dtype=None if part.dtype is None else dtype_name(part.dtype),
+        parameters=", ".join(sorted({dtype_name(p.dtype) for p in parameters})) or None,
+        sinkhorn=1.0 if found.sinkhorn is None and found.convention else found.sinkhorn,
     )
+
+
+def dtype_name(dtype: Any) -> str:
+    """As torch has it, without "torch."."""
+    return str(dtype).rpartition(".")[2]
 
 
 def bytes_of(parameter: Any) -> int:

@@ -14,8 +14,8 @@ class Passes:
     """What the model, and each module on the way down from it that holds all connections, carries in its __dict__; nothing in a pickle and
     in a deep copy."""
 
-    def __init__(self, sampler: Sampler) -> None:
-        self.sampler = sampler
+    def __init__(self, sampler: Sampler, module: Any) -> None:
+        self.sampler, self.module = sampler, module
 
     def __deepcopy__(self, memo: Any) -> None:
         return None
@@ -36,10 +36,16 @@ def holders(model: Any, owners: list[Any]) -> list[Any]:
     return found
 
 
-def enter(sampler: Sampler) -> None:
+def enter(holder: Passes) -> None:
     """A holder's forward pass begins."""
+    sampler = holder.sampler
     sampler.depth += 1
     sampler.entered = True
+    if sampler.depth == 1 and not is_compiling():
+        sampler.training, grad = holder.module.training, torch.is_grad_enabled()
+        if grad and sampler.taken is not None and not sampler.taken_grad:
+            drop_samples(sampler)  # of a pass that was not for training: a dry run, a rollout
+        sampler.grad = grad
 
 
 def leave(sampler: Sampler) -> None:
@@ -51,6 +57,13 @@ def leave(sampler: Sampler) -> None:
             part.run = 0
         if not is_compiling():
             sampler.passes += 1
+
+
+def drop_samples(sampler: Sampler) -> None:
+    """As if nothing had been sampled in this step."""
+    for part in sampler.parts:
+        part.samples = {}
+    sampler.order, sampler.taken = [], None
 
 
 def in_backward() -> bool:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Optional
 
 import torch
 from torch import Tensor
@@ -33,15 +33,13 @@ def event(
     inner: Sequence[Inner],
 ) -> None:
     """A watched method of `module` has returned `out`. Raises nothing."""
-    if not module.training:
-        return
     if is_compiling():
-        if not taps.is_exporting():
-            for reading in tag.adapter.read(Call(module, method, args, kwargs, out, inner)):
-                taps.write(tag.parts[reading.part], reading)
+        if module.training and not taps.is_exporting():
+            taps.trace(tag, Call(module, method, args, kwargs, out, inner))
         return
     sampler = tag.sampler
-    if not sampler.active or sampler.closed or is_next_batch(sampler):
+    training = sampler.training if sampler.depth else module.training
+    if not sampler.active or sampler.closed or not training or is_next_batch(sampler):
         return
     started = time.perf_counter()
     try:
@@ -85,7 +83,11 @@ def is_training_step(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
 
 def is_plain(tensor: Tensor) -> bool:
     """A tensor with numbers in it, or this rank's part of one (DTensor)."""
-    return type(tensor) is Tensor or isinstance(tensor, torch.nn.Parameter) or hasattr(tensor, "to_local")
+    return (
+        type(tensor) is Tensor
+        or isinstance(tensor, torch.nn.Parameter)
+        or hasattr(tensor, "to_local")
+    )
 
 
 def record(sampler: Sampler, part: Part, reading: Reading, module: Any) -> None:
@@ -104,10 +106,15 @@ def record(sampler: Sampler, part: Part, reading: Reading, module: Any) -> None:
     elif (mapping.shape, mapping.dtype, reading.lead) != part.like:
         check(part, reading, mapping)
         part.like = mapping.shape, mapping.dtype, reading.lead
+    if mapping is not None and mapping.is_meta:
+        return
     if "_is_replica" in module.__dict__ and mapping is not None and mapping.device != part.device:
         return  # of DataParallel, the replica on the model's own device is sampled
     if run >= 1 and sampler.runs >= MAX_RUNS * len(sampler.parts) and run >= part.most:
-        sampler.faults.say("runs", f"{part.name} runs more often in a step than can be watched: up to {MAX_RUNS} times the connections of the model are")
+        sampler.faults.say(
+            "runs",
+            f"{part.name} runs more often in a step than can be watched: up to {MAX_RUNS} times the connections of the model are",
+        )
         return
     if mapping is None:
         sample = Sample(None, (), None)
@@ -122,7 +129,7 @@ def record(sampler: Sampler, part: Part, reading: Reading, module: Any) -> None:
     if run >= part.most:
         sampler.runs += run + 1 - part.most
         part.most = run + 1
-    sampler.taken = sampler.passes
+    sampler.taken, sampler.taken_grad = sampler.passes, sampler.grad or not sampler.depth
     sampler.order.append((part, run))
 
 
@@ -135,10 +142,19 @@ def check(part: Part, reading: Reading, mapping: Any) -> None:
     if not isinstance(mapping, Tensor) or not is_plain(mapping):
         raise Refused(f"a mapping must be a tensor of numbers (given {type(mapping).__name__})")
     shape, n = mapping.shape, part.n
-    if len(shape) < 2 or shape[-1] != shape[-2] or (n and shape[-1] != n) or not 1 <= shape[-1] <= 32:
-        raise Refused(f"a mapping must be [..., n, n] with n = {n or '1 to 32'} (given {list(shape)})")
+    if (
+        len(shape) < 2
+        or shape[-1] != shape[-2]
+        or (n and shape[-1] != n)
+        or not 1 <= shape[-1] <= 32
+    ):
+        raise Refused(
+            f"a mapping must be [..., n, n] with n = {n or '1 to 32'} (given {list(shape)})"
+        )
     if reading.lead is not None and len(shape) > 2 and tuple(shape[:-2]) != tuple(reading.lead):
-        raise Refused(f"a mapping must be [n, n] or have the tokens {list(reading.lead)} of the streams (given {list(shape)})")
+        raise Refused(
+            f"a mapping must be [n, n] or have the tokens {list(reading.lead)} of the streams (given {list(shape)})"
+        )
     if not mapping.dtype.is_floating_point:
         raise Refused(f"a mapping must be of floating point (given {mapping.dtype})")
 
@@ -147,34 +163,47 @@ def take(sampler: Sampler, part: Part, reading: Reading, mapping: Tensor, module
     """The sampled tokens [S, n, n], float32."""
     key = (mapping.shape, mapping.device)
     n, positions, index = sampler.plans.get(key) or plan(sampler, *key)
-    part.n = n
+    part.n, part.dtype = n, mapping.dtype
     flat = mapping.detach().reshape(-1, n, n)  # not a tuple: that takes half as long again
     sample = flat.index_select(0, index)
     if sample.dtype is not torch.float32:
         sample = sample.float()
     checked = None
     if sampler.checking and reading.streams is not None:
-        checked = look(sampler, part, reading, module, index if flat.shape[0] > 1 else None)
+        checked = look(sampler, part, reading, module, len(flat))
     return Sample(sample, positions, checked)
 
 
-def look(sampler: Sampler, part: Part, reading: Reading, module: Any, index: Any) -> Any:
-    """For the self-check; what fails here costs no sample."""
+def look(
+    sampler: Sampler, part: Part, reading: Reading, module: Any, count: int
+) -> Optional[Checked]:
+    """For the self-check, at the first of the sampled tokens; count: of mappings. What fails here costs no sample."""
     try:
         assert reading.streams is not None
         with torch.no_grad():
             x = reading.streams().detach()
             x = x.reshape(-1, *x.shape[-2:])
-            if x.shape[1] != part.n:
-                return None
-            x = x[index[:CHECK_TOKENS]] if index is not None else x[:CHECK_TOKENS].clone()
-            formula = part.adapter.formula
-            again = formula is not None and sampler.watched == 0
-            return Checked(x, formula(module, part.found.part, x) if formula and again else None)
+            if x.shape[1] != part.n or count not in (1, len(x)):
+                raise Refused(
+                    f"they are {list(x.shape)}, and its mappings {count} of {part.n} streams"
+                )
+            index = to_device(torch.tensor(sampler.positions(len(x))[:CHECK_TOKENS]), x.device)
+            x, post, formula = x[index], reading.post, part.adapter.formula
+            if post is not None:
+                post = post.detach().reshape(-1, part.n)
+                post = post[index] if len(post) > 1 else post.clone()
+            single = (
+                x.dtype is torch.float32 and (x[:1] @ x[:1].transpose(1, 2)).dtype is torch.float32
+            )  # autocast makes it another
+            if formula is None or sampler.watched != 0:
+                return Checked(x, None, post, single)
+            with torch.autocast(x.device.type, enabled=False):
+                return Checked(x, formula(module, part.found.part, x), post, single)
     except Exception as error:
+        why = error if isinstance(error, Refused) else type(error).__name__
         sampler.faults.say(
-            f"{part.name} streams",
-            f"{part.name}: the self-check cannot see its streams ({type(error).__name__})",
+            f"{part.adapter.name} streams",
+            f"{part.name}: the self-check cannot see its streams ({why})",
         )
         return None
 

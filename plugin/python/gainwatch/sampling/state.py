@@ -17,11 +17,14 @@ CHECKS = 12  # attempts of the running self-check, at the watched steps 1, 2, 4,
 
 
 class Checked(NamedTuple):
-    """What the self-check sees of one connection in one step: its input [tokens, n, d], and the mapping [tokens, n, n] as stored that
-    its adapter works out anew."""
+    """What the self-check sees of one connection in one step: its input [tokens, n, d] at the first tokens of the sample, the mapping
+    [tokens, n, n] as stored that its adapter works out anew, and its write gate [tokens, n]. single: the streams are
+    float32, and so is what is made of them (no autocast)."""
 
     streams: Tensor
-    reference: Optional[Tensor]
+    reference: Optional[Tensor] = None
+    post: Optional[Tensor] = None
+    single: bool = False
 
 
 class Sample(NamedTuple):
@@ -39,6 +42,7 @@ class Part:
         self.name, self.found, self.adapter, self.place = name, found, adapter, place
         self.n = found.n  # 0: not known before it runs
         self.device: Any = None  # of its parameters, when they were last looked at
+        self.dtype: Any = None  # of its mapping, when one was last sampled
         self.run = 0  # how often it has run in the forward pass that is going on
         self.stride = 1  # 0: no pass can be seen, so what comes again is no repetition
         self.like: Any = None  # shape, dtype and lead of the mapping that was checked last
@@ -47,10 +51,13 @@ class Part:
         # Under torch.compile no Python runs in a step: the graph itself writes a run's sample here, and counts.
         self.buffers: list[Tensor] = []  # [S, n, n] for each run
         self.counts: list[Tensor] = []  # [1] int64 for each run
-        self.uniform: Optional[Tensor] = None  # [S] float64 in [0, 1): where in its stratum a token is taken
+        self.uniform: Optional[Tensor] = (
+            None  # [S] float64 in [0, 1): where in its stratum a token is taken
+        )
         self.written = 0  # runs that a compiled graph wrote in its last pass; 0: none is compiled
         self.wanted = 0  # runs for which there was no buffer
         self.most = 0  # runs that compiled graphs have written in a pass, at most
+        self.refused = False  # what a compiled graph has in its place cannot be its mapping
         self.captured = False  # in a CUDA graph, which replays without Python
 
 
@@ -58,7 +65,9 @@ class Tag:
     """What a watched module carries in its __dict__. It is nothing in a pickle and in a deep copy: those are not watched, and what loads
     them needs no gainwatch."""
 
-    def __init__(self, sampler: Sampler, adapter: Adapter, parts: dict[str, Part], inner: bool) -> None:
+    def __init__(
+        self, sampler: Sampler, adapter: Adapter, parts: dict[str, Part], inner: bool
+    ) -> None:
         self.sampler, self.adapter, self.parts = sampler, adapter, parts
         self.inner = inner  # the calls of inner functions are noted
 
@@ -83,10 +92,15 @@ class Sampler:
     active: bool = True  # this step is sampled
     closed: bool = False
     checking: bool = True  # this step's streams are kept for the self-check
-    order: list[tuple[Part, int]] = field(default_factory=list)  # runs of this step that were sampled, as they came
+    order: list[tuple[Part, int]] = field(
+        default_factory=list
+    )  # runs of this step that were sampled, as they came
     depth: int = 0  # forward passes of the model that are going on, one within another
     passes: int = 0  # that have ended
     taken: Optional[int] = None  # the pass of which this step's samples are
+    taken_grad: bool = True  # it was one with gradients
+    grad: bool = True  # the pass that is going on is one
+    training: bool = True  # it is in training mode
     entered: bool = False  # a pass was seen in this step
     runs: int = 0  # that are known of all parts
     compiled: bool = False  # a graph has written samples
@@ -105,7 +119,9 @@ class Sampler:
     def draw(self, device: Any) -> Tensor:
         """[S] float64 in [0, 1), of this step."""
         chance = random.Random(self.step).random
-        return to_device(torch.tensor([chance() for _ in range(self.tokens)], dtype=torch.float64), device)
+        return to_device(
+            torch.tensor([chance() for _ in range(self.tokens)], dtype=torch.float64), device
+        )
 
     def next(self, step: int) -> None:
         """Begins a step."""
@@ -132,4 +148,3 @@ def to_device(tensor: Tensor, device: Any) -> Tensor:
     if device.type == "cuda":
         return tensor.pin_memory().to(device, non_blocking=True)
     return tensor.to(device)
-

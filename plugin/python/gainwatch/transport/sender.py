@@ -58,6 +58,8 @@ class Sender:
         self._encode, self._most_bytes = encode, max(memory_limit, LEAST_QUEUE_BYTES)
         self._records: queue.SimpleQueue[tuple[int, StepRecord]] = queue.SimpleQueue()
         self._lock, self._queued_bytes, self._refused = threading.Lock(), 0, 0
+        self._opening: dict[str, Any] = {}
+        self._self_test: Optional[list[dict[str, Any]]] = None
         self._failed = False  # the last time that all was to be sent
         self._done, self._left = threading.Event(), 0  # samples that were not sent
         self._chance = random.Random().random  # the training's own is left alone
@@ -104,10 +106,22 @@ class Sender:
     def describe(self, opening: dict[str, Any]) -> None:
         """What the open PUT says of the connections (`RunState` of openapi.yaml, without state, identity and attempt). Called again where
         there is more to say: then it is sent again, with what is sent next."""
-        state = self._state
-        before = state.opening or {"started": int(time.time() * 1000)}
-        said = {**state.identity, "started": before["started"], **opening}
-        state.opening = {"state": "open", **plain(said, self._strange)}
+        started = {"started": self._opening.get("started", int(time.time() * 1000))}
+        said = {**self._state.identity, **started, **opening}
+        with self._lock:
+            self._opening = {"state": "open", **plain(said, self._strange)}
+            self._say_opening()
+
+    def attest(self, self_test: list[dict[str, Any]]) -> None:
+        """What the self-test found of the connections (`SelfTest` of openapi.yaml), by any thread: said with the opening."""
+        with self._lock:
+            self._self_test = self_test
+            if self._opening:
+                self._say_opening()
+
+    def _say_opening(self) -> None:
+        found = {} if self._self_test is None else {"self_test": self._self_test}
+        self._state.opening = {**self._opening, **found}
 
     def put(self, record: StepRecord) -> None:
         """A step to be sent. Dropped and counted where those that are not bodies yet have too many bytes."""

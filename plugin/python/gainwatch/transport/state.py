@@ -54,10 +54,12 @@ class State:
 
     @property
     def url(self) -> str:
+        """Of the monitor."""
         return self.link.url
 
     @property
     def dropped(self) -> int:
+        """Samples that are lost."""
         return self.lost + self.spool.dropped
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Callable, Optional, Protocol
 
 from .plain import number, text_of
+from .record import as_h
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -27,13 +28,11 @@ MEMORY_KINDS = (
 
 
 class Check(Protocol):
-    """The running self-check. flip: the matrices are applied transposed to how they are read."""
-
-    flip: bool
+    """The running self-check."""
 
     def look(self, record: StepRecord, mappings: Sequence[Optional[Tensor]]) -> None:
-        """mappings: [S, n, n] as H by what `Listed.transposed` says, one for each of `record.present`; None: it did not run. May mend
-        `Listed.kind`, `.bounded` and `.transposed`, and `flip`, for this body and those after."""
+        """mappings: [S, n, n] as stored, one for each of `record.present`; None: it did not run. May mend `Listed.kind`, `.bounded` and
+        `.transposed`, for this body and those after."""
 
 
 @dataclass
@@ -63,14 +62,13 @@ def encode(record: StepRecord, encoding: Encoding) -> Optional[bytes]:
     if record.present and not sent:
         return None
     tokens = _tokens((len(matrix) for matrix in sent.values()), encoding.faults)
-    flip = encoding.check is not None and encoding.check.flip
     identity = numpy.eye(encoding.n or 0, dtype=numpy.float32)
     arrays = {}
     for place in places:
         matrix = sent.get(place, identity)
         if matrix is not identity:
             matrix = matrix[0] if len(matrix) == 1 < tokens else matrix[:tokens]
-            matrix = matrix.swapaxes(-1, -2) if listed[place].transposed != flip else matrix
+            matrix = as_h(matrix, listed[place])
         arrays[listed[place].name] = numpy.ascontiguousarray(matrix)
     if places:
         arrays["@memory"] = _memory([listed[place] for place in places])
@@ -102,17 +100,14 @@ def _read(record: StepRecord, flat: Tensor) -> tuple[list[Any], dict[str, float]
 
 
 def _tensors(record: StepRecord, flat: Tensor, ran: Sequence[bool]) -> list[Optional[Tensor]]:
-    """For the self-check: of each of `present`, [S, n, n] as H, None where it did not run."""
+    """For the self-check: of each of `present`, [S, n, n] as stored, None where it did not run."""
     import torch
 
     sizes = [math.prod(shape) for shape in record.shapes]
     parts = torch.split(flat[: sum(sizes)], sizes)
-    found: list[Optional[Tensor]] = []
-    for place, part, shape, did in zip(record.present, parts, record.shapes, ran):
-        matrix = part.view(shape)
-        transposed = record.listing.connections[place].transposed
-        found.append((matrix.transpose(1, 2) if transposed else matrix) if did else None)
-    return found
+    return [
+        part.view(shape) if did else None for part, shape, did in zip(parts, record.shapes, ran)
+    ]
 
 
 def _places(listed: Sequence[Listed], encoding: Encoding) -> list[int]:

@@ -1,5 +1,5 @@
-"""What people do with a model besides training it plainly, each as a function (model, x of step i, monitor or None) -> what came out: losses and
-gradients. Watched and unwatched they must be equal to the bit. No test, and nothing of an implementation."""
+"""What people do with a model besides training it plainly, each as a function (model, x of step i, monitor or None) ->
+losses and gradients. Watched and unwatched they must be equal to the bit. No test, and nothing of an implementation."""
 
 from __future__ import annotations
 

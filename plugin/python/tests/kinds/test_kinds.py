@@ -1,5 +1,5 @@
-"""Nothing hurts: a watched model gives the same losses and gradients to the bit, whatever is done with it, fails where it failed before, and
-is left as it was. Over all implementations; the kinds are spread over them, unless GAINWATCH_FULL=1 asks for each with each."""
+"""Nothing hurts: a watched model gives the same losses and gradients to the bit, whatever is done with it, fails where it failed
+before, and is left as it was. Over all implementations; the kinds are spread over them, unless GAINWATCH_FULL=1 asks for each with each."""
 
 from __future__ import annotations
 
@@ -35,16 +35,17 @@ class Never(unittest.TestCase):
         self.addCleanup(logging.getLogger("gainwatch").setLevel, level)
         torch.set_num_threads(1)
 
-    def check(self, entry: Implementation, kind: kinds.Kind, seen: bool) -> None:
-        def inputs(step: int) -> torch.Tensor:
-            return entry.streams(N, entry.channels * D, step)
+    def watch(self, entry: Implementation, model: Any, run: str) -> gainwatch.Monitor:
+        return gainwatch.watch(
+            model, url=self.server.url, run=run, matcher=entry.matcher, drain_seconds=5
+        )
 
+    def check(self, entry: Implementation, kind: kinds.Kind, seen: bool) -> None:
+        inputs = inputs_of(entry)
         wanted, failed = outcome(entry, kind, inputs, None)
         model = entry.make(N, entry.channels * D, 1, DEPTH)
         before = looks(model)
-        monitor = gainwatch.watch(
-            model, url=self.server.url, run="kinds", matcher=entry.matcher, drain_seconds=5
-        )
+        monitor = self.watch(entry, model, "kinds")
         if entry.found == "adapter":
             self.assertEqual(
                 [p.name for p in cast(Any, monitor._wired).sampler.parts], entry.connections(DEPTH)
@@ -55,14 +56,7 @@ class Never(unittest.TestCase):
             monitor.close()
         self.assertEqual(error, failed)
         self.assertEqual(len(got), len(wanted))
-        for one, other in zip(got, wanted):
-            self.assertTrue(
-                torch.equal(one, other)
-                or bool(
-                    (one.isnan() == other.isnan()).all()
-                    and torch.equal(one.nan_to_num(), other.nan_to_num())
-                )
-            )
+        self.assertTrue(all(same(a, b) for a, b in zip(got, wanted)))
         self.assertEqual(monitor.counters["errors"], 0)
         if seen and failed is None:
             self.assertEqual(monitor.counters["acknowledged"], kinds.STEPS)
@@ -83,7 +77,24 @@ class Never(unittest.TestCase):
 
     def test_what_is_compiled(self) -> None:
         known = [entry for entry in subjects() if entry.matcher is None]
-        self.over(spread(known, kinds.COMPILED, 1), True)
+        self.over(spread(known, kinds.COMPILED, 1, all_of_first=False), True)
+
+    def test_what_is_watched_twice(self) -> None:
+        for entry in subjects():
+            with self.subTest(implementation=entry.name):
+                inputs = inputs_of(entry)
+                wanted, _ = outcome(entry, kinds.plain, inputs, None)
+                model = entry.make(N, entry.channels * D, 1, DEPTH)
+                before = looks(model)
+                one, two = (self.watch(entry, model, run) for run in ("one", "two"))
+                got, _ = outcome(entry, kinds.plain, inputs, two, model)
+                one.close()
+                two.close()
+                self.assertTrue(all(same(a, b) for a, b in zip(got, wanted)))
+                self.assertEqual(
+                    (two.counters["acknowledged"], two.counters["errors"]), (kinds.STEPS, 0)
+                )
+                self.assertEqual(looks(model), before)
 
 
 def subjects() -> list[Implementation]:
@@ -92,12 +103,29 @@ def subjects() -> list[Implementation]:
 
 
 def spread(
-    entries: list[Implementation], of: tuple[kinds.Kind, ...], each: int
+    entries: list[Implementation], of: tuple[kinds.Kind, ...], each: int, all_of_first: bool = True
 ) -> Iterable[tuple[Implementation, kinds.Kind]]:
-    """So many kinds for each implementation, so that all come about equally often; all with all where that is asked for."""
+    """All kinds for the first entry of each row of the table; so many for each other, so that all come about equally
+    often. All with all where that is asked for."""
+    rows: set[str] = set()
     for at, entry in enumerate(entries):
-        for kind in of if FULL else [of[(at * each + i) % len(of)] for i in range(each)]:
+        whole = FULL or (all_of_first and entry.row not in rows)
+        rows.add(entry.row)
+        for kind in of if whole else [of[(at * each + i) % len(of)] for i in range(each)]:
             yield entry, kind
+
+
+def inputs_of(entry: Implementation) -> kinds.Input:
+    """Streams by step."""
+    return lambda step: entry.streams(N, entry.channels * D, step)
+
+
+def same(one: torch.Tensor, other: torch.Tensor) -> bool:
+    """To the bit; NaN is NaN."""
+    return torch.equal(one, other) or (
+        torch.equal(one.isnan(), other.isnan())
+        and torch.equal(one.nan_to_num(), other.nan_to_num())
+    )
 
 
 def outcome(

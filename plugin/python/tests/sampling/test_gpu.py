@@ -8,9 +8,9 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from tests.case import Case
 from tests.models import DEVICE, model_of, tokens_of
 from tests.support import wait
-from tests.test_loop import Case
 
 
 @unittest.skipUnless(DEVICE == "cuda", "needs a GPU and GAINWATCH_DEVICE=cuda")
@@ -25,9 +25,9 @@ class Gpu(Case):
 
             def steps(count: int) -> None:
                 for _ in range(count):
-                    loss = F.cross_entropy(model(x).flatten(0, 1), x.flatten())  # noqa: B023
+                    loss = F.cross_entropy(model(x).flatten(0, 1), x.flatten())
                     loss.backward()
-                    monitor.step(loss, gradient_norm=loss)  # noqa: B023
+                    monitor.step(loss, gradient_norm=loss)
 
             steps(17)
             wait(lambda: len(self.server.steps) == 17)

@@ -74,7 +74,8 @@ class Implementation:
     row: of the table that it belongs to. layer: (n, d, index) -> a layer with random weights.
     kind: hc, mhc, identity, orthogonal or signed. stored: the matrix as the module has it, against
     how it is applied: "H", "comb", "identity" or "none". exact: which sums of H as applied are 1 to
-    rounding: "rows", "columns", "doubly" or "none". found: "adapter", "matcher" or "never".
+    rounding: "rows", "columns", "doubly" or "none". found: "adapter", "matcher",
+    "register" (an adapter of the user's own) or "never".
     pack: [b, s, n, d] -> its layout. unpack: its layout -> [tokens, n, d], tokens in the order in
     which H has them. available: "" or why not. fits: whether it can have n streams.
     factor: H is [factor n, factor n] (fractions). channels: d must be a multiple of it.

@@ -146,9 +146,11 @@ def of(key: str) -> Callable[[Any, Array, dict[str, Any]], Reference]:
     def reference(module: Any, x: Array, carry: dict[str, Any]) -> Reference:
         first = getattr(getattr(module, "sinkhorn", None), "first", 1e-6)
         how = f.sinkhorn_deepseek if first else f.sinkhorn_torchtitan
+        norm = getattr(module, "input_norm", None)  # transformers'
         pre, post, comb = f.deepseek(
             x,
             *(f.values(getattr(module, key + part)) for part in ("fn", "base", "scale")),
+            norm_epsilon=module.norm_eps if norm is None else norm.eps,
             balance=how,
         )
         return Reference(f.swap(comb), f.weighted(pre, x), f.gate(post), pre, post)

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from einops import einsum
 from torch import nn
 
 from . import formulas as f
@@ -71,8 +72,8 @@ class HyperConnections(nn.Module):
         if self.mhc_residual_identity_mix:
             alpha = torch.sigmoid(self.H_res_alpha_logit)
             h_res = (1 - alpha) * torch.eye(len(h_res)) + alpha * h_res
-        mixed = torch.einsum("st,...sd->...td", h_res, x)
-        read = torch.einsum("vs,...sd->...vd", self.H_pre_logits.softmax(-1), x)[..., 0, :]
+        mixed = einsum(h_res, x, "s t, ... s d -> ... t d")
+        read = einsum(self.H_pre_logits.softmax(-1), x, "v s, ... s d -> ... v d")[..., 0, :]
         return read, mixed.movedim(-2, 1).flatten(0, 1), {"beta": self.H_post_logits.softmax(-1)}
 
     def depth_connection(
@@ -231,6 +232,7 @@ def implementations() -> list[Implementation]:
             "mhc",
             "H",
             "columns",
+            found="register",
             static=True,
             stack=PocStack,
         ),
@@ -242,6 +244,7 @@ def implementations() -> list[Implementation]:
             "hc",
             "H",
             "none",
+            found="register",
             static=True,
             stack=PocStack,
         ),

@@ -15,6 +15,7 @@ from typing import Any, Callable
 import numpy as np
 import torch
 import torch.nn.functional as F
+from einops import einsum
 from torch import nn
 
 from . import formulas as f
@@ -83,7 +84,11 @@ class Exact(nn.Module):
         beta = 2 * torch.sigmoid(
             normed @ self.dynamic_beta_fn * self.h_post_scale + self.static_beta
         )
-        mixed = torch.einsum("...st,...sd->...td", alpha, x)
+        mixed = einsum(
+            alpha[..., None, :, None, :],
+            x[..., None, :, :],
+            "... f1 s f2 t, ... f1 s d -> ... f2 t d",
+        )[..., 0, :, :]
         return mixed[..., 0, :], mixed[..., 1:, :].movedim(-2, 1).flatten(0, 1), {"beta": beta}
 
     def depth_connection(

@@ -165,7 +165,7 @@ class AttentionResiduals(nn.Module):
         kept = [x]
         for layer, query in zip(self.layers, self.queries):
             stack = torch.stack(kept, -2)
-            scores = F.rms_norm(stack, stack.shape[-1:]) @ query
+            scores = F.normalize(stack, dim=-1) @ query
             kept.append(layer((scores.softmax(-1).unsqueeze(-1) * stack).sum(-2)))
         return kept[-1]
 

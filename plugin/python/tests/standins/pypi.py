@@ -178,7 +178,7 @@ def implementations() -> list[Implementation]:
     none, rows = ("mhc", "none", "none"), ("mhc", "none", "rows")
     return [
         Implementation("mhc-pytorch", ROW, manifold, inner, *H_COLUMNS, **one),
-        Implementation("mhc MatrixMHCSkip", ROW, matrix, site, *none, **there),
-        Implementation("mhc MHCSkip", ROW, simplex, site, *rows, **there),
+        Implementation("mhc MatrixMHCSkip", ROW, matrix, site, *none, found="never", **there),
+        Implementation("mhc MHCSkip", ROW, simplex, site, *rows, found="never", **there),
         Implementation("mhc-ddim", ROW, lambda n, d, i: Pictures(n, d), block, *H_COLUMNS, **drawn),
     ]
