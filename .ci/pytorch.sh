@@ -12,7 +12,7 @@ python="$root/bin/python"
 case "$torch" in
   2.[0-8].*) # built against NumPy 1; no transformers with our models runs on it; the oldest of what the package needs
     cuda="nvidia-cuda-runtime-cu12" numpy="numpy<2"
-    packages="urllib3==1.26.0 safetensors==0.4.0 hypothesis" ;;
+    packages="urllib3==1.26.0 safetensors==0.4.4 hypothesis" ;;
   *)
     cuda="nvidia-cuda-runtime==13.*" numpy="numpy"
     packages="urllib3>=1.26,<3 safetensors transformers==5.24.0 ruff==0.17.6 mypy==2.4.1 hypothesis==6.170.17" ;;

@@ -13,7 +13,7 @@ export interface Separation {
 }
 
 /**
- * Singular values of Qᵀ P Q, Q `[n, n − 1]` an orthonormal basis of 1⊥ (Helmert's). Not bounded by 1 for free matrices.
+ * Singular values of Qᵀ P Q, Q `[n, n − 1]` an orthonormal basis of 1⊥: whichever, they are the same. Not bounded by 1 for free matrices.
  * Up to 8 streams small values are accurate too, above to 1e-15 of the largest. n = 1 has no difference to keep: NaN. A token with a NaN or
  * infinite entry makes both NaN.
  * @param p `[tokens, n, n]` row-major, usually prefix products
@@ -24,14 +24,13 @@ export function separation(p: Float64Array, n: number): Separation {
   const tokens = checkMatrices('separation', p, n);
   if (n === 1) return { smallest: Number.NaN, mean: Number.NaN };
   const m = n - 1;
-  const basis = helmert(n);
-  const half = new Float64Array(n * m);
+  const reflection = onesReflection(n);
   const small = new Float64Array(m * m);
   const values = new Float64Array(m);
   let smallest = 0;
   let mean = 0;
   for (let at = 0; at < p.length; at += n * n) {
-    project(p, at, basis, half, small, n);
+    project(p, at, reflection, small);
     singularValues(small, m, values);
     let low = Number.POSITIVE_INFINITY;
     let total = 0;
@@ -45,33 +44,34 @@ export function separation(p: Float64Array, n: number): Separation {
   return { smallest: smallest / tokens, mean: mean / tokens };
 }
 
-/** Column j of Q: (1, …, 1, −(j + 1), 0, …)/√((j + 1)(j + 2)). `[n, n − 1]` */
-function helmert(n: number): Float64Array {
-  const m = n - 1;
-  const q = new Float64Array(n * m);
-  for (let j = 0; j < m; j++) {
-    const norm = Math.sqrt((j + 1) * (j + 2));
-    for (let i = 0; i <= j; i++) q[i * m + j] = 1 / norm;
-    q[(j + 1) * m + j] = -(j + 1) / norm;
-  }
-  return q;
+/** A reflection I − β w wᵀ. */
+interface Reflection {
+  w: Float64Array;
+  beta: number;
 }
 
-/** small = Qᵀ P Q. */
-function project(p: Float64Array, at: number, q: Float64Array, half: Float64Array, small: Float64Array, n: number): void {
-  const m = n - 1;
-  half.fill(0);
-  small.fill(0);
+/** The one that takes (1, …, 1)/√n to (1, 0, …, 0): its columns behind the first are a basis of 1⊥. For n > 1. */
+function onesReflection(n: number): Reflection {
+  const side = 1 / Math.sqrt(n);
+  return { w: new Float64Array(n).fill(side).fill(side - 1, 0, 1), beta: 1 / (1 - side) };
+}
+
+/** small = Qᵀ P Q: of (I − β w wᵀ) P (I − β w wᵀ) all but the first row and column. O(n²). */
+function project(p: Float64Array, at: number, { w, beta }: Reflection, small: Float64Array): void {
+  const n = w.length;
+  const rows = new Float64Array(n);
+  const columns = new Float64Array(n);
+  let both = 0;
   for (let i = 0; i < n; i++) {
-    for (let k = 0; k < n; k++) {
-      const value = p[at + i * n + k];
-      for (let j = 0; j < m; j++) half[i * m + j] += value * q[k * m + j];
+    for (let j = 0; j < n; j++) {
+      const value = p[at + i * n + j];
+      rows[i] += value * w[j];
+      columns[j] += value * w[i];
     }
+    both += w[i] * rows[i];
   }
-  for (let k = 0; k < n; k++) {
-    for (let i = 0; i < m; i++) {
-      const value = q[k * m + i];
-      for (let j = 0; j < m; j++) small[i * m + j] += value * half[k * m + j];
-    }
+  for (let j = 0; j < n; j++) columns[j] -= beta * w[j] * both;
+  for (let i = 1; i < n; i++) {
+    for (let j = 1; j < n; j++) small[(i - 1) * (n - 1) + j - 1] = p[at + i * n + j] - beta * (rows[i] * w[j] + w[i] * columns[j]);
   }
 }

@@ -3,7 +3,7 @@
  * it is larger (Golub & Reinsch 1970), whose cost grows with n³ once and not with each sweep, and whose errors are of the largest value.
  */
 
-/** Largest matrix for Jacobi. Our choice: from 8 streams on the other is faster. */
+/** Largest matrix for Jacobi. Our choice: from 9 streams on the other is faster. */
 const MAX_JACOBI = 7;
 /** Our choices: a 7 × 7 matrix takes fewer than ten sweeps; two columns are orthogonal within a few roundings of float64. */
 const [MAX_SWEEPS, MAX_COSINE] = [30, 1e-15];

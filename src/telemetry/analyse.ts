@@ -58,14 +58,16 @@ export function analyse(header: RunHeader, sample: StepSample): StepReport {
     if (sample.logits !== null) {
       const logits = slice(sample.logits, perLayer);
       set('logitRange', logitRange(logits, n));
-      nonfinite[l] += countUnlessAbsent(logits);
+      if (!isAbsent(logits)) nonfinite[l] += countNonfinite(logits);
     }
     if (sample.grams !== null && sample.inputSquares !== null) {
       const grams = slice(sample.grams, perLayer);
-      set('activationGain', activationGain(grams, slice(sample.inputSquares, tokens), n));
+      const inputs = slice(sample.inputSquares, tokens);
+      set('activationGain', activationGain(grams, inputs, n));
       set('effectiveRank', effectiveRank(grams, n));
       set('streamNormRatio', streamNormRatio(grams, n));
-      nonfinite[l] += countUnlessAbsent(grams);
+      // Streams that were not observed are NaN on both sides; where they become NaN, only behind it.
+      if (!isAbsent(grams) || !isAbsent(inputs)) nonfinite[l] += countNonfinite(grams);
     }
     if (sample.gradientGains !== null) set('gradientGain', sample.gradientGains[l]);
     if (sample.logitGradients !== null) set('logitGradient', sample.logitGradients[l]);
@@ -77,8 +79,8 @@ export function analyse(header: RunHeader, sample: StepSample): StepReport {
   return { ...scalars, measures, mapping, nonfinite, memory, monitor };
 }
 
-/** What a connection has not (own ones) or had not in this step is NaN throughout, which is no fault of its values: H tells of those. */
-const countUnlessAbsent = (values: Float64Array): number => (values.every(Number.isNaN) ? 0 : countNonfinite(values));
+/** What a connection has not (own ones no streams, most no logits) is NaN throughout, which is no fault of its values: H tells of those. */
+const isAbsent = (values: Float64Array): boolean => values.every(Number.isNaN);
 
 function countNonfinite(values: Float64Array): number {
   let count = 0;

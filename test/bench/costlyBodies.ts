@@ -29,6 +29,16 @@ function matrices(layers: number, tokens: number, n: number, repeated: boolean, 
   return writeSafetensors({ metadata: { version: '1', attempt: 'a', step: String(step), order: JSON.stringify(names) }, tensors });
 }
 
+/** One step of 64 connections that each have other matrices of 32 streams, as many as are allowed. */
+function wide(): Buffer {
+  const n = 32;
+  const values = (l: number) =>
+    Float32Array.from({ length: 63 * n * n }, (_, k) => (k % (n + 1) === 0 ? 0.5 : 0) + ((k * 7919 + l * 104_729) % 1009) / (1009 * n));
+  const names = namesOf(64);
+  const tensors = new Map(names.map((name, l): [string, WireTensor] => [name, { shape: [63, n, n], values: values(l) }]));
+  return writeSafetensors({ metadata: { version: '1', attempt: 'a', step: '1', order: JSON.stringify(names) }, tensors });
+}
+
 function jsonSteps(count: number, fields: (i: number) => object): Buffer {
   return Buffer.from(JSON.stringify(Array.from({ length: count }, (_, i) => ({ step: i + 1, attempt: 'a', ...fields(i) }))));
 }
@@ -85,6 +95,12 @@ export const COSTLY: Record<string, () => CostlyBody> = {
     what: 'the same with eight streams',
     type: STEP,
     body: matrices(16, 4096, 8, true),
+    status: 200,
+  }),
+  'allowed: many streams': () => ({
+    what: 'matrices of 32 streams, as many as are allowed',
+    type: STEP,
+    body: wide(),
     status: 200,
   }),
   'allowed: matrices': () => ({

@@ -63,3 +63,14 @@ test('an array that does not fit the header is named', () => {
   expect(() => analyse(header, testSample(header, 1, { mappings: new Float32Array(7) }))).toThrow(/mappings must hold 8 values .* got 7/);
   expect(() => analyse(header, testSample(header, 1, { gradientGains: new Float32Array(3) }))).toThrow(/gradientGains must hold 2 values/);
 });
+
+test('streams that were not observed are no fault; where they become NaN is told, logits that are there are counted', () => {
+  const nan = (values: Float32Array, from: number, to: number) => values.map((value, k) => (k >= from && k < to ? Number.NaN : value));
+  const sample = testSample(header, 1);
+  const counts = (change: Partial<typeof sample>) => [...analyse(header, { ...sample, ...change }).nonfinite];
+  const [grams, inputSquares] = [nan(sample.grams!, 4, 8), nan(sample.inputSquares!, 1, 2)];
+  expect(counts({ grams, inputSquares })).toEqual([0, 0]);
+  expect(counts({ grams })).toEqual([0, 4]);
+  expect(counts({ logits: nan(sample.mappings, 0, 4) })).toEqual([0, 0]);
+  expect(counts({ logits: nan(sample.mappings, 0, 3) })).toEqual([3, 0]);
+});

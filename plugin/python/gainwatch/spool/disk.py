@@ -7,11 +7,15 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import sqlite3
 import stat
 import tempfile
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import sqlite3
 
 PREFIX, FILE = "gainwatch-spool-", "waiting.sqlite3"
 PAGE_BYTES = 4096
@@ -28,11 +32,27 @@ class Disk:
     count: int = 0
 
 
+@contextlib.contextmanager
+def _refusals() -> Iterator[None]:
+    """What SQLite refuses is an OSError. It is loaded when it is first needed; a Python may be without it."""
+    try:
+        import sqlite3
+    except ImportError as error:
+        raise OSError("this Python has no sqlite3") from error
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise OSError(str(error)) from error
+
+
+@_refusals()
 def open_disk(pages: int) -> Disk:
     """An empty one of at most so many pages. Nobody reads it after a crash: no journal on disk, and no waiting for it.
 
-    @raises sqlite3.Error, OSError where the disk refuses
+    @raises OSError where the disk refuses
     """
+    import sqlite3
+
     folder = tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-")  # of mode 0700
     try:
         connection = sqlite3.connect(os.path.join(folder, FILE), isolation_level=None)
@@ -53,14 +73,16 @@ def open_disk(pages: int) -> Disk:
     return Disk(folder, connection)
 
 
+@_refusals()
 def write(disk: Disk, attempt: str, body: bytes) -> None:
-    """Behind the others. @raises sqlite3.Error where it has no room; the others are as they were"""
+    """Behind the others. @raises OSError where it has no room; the others are as they were"""
     disk.connection.execute("INSERT INTO waiting (attempt, body) VALUES (?, ?)", (attempt, body))
     disk.count += 1
 
 
+@_refusals()
 def take(disk: Disk, bodies: int, size: int) -> list[tuple[str, bytes]]:
-    """The first so many, or fewer with at least `size` bytes together, which are no longer on disk. @raises sqlite3.Error"""
+    """The first so many, or fewer with at least `size` bytes together, which are no longer on disk. @raises OSError"""
     rows = disk.connection.execute(
         "SELECT place, attempt, body FROM waiting ORDER BY place LIMIT ?", (bodies,)
     )
@@ -119,7 +141,10 @@ def _is_left(folder: str) -> bool:
         return False
 
 
+@_refusals()
 def _is_locked(file: str) -> bool:
+    import sqlite3
+
     connection = sqlite3.connect(file, timeout=0, isolation_level=None)
     with contextlib.closing(connection):
         try:

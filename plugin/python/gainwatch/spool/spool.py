@@ -4,7 +4,6 @@ nothing. All of it but `abandon` is called by one thread; a forked process must 
 
 from __future__ import annotations
 
-import sqlite3
 from collections import deque
 from typing import TYPE_CHECKING, Optional
 
@@ -59,7 +58,7 @@ class Spool:
                     self._disk = open_disk(pages)
                 write(self._disk, attempt, body)
                 return
-            except (sqlite3.Error, OSError) as error:
+            except OSError as error:
                 why += (
                     f", and disk_limit ({self._disk_limit} bytes) too, or the disk refuses: {error}"
                 )
@@ -113,7 +112,7 @@ class Spool:
             taken = take(self._disk, REFILL_BODIES, REFILL_BYTES)
             self._memory.extend(taken)
             self._memory_bytes += sum(len(body) for _, body in taken)
-        except (sqlite3.Error, OSError) as error:
+        except OSError as error:
             self._faults.count("samples that waited on disk cannot be read", error)
             self.dropped += self._disk.count
             self._disk.count = 0

@@ -221,8 +221,7 @@ class TestDeepseek(Watched):
 
     def test_compiled(self) -> None:
         with self.assertLogs("gainwatch", "INFO") as logs:
-            model = deepseeks(1)
-            model.compile(backend="eager")
+            model: Any = torch.compile(deepseeks(1), backend="eager")
             monitor = self.train(model, 2, lambda step: 0.0)
         self.assertEqual(monitor.orientation, "undetermined")
         self.assertEqual(len([line for line in logs.output if "set_stance" in line]), 1)

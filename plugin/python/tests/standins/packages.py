@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import torch
+
 # What installs each, `ROOT` being the environment's folder or GAINWATCH_PACKAGES; `mhc` and
 # `mhc-pytorch` are both imported as `mhc`: one in a process.
 PIP = {
@@ -28,6 +30,10 @@ MODULES = {"mhc-pytorch": "mhc"}
 def missing(package: str) -> str:
     """ "" where `package` can be imported, else how it is installed; finds it and puts its folder
     on the path."""
+    if package == "x-transformers" and sys.version_info < (3, 10):
+        return "needs Python 3.10"
+    if package == "mhc-pytorch" and not hasattr(torch.nn, "RMSNorm"):
+        return "needs torch 2.4"
     module = MODULES.get(package, package.replace("-", "_"))
     folder = Path(os.environ.get("GAINWATCH_PACKAGES") or sys.prefix) / FOLDERS.get(
         package, f"packages/{package}"
