@@ -26,7 +26,10 @@ def recognise(module: Any) -> Iterable[Found]:
     if not are(module, SCALES, ()) and not are(module, SCALES, (1,)):
         return ()
     names = ("phi", "b", *SCALES)
-    own = lambda: [getattr(module, name) for name in names]  # noqa: E731
+
+    def own() -> list[Tensor]:
+        return [getattr(module, name) for name in names]
+
     return (Found(n, "mhc", "H", parameters=own, sinkhorn=1.0),)
 
 

@@ -76,8 +76,8 @@ def recognise(module: Any, method: str = METHOD) -> Iterable[Found]:
     own, wide = partial(branchless, module), n * fracs
     if held(module, "H_res_logits") is not None:
         square = shape(module, "H_res_logits") == (n, n)
-        found = Found(n, "mhc", "comb", parameters=own, sinkhorn=temperature(module))
-        return (found,) if square else ()
+        how = temperature(module)
+        return (Found(n, "mhc", "comb", parameters=own, sinkhorn=how),) if square else ()
     scaled = held(module, "residual_scale") is not None
     size = shape(module, "static_alpha")
     if len(size) == 1 and scaled and is_convex(module, n, size[0] // fracs):
@@ -87,19 +87,22 @@ def recognise(module: Any, method: str = METHOD) -> Iterable[Found]:
         return ()
     if gives_on(module, method):
         return (Found(n, "identity", "identity", bounded="doubly", parameters=own, note=NOTE),)
-    if scaled or hasattr(module, "sinkhorn_iters"):
-        by_sinkhorn = None if iterations(module) is None else 1.0
-        return (Found(wide, "mhc", "comb", parameters=own, sinkhorn=by_sinkhorn),)
+    if scaled:
+        mean = getattr(module, "num_dynamic_alpha_proposals", 1) > 1  # of several Sinkhorns
+        known = None if mean or iterations(module) is None else 1.0
+        return (Found(wide, "mhc", "comb", parameters=own, sinkhorn=known),)
+    if hasattr(module, "sinkhorn_iters"):
+        return (Found(wide, "mhc", "comb", parameters=own),)
     return (Found(wide, "hc", "comb", bounded="none", parameters=own),)
 
 
 def temperature(module: Any) -> Optional[float]:
-    """Of tokenbender's Sinkhorn; None where the mapping is projected otherwise, or mixed with the identity."""
-    if getattr(module, "mhc_residual_identity_mix", False):
+    """Of tokenbender's Sinkhorn; None where H_res is not what it gives."""
+    mixed = held(module, "H_res_alpha_logit") is not None
+    if mixed or getattr(module, "mhc_h_res_proj", "sinkhorn") != "sinkhorn":
         return None
-    if getattr(module, "mhc_h_res_proj", "sinkhorn") != "sinkhorn":
-        return None
-    return float(getattr(module, "mhc_tau", getattr(module, "sinkhorn_tau", 1.0)))
+    how = (getattr(module, name, None) for name in ("mhc_tau", "sinkhorn_tau"))
+    return next((float(one) for one in how if isinstance(one, (int, float))), None)
 
 
 def is_convex(module: Any, n: int, size: int) -> bool:

@@ -28,8 +28,7 @@ def recognise(module: Any) -> Iterable[Found]:
         return ()
     if not all(callable(getattr(module, name, None)) for name in METHODS):
         return ()
-    own = lambda: list(module.parameters())  # noqa: E731
-    return (Found(n, "mhc", stored(module, n), parameters=own, sinkhorn=1.0),)
+    return (Found(n, "mhc", stored(module, n), parameters=module.parameters, sinkhorn=1.0),)
 
 
 def stored(module: Any, n: int) -> str:

@@ -6,6 +6,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from torch import Tensor
+
 from .protocol import Adapter, Call, Found, Reading, Site, pick
 from .structure import are, has_method, is_count, shape
 
@@ -17,11 +19,16 @@ def recognise(module: Any) -> Iterable[Found]:
     n = getattr(module, "num_streams", 0)
     if not is_count(n) or not has_method(module, METHOD):
         return ()
+    if not hasattr(module, "sinkhorn_temp"):
+        return ()
     if shape(module, LOGITS) != (n, n) or not are(module, GATES, (n,)):
         return ()
     names = (LOGITS, *GATES)
-    own = lambda: [getattr(module, name) for name in names]  # noqa: E731
-    return (Found(n, "mhc", "H", parameters=own, sinkhorn=1.0),)
+
+    def own() -> list[Tensor]:
+        return [getattr(module, name) for name in names]
+
+    return (Found(n, "mhc", "H", parameters=own, sinkhorn=float(module.sinkhorn_temp)),)
 
 
 def read(call: Call) -> Iterable[Reading]:

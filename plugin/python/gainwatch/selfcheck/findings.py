@@ -61,11 +61,16 @@ def findings(connection: Listed, measured: Measured, h: Tensor) -> Iterable[Find
     if measured.mixing == "even" and exact < bounds.INEXACT:
         text = "what differs between the streams is gone after it"
         yield Finding("even", f"mixes evenly from the first step: {text}")
-    limit = max(RECOMPUTED, 2 * bounds.epsilon(connection.dtype))
-    off = measured.recomputed
+    off, limit = measured.recomputed, rounding(connection)
     if off is not None and not off <= limit:
-        text = f"differs from its formula in float32 by {off:.1e}"
-        yield Finding("recomputed", f"{text} ({connection.dtype} rounds by {limit:.0e})", off)
+        text = f"is not what the formula of {connection.adapter} gives in float32, by {off:.1e}"
+        rounds = f"{connection.dtype} rounds by {limit:.0e}"
+        yield Finding("recomputed", f"{text} ({rounds}): another variant, or a fault", off)
+
+
+def rounding(connection: Listed) -> float:
+    """What a mapping may differ by from a recomputation in float32."""
+    return max(RECOMPUTED, 2 * bounds.epsilon(connection.dtype))
 
 
 def _of_sums(connection: Listed, rows: float, columns: float) -> Iterable[Finding]:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from ..wire.record import Listed
-from .findings import Finding, Measured, findings
+from .findings import Finding, Measured, findings, rounding
 from .sensitivity import sensitivities
 
 EVEN = 0.1  # of the differences between the streams, at most so much is left by an even mixing
@@ -58,13 +58,16 @@ def measure(seen: Seen, sensitivity: Optional[float]) -> Measured:
     h = seen.h.double()
     if not bool(torch.isfinite(h).all()):
         return Measured()
+    off = _difference(seen)
+    if off is not None and not off <= rounding(seen.connection):
+        sensitivity = None  # it is no Sinkhorn that is known, and what its logits do is not known
     return Measured(
         float(h.sum(2).abs().amax(1).mean()),
         float((h.sum(2) - 1).abs().max()),
         float((h.sum(1) - 1).abs().max()),
         sensitivity,
         mixing(h),
-        _difference(seen),
+        off,
     )
 
 

@@ -22,7 +22,7 @@ from .records import Told
 N, DIM, DEPTH = 4, 32, 2
 SYMMETRIC = ("symmetric", "all ones", "H = I")  # in notes: how it is applied cannot be seen
 WARNED = {  # what is wrong with them, and is said
-    "x-transformers": ("gives all ones", "differs from its formula"),
+    "x-transformers": ("gives all ones", "is not what the formula"),
     "mhc-pytorch": ("the streams are equal at the input of",),
     "lucidrains mhc, num_fracs 2": ("no Sinkhorn gives that",),
     "tokenbender, as it starts": ("is frozen",),
