@@ -42,10 +42,13 @@ def enter(holder: Passes) -> None:
     sampler.depth += 1
     sampler.entered = True
     if sampler.depth == 1 and not is_compiling():
-        sampler.training, grad = holder.module.training, torch.is_grad_enabled()
+        grad = torch.is_grad_enabled()
         if grad and sampler.taken is not None and not sampler.taken_grad:
             drop_samples(sampler)  # of a pass that was not for training: a dry run, a rollout
         sampler.grad = grad
+        # After the pass of which this step's samples are, gradients are accumulated.
+        is_next = sampler.taken is not None and sampler.taken != sampler.passes
+        sampler.training = holder.module.training and not is_next
 
 
 def leave(sampler: Sampler) -> None:

@@ -39,7 +39,7 @@ def event(
         return
     sampler = tag.sampler
     training = sampler.training if sampler.depth else module.training
-    if not sampler.active or sampler.closed or not training or is_next_batch(sampler):
+    if not training or not sampler.active or sampler.closed:
         return
     started = time.perf_counter()
     try:
@@ -64,15 +64,12 @@ def fault(sampler: Sampler, tag: Tag, method: str, error: Exception) -> None:
         sampler.faults.count("a fault could not be noted", again)
 
 
-def is_next_batch(sampler: Sampler) -> bool:
-    """A pass after that of which this step's samples are: gradients are accumulated."""
-    return sampler.depth > 0 and sampler.taken is not None and sampler.taken != sampler.passes
-
-
 def is_training_step(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
     """Not a trace, an export, a shape propagation, a functional transform or a recomputation."""
     if _tracing() is not None or in_backward() or _transforming() is not None:
         return False
+    if args and type(args[0]) is Tensor:
+        return True
     first = args[0] if args else next(iter(kwargs.values()), None)
     if isinstance(first, (tuple, list)) and first:
         first = first[0]

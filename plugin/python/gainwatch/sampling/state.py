@@ -100,7 +100,7 @@ class Sampler:
     taken: Optional[int] = None  # the pass of which this step's samples are
     taken_grad: bool = True  # it was one with gradients
     grad: bool = True  # the pass that is going on is one
-    training: bool = True  # it is in training mode
+    training: bool = True  # the pass that is going on is to be sampled
     entered: bool = False  # a pass was seen in this step
     runs: int = 0  # that are known of all parts
     compiled: bool = False  # a graph has written samples
