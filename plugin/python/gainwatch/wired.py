@@ -31,6 +31,20 @@ class Wired:
     order: listing.Order = field(default_factory=listing.Order)
 
 
+def release(wired: Wired) -> None:
+    """Puts back what was watched, and lets go of model, optimizer and tensors, whoever still holds the monitor."""
+    sampler = wired.sampler
+    sampler.closed = True
+    while wired.undo:
+        try:
+            wired.undo.pop()()
+        except Exception as error:
+            wired.faults.count("what was watched could not be put back", error)
+    wired.optimizer, wired.order, wired.copier = None, listing.Order(), Copier()
+    for kept in (sampler.parts, sampler.order, sampler.plans, sampler.uniform):
+        kept.clear()
+
+
 def counters(wired: Wired) -> dict[str, float]:
     """What the monitor itself cost and lost so far."""
     return {

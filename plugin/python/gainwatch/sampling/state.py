@@ -87,7 +87,7 @@ class Sampler:
     faults: Faults
     parts: list[Part] = field(default_factory=list)
     step: int = 1  # in progress: the tokens follow from it
-    ended: int = 0
+    ended: int = 0  # steps
     watched: int = 0  # steps that were sent
     active: bool = True  # this step is sampled
     closed: bool = False
@@ -123,9 +123,9 @@ class Sampler:
             torch.tensor([chance() for _ in range(self.tokens)], dtype=torch.float64), device
         )
 
-    def next(self, step: int) -> None:
-        """Begins a step."""
-        self.ended += 1
+    def next(self, step: int, again: bool = False) -> None:
+        """Begins a step. again: what has ended was of the step before it, a further micro-batch of it."""
+        self.ended += 0 if again else 1
         self.step, self.active = step, self.ended % self.every == 0
         for part in self.parts:
             part.run = 0
