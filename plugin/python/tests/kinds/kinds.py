@@ -248,3 +248,7 @@ UNSEEN: tuple[Kind, ...] = (
 COMPILED: tuple[Kind, ...] = (
     compiled, compiled_whole, compiled_by_layer, compiled_first_layer, compiled_and_checkpointed, compiled_autocast, moved_then_compiled,
 )  # fmt: skip
+# What everybody does: tried with each adapter.
+COMMON: tuple[Kind, ...] = (
+    shallow_copied, replicated, forked, traced, deep_copied, pickled, exported, moved,
+)  # fmt: skip
