@@ -161,7 +161,7 @@ class Monitor:
 
     def _tell_of_ranks(self, wired: Wired) -> None:
         if wired.world_size > 1:
-            watching = names.watching(wired.shared_run)
+            watching = names.watching(wired.place)
             if watching is not None and watching < wired.world_size:
                 wired.faults.say(
                     "ranks",

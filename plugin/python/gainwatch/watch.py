@@ -95,7 +95,7 @@ def _wire(model: Any, options: Options, optimizer: Any) -> Monitor:
     check = encoding.check = Check(faults, sender.attest)
     undo = _attach(model, recognised, sampler, named.run)
     wired = Wired(
-        sampler, sender, check, faults, optimizer, named.attempt, options.drain_seconds, options.world_size, options.run, undo,
+        sampler, sender, check, faults, optimizer, named.attempt, options.drain_seconds, options.world_size, named.place, undo,
     )  # fmt: skip
     encoding.fields = lambda: {**options.identity(), **counters(wired)}
     _tell(named.run, options, sampler)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Callable, Optional
+from typing import Any, Callable
 
 from .guard import Faults
 from .sampling import listing
@@ -25,7 +25,7 @@ class Wired:
     attempt: str
     drain_seconds: float
     world_size: int
-    shared_run: Optional[str]  # the name that was given, under which the ranks have met
+    place: str  # where the ranks have met (`names`)
     undo: list[Callable[[], None]] = field(default_factory=list)
     copier: Copier = field(default_factory=Copier)
     order: listing.Order = field(default_factory=listing.Order)

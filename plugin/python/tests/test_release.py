@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from tests.case import Case
-from tests.models import model_of, tokens_of, train
+from tests.models import model_of, train
 from tests.support import wait
 
 

@@ -85,9 +85,8 @@ def _attach(module: Any, method: str) -> Callable[[], None]:
         return _patch_method(module, method)
     if isinstance(own, Replaced):  # by another monitor
         return lambda: None
-    replaced = module.__dict__[method] = Replaced(
-        own, module, method
-    )  # on this very object, by accelerate for one
+    # on this very object, by accelerate for one
+    replaced = module.__dict__[method] = Replaced(own, module, method)
     return lambda: _put_back(module, method, replaced)
 
 
@@ -152,7 +151,7 @@ def _watched(original: Any, method: str) -> Any:
             return original(self, *args, **kwargs)
         return connected(self, tag, args, kwargs)
 
-    def connected(self, tag, args, kwargs):  # type: ignore[no-untyped-def]
+    def connected(self: Any, tag: Any, args: Any, kwargs: Any) -> Any:
         if not tag.inner:
             out = original(self, *args, **kwargs)
             event(tag, method, self, args, kwargs, out, nothing)

@@ -31,7 +31,7 @@ class Own(nn.Module):
 class Attach(Case):
     def test_what_fails_half_way_leaves_nothing(self) -> None:
         forward, function = Own.forward, twice
-        with self.assertRaises(Exception):
+        with self.assertRaises(AttributeError):
             attach.attach(Own(), Site("forward", ("twice", "BUILTIN")))
         self.assertIs(Own.forward, forward)
         self.assertIs(twice, function)
@@ -57,7 +57,7 @@ class Attach(Case):
         model = Looped(1)
         first = self.watch(model)
         wrapper = Mix.forward
-        setattr(Mix, "forward", original)
+        Mix.forward = original  # type: ignore[method-assign]
         first.close()
         self.server.forget()
         with self.watch(model) as monitor:
