@@ -77,7 +77,7 @@ class Names(unittest.TestCase):
         self.assertEqual((a.run, a.attempt, a.key), ("train-start-1", "start-1", key))
 
     def test_a_rank_that_watches_by_itself_is_a_run_of_its_own(self) -> None:
-        several = {"TORCHELASTIC_RUN_ID": "job", "WORLD_SIZE": "2"}
+        several: Any = {"TORCHELASTIC_RUN_ID": "job", "WORLD_SIZE": "2"}
         together = self.names(rank=0, world_size=2, RANK="0", **several)
         alone = [self.names(RANK=rank, **several) for rank in "01"]
         self.assertEqual([n.run for n in alone], ["train-job-rank0", "train-job-rank1"])
