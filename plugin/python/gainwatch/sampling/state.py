@@ -107,8 +107,9 @@ class Sampler:
     uniform: dict[Any, Tensor] = field(default_factory=dict)  # by device
 
     def positions(self, count: int) -> tuple[int, ...]:
-        """Tokens of this step among `count`, rising, one in each of equal strata: the same in all connections and ranks."""
-        size = min(self.tokens, count)
+        """Tokens of this step among `count`, rising, one in each of equal strata: the same in all connections and ranks. All,
+        once, where they are few, unless a graph is compiled: that takes so many of any."""
+        size = self.tokens if self.compiled else min(self.tokens, count)
         if size == count:
             return tuple(range(count))
         draw = random.Random(self.step).random
