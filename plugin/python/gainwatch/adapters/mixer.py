@@ -48,8 +48,8 @@ def reading(part: str, out: Any, x: Tensor) -> Reading:
     """
     if not isinstance(out, tuple):
         raise Refused(f"a mixer must return a tuple of tensors (given {type(out).__name__})")
-    *lead, n, d = x.shape
-    lead = tuple(lead)
+    *tokens, n, d = x.shape
+    lead = tuple(tokens)
     comb, gate = pick(out, lead, n), (*lead, n)
     pre = post = None
     for value in out:
