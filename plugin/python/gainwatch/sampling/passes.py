@@ -26,12 +26,10 @@ class Passes:
 
 def holders(model: Any, owners: list[Any]) -> list[Any]:
     """The model, and from it down while one child alone holds all owners of connections: one of them is what the training calls."""
-    found, module = [], model
-    while module is not None and module not in owners:
+    found, module, of_owners = [], model, {id(owner) for owner in owners}
+    while module is not None and id(module) not in of_owners:
         found.append(module)
-        children = [
-            c for c in module.children() if any(o is m for m in c.modules() for o in owners)
-        ]
+        children = [c for c in module.children() if any(id(m) in of_owners for m in c.modules())]
         module = children[0] if len(children) == 1 else None
     return found
 

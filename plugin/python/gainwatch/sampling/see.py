@@ -189,9 +189,10 @@ def look(
             if post is not None:
                 post = post.detach().reshape(-1, part.n)
                 post = post[index] if len(post) > 1 else post.clone()
+            # autocast makes it another
             single = (
                 x.dtype is torch.float32 and (x[:1] @ x[:1].transpose(1, 2)).dtype is torch.float32
-            )  # autocast makes it another
+            )
             if formula is None or sampler.watched != 0:
                 return Checked(x, None, post, single)
             with torch.autocast(x.device.type, enabled=False):

@@ -23,9 +23,8 @@ if TYPE_CHECKING:
     from ..guard import Faults
     from .record import Listed, StepRecord
 
-MEMORY_KINDS = (
-    5  # of a connection: parameters, activations, branch_activations, gradients, optimizer
-)
+# of a connection: parameters, activations, branch_activations, gradients, optimizer
+MEMORY_KINDS = 5
 
 
 class Check(Protocol):
