@@ -39,7 +39,7 @@ def enter(holder: Passes) -> None:
     sampler = holder.sampler
     sampler.depth += 1
     sampler.entered = True
-    if sampler.depth == 1 and not is_compiling():
+    if sampler.depth == 1 and not is_compiling() and not in_backward():
         grad = torch.is_grad_enabled()
         if grad and sampler.taken is not None and not sampler.taken_grad:
             drop_samples(sampler)  # of a pass that was not for training: a dry run, a rollout
