@@ -34,6 +34,12 @@ def holders(model: Any, owners: list[Any]) -> list[Any]:
     return found
 
 
+def above(model: Any, owners: list[Any]) -> list[Any]:
+    """All modules that hold an owner, and the owners."""
+    of_owners = {id(owner) for owner in owners}
+    return [m for m in model.modules() if any(id(one) in of_owners for one in m.modules())]
+
+
 def enter(holder: Passes) -> None:
     """A holder's forward pass begins."""
     sampler = holder.sampler
@@ -41,7 +47,7 @@ def enter(holder: Passes) -> None:
     sampler.entered = True
     if sampler.depth == 1 and not is_compiling():
         sampler.training, grad = holder.module.training, torch.is_grad_enabled()
-        if grad and sampler.taken is not None and not sampler.taken_grad:
+        if grad and sampler.taken is not None and not sampler.taken_grad and not in_backward():
             drop_samples(sampler)  # of a pass that was not for training: a dry run, a rollout
         sampler.grad = grad
 
