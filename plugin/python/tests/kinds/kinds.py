@@ -13,8 +13,10 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-Input, Outcome = Callable[[int], Tensor], list[Tensor]
-Kind, STEPS = Callable[[Any, Input, Any], Outcome], 3
+Input = Callable[[int], Tensor]
+Outcome = list[Tensor]
+Kind = Callable[[Any, Input, Any], Outcome]
+STEPS = 3
 
 
 def train(
