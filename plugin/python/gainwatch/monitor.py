@@ -113,6 +113,7 @@ class Monitor:
                 }
                 self._send(wired, number, given, started - self._stepped)
             self._last = number
+            wired.faults.tell()
         except Exception as error:
             wired.faults.count("a step could not be recorded", error)
         try:
@@ -149,10 +150,13 @@ class Monitor:
     def _nothing_ran(self, wired: Wired) -> None:
         self._unseen += 1
         if self._unseen == UNSEEN:
-            wired.faults.say(
-                "unseen",
-                f"no connection ran in the last {UNSEEN} steps: is the model in training mode, and is it the object that was given to watch (not a copy)?",
+            seen = any(part.faults for part in wired.sampler.parts)
+            why = (
+                "the mapping of no connection could be read"
+                if seen
+                else "no connection ran (is the model in training mode, and is it the object that was given to watch, not a copy?)"
             )
+            wired.faults.say("unseen", f"nothing is sent: in the last {UNSEEN} steps {why}")
 
     def _tell_of_ranks(self, wired: Wired) -> None:
         if wired.world_size > 1:
@@ -171,6 +175,7 @@ class Monitor:
         if wired is None or self.closed or os.getpid() != self._pid:
             return
         self.closed = wired.sampler.closed = True
+        wired.faults.tell()
         for take_back in reversed(wired.undo):
             try:
                 take_back()

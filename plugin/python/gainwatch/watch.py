@@ -161,7 +161,7 @@ def _attach(
         watched.append(module)
     for part in sampler.parts:
         taps.prepare(sampler, part)
-    holders = passes.holders(model, watched) if watched else []
+    holders = passes.holders(model, _owners(recognised, watched)) if watched else []
     for holder in holders:
         try:
             undo.append(attach.attach_pass(holder))
@@ -175,6 +175,14 @@ def _attach(
             run,
         )
     return undo
+
+
+def _owners(recognised: list[registry.Recognised], watched: list[Any]) -> list[Any]:
+    """Those watched of which every pass of the model has all. A matcher is asked of each module, and which it names is not known yet: the
+    innermost."""
+    if recognised[0].adapter.name != "matcher":
+        return watched
+    return [module for module in watched if next(module.children(), None) is None]
 
 
 def _mark(module: Any, name: str, mark: Any, sampler: Sampler) -> Callable[[], None]:
@@ -210,4 +218,4 @@ def _tell(run: str, options: Options, sampler: Sampler) -> None:
 def said(parts: Sequence[Part]) -> str:
     """The connections, shortly."""
     shown = ", ".join(p.name for p in parts[:3]) + (", …" if len(parts) > 3 else "")
-    return f"{len(parts)} connections ({shown})"
+    return f"{len(parts)} connection{'s' if len(parts) > 1 else ''} ({shown})"

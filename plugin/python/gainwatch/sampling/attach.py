@@ -135,14 +135,17 @@ def _watched(original: Any, method: str) -> Any:
     def watched(self, *args, **kwargs):  # type: ignore[no-untyped-def]
         own = self.__dict__
         tag, holder = own.get(tag_name), own.get(pass_name)
-        if tag is None:
-            if holder is None:
-                return original(self, *args, **kwargs)
+        if holder is not None:  # both where a matcher is asked of the model itself
             enter(holder)
             try:
-                return original(self, *args, **kwargs)
+                out = original(self, *args, **kwargs)
+                if tag is not None:
+                    event(tag, method, self, args, kwargs, out, nothing)
+                return out
             finally:
                 leave(holder.sampler)
+        if tag is None:
+            return original(self, *args, **kwargs)
         if not tag.inner:
             out = original(self, *args, **kwargs)
             event(tag, method, self, args, kwargs, out, nothing)
