@@ -128,12 +128,11 @@ class Repeats(unittest.TestCase):
 
         logging.getLogger("gainwatch").setLevel(logging.WARNING)
         shuffled = Shuffled()
-        with self.assertLogs("gainwatch", "WARNING") as logs:
-            with self.watch(shuffled) as monitor:
-                for step in range(60):
-                    chance.shuffle(order)
-                    shuffled(self.x(step)).sum().backward()
-                    monitor.step(1.0)
+        with self.assertLogs("gainwatch", "WARNING") as logs, self.watch(shuffled) as monitor:
+            for step in range(60):
+                chance.shuffle(order)
+                shuffled(self.x(step)).sum().backward()
+                monitor.step(1.0)
         self.assertEqual(len(self.server.steps), 60)
         self.assertLessEqual(len(self.server.steps[-1].order), 96)
         self.assertIn("in ever other orders", "\n".join(logs.output))
