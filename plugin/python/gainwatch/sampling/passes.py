@@ -26,12 +26,10 @@ class Passes:
 
 def holders(model: Any, owners: list[Any]) -> list[Any]:
     """The model, and from it down while one child alone holds all owners of connections: one of them is what the training calls."""
-    found, module = [], model
-    while module is not None and module not in owners:
+    found, module, of_owners = [], model, {id(owner) for owner in owners}
+    while module is not None and id(module) not in of_owners:
         found.append(module)
-        children = [
-            c for c in module.children() if any(o is m for m in c.modules() for o in owners)
-        ]
+        children = [c for c in module.children() if any(id(m) in of_owners for m in c.modules())]
         module = children[0] if len(children) == 1 else None
     return found
 
@@ -42,10 +40,13 @@ def enter(holder: Passes) -> None:
     sampler.depth += 1
     sampler.entered = True
     if sampler.depth == 1 and not is_compiling():
-        sampler.training, grad = holder.module.training, torch.is_grad_enabled()
+        grad = torch.is_grad_enabled()
         if grad and sampler.taken is not None and not sampler.taken_grad:
             drop_samples(sampler)  # of a pass that was not for training: a dry run, a rollout
         sampler.grad = grad
+        # After the pass of which this step's samples are, gradients are accumulated.
+        is_next = sampler.taken is not None and sampler.taken != sampler.passes
+        sampler.training = holder.module.training and not is_next
 
 
 def leave(sampler: Sampler) -> None:

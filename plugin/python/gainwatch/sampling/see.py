@@ -40,7 +40,7 @@ def event(
         return
     sampler = tag.sampler
     training = sampler.training if sampler.depth else module.training
-    if not sampler.active or sampler.closed or not training or is_next_batch(sampler):
+    if not training or not sampler.active or sampler.closed:
         return
     started = time.perf_counter()
     try:
@@ -68,15 +68,12 @@ def fault(sampler: Sampler, tag: Tag, method: str, error: Exception) -> None:
         sampler.faults.count("a fault could not be noted", again)
 
 
-def is_next_batch(sampler: Sampler) -> bool:
-    """A pass after that of which this step's samples are: gradients are accumulated."""
-    return sampler.depth > 0 and sampler.taken is not None and sampler.taken != sampler.passes
-
-
 def is_training_step(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
     """Not a trace, an export, a shape propagation, a functional transform or a recomputation."""
     if _tracing() is not None or in_backward() or _transforming() is not None:
         return False
+    if args and type(args[0]) is Tensor:
+        return True
     first = args[0] if args else next(iter(kwargs.values()), None)
     if isinstance(first, (tuple, list)) and first:
         first = first[0]
@@ -196,9 +193,10 @@ def look(
             if post is not None:
                 post = post.detach().reshape(-1, part.n)
                 post = post[index] if len(post) > 1 else post.clone()
+            # autocast makes it another
             single = (
                 x.dtype is torch.float32 and (x[:1] @ x[:1].transpose(1, 2)).dtype is torch.float32
-            )  # autocast makes it another
+            )
             if formula is None or sampler.watched != 0:
                 return Checked(x, None, post, single)
             with torch.autocast(x.device.type, enabled=False):
