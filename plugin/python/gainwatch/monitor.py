@@ -155,12 +155,12 @@ class Monitor:
     def _nothing_ran(self, wired: Wired) -> None:
         self._unseen += 1
         if self._unseen == UNSEEN:
-            seen = any(part.faults for part in wired.sampler.parts)
-            why = (
-                "the mapping of no connection could be read"
-                if seen
-                else "no connection ran (is the model in training mode, and is it the object that was given to watch, not a copy?)"
-            )
+            parts = wired.sampler.parts
+            why = "no connection ran (is the model in training mode, and is it the object that was given to watch, not a copy?)"
+            if any(part.faults for part in parts):
+                why = "the mapping of no connection could be read"
+            elif parts[0].adapter.name == "matcher":
+                why += ", or the matcher named none; of a compiled model it is asked in the first step that runs outside of a graph"
             wired.faults.say("unseen", f"nothing is sent: in the last {UNSEEN} steps {why}")
 
     def _tell_of_ranks(self, wired: Wired) -> None:

@@ -136,6 +136,17 @@ class Watching(Case):
         self.assertIn("nothing is sent: in the last 3 steps the mapping of no", said[1])
         self.assertEqual(monitor.counters["errors"], 18)
 
+    def test_a_matcher_that_names_nothing_is_said(self) -> None:
+        logging.getLogger("gainwatch").setLevel(logging.WARNING)
+        model = model_of("deepseek", "hc", 1)
+        with (
+            self.assertLogs("gainwatch", "WARNING") as logs,
+            self.watch(model, matcher=lambda name, module: None) as monitor,
+        ):
+            train(model, monitor, 4)
+        self.assertEqual(len(logs.output), 1)
+        self.assertIn("or the matcher named none", logs.output[0])
+
     def test_with_everything_well_one_line_says_what_was_found_and_where_the_page_is(self) -> None:
         logging.getLogger("gainwatch").setLevel(logging.INFO)
         with self.assertLogs("gainwatch", "INFO") as logs:

@@ -55,20 +55,6 @@ class Repeats(unittest.TestCase):
         for body, want in zip(self.server.steps, wanted):
             np.testing.assert_allclose(sent(body), want, rtol=1e-5, atol=1e-5)
 
-    def test_each_run_that_a_matcher_names_counts(self) -> None:
-        model = Looped(2, 3)
-        with self.watch(
-            model,
-            matcher=lambda name, module, inputs, out: out[1] if name.endswith(".hc") else None,
-            orientation="comb",
-        ) as monitor:
-            model(self.x()).sum().backward()
-            wanted = [product(model.ran)]
-            model(self.x(1)).sum().backward()
-            monitor.step()
-        self.assertEqual(len(self.server.steps[0].order), 6)
-        self.compare(wanted)
-
     def test_each_run_of_a_looped_model_counts(self) -> None:
         self.compare(self.steps(Looped(2, 3)))
         names = [
@@ -81,7 +67,7 @@ class Repeats(unittest.TestCase):
         ]
         self.assertEqual(self.server.steps[0].order, names)
 
-    def test_of_a_matcher_too(self) -> None:
+    def test_each_run_that_a_matcher_names_counts(self) -> None:
         """It is asked of the model itself as well, whose pass is told all the same."""
         named = {
             "matcher": lambda name, module, _, out: out[1] if isinstance(module, Mix) else None,
