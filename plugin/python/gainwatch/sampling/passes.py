@@ -39,14 +39,14 @@ def enter(holder: Passes) -> None:
     sampler = holder.sampler
     sampler.depth += 1
     sampler.entered = True
-    if sampler.depth == 1 and not is_compiling():
+    if sampler.depth == 1 and not is_compiling() and not in_backward():
         grad = torch.is_grad_enabled()
         if grad and sampler.taken is not None and not sampler.taken_grad:
             drop_samples(sampler)  # of a pass that was not for training: a dry run, a rollout
         sampler.grad = grad
         # After the pass of which this step's samples are, gradients are accumulated.
         is_next = sampler.taken is not None and sampler.taken != sampler.passes
-        sampler.training = holder.module.training and not is_next
+        sampler.training, sampler.real = holder.module.training and not is_next, is_real()
 
 
 def leave(sampler: Sampler) -> None:
@@ -67,11 +67,13 @@ def drop_samples(sampler: Sampler) -> None:
     sampler.order, sampler.taken = [], None
 
 
-def in_backward() -> bool:
-    """A forward pass that the backward pass makes: activations are recomputed."""
-    return bool(_task() != -1)
+def is_real() -> bool:
+    """What runs is no trace, no functional transform, and nothing that the backward pass recomputes."""
+    return bool(_task() == -1 and _tracing() is None and _transforming() is None)
 
 
+_tracing = torch._C._get_tracing_state
+_transforming = getattr(torch._C._functorch, "peek_interpreter_stack", lambda: None)
 _task = getattr(torch._C, "_current_graph_task_id", lambda: -1)
 _compiler = getattr(torch, "compiler", None)
 is_compiling = getattr(_compiler, "is_compiling", None) or torch._dynamo.external_utils.is_compiling

@@ -69,6 +69,7 @@ class Tag:
     ) -> None:
         self.sampler, self.adapter, self.parts = sampler, adapter, parts
         self.inner = inner  # the calls of inner functions are noted
+        self.places: tuple[Any, ...] = ()  # where `quick` has seen its mappings
 
     def __deepcopy__(self, memo: Any) -> None:
         return None
@@ -99,6 +100,7 @@ class Sampler:
     taken_grad: bool = True  # it was one with gradients
     grad: bool = True  # the pass that is going on is one
     training: bool = True  # the pass that is going on is to be sampled
+    real: bool = True  # it is no trace, no transform, no recomputation
     entered: bool = False  # a pass was seen in this step
     runs: int = 0  # that are known of all parts
     compiled: bool = False  # a graph has written samples
