@@ -8,6 +8,7 @@ import time
 from typing import Any, Optional
 
 from . import names, scalars
+from .compiled import taps
 from .integrations import ending
 from .record import opening_of, record_of
 from .wired import Wired, counters
@@ -148,7 +149,8 @@ class Monitor:
 
     def _nothing_ran(self, wired: Wired) -> None:
         self._unseen += 1
-        if self._unseen == UNSEEN:
+        parts = len(wired.sampler.parts)
+        if self._unseen == UNSEEN and not taps.left_out(parts, 0):
             wired.faults.say(
                 "unseen",
                 f"no connection ran in the last {UNSEEN} steps: is the model in training mode, and is it the object that was given to watch (not a copy)?",

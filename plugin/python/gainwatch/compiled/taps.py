@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from ..adapters.protocol import Adapter, Call, Reading
+from ..sampling import passes
 from ..sampling.state import Part, Sample, Sampler, Tag
 
 RUNS = 8  # of a connection within a graph, for which there are buffers
@@ -142,6 +143,18 @@ def follow(sampler: Sampler) -> Any:
         return take_back
     except Exception:  # torch before 2.4: they are made at watch, and again after a step
         return lambda: None
+
+
+def left_out(parts: int, ran: int) -> str:
+    """What is to be said where `ran` of the connections ran in a step, and torch.compile cannot trace the others; "" where nothing is."""
+    if passes.TRACEABLE or ran == parts:
+        return ""
+    if not torch._dynamo.utils.counters["stats"]["unique_graphs"]:
+        return ""
+    return (
+        f"what torch.compile has compiled is left out, {parts - ran} of {parts} connections here: "
+        f"it can be watched from torch 2.4 on (this is {torch.__version__})"
+    )
 
 
 def forget(modules: list[Any]) -> bool:
