@@ -25,23 +25,34 @@ class Order:
 
 
 def arrange(order: Order, ran: Sequence[Run], by_place: bool) -> tuple[Listing, tuple[int, ...]]:
-    """The listing with all that ran in this step, and their places in it. What is new comes after what ran before it;
-    by_place: in the order of the modules in the model, as the order in which they ran is not known."""
+    """The listing with all that ran in this step, and their places in it. What is new comes after what ran before it, and of what did not run
+    in this step, after what is before it in the model; by_place: in the order of the modules in the model, as the order in which they ran
+    is not known."""
     if ran == order.last:
         return order.listing, order.places
     at = 0
-    for run in sorted(ran, key=lambda r: (r[1], r[0].place)) if by_place else ran:
+    came = sorted(ran, key=in_model) if by_place else ran
+    for i, run in enumerate(came):
         if run in order.known:
             at = order.runs.index(run) + 1
-        else:
-            order.runs.insert(at, run)
-            order.known[run] = listed(*run)
-            at += 1
+            continue
+        known = [order.runs.index(r) for r in came[i:] if r in order.known]
+        end = min((k for k in known if k >= at), default=len(order.runs))
+        while at < end and in_model(order.runs[at]) < in_model(run):
+            at += 1  # what did not run in this step, and is before it in the model
+        order.runs.insert(at, run)
+        order.known[run] = listed(*run)
+        at += 1
     if len(order.runs) != len(order.listing.connections):
         order.listing = Listing(tuple(order.known[run] for run in order.runs))
     index = {run: place for place, run in enumerate(order.runs)}
     order.last, order.places = list(ran), tuple(index[run] for run in ran)
     return order.listing, order.places
+
+
+def in_model(run: Run) -> tuple[int, int]:
+    """Sorts runs by their number, and those of one number as the modules are in the model."""
+    return run[1], run[0].place
 
 
 def listed(part: Part, run: int) -> Listed:

@@ -71,7 +71,7 @@ def in_backward() -> bool:
     return bool(_task() != -1)
 
 
-# Whether torch.compile can trace what we do with a module: torch 2.1 raises into the training, 2.4 is the oldest that was tried and does not.
+# Whether torch.compile can trace what we do with a module: torch 2.1 raises into the training, 2.4 is the oldest tried that does not.
 TRACEABLE = torch.__version__ >= (2, 4)
 _task = getattr(torch._C, "_current_graph_task_id", lambda: -1)
 _compiler = getattr(torch, "compiler", None)

@@ -64,6 +64,25 @@ class Repeats(unittest.TestCase):
         ]
         self.assertEqual(self.server.steps[0].order, names)
 
+    def test_layers_left_out_from_the_first_step_on(self) -> None:
+        for seed, compiled in [(0, False), (1, False), (2, False), (3, True)]:
+            with self.subTest(seed=seed, compiled=compiled):
+                self.server.forget()
+                model, wanted = Looped(5, drop=0.6), []
+                model.chance.seed(seed)
+                for layer in model.layers if compiled else ():
+                    layer.compile(backend="eager")  # type: ignore[no-untyped-call]
+                monitor = self.watch(model)
+                for step in range(16):
+                    y = model(self.x(step))
+                    if model.ran:
+                        y.sum().backward()
+                        wanted.append(product(model.ran))
+                    monitor.step(1.0)
+                monitor.close()
+                self.assertEqual(len(self.server.steps), len(wanted))
+                self.compare(wanted)
+
     def test_how_often_may_change_from_step_to_step(self) -> None:
         model, wanted = Looped(2), []
         monitor = self.watch(model)
