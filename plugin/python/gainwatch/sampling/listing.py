@@ -25,9 +25,9 @@ class Order:
 
 
 def arrange(order: Order, ran: Sequence[Run], by_place: bool) -> tuple[Listing, tuple[int, ...]]:
-    """The listing with all that ran in this step, and their places in it. What is new comes after what ran before it, and of what did not run
-    in this step, after what is before it in the model; by_place: in the order of the modules in the model, as the order in which they ran
-    is not known."""
+    """The listing with all that ran in this step, and their places in it. What is new comes after what ran before it, and after what
+    did not run in this step and is before it in the model; by_place: in the order of the modules in the model, as the order in which
+    they ran is not known."""
     if ran == order.last:
         return order.listing, order.places
     at = 0

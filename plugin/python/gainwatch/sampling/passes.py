@@ -72,7 +72,7 @@ def in_backward() -> bool:
 
 
 # Whether torch.compile can trace what we do with a module: torch 2.1 raises into the training, 2.4 is the oldest tried that does not.
-TRACEABLE = torch.__version__ >= (2, 4)
+TRACEABLE = torch.torch_version.TorchVersion(torch.__version__) >= "2.4"
 _task = getattr(torch._C, "_current_graph_task_id", lambda: -1)
 _compiler = getattr(torch, "compiler", None)
 is_compiling = getattr(_compiler, "is_compiling", None) or torch._dynamo.external_utils.is_compiling
