@@ -81,7 +81,7 @@ def write(part: Part, reading: Reading) -> None:
 
 
 def _holds(condition: Any) -> bool:
-    """Of a size that only the data tell, torch from 2.7 on takes it not to hold, and raises nothing. Loaded by torch.compile alone: late."""
+    """Of a size that only the data tell, torch from 2.7 on takes it not to hold, and raises nothing. Loaded late."""
     shapes = getattr(torch.fx.experimental, "symbolic_shapes", None)
     return bool(getattr(shapes, "guard_or_false", bool)(condition))
 

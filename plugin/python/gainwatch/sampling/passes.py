@@ -27,11 +27,10 @@ class Passes:
 def holders(model: Any, owners: list[Any]) -> list[Any]:
     """The model, and from it down while one child alone holds all owners of connections: one of them is what the training calls."""
     found, module = [], model
-    while module is not None and module not in owners:
+    owning = {id(o) for o in owners}  # a module's == may be anything
+    while module is not None and id(module) not in owning:
         found.append(module)
-        children = [
-            c for c in module.children() if any(o is m for m in c.modules() for o in owners)
-        ]
+        children = [c for c in module.children() if any(id(m) in owning for m in c.modules())]
         module = children[0] if len(children) == 1 else None
     return found
 
