@@ -11,7 +11,7 @@ from . import names, scalars
 from .compiled import taps
 from .integrations import ending
 from .record import opening_of, record_of
-from .wired import Wired, counters
+from .wired import Wired, counters, release
 
 OUTCOMES = ("completed", "interrupted", "failed", "unknown")
 UNSEEN = 3  # steps without a connection after which that is said
@@ -97,7 +97,7 @@ class Monitor:
         wired = self._wired
         if wired is None or self.closed:
             return
-        started, sampler = time.perf_counter(), wired.sampler
+        started, sampler, again = time.perf_counter(), wired.sampler, False
         try:
             if os.getpid() != self._pid:  # no thread has come along, and its lock may be held
                 wired.faults.say(
@@ -105,19 +105,23 @@ class Monitor:
                     "this process was forked after watch(), and sends nothing: call watch() in the process that trains",
                 )
                 return
+            ending.goes_on()
             number = self._number(step)
-            if sampler.active and number != self._last:
+            again = number == self._last
+            if sampler.active and not again:
                 given = {
                     "loss": loss,
                     "learning_rate": learning_rate,
                     "gradient_norm": gradient_norm,
                 }
                 self._send(wired, number, given, started - self._stepped)
+            else:
+                taps.drop(sampler)
             self._last = number
         except Exception as error:
             wired.faults.count("a step could not be recorded", error)
         try:
-            sampler.next((self._last or 0) + 1)
+            sampler.next((self._last or 0) + 1, again)
         except Exception as error:
             wired.faults.count("the next step's tokens could not be drawn", error)
         now = time.perf_counter()
@@ -158,7 +162,7 @@ class Monitor:
 
     def _tell_of_ranks(self, wired: Wired) -> None:
         if wired.world_size > 1:
-            watching = names.watching(wired.shared_run)
+            watching = names.watching(wired.place)
             if watching is not None and watching < wired.world_size:
                 wired.faults.say(
                     "ranks",
@@ -168,21 +172,27 @@ class Monitor:
 
     def close(self, outcome: str = "completed") -> None:
         """Sends what waits (drain_seconds at most), tells the monitor the outcome (completed, interrupted, failed, unknown), and leaves the
-        model as it was."""
+        model as it was: nothing here holds it from then on."""
+        self._end(outcome)
+
+    def _end(self, outcome: str, wait: bool = True) -> None:
         wired = self._wired
         if wired is None or self.closed or os.getpid() != self._pid:
             return
-        self.closed = wired.sampler.closed = True
-        for take_back in reversed(wired.undo):
-            try:
-                take_back()
-            except Exception as error:
-                wired.faults.count("what was watched could not be put back", error)
+        self.closed = True
         try:
+            release(wired)
             told = outcome if outcome in OUTCOMES else "unknown"
-            wired.sender.close(told, self._attempt, wired.drain_seconds)
+            wired.sender.close(told, self._attempt, wired.drain_seconds, wait)
         except Exception as error:
             wired.faults.count("the monitor could not be closed", error)
+
+    def __del__(self) -> None:
+        """Of one that nobody holds any more, and nobody has closed: what waits is sent beside what follows."""
+        try:
+            self._end(ending.at_exit(), wait=False)
+        except Exception:
+            pass  # the interpreter goes
 
     def __enter__(self) -> Monitor:
         return self

@@ -21,11 +21,12 @@ LONGEST = 120  # characters of a connection's name
 
 
 class Names(NamedTuple):
-    """key: shows whose the run is, and outlives the attempt."""
+    """key: shows whose the run is, and outlives the attempt. place: where the ranks meet in the store of their process group, or empty."""
 
     run: str
     attempt: str
     key: str
+    place: str = ""
 
 
 def ranks() -> tuple[int, int]:
@@ -38,7 +39,7 @@ def ranks() -> tuple[int, int]:
         return 0, 1
 
 
-_watched = 0
+_watched = [0, 0]  # how often: as one of the ranks of a training, as one of several by itself
 
 
 def names(
@@ -46,11 +47,14 @@ def names(
 ) -> Names:
     """What is not given follows from what all ranks know (the id of torchrun's job, which a restart keeps; the attempt), else rank 0
     makes it and shares it over the process group's store. An id of SLURM's job is not used: several trainings may run in one job."""
-    global _watched
-    _watched += 1
+    own_rank, ranks_here = ranks()
+    alone = world_size == 1 < ranks_here
+    _watched[alone] += 1
+    count = _watched[alone]
     job = os.environ.get("TORCHELASTIC_RUN_ID", "none")
     known = job if job != "none" else attempt
-    again = f"-{_watched}" if _watched > 1 else ""
+    again = f"-rank{own_rank}" if alone else ""
+    again += f"-{count}" if count > 1 else ""
     if known is None:
         now = time.strftime("%Y%m%d-%H%M", time.gmtime())
         own = Names(
@@ -66,22 +70,19 @@ def names(
     if not (dist.is_available() and dist.is_initialized()):
         if job != "none":
             restarts = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
-            restarted = re.sub(r"[^A-Za-z0-9._:-]", "_", f"{job}.{restarts}.{_watched}")
+            restarted = re.sub(r"[^A-Za-z0-9._:-]", "_", f"{job}.{restarts}.{count}")
             return own._replace(attempt=restarted[-64:])
         log.warning(
             "call watch() after init_process_group, or set GAINWATCH_ATTEMPT: the ranks do not know each other's attempt"
         )
         return own
-    return _shared(own, run, rank)
+    return _shared(own._replace(place=f"gainwatch/{run or ''}/{count}"), run, rank)
 
 
 def _shared(own: Names, run: Optional[str], rank: int) -> Names:
     """Rank 0's, over the store of the process group."""
     try:
-        store, place = (
-            dist.distributed_c10d._get_default_store(),
-            f"gainwatch/{run or ''}/{_watched}",
-        )
+        store, place = dist.distributed_c10d._get_default_store(), own.place
         store.add(f"{place}/watching", 1)
         if rank == 0:
             store.set(place, json.dumps(own._asdict()))
@@ -94,19 +95,20 @@ def _shared(own: Names, run: Optional[str], rank: int) -> Names:
         return own
 
 
-def watching(run: Optional[str]) -> Optional[int]:
-    """On how many ranks `watch` was called; None where there is no process group. Waits for its store, for a moment."""
-    if not (dist.is_available() and dist.is_initialized()):
+def watching(place: str) -> Optional[int]:
+    """On how many ranks `watch` was called, of those that meet there; None where there is no process group. Waits for its store, for a
+    moment."""
+    if not (place and dist.is_available() and dist.is_initialized()):
         return None
     store = dist.distributed_c10d._get_default_store()
-    return int(store.add(f"gainwatch/{run or ''}/{_watched}/watching", 0))
+    return int(store.add(f"{place}/watching", 0))
 
 
 def _run_name(known: str, again: str) -> str:
     """A name of a run made of an id, different for different ones."""
     name = re.sub(r"[^A-Za-z0-9._-]", "_", known)
-    if name != known or len(name) > 48:
-        name = f"{name[:39]}-{_digest(known)[:8]}"
+    if name != known or len(name) > 40:
+        name = f"{name[:31]}-{_digest(known)[:8]}"
     return f"train-{name}{again}"
 
 

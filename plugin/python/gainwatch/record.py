@@ -22,14 +22,14 @@ from .wired import Wired
 def record_of(
     wired: Wired, number: int, attempt: str, given: dict[str, Any], seconds: float
 ) -> Optional[StepRecord]:
-    """The step that has just ended; None where the model has connections, and none of them ran. given: loss, learning_rate,
+    """The step that has just ended; None where the model has connections, or had them, and none of them ran. given: loss, learning_rate,
     gradient_norm; seconds: since the step before."""
     sampler = wired.sampler
     ran, samples, counts = collect(sampler)
     compiled = taps.left_out(len(sampler.parts), len({part.place for part, _ in ran}))
     if compiled:
         sampler.faults.say("compiled", compiled)
-    if sampler.parts and not ran:
+    if not ran and (sampler.parts or wired.order.runs):
         return None
     if given["learning_rate"] is None:
         given = {**given, "learning_rate": scalars.rate(wired.optimizer, wired.faults)}

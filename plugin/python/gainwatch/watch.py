@@ -95,7 +95,7 @@ def _wire(model: Any, options: Options, optimizer: Any) -> Monitor:
     check = encoding.check = Check(faults, sender.attest)
     undo = _attach(model, recognised, sampler, named.run)
     wired = Wired(
-        sampler, sender, check, faults, optimizer, named.attempt, options.drain_seconds, options.world_size, options.run, undo,
+        sampler, sender, check, faults, optimizer, named.attempt, options.drain_seconds, options.world_size, named.place, undo,
     )  # fmt: skip
     encoding.fields = lambda: {**options.identity(), **counters(wired)}
     _tell(named.run, options, sampler)
@@ -129,12 +129,16 @@ def _attach(
     undo: list[Callable[[], None]] = []
     watched = []
     for name, module, adapter, found in recognised:
+        taken: list[Callable[[], None]] = []
         try:
             sites = tuple(adapter.sites(module))
+            for site in sites:
+                taken.append(attach.attach(module, site))
             if not sites:
                 raise ValueError("it has no method that gives its mapping")
-            taken = [attach.attach(module, site) for site in sites]
         except Exception as error:
+            for take_off in taken:
+                take_off()
             if adapter.name != "matcher":
                 sampler.faults.say(
                     name,
@@ -160,6 +164,8 @@ def _attach(
         watched.append(module)
     for part in sampler.parts:
         taps.prepare(sampler, part)
+    if any(one.adapter.name == "matcher" for one in recognised):  # what it names is not known yet
+        watched = [m for m in watched if not any(True for _ in m.children())]
     holders = passes.holders(model, watched) if watched else []
     for holder in holders:
         try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Callable, Optional
+from typing import Any, Callable
 
 from .guard import Faults
 from .sampling import listing
@@ -25,10 +25,24 @@ class Wired:
     attempt: str
     drain_seconds: float
     world_size: int
-    shared_run: Optional[str]  # the name that was given, under which the ranks have met
+    place: str  # where the ranks have met (`names`)
     undo: list[Callable[[], None]] = field(default_factory=list)
     copier: Copier = field(default_factory=Copier)
     order: listing.Order = field(default_factory=listing.Order)
+
+
+def release(wired: Wired) -> None:
+    """Puts back what was watched, and lets go of model, optimizer and tensors, whoever still holds the monitor."""
+    sampler = wired.sampler
+    sampler.closed = True
+    while wired.undo:
+        try:
+            wired.undo.pop()()
+        except Exception as error:
+            wired.faults.count("what was watched could not be put back", error)
+    wired.optimizer, wired.order, wired.copier = None, listing.Order(), Copier()
+    for kept in (sampler.parts, sampler.order, sampler.plans, sampler.uniform):
+        kept.clear()
 
 
 def counters(wired: Wired) -> dict[str, float]:

@@ -12,9 +12,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from tests.standins import packages
+
 sys.path.append(str(pathlib.Path(__file__).resolve().parents[3] / "test" / "e2e" / "pytorch"))
 import models as language  # type: ignore[import-not-found]
 
+packages.missing("hyper-connections")  # puts its folder on the path
 DEVICE = os.environ.get("GAINWATCH_DEVICE", "cpu")
 TOKENS = 24  # of `tokens_of`
 LEARNED = ("static_alpha", "dynamic_alpha_fn", "hc_", "static_beta")

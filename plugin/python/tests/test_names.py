@@ -32,7 +32,7 @@ class Names(unittest.TestCase):
         world_size: int = 1,
         **environment: str,
     ) -> Any:
-        with mock.patch.dict(os.environ, environment), mock.patch.object(names, "_watched", 0):
+        with mock.patch.dict(os.environ, environment), mock.patch.object(names, "_watched", [0, 0]):
             return names.names(run, attempt, key, rank, world_size)
 
     def test_trainings_of_no_name_have_names_and_keys_of_their_own(self) -> None:
@@ -76,6 +76,13 @@ class Names(unittest.TestCase):
         key = hashlib.sha256(b"gainwatch key start-1").hexdigest()
         self.assertEqual((a.run, a.attempt, a.key), ("train-start-1", "start-1", key))
 
+    def test_a_rank_that_watches_by_itself_is_a_run_of_its_own(self) -> None:
+        several: Any = {"TORCHELASTIC_RUN_ID": "job", "WORLD_SIZE": "2"}
+        together = self.names(rank=0, world_size=2, RANK="0", **several)
+        alone = [self.names(RANK=rank, **several) for rank in "01"]
+        self.assertEqual([n.run for n in alone], ["train-job-rank0", "train-job-rank1"])
+        self.assertEqual(len({n.key for n in (together, *alone)}), 3)
+
     def test_a_job_of_slurm_is_no_training(self) -> None:
         a, b = (self.names(SLURM_JOB_ID="42") for _ in "ab")
         self.assertNotEqual(a.key, b.key)
@@ -85,18 +92,22 @@ class Names(unittest.TestCase):
             spawn(naming_rank, (folder,), 2)
             found = [json.loads(pathlib.Path(folder, str(rank)).read_text()) for rank in (0, 1)]
         self.assertEqual(found[0], found[1])
-        self.assertEqual(len({key for _, _, key in found[0]}), 3)  # of rank 0: a given one too
+        self.assertEqual(len({key for _, _, key, _ in found[0]}), 3)  # of rank 0: a given one too
         self.assertEqual(found[0][2][2], "given-by-rank-0")
 
 
 def naming_rank(rank: int, folder: str) -> None:
     torch.distributed.init_process_group("gloo", f"file://{folder}/store", rank=rank, world_size=2)
     given = "given-by-rank-0" if rank == 0 else None
+    if rank == 0:
+        names.names(None, None, None, 0, 1)  # by itself, beside what all watch
     made = [
         names.names(None, None, None, rank, 2),
         names.names("hc", None, None, rank, 2),
         names.names(None, None, given, rank, 2),
     ]
+    torch.distributed.barrier()
+    assert [names.watching(one.place) for one in made] == [2, 2, 2]
     pathlib.Path(folder, str(rank)).write_text(json.dumps(made))
     torch.distributed.barrier()
     torch.distributed.destroy_process_group()

@@ -9,12 +9,13 @@ import unittest
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
+# for the background thread; torch 2.1 loads some with dynamo
 LATE = {
     "safetensors",
     "sqlite3",
     "ssl",
     "urllib3",
-}  # for the background thread; torch 2.1 loads some with dynamo
+}
 
 
 def python(code: str) -> subprocess.CompletedProcess[str]:

@@ -122,13 +122,12 @@ class Steps(Case):
         self.assertEqual(len(self.server.steps), 5)
 
     def test_a_distributed_scalar_is_taken_where_it_is_whole(self) -> None:
-        from torch.distributed import distributed_c10d
         from torch.distributed.device_mesh import init_device_mesh
         from torch.distributed.tensor import DTensor, Partial, Replicate
 
         model = model_of("deepseek", "hc", 1)
         torch.distributed.init_process_group(
-            "gloo", rank=0, world_size=1, store=cast(Any, distributed_c10d).HashStore()
+            "gloo", rank=0, world_size=1, store=cast(Any, torch.distributed).HashStore()
         )
         self.addCleanup(torch.distributed.destroy_process_group)
         mesh = init_device_mesh("cpu", (1,))

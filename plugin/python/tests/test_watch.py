@@ -13,7 +13,7 @@ from torch import nn
 
 import gainwatch
 from tests.case import Case
-from tests.models import model_of, train
+from tests.models import model_of, tokens_of, train
 from tests.sampling.looped import D, Layer, N
 
 
@@ -89,9 +89,24 @@ class Watching(Case):
             train(model, monitor, 2)
         self.assertEqual(len(self.server.steps), 4)
         last = self.server.steps[-1]
-        np.testing.assert_allclose(
-            last.tensors["layers.1.attn"].squeeze(), np.eye(4)
-        )  # it does not run
+        # it does not run
+        np.testing.assert_allclose(last.tensors["layers.1.attn"].squeeze(), np.eye(4))
+
+    def test_a_monitor_whose_model_is_another_s_says_nothing_of_it(self) -> None:
+        model = model_of("deepseek", "hc", 1)
+        first = self.watch(model, run="first", attempt="first")
+        train(model, first, 1)
+        second = self.watch(model, run="second", attempt="second")
+        for step in range(2):
+            model(tokens_of(step))
+            first.step()
+            second.step()
+        first.close()
+        second.close()
+        self.assertEqual(
+            sorted((body.metadata["attempt"], body.step) for body in self.server.steps),
+            [("first", 1), ("second", 1), ("second", 2)],
+        )
 
     def test_nothing_seen_is_said(self) -> None:
         logging.getLogger("gainwatch").setLevel(logging.WARNING)

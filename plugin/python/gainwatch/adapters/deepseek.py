@@ -80,12 +80,20 @@ def part_of(module: Any, given: Iterable[Any]) -> Optional[str]:
     return None
 
 
+def entering(module: Any, call: Any) -> Optional[Tensor]:
+    """The first tensor that is no parameter of the block's: by keyword, they may come in any order."""
+    own = (module._parameters or module.__dict__).items()
+    own = [value for name, value in own if name.startswith("hc_")]
+    given = (*call.args, *call.kwargs.values())
+    return mixer.entering([one for one in given if not any(one is value for value in own)], {})
+
+
 def read(call: Call) -> Iterable[Reading]:
     """Of each site whose parameters were handed on."""
     found: list[Reading] = []
     for one in call.inner or (call,):
         part = part_of(call.module, (*one.args, *one.kwargs.values()))
-        x = mixer.entering(one.args, one.kwargs)
+        x = entering(call.module, one)
         if part is None or x is None or not isinstance(one.out, tuple):
             continue
         if found and any(value is found[-1].mapping for value in one.out):

@@ -25,13 +25,11 @@ class Found:
     kind: str  # hc, mhc, residual, identity, orthogonal, signed, own
     stored: str  # "H", "comb", or "identity": there is no matrix, the streams pass on as they are
     part: str = ""  # which of several in one module; it is appended to the module's name
-    bounded: Optional[str] = (
-        None  # which sums of H as applied are exact (doubly, rows, columns), "spectral" or "none"
-    )
+    # which sums of H as applied are exact (doubly, rows, columns), "spectral" or "none"
+    bounded: Optional[str] = None
     convention: Optional[str] = None  # order of Sinkhorn's normalisations: "paper", "deepseek"
-    parameters: Callable[[], Sequence[Tensor]] = (
-        tuple  # its own, asked for each time: FSDP replaces them
-    )
+    # its own, asked for each time: FSDP replaces them
+    parameters: Callable[[], Sequence[Tensor]] = tuple
     note: str = ""  # what is said of it once, after its name
     # Temperature of the Sinkhorn that the mapping comes from (1 where it has none); None: of none.
     sinkhorn: Optional[float] = None
@@ -88,13 +86,11 @@ class Adapter:
     """One implementation, or a family of the same structure."""
 
     name: str
-    recognise: Callable[
-        [nn.Module], Iterable[Found]
-    ]  # nothing where the module is not of it; runs nothing of the module
+    # nothing where the module is not of it; runs nothing of the module
+    recognise: Callable[[nn.Module], Iterable[Found]]
     sites: Callable[[nn.Module], Iterable[Site]]  # of a recognised module
-    read: Callable[
-        [Call], Iterable[Reading]
-    ]  # also traced by torch.compile: tensor operations and plain Python alone
+    # also traced by torch.compile: tensor operations and plain Python alone
+    read: Callable[[Call], Iterable[Reading]]
     # The mapping as stored [tokens, n, n], worked out anew in float32 from the streams [tokens, n, d], for the self-test; None where a
     # module has more in it than is known. Called without gradients and autocast.
     formula: Optional[Callable[[nn.Module, str, Tensor], Optional[Tensor]]] = None

@@ -129,6 +129,17 @@ def read(part: Part) -> list[tuple[int, Sample, Optional[Tensor]]]:
     return found
 
 
+def drop(sampler: Sampler) -> None:
+    """What graphs have written in a step that was not read is of no step that is sent."""
+    counts: list[Tensor] = []
+    for part in sampler.parts:
+        if part.written or part.captured:
+            sampler.compiled, part.written = True, 0
+            counts += part.counts
+    if counts:
+        torch._foreach_zero_(counts)
+
+
 def follow(sampler: Sampler) -> Any:
     """Has the buffers follow the parameters whenever a graph is about to be made. Gives what takes that back."""
     try:

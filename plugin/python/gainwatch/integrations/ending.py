@@ -17,6 +17,7 @@ Close = Callable[[str], None]
 _open: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()
 _before: dict[str, Any] = {}
 _exit_code: list[Any] = []
+_survived: dict[str, int] = {"error": 0}
 
 
 def outcome_of(kind: Optional[type]) -> str:
@@ -31,10 +32,21 @@ def outcome_of_exit(code: Any) -> str:
     return "completed" if code in (None, 0, False) else "failed"
 
 
+def goes_on() -> None:
+    """The training does: what was raised before (in a notebook), or exited and caught, has not ended it."""
+    _survived["error"] = _last_error()
+    if _exit_code:
+        _exit_code.clear()
+
+
+def _last_error() -> int:
+    return id(getattr(sys, "last_value", None))
+
+
 def at_exit() -> str:
     """What can be known when the interpreter goes."""
     kind = getattr(sys, "last_type", None)
-    if kind is not None:
+    if kind is not None and _last_error() != _survived["error"]:
         return outcome_of(kind)
     return outcome_of_exit(_exit_code[-1]) if _exit_code else "unknown"
 

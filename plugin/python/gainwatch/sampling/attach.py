@@ -52,21 +52,25 @@ _patches: dict[tuple[int, str], Patch] = {}
 def attach(module: Any, site: Site) -> Callable[[], None]:
     """Watches a method of the module's class. Gives what takes that off.
 
-    @raises ValueError where the class has no such method in Python.
+    @raises ValueError where the class has no such method in Python; nothing is watched then.
     """
     undo = [_attach(module, site.method)]
-    method = getattr(module, site.method)
-    space = getattr(inspect.unwrap(getattr(method, "__func__", method)), "__globals__", {})
-    for name in site.inner:
-        holder, _, called = name.rpartition(".")
-        where = _definer(getattr(module, holder, None), called) if holder else space
-        if where is not None and (holder or called in where):
-            undo.append(_patch(where, called, functools.partial(_noted, name)))
 
     def take_off() -> None:
         while undo:
             undo.pop()()
 
+    method = getattr(module, site.method)
+    space = getattr(inspect.unwrap(getattr(method, "__func__", method)), "__globals__", {})
+    try:
+        for name in site.inner:
+            holder, _, called = name.rpartition(".")
+            where = _definer(getattr(module, holder, None), called) if holder else space
+            if where is not None and (holder or called in where):
+                undo.append(_patch(where, called, functools.partial(_noted, name)))
+    except Exception:
+        take_off()
+        raise
     return take_off
 
 
@@ -81,9 +85,8 @@ def _attach(module: Any, method: str) -> Callable[[], None]:
         return _patch_method(module, method)
     if isinstance(own, Replaced):  # by another monitor
         return lambda: None
-    replaced = module.__dict__[method] = Replaced(
-        own, module, method
-    )  # on this very object, by accelerate for one
+    # on this very object, by accelerate for one
+    replaced = module.__dict__[method] = Replaced(own, module, method)
     return lambda: _put_back(module, method, replaced)
 
 
@@ -100,10 +103,11 @@ def _patch_method(module: Any, method: str) -> Callable[[], None]:
 
 def _patch(space: Any, name: str, make: Callable[[Any], Any]) -> Callable[[], None]:
     key = (id(space), name)
-    patch = _patches.get(key)
+    patch, now = _patches.get(key), (space if isinstance(space, dict) else space.__dict__)[name]
     if patch is None:
-        original = (space if isinstance(space, dict) else space.__dict__)[name]
-        patch = _patches[key] = Patch(space, original, make(original))
+        patch = _patches[key] = Patch(space, now, make(now))
+        _set(space, name, patch.wrapper)
+    elif now is patch.original:  # somebody has put it back
         _set(space, name, patch.wrapper)
     patch.users += 1
     return lambda: _unpatch(name, key)
@@ -135,14 +139,19 @@ def _watched(original: Any, method: str) -> Any:
     def watched(self, *args, **kwargs):  # type: ignore[no-untyped-def]
         own = self.__dict__
         tag, holder = own.get(tag_name), own.get(pass_name)
-        if tag is None:
-            if holder is None:
-                return original(self, *args, **kwargs)
+        if holder is not None:
             enter(holder)
             try:
-                return original(self, *args, **kwargs)
+                if tag is None:
+                    return original(self, *args, **kwargs)
+                return connected(self, tag, args, kwargs)
             finally:
                 leave(holder.sampler)
+        if tag is None:
+            return original(self, *args, **kwargs)
+        return connected(self, tag, args, kwargs)
+
+    def connected(self: Any, tag: Any, args: Any, kwargs: Any) -> Any:
         if not tag.inner:
             out = original(self, *args, **kwargs)
             event(tag, method, self, args, kwargs, out, nothing)

@@ -1,5 +1,5 @@
 """From the device to the host without waiting for it: a copy into pinned memory on a stream of its own, that the background thread waits
-for. On the CPU the numbers are there already. Not what is copied (`monitor`)."""
+for. On the CPU the numbers are there already; other devices are waited for there. Not what is copied (`monitor`)."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def values(copier: Copier, parts: list[Tensor]) -> Values:
     size = sum([p.numel() for p in parts])
     device = next((p.device for p in parts if p.is_cuda), None)
     if device is None:
-        return Values(lambda: _flat(parts), size)
+        return Values(lambda: _flat([p.cpu() for p in parts]), size)
     flat = _flat([p.to(device, non_blocking=True) for p in parts])
     copier.stream = copier.stream or torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
     copier.stream.wait_stream(torch.cuda.current_stream(device))

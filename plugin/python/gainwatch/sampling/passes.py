@@ -26,11 +26,10 @@ class Passes:
 
 def holders(model: Any, owners: list[Any]) -> list[Any]:
     """The model, and from it down while one child alone holds all owners of connections: one of them is what the training calls."""
-    found, module = [], model
-    owning = {id(o) for o in owners}  # a module's == may be anything
-    while module is not None and id(module) not in owning:
+    found, module, of_owners = [], model, {id(owner) for owner in owners}
+    while module is not None and id(module) not in of_owners:
         found.append(module)
-        children = [c for c in module.children() if any(id(m) in owning for m in c.modules())]
+        children = [c for c in module.children() if any(id(m) in of_owners for m in c.modules())]
         module = children[0] if len(children) == 1 else None
     return found
 
@@ -40,11 +39,14 @@ def enter(holder: Passes) -> None:
     sampler = holder.sampler
     sampler.depth += 1
     sampler.entered = True
-    if sampler.depth == 1 and not is_compiling():
-        sampler.training, grad = holder.module.training, torch.is_grad_enabled()
+    if sampler.depth == 1 and not is_compiling() and _task() == -1:
+        grad = torch.is_grad_enabled()
         if grad and sampler.taken is not None and not sampler.taken_grad:
             drop_samples(sampler)  # of a pass that was not for training: a dry run, a rollout
         sampler.grad = grad
+        # After the pass of which this step's samples are, gradients are accumulated.
+        is_next = sampler.taken is not None and sampler.taken != sampler.passes
+        sampler.training, sampler.real = holder.module.training and not is_next, is_real()
 
 
 def leave(sampler: Sampler) -> None:
@@ -65,13 +67,15 @@ def drop_samples(sampler: Sampler) -> None:
     sampler.order, sampler.taken = [], None
 
 
-def in_backward() -> bool:
-    """A forward pass that the backward pass makes: activations are recomputed."""
-    return bool(_task() != -1)
+def is_real() -> bool:
+    """What runs is no trace, no functional transform, and nothing that the backward pass recomputes."""
+    return bool(_task() == -1 and _tracing() is None and _transforming() is None)
 
 
 # Whether torch.compile can trace what we do with a module: torch 2.1 raises into the training, 2.4 is the oldest tried that does not.
 TRACEABLE = torch.torch_version.TorchVersion(torch.__version__) >= "2.4"
+_tracing = torch._C._get_tracing_state
+_transforming = getattr(torch._C._functorch, "peek_interpreter_stack", lambda: None)
 _task = getattr(torch._C, "_current_graph_task_id", lambda: -1)
 _compiler = getattr(torch, "compiler", None)
 is_compiling = getattr(_compiler, "is_compiling", None) or torch._dynamo.external_utils.is_compiling

@@ -13,14 +13,12 @@ from torch import Tensor
 
 from ..adapters.protocol import Call, Inner, Reading, Refused
 from ..compiled import taps
-from .passes import in_backward, is_compiling
+from . import quick
+from .passes import is_compiling, is_real
 from .state import MAX_RUNS, Checked, Part, Sample, Sampler, Tag, to_device
 
 CHECK_TOKENS = 8  # of each connection, for the self-check
 MAX_FAULTS = 20  # in a row: a connection that cannot be read is then left alone
-
-_tracing = torch._C._get_tracing_state
-_transforming = getattr(torch._C._functorch, "peek_interpreter_stack", lambda: None)
 
 
 def event(
@@ -39,13 +37,17 @@ def event(
         return
     sampler = tag.sampler
     training = sampler.training if sampler.depth else module.training
-    if not sampler.active or sampler.closed or not training or is_next_batch(sampler):
+    if not training or not sampler.active or sampler.closed:
         return
     started = time.perf_counter()
     try:
-        if is_training_step(args, kwargs):
+        short = tag.places and sampler.depth and sampler.real and not sampler.checking
+        if short and quick.take(sampler, tag, module, args, out):
+            pass
+        elif is_training_step(args, kwargs):
             for reading in tag.adapter.read(Call(module, method, args, kwargs, out, inner)):
                 record(sampler, tag.parts[reading.part], reading, module)
+                quick.learn(tag, module, args, out, reading)
     except Exception as error:
         fault(sampler, tag, method, error)
     sampler.seconds += time.perf_counter() - started
@@ -64,15 +66,12 @@ def fault(sampler: Sampler, tag: Tag, method: str, error: Exception) -> None:
         sampler.faults.count("a fault could not be noted", again)
 
 
-def is_next_batch(sampler: Sampler) -> bool:
-    """A pass after that of which this step's samples are: gradients are accumulated."""
-    return sampler.depth > 0 and sampler.taken is not None and sampler.taken != sampler.passes
-
-
 def is_training_step(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
     """Not a trace, an export, a shape propagation, a functional transform or a recomputation."""
-    if _tracing() is not None or in_backward() or _transforming() is not None:
+    if not is_real():
         return False
+    if args and type(args[0]) is Tensor:
+        return True
     first = args[0] if args else next(iter(kwargs.values()), None)
     if isinstance(first, (tuple, list)) and first:
         first = first[0]
@@ -192,9 +191,10 @@ def look(
             if post is not None:
                 post = post.detach().reshape(-1, part.n)
                 post = post[index] if len(post) > 1 else post.clone()
+            # autocast makes it another
             single = (
                 x.dtype is torch.float32 and (x[:1] @ x[:1].transpose(1, 2)).dtype is torch.float32
-            )  # autocast makes it another
+            )
             if formula is None or sampler.watched != 0:
                 return Checked(x, None, post, single)
             with torch.autocast(x.device.type, enabled=False):

@@ -52,9 +52,8 @@ class Part:
         # Under torch.compile no Python runs in a step: the graph itself writes a run's sample here, and counts.
         self.buffers: list[Tensor] = []  # [S, n, n] for each run
         self.counts: list[Tensor] = []  # [1] int64 for each run
-        self.uniform: Optional[Tensor] = (
-            None  # [S] float64 in [0, 1): where in its stratum a token is taken
-        )
+        # [S] float64 in [0, 1): where in its stratum a token is taken
+        self.uniform: Optional[Tensor] = None
         self.written = 0  # runs that a compiled graph wrote in its last pass; 0: none is compiled
         self.wanted = 0  # runs for which there was no buffer
         self.most = 0  # runs that compiled graphs have written in a pass, at most
@@ -71,6 +70,7 @@ class Tag:
     ) -> None:
         self.sampler, self.adapter, self.parts = sampler, adapter, parts
         self.inner = inner  # the calls of inner functions are noted
+        self.places: tuple[Any, ...] = ()  # where `quick` has seen its mappings
 
     def __deepcopy__(self, memo: Any) -> None:
         return None
@@ -88,20 +88,20 @@ class Sampler:
     faults: Faults
     parts: list[Part] = field(default_factory=list)
     step: int = 1  # in progress: the tokens follow from it
-    ended: int = 0
+    ended: int = 0  # steps
     watched: int = 0  # steps that were sent
     active: bool = True  # this step is sampled
     closed: bool = False
     checking: bool = True  # this step's streams are kept for the self-check
-    order: list[tuple[Part, int]] = field(
-        default_factory=list
-    )  # runs of this step that were sampled, as they came
+    # runs of this step that were sampled, as they came
+    order: list[tuple[Part, int]] = field(default_factory=list)
     depth: int = 0  # forward passes of the model that are going on, one within another
     passes: int = 0  # that have ended
     taken: Optional[int] = None  # the pass of which this step's samples are
     taken_grad: bool = True  # it was one with gradients
     grad: bool = True  # the pass that is going on is one
-    training: bool = True  # it is in training mode
+    training: bool = True  # the pass that is going on is to be sampled
+    real: bool = True  # it is no trace, no transform, no recomputation
     entered: bool = False  # a pass was seen in this step
     runs: int = 0  # that are known of all parts
     compiled: bool = False  # a graph has written samples
@@ -110,8 +110,9 @@ class Sampler:
     uniform: dict[Any, Tensor] = field(default_factory=dict)  # by device
 
     def positions(self, count: int) -> tuple[int, ...]:
-        """Tokens of this step among `count`, rising, one in each of equal strata: the same in all connections and ranks."""
-        size = min(self.tokens, count)
+        """Tokens of this step among `count`, rising, one in each of equal strata: the same in all connections and ranks. All,
+        once, where they are few, unless a graph is compiled: that takes so many of any."""
+        size = self.tokens if self.compiled else min(self.tokens, count)
         if size == count:
             return tuple(range(count))
         draw = random.Random(self.step).random
@@ -122,9 +123,9 @@ class Sampler:
         chance = random.Random(self.step).random
         return to_device([chance() for _ in range(self.tokens)], torch.float64, device)
 
-    def next(self, step: int) -> None:
-        """Begins a step."""
-        self.ended += 1
+    def next(self, step: int, again: bool = False) -> None:
+        """Begins a step. again: what has ended was of the step before it, a further micro-batch of it."""
+        self.ended += 0 if again else 1
         self.step, self.active = step, self.ended % self.every == 0
         for part in self.parts:
             part.run = 0

@@ -54,6 +54,13 @@ class Check:
         """Between the connections: "apart", "collapsed" or "undetermined"."""
         return self._arrivals.streams
 
+    def asks(self, record: StepRecord) -> bool:
+        """A step of a check, or one in which a connection runs that is not known."""
+        listed, known = record.listing.connections, self._known
+        return record.streams is not None or any(
+            listed[place].name not in known for place in record.present
+        )
+
     def look(self, record: StepRecord, mappings: Sequence[Optional[Tensor]]) -> None:
         """mappings: [S, n, n] as stored, one for each of `record.present`; None: it did not run.
         Mends `Listed.kind`, `.bounded` and `.transposed`. Raises nothing."""

@@ -51,9 +51,8 @@ def of_sinkhorn(h: Tensor) -> Tensor:
     """
     size, n = h.shape[0], h.shape[-1]
     eye = torch.eye(n, dtype=h.dtype).expand(size, n, n)
-    sums = torch.cat(
-        (torch.cat((eye, h), 2), torch.cat((h.transpose(1, 2), eye), 2)), 1
-    )  # [S, 2n, 2n], singular
+    # [S, 2n, 2n], singular
+    sums = torch.cat((torch.cat((eye, h), 2), torch.cat((h.transpose(1, 2), eye), 2)), 1)
     inverse = torch.linalg.pinv(sums, rtol=1e-12, hermitian=True)
     v = torch.randn(size, n, n, dtype=h.dtype, generator=torch.Generator().manual_seed(0))
     norm = torch.zeros(size, dtype=h.dtype)

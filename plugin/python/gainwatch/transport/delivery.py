@@ -59,9 +59,8 @@ def _post(state: State, bodies: list[bytes]) -> bool:
             say(state, "late", f"run {state.run}: {text}")
         state.acknowledged += len(bodies) - late
         _hear(state, outcome.answer)
-    elif (
-        outcome.kind == REFUSED and len(bodies) > 1
-    ):  # one of them is refused: the others are not to be lost with it
+    elif outcome.kind == REFUSED and len(bodies) > 1:
+        # one of them is refused: the others are not to be lost with it
         half = len(bodies) // 2
         if outcome.status == TOO_MUCH:
             state.most = half

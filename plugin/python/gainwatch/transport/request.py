@@ -63,9 +63,8 @@ def _request(
 def _exchanged(state: State, exchange: Exchange) -> Exchange:
     """Takes in records until there is an answer, or it has been waited for long enough."""
     if state.exchange is not None and not state.exchange.done.is_set():
-        exchange.error = TimeoutError(
-            "the request before has not ended yet"
-        )  # it looks up a name, or connects
+        # it looks up a name, or connects
+        exchange.error = TimeoutError("the request before has not ended yet")
         return exchange
     state.exchange, started = exchange, time.monotonic()
     state.exchanges.put(exchange)

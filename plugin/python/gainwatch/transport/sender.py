@@ -4,6 +4,7 @@ that are not acknowledged and sends them in their order; one more waits for the 
 
 from __future__ import annotations
 
+import atexit
 import queue
 import random
 import threading
@@ -57,11 +58,14 @@ class Sender:
         )
         self._encode, self._most_bytes = encode, max(memory_limit, LEAST_QUEUE_BYTES)
         self._records: queue.SimpleQueue[tuple[int, StepRecord]] = queue.SimpleQueue()
-        self._lock, self._queued_bytes, self._refused = threading.Lock(), 0, 0
+        # Each is written by one thread: a signal may close in the midst of `put`, and no lock is held then.
+        self._put_bytes, self._taken_bytes, self._refused = 0, 0, 0
+        self._lock = threading.Lock()  # of what is said of the run
         self._opening: dict[str, Any] = {}
         self._self_test: Optional[list[dict[str, Any]]] = None
         self._failed = False  # the last time that all was to be sent
         self._done, self._left = threading.Event(), 0  # samples that were not sent
+        self._seconds = 0.0  # that close() has
         self._chance = random.Random().random  # the training's own is left alone
         self._thread = threading.Thread(target=self._run, name="gainwatch", daemon=True)
 
@@ -125,25 +129,36 @@ class Sender:
 
     def put(self, record: StepRecord) -> None:
         """A step to be sent. Dropped and counted where those that are not bodies yet have too many bytes."""
-        size = 4 * record.values.size
-        with self._lock:
-            full = self._queued_bytes > 0 and self._queued_bytes + size > self._most_bytes
-            self._queued_bytes += 0 if full else size
-            self._refused += full
-        if not full:
-            self._records.put((size, record))
+        size, queued = 4 * record.values.size, self._put_bytes - self._taken_bytes
+        if queued > 0 and queued + size > self._most_bytes:
+            self._refused += 1
+            return
+        self._put_bytes += size
+        self._records.put((size, record))
 
-    def close(self, outcome: str, attempt: str, seconds: float) -> None:
-        """Sends what waits, and the outcome (completed, interrupted, failed, unknown): so many seconds at most. Says what was not sent."""
+    def close(self, outcome: str, attempt: str, seconds: float, wait: bool = True) -> None:
+        """Sends what waits, and the outcome (completed, interrupted, failed, unknown): so many seconds at most. Says what was not sent.
+        wait: else that is done beside what follows, and waited for when the interpreter goes."""
         state = self._state
         state.ending = {"state": "closed", "attempt": attempt, **state.identity, "outcome": outcome}
         state.deadline = time.monotonic() + seconds
+        self._seconds = seconds
         state.stopping.set()
-        if self._thread.is_alive() and not self._done.wait(seconds + 1):
-            state.spool.abandon()
+        if wait:
+            self._wait()
+        else:
+            atexit.register(self._wait)
+
+    def _wait(self) -> None:
+        if self._thread.is_alive() and not self._done.wait(self._seconds + 1):
+            self._state.spool.abandon()
+            self._say_left()
+
+    def _say_left(self) -> None:
+        state = self._state
         left = self._left + len(state.spool) + self._records.qsize()
         if left:
-            why = f"the monitor did not take them within {seconds:g} s ({state.reason})"
+            why = f"the monitor did not take them within {self._seconds:g} s ({state.reason})"
             say(state, "not sent", f"{left} samples were not sent: {why}")
 
     def _strange(self, value: Any) -> None:
@@ -178,8 +193,10 @@ class Sender:
                 )
         finally:
             self._left = state.spool.close()
+            self._say_left()
             state.exchanges.put(None)
             self._done.set()
+            atexit.unregister(self._wait)
 
     def _sent(self) -> bool:
         self._failed = True
@@ -217,5 +234,4 @@ class Sender:
                 self._state.lost += 1
                 self._state.faults.count("a sample could not be made", error)
             finally:
-                with self._lock:
-                    self._queued_bytes -= size
+                self._taken_bytes += size

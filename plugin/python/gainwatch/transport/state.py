@@ -31,18 +31,15 @@ class State:
     take_in: Callable[[], None] = lambda: None
     exchanges: queue.SimpleQueue[Optional[Exchange]] = field(default_factory=queue.SimpleQueue)
     exchange: Optional[Exchange] = None  # the one that is under way
-    opening: Optional[dict[str, Any]] = (
-        None  # what the open PUT says; another object where it is to be said again
-    )
-    opened: Optional[tuple[str, dict[str, Any]]] = (
-        None  # the attempt and the opening that the monitor has heard
-    )
+    # what the open PUT says; another object where it is to be said again
+    opening: Optional[dict[str, Any]] = None
+    # the attempt and the opening that the monitor has heard
+    opened: Optional[tuple[str, dict[str, Any]]] = None
     ending: Optional[dict[str, Any]] = None  # what the closing PUT says
     stopping: threading.Event = field(default_factory=threading.Event)
     deadline: float = math.inf  # of close(), by time.monotonic()
-    most: int = (
-        256  # bodies of one request; fewer where the monitor has said that they are too much
-    )
+    # bodies of one request; fewer where the monitor has said that they are too much
+    most: int = 256
     asked: Optional[float] = None  # seconds that the last answer wants to be left alone
     free: str = ""  # a name for the run while it goes on in another training
     taken_since: float = 0.0

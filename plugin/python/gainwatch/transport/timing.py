@@ -6,14 +6,11 @@ from dataclasses import dataclass, field
 from typing import Callable, Optional
 
 FLUSH_SECONDS, BACKOFF_SECONDS = 0.5, 30.0
-TIMEOUT_SECONDS = (
-    30.0  # of one request: the monitor waits 20 s for other ranks and its disk before it answers
-)
+# of one request: the monitor waits 20 s for other ranks and its disk before it answers
+TIMEOUT_SECONDS = 30.0
 MAX_RETRY_AFTER_SECONDS = 300.0  # our choice: a Retry-After beyond is a mistake
-TAKEN_ASK_SECONDS, TAKEN_SECONDS = (
-    10.0,
-    120.0,
-)  # while the run goes on in another training: how often it is asked for, and how long
+# while the run goes on in another training: how often it is asked for, and how long
+TAKEN_ASK_SECONDS, TAKEN_SECONDS = 10.0, 120.0
 LAST_TRY_SECONDS = 1.0  # of the time that close() has, kept for a last try
 CLOSING_WAIT_SECONDS = 1.0  # at most, between the tries of close()
 

@@ -6,6 +6,7 @@ Axes: S sampled tokens, n streams, L connections. Matrices are sent as H, rows a
 from __future__ import annotations
 
 import ctypes
+import functools
 import json
 import math
 from collections import Counter
@@ -22,13 +23,15 @@ if TYPE_CHECKING:
     from ..guard import Faults
     from .record import Listed, StepRecord
 
-MEMORY_KINDS = (
-    5  # of a connection: parameters, activations, branch_activations, gradients, optimizer
-)
+# of a connection: parameters, activations, branch_activations, gradients, optimizer
+MEMORY_KINDS = 5
 
 
 class Check(Protocol):
     """The running self-check."""
+
+    def asks(self, record: StepRecord) -> bool:
+        """Has it something to look for in this step?"""
 
     def look(self, record: StepRecord, mappings: Sequence[Optional[Tensor]]) -> None:
         """mappings: [S, n, n] as stored, one for each of `record.present`; None: it did not run. May mend `Listed.kind`, `.bounded` and
@@ -54,7 +57,7 @@ def encode(record: StepRecord, encoding: Encoding) -> Optional[bytes]:
 
     listed, flat = record.listing.connections, record.values.take()
     stored, late, ran = _read(record, flat)
-    if encoding.check is not None:
+    if encoding.check is not None and encoding.check.asks(record):
         encoding.check.look(record, _tensors(record, flat, ran))
     places = _places(listed, encoding)
     by_place = {place: m for place, m, did in zip(record.present, stored, ran) if did}
@@ -167,21 +170,23 @@ def _metadata(
                 f"value {key}",
                 f"{key}: must be a number (given {type(value).__name__}), and is left out",
             )
-    lists: dict[str, Any] = {
-        "order": [connection.name for connection in connections],
-        "kinds": [connection.kind for connection in connections],
-        "conventions": [connection.convention for connection in connections],
-        "bounded": [connection.bounded for connection in connections],
-    }
+    metadata["order"] = _json_of(tuple([connection.name for connection in connections]))
+    metadata["kinds"] = _json_of(tuple([connection.kind for connection in connections]))
+    metadata["conventions"] = _json_of(tuple([connection.convention for connection in connections]))
+    metadata["bounded"] = _json_of(tuple([connection.bounded for connection in connections]))
     if len(record.tokens) >= tokens > 0 and connections:
-        lists["tokens"] = [int(position) for position in record.tokens[:tokens]]
+        metadata["tokens"] = _json([int(position) for position in record.tokens[:tokens]])
     sizes = {kind: number(size) for kind, size in record.memory.items()}
     memory = {
         kind: size for kind, size in sizes.items() if size is not None and 0 <= size < math.inf
     }
     if memory:
-        lists["memory"] = memory
-    return {
-        **metadata,
-        **{key: json.dumps(value, separators=(",", ":")) for key, value in lists.items()},
-    }
+        metadata["memory"] = _json(memory)
+    return metadata
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"))
+
+
+_json_of = functools.lru_cache(maxsize=64)(_json)  # of lists that are the same in most steps

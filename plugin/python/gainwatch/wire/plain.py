@@ -12,6 +12,8 @@ from typing import Any, Callable, Optional, Union
 
 def number(value: Any) -> Optional[Union[int, float]]:
     """A number of Python, also of one of NumPy's; None where it is none, as a bool, or too large for a float."""
+    if type(value) in (int, float):  # nearly always; the abstract classes are slow to ask
+        return value  # type: ignore[no-any-return]
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
         return None
     if isinstance(value, numbers.Integral):

@@ -19,21 +19,18 @@ class Listed:
 
     name: str  # `layer`, `layer#2` for its second run within a pass
     kind: str  # hc, mhc, residual, identity, orthogonal, signed, own
-    bounded: Optional[
-        str
-    ]  # which sums of H as applied are exact: doubly, rows, columns, spectral, none; None: not known
+    # which sums of H as applied are exact: doubly, rows, columns, spectral, none; None: not known
+    bounded: Optional[str]
     convention: Optional[str]  # order of Sinkhorn's normalisations: paper, deepseek
     transposed: bool  # what is stored is applied transposed ("comb")
     n: int
     parameter_bytes: float = float("nan")  # of what this rank holds
     adapter: str = ""  # by which it was found
-    dtype: Optional[str] = (
-        None  # of the mapping before it was sampled ("bfloat16"); None: not known
-    )
+    # of the mapping before it was sampled ("bfloat16"); None: not known
+    dtype: Optional[str] = None
     parameters: Optional[str] = None  # dtypes of its parameters, sorted
-    sinkhorn: Optional[float] = (
-        None  # temperature of the Sinkhorn that the mapping comes from; None: of none, or not known
-    )
+    # temperature of the Sinkhorn that the mapping comes from; None: of none, or not known
+    sinkhorn: Optional[float] = None
 
 
 @dataclass(frozen=True)
@@ -47,9 +44,8 @@ class Listing:
 class Values:
     """float32 numbers that may still be on their way from the device."""
 
-    take: Callable[
-        [], Tensor
-    ]  # waits, and gives them flat on the host; called once, in the background
+    # waits, and gives them flat on the host; called once, in the background
+    take: Callable[[], Tensor]
     size: int  # how many
 
 
@@ -69,13 +65,11 @@ class StepRecord:
     tokens: tuple[int, ...] = ()  # sampled positions; empty: not the same in all
     scalars: dict[str, float] = field(default_factory=dict)  # loss, learning_rate, gradient_norm
     late: tuple[str, ...] = ()  # of the same names, on the device
-    counted: tuple[
-        int, ...
-    ] = ()  # places in `present` of those that a compiled graph wrote: it ran if its count is above 0
+    # places in `present` of those that a compiled graph wrote: it ran if its count is above 0
+    counted: tuple[int, ...] = ()
     memory: dict[str, int] = field(default_factory=dict)  # bytes of the run by kind
-    streams: Optional[tuple[Any, ...]] = (
-        None  # per `present`: the inputs [tokens, n, d] for the self-check, or None
-    )
+    # per `present`: the inputs [tokens, n, d] for the self-check, or None
+    streams: Optional[tuple[Any, ...]] = None
 
 
 def as_h(matrix: Any, connection: Listed) -> Any:

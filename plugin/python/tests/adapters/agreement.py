@@ -12,10 +12,11 @@ from ..standins.base import Implementation
 from .sampled import Taken, watched
 
 D = 32  # channels of the tests' models
+# of the largest entry: a later connection's truth is off by what float32 rounds its streams by
 FIRST, LATER = (
     1e-6,
     5e-6,
-)  # of the largest entry: a later connection's truth is off by what float32 rounds its streams by
+)
 
 
 def size(entry: Implementation) -> int:

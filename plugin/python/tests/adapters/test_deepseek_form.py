@@ -13,6 +13,7 @@ import torch
 from gainwatch.sampling.attach import TAG
 
 from ..implementations import Implementation, implementations
+from ..standins.deepseek import Block
 from .sampled import Watched, double, watched
 
 ROWS = (
@@ -72,6 +73,17 @@ def apart(a: Any, b: Any) -> float:
     return float(np.abs(np.array(sorted(a.tolist())) - np.array(sorted(b.tolist()))).max())
 
 
+class ByKeyword(Block):
+    """DeepSeek's block, with another way of calling."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        for site, branch in (("attn", self.attn), ("ffn", self.ffn)):
+            fn, scale, base = (getattr(self, f"hc_{site}_{w}") for w in ("fn", "scale", "base"))
+            y, post, comb = self.hc_pre(hc_fn=fn, hc_scale=scale, hc_base=base, x=x)
+            x = self.hc_post(branch(y), x, post, comb)
+        return x
+
+
 class TestEachImplementation(unittest.TestCase):
     """What `test_table` does not ask of each."""
 
@@ -101,6 +113,19 @@ class TestEachImplementation(unittest.TestCase):
                             self.assertLess(apart(double(got).reshape(-1, 4), known), 1e-5)
                     self.assertIsNotNone(post)
                     self.assertEqual(pre is not None, "nemo" in entry.name or "v4.1" in entry.name)
+
+    def test_parameters_may_come_by_keyword_and_before_the_streams(self) -> None:
+        torch.manual_seed(0)
+        block, x = ByKeyword(4, 8), torch.randn(2, 3, 4, 8)
+        fn, scale, base = block.hc_attn_fn, block.hc_attn_scale, block.hc_attn_base
+        comb = double(block.hc_pre(x, fn, scale, base)[2].flatten(0, 1))
+        for compiled in (False, True):
+            call = torch.compile(block, backend="eager", fullgraph=True) if compiled else block
+            with watched(block, tokens=6) as watch, self.subTest(compiled=compiled):
+                call(x)
+                taken = watch.take()
+                self.assertEqual([one.name for one in taken], ["connection.attn", "connection.ffn"])
+                np.testing.assert_allclose(taken[0].h, np.swapaxes(comb, 1, 2), atol=1e-6)
 
     def test_training_is_equal_to_the_bit(self) -> None:
         for entry in entries():

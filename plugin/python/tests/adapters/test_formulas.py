@@ -47,9 +47,8 @@ class Formulas(unittest.TestCase):
                 off = np.abs(taken[0].reference - truth[0][:count]).max()
                 if entry.name in WRONG:
                     self.assertGreater(off, 0.1)
-                    np.testing.assert_allclose(
-                        taken[0].reference.sum(-1), 1, atol=1e-5
-                    )  # of H: columns of comb
+                    # of H: columns of comb
+                    np.testing.assert_allclose(taken[0].reference.sum(-1), 1, atol=1e-5)
                 else:
                     self.assertLess(off, 2e-6)
 

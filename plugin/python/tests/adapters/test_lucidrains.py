@@ -21,10 +21,11 @@ CHANNELS, BRANCHES, INPUTS = (
     f"{HC}_with_multi_branch_inputs",
     f"{HC}_with_multi_input_streams",
 )
+# modules whose H_res is not applied
 UNMIXED = {
     "0.1.15": (HC, CHANNELS),
     "0.3.0": (HC, CHANNELS, MHC),
-}  # modules whose H_res is not applied
+}
 
 
 class Variant(NamedTuple):
@@ -35,9 +36,8 @@ class Variant(NamedTuple):
     options: dict[str, Any]
     branch: Callable[[], Any] = lambda: nn.Linear(D, D)
     cls: str = "HyperConnections"
-    pack: Callable[[torch.Tensor], torch.Tensor] = lambda x: x.movedim(2, 1).flatten(
-        0, 1
-    )  # [b, t, n, d] -> its layout
+    # [b, t, n, d] -> its layout
+    pack: Callable[[torch.Tensor], torch.Tensor] = lambda x: x.movedim(2, 1).flatten(0, 1)
     unpack: Callable[[torch.Tensor], torch.Tensor] = lambda x: x.unflatten(0, (-1, N)).movedim(1, 2)
     first: bool = True  # H is over fractions x streams, not streams x fractions
     inputs: int = 1

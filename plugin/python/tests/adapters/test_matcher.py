@@ -18,10 +18,11 @@ from ..implementations import implementations
 from .agreement import assert_agrees, size
 from .sampled import quiet, watched
 
+# by the entry's exact sums: what a user would say
 BOUNDED = {
     "doubly": "doubly",
     "none": "spectral",
-}  # by the entry's exact sums: what a user would say
+}
 
 
 def own(kind: str, mixers: set[int]) -> gainwatch.Adapter:

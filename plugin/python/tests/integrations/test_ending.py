@@ -44,6 +44,9 @@ WAYS = {
     "with monitor: raise ValueError('x')": ("failed", 1),
     "with monitor: pass": ("completed", 0),
     "try: sys.exit(1)\nexcept SystemExit: pass\nmonitor.close()": ("completed", 0),
+    # nobody holds it: what waits is sent
+    "del monitor": ("unknown", 0),
+    "def train(own): sys.exit(1)\ntrain(globals().pop('monitor'))": ("failed", 1),
 }
 
 
@@ -75,6 +78,13 @@ class Ending(unittest.TestCase):
         before = "was = (sys.exit, signal.getsignal(signal.SIGTERM))"
         end = "monitor.close()\nprint((sys.exit, signal.getsignal(signal.SIGTERM)) == was)"
         self.assertEqual(self.run_script(end, before), ("completed", 0, "True\n"))
+
+    def test_what_was_raised_or_exited_before_a_step_has_not_ended_it(self) -> None:
+        exits = "try: sys.exit(1)\nexcept SystemExit: pass"
+        shown = "try: 1 / 0\nexcept Exception: sys.last_type, sys.last_value, _ = sys.exc_info()"
+        before = "model = torch.nn.Linear(2, 2)\nother = gainwatch.watch(model, url='http://127.0.0.1:9')"
+        before = f"{before}\n{exits}\n{shown}\nother.close()"
+        self.assertEqual(self.run_script("pass", before)[:2], ("unknown", 0))
 
     @unittest.skipUnless(hasattr(os, "fork"), "no fork here")
     def test_a_forked_process_that_ends_ends_nothing(self) -> None:

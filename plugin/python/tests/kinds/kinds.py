@@ -1,5 +1,5 @@
 """What people do with a model besides training it plainly, each as a function (model, x of step i, monitor or None) ->
-losses and gradients. Watched and unwatched they must be equal to the bit. No test, and nothing of an implementation."""
+losses and gradients. Watched and unwatched they must be equal to the bit. No test."""
 
 from __future__ import annotations
 
@@ -65,8 +65,7 @@ def pickled(model: Any, x: Input, monitor: Any) -> Outcome:
 
 
 def saved(model: Any, x: Input, monitor: Any) -> Outcome:
-    file = io.BytesIO()
-    torch.save(model, file)
+    torch.save(model, file := io.BytesIO())
     file.seek(0)
     return train(torch.load(file, weights_only=False), x, monitor) + list(
         model.state_dict().values()
@@ -84,12 +83,15 @@ def traced(model: Any, x: Input, monitor: Any) -> Outcome:
 
 
 def exported(model: Any, x: Input, monitor: Any) -> Outcome:
-    program = torch.export.export(model, (x(0),))
-    return [program.module()(x(0)).detach(), torch.tensor(len(program.graph.nodes))]
+    return _exported(model, x, False)
 
 
 def exported_strictly(model: Any, x: Input, monitor: Any) -> Outcome:
-    program = torch.export.export(model, (x(0),), strict=True)
+    return _exported(model, x, True)
+
+
+def _exported(model: Any, x: Input, strict: bool) -> Outcome:
+    program = torch.export.export(model, (x(0),), strict=strict)
     return [program.module()(x(0)).detach(), torch.tensor(len(program.graph.nodes))]
 
 
@@ -149,7 +151,6 @@ def layers_checkpointed(model: Any, x: Input, monitor: Any) -> Outcome:
 
 def replicated(model: Any, x: Input, monitor: Any) -> Outcome:
     replica = model._replicate_for_data_parallel()
-    assert replica.__dict__.get("_is_replica")
     return [replica(x(0)).detach(), *train(model, x, monitor)]
 
 
@@ -208,18 +209,18 @@ def compiled_inductor(model: Any, x: Input, monitor: Any) -> Outcome:
 
 def compiled_by_layer(model: Any, x: Input, monitor: Any) -> Outcome:
     for layer in model.layers:
-        layer.compile(backend="aot_eager")
+        layer.compile(backend="eager")
     return train(model, x, monitor)
 
 
 def compiled_first_layer(model: Any, x: Input, monitor: Any) -> Outcome:
-    model.layers[0].compile(backend="aot_eager")
+    model.layers[0].compile(backend="eager")
     return train(model, x, monitor)
 
 
 def compiled_and_checkpointed(model: Any, x: Input, monitor: Any) -> Outcome:
     for layer in model.layers:
-        layer.compile(backend="aot_eager")
+        layer.compile(backend="eager")
     return layers_checkpointed(model, x, monitor)
 
 
@@ -233,18 +234,5 @@ def moved_then_compiled(model: Any, x: Input, monitor: Any) -> Outcome:
         model.double(),
         lambda step: x(step).double(),
         monitor,
-        torch.compile(model, backend="aot_eager"),
+        torch.compile(model, backend="eager"),
     )
-
-
-# Those after which the monitor has all steps of the object that is trained; after the others it may have none.
-SEEN: tuple[Kind, ...] = (
-    plain, accumulated, shallow_copied, autocast, checkpointed, checkpointed_reentrant, layers_checkpointed, replicated, functional,
-    holds_its_monitor, forked, evaluated, traced,
-)  # fmt: skip
-UNSEEN: tuple[Kind, ...] = (
-    deep_copied, pickled, saved, scripted, exported, exported_strictly, symbolic, batched, moved, bfloat16,
-)  # fmt: skip
-COMPILED: tuple[Kind, ...] = (
-    compiled, compiled_whole, compiled_by_layer, compiled_first_layer, compiled_and_checkpointed, compiled_autocast, moved_then_compiled,
-)  # fmt: skip

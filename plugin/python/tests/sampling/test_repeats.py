@@ -52,6 +52,20 @@ class Repeats(unittest.TestCase):
         for body, want in zip(self.server.steps, wanted):
             np.testing.assert_allclose(sent(body), want, rtol=1e-5, atol=1e-5)
 
+    def test_each_run_that_a_matcher_names_counts(self) -> None:
+        model = Looped(2, 3)
+        with self.watch(
+            model,
+            matcher=lambda name, module, inputs, out: out[1] if name.endswith(".hc") else None,
+            orientation="comb",
+        ) as monitor:
+            model(self.x()).sum().backward()
+            wanted = [product(model.ran)]
+            model(self.x(1)).sum().backward()
+            monitor.step()
+        self.assertEqual(len(self.server.steps[0].order), 6)
+        self.compare(wanted)
+
     def test_each_run_of_a_looped_model_counts(self) -> None:
         self.compare(self.steps(Looped(2, 3)))
         names = [

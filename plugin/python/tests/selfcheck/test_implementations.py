@@ -106,9 +106,8 @@ class TestTruth(unittest.TestCase):
                         self.assertEqual(
                             (kinds, bounds), ({believed}, {"none" if believed == "hc" else None})
                         )
-                    elif (
-                        entry.exact == "none" and entry.kind == "mhc"
-                    ):  # no sum is 1: kind is what it is called
+                    elif entry.exact == "none" and entry.kind == "mhc":
+                        # no sum is 1: kind is what it is called
                         self.assertEqual(kinds, {believed})
                         self.assertTrue(
                             bounds <= {"none", None if believed == "own" else "none"}, bounds

@@ -157,9 +157,8 @@ class TestArrival(unittest.TestCase):
         self.assertEqual(arrival(pair(h, x, arrived, gate)), "reduced")
         if not by_rows:
             self.assertEqual(arrival(pair(h, x, arrived, np.ones_like(gate))), "equal")
-            self.assertEqual(
-                arrival(pair(h, x, x * 1.0, gate)), "equal"
-            )  # the branch gives nothing
+            # the branch gives nothing
+            self.assertEqual(arrival(pair(h, x, x * 1.0, gate)), "equal")
 
     @settings(deadline=None, max_examples=40)
     @given(SEEDS, SIZES, st.floats(1e-12, 1e-2), st.sampled_from(DTYPES))

@@ -119,9 +119,8 @@ class TestRows(unittest.TestCase):
         self.assertEqual(codes(row(h, reference=h[:2] + 3e-3)), ["recomputed"])
         self.assertEqual(codes(row(h, reference=h + 3e-3, dtype="bfloat16")), [])  # its rounding
         self.assertIn("by 3.0e-03", row(h, reference=h + 3e-3).findings[0].text)
-        self.assertEqual(
-            codes(row(h[:1], reference=h[:1].repeat(8, 0))), []
-        )  # one matrix for all tokens
+        # one matrix for all tokens
+        self.assertEqual(codes(row(h[:1], reference=h[:1].repeat(8, 0))), [])
         self.assertEqual(codes(row(h, reference=h * np.nan)), ["recomputed"])
 
     def test_what_is_not_finite(self) -> None:

@@ -37,9 +37,8 @@ class Site:
     """One connection within a layer."""
 
     module: str  # its place in the layer ("": the layer itself)
-    reference: Callable[
-        [Any, Array, dict[str, Any]], Reference
-    ]  # (module, x [tokens, n, d], carried from site to site)
+    # (module, x [tokens, n, d], carried from site to site)
+    reference: Callable[[Any, Array, dict[str, Any]], Reference]
     branch: str  # the place of what it wraps in the layer
     label: str = ""  # where one module holds several: attn, ffn
 

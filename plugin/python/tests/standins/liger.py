@@ -82,9 +82,8 @@ class LigerMHC(nn.Module):
             key: getattr(self, key)
             for key in ("allow_fp32", "tmax", "rms_eps", "pre_eps", "sinkhorn_eps", "post_mult")
         }
-        coeffs = sys.modules[__name__].__dict__[
-            "liger_mhc_coeffs"
-        ]  # looked up at each call, as a global is
+        # looked up at each call, as a global is
+        coeffs = sys.modules[__name__].__dict__["liger_mhc_coeffs"]
         h_pre, h_post, h_res = coeffs(
             x, self.phi, self.b, self.alpha_pre, self.alpha_post, self.alpha_res, **how
         )

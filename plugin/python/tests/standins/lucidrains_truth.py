@@ -55,9 +55,8 @@ def hyper(module: Any, x: Array, carry: dict[str, Any]) -> Reference:
     static = f.values(module.static_beta).reshape(n, fracs)
     beta = act(normed @ beta_fn).reshape(count, fracs, n, fracs) * post_scale + static
     made = parts(x, alpha, beta if plain else 2 * f.sigmoid(beta), views)
-    if getattr(
-        module, "channel_first", False
-    ):  # 0.4.11 adds to every position the sum of the branch's output over all of them
+    # 0.4.11 adds to every position the sum of the branch's output over all of them
+    if getattr(module, "channel_first", False):
         write = made.write
         return made._replace(
             write=lambda y: write(

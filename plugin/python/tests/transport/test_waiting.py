@@ -88,9 +88,8 @@ class Closing(Sending):
         sender = self.start(2)
         before = len(self.server.paths)
         self.close(sender, 4)
-        self.assertLessEqual(
-            len(self.server.paths) - before, 8
-        )  # one at once, then each second, and the last
+        # one at once, then each second, and the last
+        self.assertLessEqual(len(self.server.paths) - before, 8)
 
     def test_the_outcome_is_said_again_where_the_monitor_is_away(self) -> None:
         sender = self.start(2)

@@ -25,6 +25,9 @@ class Flipping:
         self.flip = flip
         self.seen: list[Any] = []
 
+    def asks(self, record: StepRecord) -> bool:
+        return True
+
     def look(self, record: StepRecord, mappings: Any) -> None:
         for connection in record.listing.connections:
             connection.transposed = connection.transposed != self.flip
