@@ -174,7 +174,7 @@ def _attach(
         except ValueError:
             pass  # a ModuleList is called by nobody
     undo.append(taps.follow(sampler))
-    if taps.forget([*holders, *watched]):
+    if taps.forget(passes.above(model, watched)):
         log.info(
             "run %s: the model was compiled before watch(): it is compiled once more, with what is watched in it",
             run,

@@ -34,6 +34,12 @@ def holders(model: Any, owners: list[Any]) -> list[Any]:
     return found
 
 
+def above(model: Any, owners: list[Any]) -> list[Any]:
+    """All modules that hold an owner, and the owners."""
+    of_owners = {id(owner) for owner in owners}
+    return [m for m in model.modules() if any(id(one) in of_owners for one in m.modules())]
+
+
 def enter(holder: Passes) -> None:
     """A holder's forward pass begins."""
     sampler = holder.sampler

@@ -27,8 +27,10 @@ class Place(NamedTuple):
 
 
 def learn(tag: Tag, module: Any, args: tuple[Any, ...], out: Any, reading: Reading) -> None:
-    """Notes where the mapping of a reading stands, if it stands in a tuple as it is."""
+    """Notes where the mapping of a reading stands, if it stands in a tuple as it is. A matcher is asked each time, as it is said."""
     mapping = reading.mapping
+    if tag.adapter.name == "matcher":
+        return
     if type(mapping) is not Tensor or not isinstance(out, tuple) or tag.inner:
         return
     at = [index for index, value in enumerate(out) if value is mapping]

@@ -67,6 +67,18 @@ class Attach(Case):
         self.assertEqual(len(self.server.steps), 1)
         self.assertIs(Mix.forward, original)
 
+    def test_layers_that_were_compiled_before_are_seen(self) -> None:
+        torch._dynamo.reset()
+        models = [Looped(2), Looped(2)]  # a graph of the first one would do for the other
+        for model in models:
+            for layer in model.layers:
+                layer.compile(backend="eager")
+            models[0](torch.randn(1, 2, N, D))
+        with self.watch(models[1]) as monitor:
+            models[1](torch.randn(1, 2, N, D))
+            monitor.step()
+        self.assertEqual([len(body.order) for body in self.server.steps], [2])
+
     def test_no_address_of_another_device_is_read(self) -> None:
         kept = values(Copier(), [torch.ones(3, device="meta")])
         with self.assertRaises(NotImplementedError):

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 import gainwatch
 from gainwatch.sampling.passes import TRACEABLE
@@ -52,6 +53,30 @@ class Repeats(unittest.TestCase):
     def compare(self, wanted: list[Any]) -> None:
         for body, want in zip(self.server.steps, wanted):
             np.testing.assert_allclose(sent(body), want, rtol=1e-5, atol=1e-5)
+
+    def test_a_matcher_is_asked_each_time(self) -> None:
+        model, asked = Looped(1), [0]
+
+        def matcher(name: str, module: Any, inputs: Any, out: Any) -> Any:
+            if not name.endswith(".hc"):
+                return None
+            asked[0] += 1
+            return out[1] if asked[0] != 4 else None  # not in the last step
+
+        with self.watch(model, matcher=matcher, orientation="comb") as monitor:
+            for step in range(4):
+                model(self.x(step))
+                monitor.step()
+        self.assertEqual((asked[0], [body.step for body in self.server.steps]), (4, [1, 2, 3]))
+
+    def test_a_whole_model_that_is_recomputed_counts_once(self) -> None:
+        for reentrant in (False, True):
+            self.server.steps.clear()
+            model = Looped(2, 2)
+            self.compare(
+                self.steps(model, lambda x, m=model, r=reentrant: checkpoint(m, x, use_reentrant=r))
+            )
+            self.assertEqual(len(self.server.steps[-1].order), 4)
 
     def test_each_run_that_a_matcher_names_counts(self) -> None:
         model = Looped(2, 3)
