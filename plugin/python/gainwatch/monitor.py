@@ -154,8 +154,8 @@ class Monitor:
 
     def _nothing_ran(self, wired: Wired) -> None:
         self._unseen += 1
-        if self._unseen == UNSEEN:
-            parts = wired.sampler.parts
+        parts = wired.sampler.parts
+        if self._unseen == UNSEEN and not taps.left_out(len(parts), 0):
             why = "no connection ran (is the model in training mode, and is it the object that was given to watch, not a copy?)"
             if any(part.faults for part in parts):
                 why = "the mapping of no connection could be read"

@@ -9,6 +9,7 @@ import os
 import re
 import secrets
 import time
+import unicodedata
 from typing import NamedTuple, Optional
 
 import torch.distributed as dist
@@ -16,6 +17,7 @@ import torch.distributed as dist
 from .guard import log
 
 WAIT_SECONDS = 10.0  # for rank 0's names
+LONGEST = 120  # characters of a connection's name
 
 
 class Names(NamedTuple):
@@ -108,6 +110,16 @@ def _run_name(known: str, again: str) -> str:
     if name != known or len(name) > 40:
         name = f"{name[:31]}-{_digest(known)[:8]}"
     return f"train-{name}{again}"
+
+
+def of_connection(name: str) -> str:
+    """A connection's name as the monitor takes it: 128 characters with a "#8", none of them a control character, no "@" first."""
+    clean = "".join(c if unicodedata.category(c) not in ("Cc", "Cs") else "_" for c in name)
+    clean = f"_{clean[1:]}" if clean.startswith("@") else clean
+    if len(clean) <= LONGEST:
+        return clean
+    half = (LONGEST - 12) // 2
+    return f"{clean[:half]}…{_digest(repr(name))[:8]}…{clean[-half:]}"
 
 
 def _digest(text: str) -> str:

@@ -26,6 +26,9 @@ def record_of(
     gradient_norm; seconds: since the step before."""
     sampler = wired.sampler
     ran, samples, counts = collect(sampler)
+    compiled = taps.left_out(len(sampler.parts), len({part.place for part, _ in ran}))
+    if compiled:
+        sampler.faults.say("compiled", compiled)
     if not ran and (sampler.parts or wired.order.runs):
         return None
     if given["learning_rate"] is None:

@@ -11,6 +11,8 @@ from torch import Tensor
 from .guard import Faults
 from .sampling.see import is_plain
 
+LAST_STEP = 10**12  # that the monitor takes
+
 
 def number(name: str, value: Any, faults: Faults) -> Optional[Union[float, Tensor]]:
     """A float, or a tensor of one element on the device, which is read later; None: left out."""
@@ -78,13 +80,13 @@ def rate(optimizer: Any, faults: Faults) -> Any:
 
 
 def whole_step(value: Any, faults: Faults) -> Optional[int]:
-    """A step's number, 0 or more; None where it is none."""
+    """A step's number, 0 to LAST_STEP; None where it is none."""
     try:
         if isinstance(value, Tensor) and value.device.type != "cpu":
             raise TypeError("it is on the device")
         found = int(value)
-        if found != value or found < 0:
-            raise ValueError("it must be a whole number from 0 on")
+        if found != value or not 0 <= found <= LAST_STEP:
+            raise ValueError(f"it must be a whole number from 0 to {LAST_STEP}")
         return found
     except Exception as error:
         _leave_out(

@@ -150,9 +150,8 @@ def _attach(
         for one in found:
             if one.note:
                 sampler.faults.say(one.note, f"{name}: {one.note}")
-            parts[one.part] = Part(
-                f"{name}.{one.part}" if one.part else name, one, adapter, len(sampler.parts)
-            )
+            known_as = names.of_connection(f"{name}.{one.part}" if one.part else name)
+            parts[one.part] = Part(known_as, one, adapter, len(sampler.parts))
             sampler.parts.append(parts[one.part])
         undo.append(
             _mark(

@@ -55,6 +55,12 @@ class Steps(Case):
             self.numbers([7, "eight", None, -3]), [(7, "abc"), (8, "abc"), (9, "abc"), (10, "abc")]
         )
 
+    def test_one_that_the_monitor_does_not_take_is_counted_on(self) -> None:
+        given = [10**12 - 2, 10**15, 2**64, 1e300]
+        self.assertEqual(self.numbers(given[:2]), [(10**12 - 2, "abc"), (10**12 - 1, "abc")])
+        self.server.forget()
+        self.assertEqual(self.numbers(given[2:]), [(1, "abc"), (2, "abc")])
+
     def test_every_third_step_whatever_its_number(self) -> None:
         found = self.numbers(list(range(100, 1100, 100)), every=3)
         self.assertEqual([step for step, _ in found], [100, 400, 700, 1000])

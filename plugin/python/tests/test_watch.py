@@ -14,6 +14,7 @@ from torch import nn
 import gainwatch
 from tests.case import Case
 from tests.models import model_of, tokens_of, train
+from tests.sampling.looped import D, Layer, N
 
 
 class Watching(Case):
@@ -154,6 +155,32 @@ class Watching(Case):
         self.assertEqual(len(logs.output), 1)
         self.assertIn("2 connections (layers.0.attn, layers.0.ffn)", logs.output[0])
         self.assertIn(f"{self.server.url}/#run=well", logs.output[0])
+
+    def test_names_that_the_monitor_does_not_take_are_changed(self) -> None:
+        class Odd(nn.Module):
+            def __init__(self) -> None:
+                super().__init__()
+                for i, name in enumerate(("é" * 300 + "a", "é" * 300 + "b", "@", "t\0\ud800")):
+                    self.add_module(name, Layer(i))
+
+            def __eq__(self, other: object) -> bool:
+                raise RuntimeError("a module of theirs cannot be compared")
+
+            __hash__ = nn.Module.__hash__
+
+            def forward(self, x: torch.Tensor) -> torch.Tensor:
+                for layer in self.children():
+                    x = layer(x)
+                return x
+
+        model = Odd()
+        with self.watch(model) as monitor:
+            model(torch.ones(2, 3, N, D)).sum().backward()
+            monitor.step(1.0)
+        order = self.server.steps[0].order
+        self.assertEqual((len(set(order)), order[2:]), (4, ["_.hc", "t__.hc"]))
+        for name in order:
+            self.assertRegex(name, r"^[^@\x00-\x1f][^\x00-\x1f]{0,125}$")
 
     def test_faults_of_our_own_cost_no_step_of_the_training(self) -> None:
         model = model_of("deepseek", "hc", 1)

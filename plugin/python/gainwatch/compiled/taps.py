@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from ..adapters.protocol import Adapter, Call, Reading
+from ..sampling import passes
 from ..sampling.state import Part, Sample, Sampler, Tag
 
 RUNS = 8  # of a connection within a graph, for which there are buffers
@@ -66,6 +67,8 @@ def write(part: Part, reading: Reading) -> None:
         return
     with torch.no_grad():
         flat = mapping.detach().reshape(-1, n, n)
+        if _holds(flat.shape[0] == 0):
+            return  # an empty batch
         strata = torch.arange(buffer.shape[0], device=flat.device, dtype=torch.float64)
         index = (
             ((strata + uniform) * (flat.shape[0] / buffer.shape[0]))
@@ -75,6 +78,12 @@ def write(part: Part, reading: Reading) -> None:
         fresh = flat.index_select(0, index).float()
         buffer.copy_(torch.where(count == 0, fresh, buffer))
         count.add_(1)
+
+
+def _holds(condition: Any) -> bool:
+    """Of a size that only the data tell, torch from 2.7 on takes it not to hold, and raises nothing. Loaded late."""
+    shapes = getattr(torch.fx.experimental, "symbolic_shapes", None)
+    return bool(getattr(shapes, "guard_or_false", bool)(condition))
 
 
 def prepare(sampler: Sampler, part: Part, runs: int = 0) -> None:
@@ -153,6 +162,18 @@ def follow(sampler: Sampler) -> Any:
         return take_back
     except Exception:  # torch before 2.4: they are made at watch, and again after a step
         return lambda: None
+
+
+def left_out(parts: int, ran: int) -> str:
+    """What is to be said where `ran` of the connections ran in a step, and torch.compile cannot trace the others; "" where nothing is."""
+    if passes.TRACEABLE or ran == parts:
+        return ""
+    if not torch._dynamo.utils.counters["stats"]["unique_graphs"]:
+        return ""
+    return (
+        f"what torch.compile has compiled is left out, {parts - ran} of {parts} connections here: "
+        f"it can be watched from torch 2.4 on (this is {torch.__version__})"
+    )
 
 
 def forget(modules: list[Any]) -> bool:

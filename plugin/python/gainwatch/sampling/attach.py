@@ -166,7 +166,7 @@ def _watched(original: Any, method: str) -> Any:
         event(tag, method, self, args, kwargs, out, calls)
         return out
 
-    return _in_place_of(original, watched)
+    return _in_place_of(original, watched if passes.TRACEABLE else _eager(original, watched))
 
 
 def _noted(name: str, original: Any) -> Any:
@@ -179,7 +179,17 @@ def _noted(name: str, original: Any) -> Any:
             calls.append(note(name, args, kwargs, out))
         return out
 
-    return _in_place_of(original, noted)
+    return _in_place_of(original, noted if passes.TRACEABLE else _eager(original, noted))
+
+
+def _eager(original: Any, wrapper: Any) -> Any:
+    """The wrapper, and in a graph of torch.compile the bare original: for a torch that cannot trace ours."""
+    is_compiling = passes.is_compiling
+
+    def eager(*args, **kwargs):  # type: ignore[no-untyped-def]
+        return original(*args, **kwargs) if is_compiling() else wrapper(*args, **kwargs)
+
+    return eager
 
 
 def _in_place_of(original: Any, wrapper: Any) -> Any:

@@ -50,7 +50,7 @@ def _taken(copier: Copier, pinned: Tensor, event: Any) -> Callable[[], Tensor]:
 
 def _flat(parts: list[Tensor]) -> Tensor:
     flat = [p.reshape(-1) if p.dtype is torch.float32 else p.reshape(-1).float() for p in parts]
-    return torch.cat(flat) if flat else torch.empty(0)
+    return torch.cat(flat) if flat else torch.empty(0, device="cpu")
 
 
 def _pinned(copier: Copier, size: int) -> Tensor:
@@ -58,4 +58,4 @@ def _pinned(copier: Copier, size: int) -> Tensor:
         buffer = copier.free.popleft()
         if buffer.numel() == size:
             return buffer
-    return torch.empty(size, dtype=torch.float32, pin_memory=True)
+    return torch.empty(size, dtype=torch.float32, device="cpu", pin_memory=True)

@@ -32,13 +32,18 @@ def arrange(order: Order, ran: Sequence[Run], by_place: bool) -> tuple[Listing, 
     if ran == order.last:
         return order.listing, order.places
     at, named = 0, dict[Run, Run]()
-    for run in sorted(ran, key=lambda r: (r[1], r[0].place)) if by_place else ran:
+    came = sorted(ran, key=in_model) if by_place else ran
+    for i, run in enumerate(came):
         known = run if by_place else _behind(order, run, at)
         if known not in order.known and run in order.known and _is_full(order):
             known, order.crossed = run, True
         if known in order.known:
             at = order.runs.index(known) + 1
         else:
+            ahead = [order.runs.index(r) for r in came[i:] if r in order.known]
+            end = min((k for k in ahead if k >= at), default=len(order.runs))
+            while at < end and in_model(order.runs[at]) < in_model(known):
+                at += 1  # what did not run in this step, and is before it in the model
             order.runs.insert(at, known)
             order.known[known] = listed(*known)
             at += 1
@@ -48,6 +53,11 @@ def arrange(order: Order, ran: Sequence[Run], by_place: bool) -> tuple[Listing, 
     index = {run: place for place, run in enumerate(order.runs)}
     order.last, order.places = list(ran), tuple(index[named[run]] for run in ran)
     return order.listing, order.places
+
+
+def in_model(run: Run) -> tuple[int, int]:
+    """Sorts runs by their number, and those of one number as the modules are in the model."""
+    return run[1], run[0].place
 
 
 def _behind(order: Order, run: Run, at: int) -> Run:

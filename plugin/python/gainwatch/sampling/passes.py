@@ -81,6 +81,8 @@ def is_real() -> bool:
     return bool(_task() == -1 and _tracing() is None and _transforming() is None)
 
 
+# Whether torch.compile can trace what we do with a module: torch 2.1 raises into the training, 2.4 is the oldest tried that does not.
+TRACEABLE = torch.torch_version.TorchVersion(torch.__version__) >= "2.4"
 _tracing = torch._C._get_tracing_state
 _transforming = getattr(torch._C._functorch, "peek_interpreter_stack", lambda: None)
 _task = getattr(torch._C, "_current_graph_task_id", lambda: -1)

@@ -109,8 +109,8 @@ def record(sampler: Sampler, part: Part, reading: Reading, module: Any) -> None:
     elif (mapping.shape, mapping.dtype, reading.lead) != part.like:
         check(part, reading, mapping)
         part.like = mapping.shape, mapping.dtype, reading.lead
-    if mapping is not None and mapping.is_meta:
-        return
+    if mapping is not None and (mapping.is_meta or mapping.numel() == 0):
+        return  # no numbers, or no tokens: an empty batch
     if "_is_replica" in module.__dict__ and mapping is not None and mapping.device != part.device:
         return  # of DataParallel, the replica on the model's own device is sampled
     if run >= 1 and sampler.runs >= MAX_RUNS * len(sampler.parts) and run >= part.most:
@@ -190,7 +190,7 @@ def look(
                 raise Refused(
                     f"they are {list(x.shape)}, and its mappings {count} of {part.n} streams"
                 )
-            index = to_device(torch.tensor(sampler.positions(len(x))[:CHECK_TOKENS]), x.device)
+            index = to_device(sampler.positions(len(x))[:CHECK_TOKENS], torch.int64, x.device)
             x, post, formula = x[index], reading.post, part.adapter.formula
             if post is not None:
                 post = post.detach().reshape(-1, part.n)
@@ -215,6 +215,6 @@ def look(
 def plan(sampler: Sampler, shape: Any, device: Any) -> tuple[int, tuple[int, ...], Tensor]:
     """For mappings of this shape in this step: n, the positions, and these on the device."""
     positions = sampler.positions(math.prod(shape[:-2]))
-    made = shape[-1], positions, to_device(torch.tensor(positions), device)
+    made = shape[-1], positions, to_device(positions, torch.int64, device)
     sampler.plans[shape, device] = made
     return made

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Optional
 
@@ -120,9 +121,7 @@ class Sampler:
     def draw(self, device: Any) -> Tensor:
         """[S] float64 in [0, 1), of this step."""
         chance = random.Random(self.step).random
-        return to_device(
-            torch.tensor([chance() for _ in range(self.tokens)], dtype=torch.float64), device
-        )
+        return to_device([chance() for _ in range(self.tokens)], torch.float64, device)
 
     def next(self, step: int, again: bool = False) -> None:
         """Begins a step. again: what has ended was of the step before it, a further micro-batch of it."""
@@ -144,8 +143,9 @@ def is_check(watched: int) -> bool:
     return watched & (watched + 1) == 0 and watched < (1 << CHECKS)
 
 
-def to_device(tensor: Tensor, device: Any) -> Tensor:
-    """There, without waiting for it."""
+def to_device(numbers: Sequence[float], dtype: Any, device: Any) -> Tensor:
+    """There, without waiting for it, whatever the training's default device is."""
+    tensor = torch.tensor(numbers, dtype=dtype, device="cpu")
     if device.type == "cuda":
         return tensor.pin_memory().to(device, non_blocking=True)
     return tensor.to(device)

@@ -15,6 +15,7 @@ import torch
 
 import gainwatch
 from gainwatch.sampling.attach import PASS, TAG
+from gainwatch.sampling.passes import TRACEABLE
 from tests.implementations import Implementation, implementations
 from tests.kinds import kinds
 from tests.support import Server
@@ -95,7 +96,7 @@ class Never(unittest.TestCase):
     def test_what_is_compiled(self) -> None:
         first = {entry.row: entry for entry in reversed(subjects()) if entry.matcher is None}
         known = [e for e in subjects() if e.matcher is None and (FULL or first[e.row] is e)]
-        self.over(spread(known, COMPILED, 1), True)
+        self.over(spread(known, COMPILED, 1), TRACEABLE)
 
     def test_what_is_watched_twice(self) -> None:
         for entry in subjects():

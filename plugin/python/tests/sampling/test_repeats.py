@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 import gainwatch
+from gainwatch.sampling.passes import TRACEABLE
 from tests.sampling.looped import D, Layer, Looped, Mix, N, bare, product, sent
 from tests.support import Server
 
@@ -91,6 +92,25 @@ class Repeats(unittest.TestCase):
             "layers.1.hc#3",
         ]
         self.assertEqual(self.server.steps[0].order, names)
+
+    def test_layers_left_out_from_the_first_step_on(self) -> None:
+        for seed, compiled in [(0, False), (1, False), (2, False), (3, TRACEABLE)]:
+            with self.subTest(seed=seed, compiled=compiled):
+                self.server.forget()
+                model, wanted = Looped(5, drop=0.6), []
+                model.chance.seed(seed)
+                for layer in model.layers if compiled else ():
+                    layer.compile(backend="eager")  # type: ignore[no-untyped-call]
+                monitor = self.watch(model)
+                for step in range(16):
+                    y = model(self.x(step))
+                    if model.ran:
+                        y.sum().backward()
+                        wanted.append(product(model.ran))
+                    monitor.step(1.0)
+                monitor.close()
+                self.assertEqual(len(self.server.steps), len(wanted))
+                self.compare(wanted)
 
     def test_each_run_that_a_matcher_names_counts(self) -> None:
         """It is asked of the model itself as well, whose pass is told all the same."""
@@ -186,6 +206,7 @@ class Repeats(unittest.TestCase):
         monitor.close()
         self.assertEqual([body.order for body in self.server.steps], [["0.hc", "1.hc", "2.hc"]] * 3)
 
+    @unittest.skipUnless(TRACEABLE, "torch.compile cannot trace a watched method")
     def test_compiled(self) -> None:
         for backend in ("eager", "aot_eager"):
             with self.subTest(backend=backend):
@@ -204,6 +225,7 @@ class Repeats(unittest.TestCase):
                 self.assertEqual(len(self.server.steps), 3)
                 self.compare(wanted)
 
+    @unittest.skipUnless(TRACEABLE, "torch.compile cannot trace a watched method")
     def test_one_layer_compiled_and_the_others_not(self) -> None:
         torch._dynamo.reset()
         model = Looped(3, 2)
