@@ -11,7 +11,7 @@ from torch import Tensor
 from .guard import Faults
 from .sampling.see import is_plain
 
-LAST_STEP = 10**12  # that the monitor takes
+LAST_STEP = (1 << 53) - 1  # that the monitor takes
 
 
 def number(name: str, value: Any, faults: Faults) -> Optional[Union[float, Tensor]]:

@@ -41,25 +41,33 @@ def above(model: Any, owners: list[Any]) -> list[Any]:
 
 
 def enter(holder: Passes) -> None:
-    """A holder's forward pass begins."""
+    """A holder's forward pass begins. Raises nothing."""
     sampler = holder.sampler
     sampler.depth += 1
     sampler.entered = True
     if sampler.depth > 1 or is_compiling():
         return
-    sampler.real = is_real()
-    if sampler.real:
-        grad = torch.is_grad_enabled()
-        if grad and sampler.taken is not None and not sampler.taken_grad:
-            drop_samples(sampler)  # of a pass that was not for training: a dry run, a rollout
-        sampler.grad = grad
-        # After the pass of which this step's samples are, gradients are accumulated.
-        is_next = sampler.taken is not None and sampler.taken != sampler.passes
-        sampler.training = holder.module.training and not is_next
+    try:
+        sampler.real = is_real()
+        if sampler.real:
+            begin(sampler, holder.module.training)
+    except Exception as error:
+        sampler.faults.count("the beginning of a pass could not be noted", error)
+
+
+def begin(sampler: Sampler, training: bool) -> None:
+    """The outermost pass begins; training: the mode of its module."""
+    grad = torch.is_grad_enabled()
+    if grad and sampler.taken is not None and not sampler.taken_grad:
+        drop_samples(sampler)  # of a pass that was not for training: a dry run, a rollout
+    sampler.grad = grad
+    # After the pass of which this step's samples are, gradients are accumulated.
+    is_next = sampler.taken is not None and sampler.taken != sampler.passes
+    sampler.training = training and not is_next
 
 
 def leave(sampler: Sampler) -> None:
-    """It ends; the outermost one ends the pass."""
+    """It ends; the outermost one ends the pass. Raises nothing: it sets numbers."""
     sampler.depth -= 1
     if sampler.depth <= 0:
         sampler.depth = 0
