@@ -45,9 +45,12 @@ def enter(holder: Passes) -> None:
     sampler = holder.sampler
     sampler.depth += 1
     sampler.entered = True
-    if sampler.depth == 1 and not is_compiling():
-        grad, sampler.real = torch.is_grad_enabled(), is_real()
-        if grad and sampler.real and sampler.taken is not None and not sampler.taken_grad:
+    if sampler.depth > 1 or is_compiling():
+        return
+    sampler.real = is_real()
+    if sampler.real:
+        grad = torch.is_grad_enabled()
+        if grad and sampler.taken is not None and not sampler.taken_grad:
             drop_samples(sampler)  # of a pass that was not for training: a dry run, a rollout
         sampler.grad = grad
         # After the pass of which this step's samples are, gradients are accumulated.
