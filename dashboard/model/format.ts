@@ -26,6 +26,13 @@ export function duration(seconds: number): string {
   return seconds < 172_800 ? `${Math.round(seconds / 3600)} h` : `${Math.round(seconds / 86_400)} days`;
 }
 
+/**
+ * Per cent of a run's time that `seconds` are; null within its first minute: its start weighs too much there, and a run of another process
+ * may have ended before it was heard of.
+ */
+export const shareOfTime = (seconds: number, elapsedMs: number): number | null =>
+  elapsedMs < 60_000 ? null : (100_000 * seconds) / elapsedMs;
+
 /** Whole steps; above 1000 two digits, as no forecast is better than that. */
 export function about(steps: number): string {
   if (!Number.isFinite(steps)) return '∞';

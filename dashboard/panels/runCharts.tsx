@@ -3,7 +3,7 @@ import type { RunScalar } from '../../src/telemetry/catalogue.ts';
 import { LineChart } from '../charts/lineChart.tsx';
 import type { Value } from '../model/bands.ts';
 import { lineColour } from '../model/colours.ts';
-import { shown } from '../model/format.ts';
+import { shareOfTime, shown } from '../model/format.ts';
 import { grownWorst } from '../model/grown.ts';
 import { bandLine, type Line } from '../model/lines.ts';
 import { runsShown } from '../model/view.ts';
@@ -79,12 +79,12 @@ export function Cost() {
   const known = dataOf(view.value.run);
   if (known === null || known.latest === null) return null;
   const { overheadSeconds, samplesDropped, errors } = known.latest.monitor;
-  // Per cent of the time that the run has taken up to its newest step, which is in ms.
-  const share = (100_000 * overheadSeconds) / Math.max(1, known.latest.time - known.detail.startedAt);
+  const share = shareOfTime(overheadSeconds, known.latest.time - known.detail.startedAt);
   const lost = samplesDropped + errors > 0 ? `, ${samplesDropped} samples dropped, ${errors} errors` : '';
   return (
     <span class="soft">
-      monitor: {shown(overheadSeconds, 3)} s so far ({shown(share, 2)} %){lost}
+      monitor: {shown(overheadSeconds, 3)} s so far{share === null ? '' : ` (${shown(share, 2)} %)`}
+      {lost}
     </span>
   );
 }

@@ -24,7 +24,7 @@ export function SelfTestPanel() {
             {found === 0
               ? `Nothing was found wrong with ${rows.length} connections`
               : `${found} of ${rows.length} connections have findings`}
-            , before the first step
+            , each in its first step
           </caption>
           <thead>
             <tr>

@@ -118,6 +118,7 @@ class Monitor:
             else:
                 taps.drop(sampler)
             self._last = number
+            wired.faults.tell()
         except Exception as error:
             wired.faults.count("a step could not be recorded", error)
         try:
@@ -154,10 +155,13 @@ class Monitor:
     def _nothing_ran(self, wired: Wired) -> None:
         self._unseen += 1
         if self._unseen == UNSEEN:
-            wired.faults.say(
-                "unseen",
-                f"no connection ran in the last {UNSEEN} steps: is the model in training mode, and is it the object that was given to watch (not a copy)?",
-            )
+            parts = wired.sampler.parts
+            why = "no connection ran (is the model in training mode, and is it the object that was given to watch, not a copy?)"
+            if any(part.faults for part in parts):
+                why = "the mapping of no connection could be read"
+            elif parts[0].adapter.name == "matcher":
+                why += ", or the matcher named none; of a compiled model it is asked in the first step that runs outside of a graph"
+            wired.faults.say("unseen", f"nothing is sent: in the last {UNSEEN} steps {why}")
 
     def _tell_of_ranks(self, wired: Wired) -> None:
         if wired.world_size > 1:
@@ -179,6 +183,7 @@ class Monitor:
         if wired is None or self.closed or os.getpid() != self._pid:
             return
         self.closed = True
+        wired.faults.tell()
         try:
             release(wired)
             told = outcome if outcome in OUTCOMES else "unknown"

@@ -33,6 +33,11 @@ def record_of(
     read = {name: scalars.number(name, value, wired.faults) for name, value in given.items()}
     late = {name: value for name, value in read.items() if isinstance(value, Tensor)}
     listed, places = listing.arrange(wired.order, ran, bool(counts))
+    if wired.order.crossed:
+        sampler.faults.say(
+            "order",
+            "the connections run in ever other orders: composite gains are of one order, and not right of all steps",
+        )
     mapped = [i for i, sample in enumerate(samples) if sample.mapping is not None]
     tensors = [m for m in (sample.mapping for sample in samples) if m is not None]
     tokens = samples[mapped[0]].tokens if mapped else ()
@@ -84,9 +89,10 @@ def collect(sampler: Sampler) -> tuple[list[Run], list[Sample], list[Any]]:
             part.written = 0
         if part.refused:
             part.refused = False
-            sampler.faults.say(
+            sampler.faults.note(
                 part.name,
-                f"{part.name}: in a compiled graph, what it returns has no tensor that can be its mapping: it is left out",
+                "it is left out in a compiled graph",
+                "what it returns there has no tensor that can be its mapping",
             )
         if part.wanted:
             taps.prepare(sampler, part, max(part.wanted, 0))

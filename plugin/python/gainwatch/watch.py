@@ -216,4 +216,4 @@ def _tell(run: str, options: Options, sampler: Sampler) -> None:
 def said(parts: Sequence[Part]) -> str:
     """The connections, shortly."""
     shown = ", ".join(p.name for p in parts[:3]) + (", …" if len(parts) > 3 else "")
-    return f"{len(parts)} connections ({shown})"
+    return f"{len(parts)} connection{'s' if len(parts) > 1 else ''} ({shown})"

@@ -120,6 +120,33 @@ class Watching(Case):
                 train(trained, monitor, 10)
             self.assertIn("no connection ran", "\n".join(logs.output))
 
+    def test_what_cannot_be_read_of_many_layers_is_one_line(self) -> None:
+        logging.getLogger("gainwatch").setLevel(logging.WARNING)
+        model = model_of("deepseek", "hc", 3)
+        with self.assertLogs("gainwatch", "WARNING") as logs:
+            wide = torch.zeros(33, 33)
+            with self.watch(
+                model, matcher=lambda name, m: wide if name.count(".") == 1 else None
+            ) as monitor:
+                train(model, monitor, 6)
+        said = logs.output
+        self.assertEqual(len(said), 2, said)
+        self.assertIn("layers.0 … layers.2 (3): its mapping could not be read", said[0])
+        self.assertIn("n = 1 to 32 (given [33, 33])", said[0])
+        self.assertIn("nothing is sent: in the last 3 steps the mapping of no", said[1])
+        self.assertEqual(monitor.counters["errors"], 18)
+
+    def test_a_matcher_that_names_nothing_is_said(self) -> None:
+        logging.getLogger("gainwatch").setLevel(logging.WARNING)
+        model = model_of("deepseek", "hc", 1)
+        with (
+            self.assertLogs("gainwatch", "WARNING") as logs,
+            self.watch(model, matcher=lambda name, module: None) as monitor,
+        ):
+            train(model, monitor, 4)
+        self.assertEqual(len(logs.output), 1)
+        self.assertIn("or the matcher named none", logs.output[0])
+
     def test_with_everything_well_one_line_says_what_was_found_and_where_the_page_is(self) -> None:
         logging.getLogger("gainwatch").setLevel(logging.INFO)
         with self.assertLogs("gainwatch", "INFO") as logs:

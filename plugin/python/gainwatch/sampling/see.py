@@ -13,6 +13,7 @@ from torch import Tensor
 
 from ..adapters.protocol import Call, Inner, Reading, Refused
 from ..compiled import taps
+from ..guard import reason
 from . import quick
 from .passes import is_compiling, is_real
 from .state import MAX_RUNS, Checked, Part, Sample, Sampler, Tag, to_device
@@ -57,7 +58,10 @@ def fault(sampler: Sampler, tag: Tag, method: str, error: Exception) -> None:
     """Of one that cannot be read again and again nothing more is tried."""
     try:
         for part in tag.parts.values():
-            sampler.faults.count(f"{part.name}: its mapping could not be read from {method}", error)
+            sampler.faults.errors += 1
+            sampler.faults.note(
+                part.name, f"its mapping could not be read from {method}", reason(error)
+            )
             part.faults += 1
         if all(part.faults >= MAX_FAULTS for part in tag.parts.values()):
             tag.parts = {}

@@ -11,7 +11,7 @@ from typing import Any, Optional
 
 from torch import Tensor
 
-from ..guard import Faults, log
+from ..guard import Faults, log, names
 from ..wire.record import Listed, StepRecord, as_h
 from . import arrivals, bounds, orientations, pairs, table
 
@@ -154,12 +154,18 @@ class Check:
                 changed.setdefault((was, now), []).append(connection.name)
         for (was, now), of in changed.items():
             text = "self-check at step %d: %s: kind and bound are %s (taken for %s before)"
-            log.info(text, step, table.names(of), now, was)
+            log.info(text, step, names(of), now, was)
 
     def _test(self, seen: Sequence[table.Seen]) -> None:
         if not seen:
             return
-        rows = table.rows_of(seen)
+        tested = [known.row for known in self._known.values() if known.row is not None]
+        others = {
+            row.connection.adapter
+            for row in tested
+            if table.is_other(row.measured.recomputed, row.connection)
+        }
+        rows = table.rows_of(seen, others)
         for row in rows:
             self._known[row.connection.name].row = row
         if "table" not in self._said:

@@ -5,13 +5,14 @@ what is wrong with a connection (`findings`)."""
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Callable, NamedTuple, Optional
 
 import torch
 from torch import Tensor
 
+from ..guard import names
 from ..wire.record import Listed
 from .findings import Finding, Measured, findings, rounding
 from .sensitivity import sensitivities
@@ -43,12 +44,14 @@ class Row:
     findings: list[Finding]
 
 
-def rows_of(seen: Sequence[Seen]) -> list[Row]:
-    """A row for each."""
+def rows_of(seen: Sequence[Seen], others: Container[str] = ()) -> list[Row]:
+    """A row for each. others: adapters whose mappings were found to be another formula's, so that
+    nothing is known of the logits of one that is not recomputed."""
     moves = sensitivities([one.connection for one in seen], [one.h for one in seen])
     rows = []
     for one, moved in zip(seen, moves):
-        measured = measure(one, moved)
+        unknown = one.reference is None and one.connection.adapter in others
+        measured = measure(one, None if unknown else moved)
         rows.append(Row(one.connection, measured, list(findings(one.connection, measured, one.h))))
     return rows
 
@@ -59,7 +62,7 @@ def measure(seen: Seen, sensitivity: Optional[float]) -> Measured:
     if not bool(torch.isfinite(h).all()):
         return Measured()
     off = _difference(seen)
-    if off is not None and not off <= rounding(seen.connection):
+    if is_other(off, seen.connection):
         sensitivity = None  # it is no Sinkhorn that is known, and what its logits do is not known
     return Measured(
         float(h.sum(2).abs().amax(1).mean()),
@@ -69,6 +72,11 @@ def measure(seen: Seen, sensitivity: Optional[float]) -> Measured:
         mixing(h),
         off,
     )
+
+
+def is_other(off: Optional[float], connection: Listed) -> bool:
+    """Whether a mapping that is so far from its recomputation is another formula's."""
+    return off is not None and not off <= rounding(connection)
 
 
 def mixing(h: Tensor) -> Optional[str]:
@@ -108,11 +116,6 @@ def sent(rows: Iterable[Row], stored: Stored) -> list[dict[str, Any]]:
         }
         for row in rows
     ]
-
-
-def names(of: Sequence[str]) -> str:
-    """Shortly: "layers.0.attn … layers.42.ffn (86)"."""
-    return ", ".join(of) if len(of) <= 2 else f"{of[0]} … {of[-1]} ({len(of)})"
 
 
 def warnings(rows: Sequence[Row]) -> list[tuple[str, str]]:

@@ -4,6 +4,7 @@ did, worked out in float64 from matrices that the test itself has put there."""
 from __future__ import annotations
 
 import logging
+import random
 import unittest
 from typing import Any
 
@@ -13,7 +14,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 import gainwatch
-from tests.sampling.looped import D, Layer, Looped, N, bare, product, sent
+from tests.sampling.looped import D, Layer, Looped, Mix, N, bare, product, sent
 from tests.support import Server
 
 
@@ -34,10 +35,12 @@ class Repeats(unittest.TestCase):
             2, 6, N, D, generator=torch.Generator().manual_seed(step)
         ).requires_grad_()
 
-    def steps(self, model: Looped, call: Any = None, count: int = 4, micro: int = 1) -> list[Any]:
+    def steps(
+        self, model: Looped, call: Any = None, count: int = 4, micro: int = 1, **options: Any
+    ) -> list[Any]:
         """Trains, and gives the product of each step's first micro-batch."""
         wanted = []
-        monitor = self.watch(model)
+        monitor = self.watch(model, **options)
         for step in range(count):
             for part in range(micro):
                 (call or model)(self.x(step)).sum().backward()
@@ -77,20 +80,6 @@ class Repeats(unittest.TestCase):
             )
             self.assertEqual(len(self.server.steps[-1].order), 4)
 
-    def test_each_run_that_a_matcher_names_counts(self) -> None:
-        model = Looped(2, 3)
-        with self.watch(
-            model,
-            matcher=lambda name, module, inputs, out: out[1] if name.endswith(".hc") else None,
-            orientation="comb",
-        ) as monitor:
-            model(self.x()).sum().backward()
-            wanted = [product(model.ran)]
-            model(self.x(1)).sum().backward()
-            monitor.step()
-        self.assertEqual(len(self.server.steps[0].order), 6)
-        self.compare(wanted)
-
     def test_each_run_of_a_looped_model_counts(self) -> None:
         self.compare(self.steps(Looped(2, 3)))
         names = [
@@ -102,6 +91,18 @@ class Repeats(unittest.TestCase):
             "layers.1.hc#3",
         ]
         self.assertEqual(self.server.steps[0].order, names)
+
+    def test_each_run_that_a_matcher_names_counts(self) -> None:
+        """It is asked of the model itself as well, whose pass is told all the same."""
+        named = {
+            "matcher": lambda name, module, _, out: out[1] if isinstance(module, Mix) else None,
+            "orientation": "comb",
+        }
+        for drop, keep, micro in ((0.0, None, 1), (0.4, None, 1), (0.0, True, 1), (0.0, None, 3)):
+            with self.subTest(drop=drop, keep=keep, micro=micro):
+                self.server.steps.clear()
+                self.compare(self.steps(Looped(2, 3, drop, keep), count=8, micro=micro, **named))
+                self.assertGreaterEqual(len(self.server.steps[-1].order), 6)
 
     def test_how_often_may_change_from_step_to_step(self) -> None:
         model, wanted = Looped(2), []
@@ -125,6 +126,41 @@ class Repeats(unittest.TestCase):
 
     def test_one_that_is_skipped_is_the_identity(self) -> None:
         self.compare(self.steps(Looped(6, 1, drop=0.4), count=12))
+
+    def test_of_loops_that_skip_by_chance_the_order_is_right(self) -> None:
+        """A layer whose first run is in the second loop stands behind what ran in the first."""
+        for layers, times, seed in ((2, 3, 3), (3, 4, 1), (5, 2, 2)):
+            with self.subTest(layers=layers, times=times):
+                self.server.steps.clear()
+                model = Looped(layers, times, drop=0.4)
+                model.chance.seed(seed)
+                self.compare(self.steps(model, count=30))
+                self.assertLessEqual(len(self.server.steps[-1].order), 8 * layers)
+
+    def test_layers_in_ever_other_orders_are_8_names_each_at_most_and_that_is_said(self) -> None:
+        model = nn.ModuleList(Layer(seed) for seed in range(12))
+        order, chance = list(model), random.Random(0)
+
+        class Shuffled(nn.Module):
+            def __init__(self) -> None:
+                super().__init__()
+                self.layers = model
+
+            def forward(self, x: Tensor) -> Tensor:
+                for layer in order:
+                    x = layer(x)
+                return x
+
+        logging.getLogger("gainwatch").setLevel(logging.WARNING)
+        shuffled = Shuffled()
+        with self.assertLogs("gainwatch", "WARNING") as logs, self.watch(shuffled) as monitor:
+            for step in range(60):
+                chance.shuffle(order)
+                shuffled(self.x(step)).sum().backward()
+                monitor.step(1.0)
+        self.assertEqual(len(self.server.steps), 60)
+        self.assertLessEqual(len(self.server.steps[-1].order), 96)
+        self.assertIn("in ever other orders", "\n".join(logs.output))
 
     def test_what_is_recomputed_is_no_repetition(self) -> None:
         for keep in (True, False):

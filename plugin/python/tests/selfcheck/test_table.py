@@ -74,6 +74,15 @@ class TestRows(unittest.TestCase):
             (4.0, None, "even"),
         )
 
+    def test_of_logits_of_another_formula_nothing_is_said(self) -> None:
+        """Also where that was found of others of the adapter, and this one is not recomputed: it ran later."""
+        at, free = np.eye(4)[None], {"adapter": "mine"}
+        other = rows_of([seen(at, reference=sinkhorn(at), **free)])[0]
+        self.assertEqual(codes(other), ["recomputed"])
+        for others, found in ((["mine"], []), (["another"], ["frozen"])):
+            with self.subTest(others=others):
+                self.assertEqual(codes(rows_of([seen(at, **free)], others)[0]), found)
+
     def test_a_frozen_start(self) -> None:
         self.assertEqual(codes(row(np.eye(4)[None])), ["frozen"])
         self.assertEqual(codes(row(start(10))), [])  # 1.8e-4: slow, and it learns
