@@ -139,19 +139,22 @@ def _watched(original: Any, method: str) -> Any:
     def watched(self, *args, **kwargs):  # type: ignore[no-untyped-def]
         own = self.__dict__
         tag, holder = own.get(tag_name), own.get(pass_name)
-        if holder is not None:
+        if tag is None:
+            if holder is None:
+                return original(self, *args, **kwargs)
             enter(holder)
             try:
-                if tag is None:
-                    return original(self, *args, **kwargs)
-                return connected(self, tag, args, kwargs)
+                return original(self, *args, **kwargs)
             finally:
                 leave(holder.sampler)
-        if tag is None:
-            return original(self, *args, **kwargs)
-        return connected(self, tag, args, kwargs)
-
-    def connected(self: Any, tag: Any, args: Any, kwargs: Any) -> Any:
+        if holder is not None and not tag.inner:  # the model itself, which a matcher may name
+            enter(holder)
+            try:
+                out = original(self, *args, **kwargs)
+                event(tag, method, self, args, kwargs, out, nothing)
+                return out
+            finally:
+                leave(holder.sampler)
         if not tag.inner:
             out = original(self, *args, **kwargs)
             event(tag, method, self, args, kwargs, out, nothing)
