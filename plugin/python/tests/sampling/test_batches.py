@@ -18,7 +18,7 @@ class Batches(Case):
         torch._dynamo.reset()
         model = Looped(2)
         for layer in model.layers if compiled else ():
-            layer.compile(backend="aot_eager")  # type: ignore[no-untyped-call]
+            layer.compile(backend="aot_eager")
         with self.watch(model) as monitor:
             for size in sizes:
                 model(torch.ones(size, 6, N, D, device="cpu", requires_grad=True)).sum().backward()
@@ -41,7 +41,7 @@ class Batches(Case):
         model = bare(Looped(2))
         with self.watch(model) as monitor:
             x = torch.ones(3, 6, N, D)
-            torch._dynamo.decorators.mark_unbacked(x, 0)  # type: ignore[no-untyped-call]
+            torch._dynamo.decorators.mark_unbacked(x, 0)
             torch.compile(model, backend="eager", fullgraph=True)(x).sum().backward()
             monitor.step(1.0)
         self.assertEqual(self.server.arrived(), [1])

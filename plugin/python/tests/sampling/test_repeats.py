@@ -100,7 +100,7 @@ class Repeats(unittest.TestCase):
                 model, wanted = Looped(5, drop=0.6), []
                 model.chance.seed(seed)
                 for layer in model.layers if compiled else ():
-                    layer.compile(backend="eager")  # type: ignore[no-untyped-call]
+                    layer.compile(backend="eager")
                 monitor = self.watch(model)
                 for step in range(16):
                     y = model(self.x(step))
