@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 import unittest
 from collections.abc import Iterator
@@ -26,6 +28,24 @@ UNMIXED = {
     "0.1.15": (HC, CHANNELS),
     "0.3.0": (HC, CHANNELS, MHC),
 }
+
+OWN = "GAINWATCH_OWN_PROCESS"
+
+
+def load_tests(loader: Any, found: unittest.TestSuite, pattern: Any) -> unittest.TestSuite:
+    """In a process of their own: torch.compile keeps a package by its name, whichever its version."""
+    if os.environ.get(OWN) == "1":
+        return found
+    return unittest.TestSuite([OwnProcess("test_every_version")])
+
+
+class OwnProcess(unittest.TestCase):
+    @unittest.skipIf(os.environ.get(OWN) == "1", "it is this process")
+    def test_every_version(self) -> None:
+        command = [sys.executable, "-m", "unittest", __name__]
+        environment = {**os.environ, OWN: "1", "PYTHONPATH": os.pathsep.join(sys.path)}
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600)
+        self.assertEqual(done.returncode, 0, done.stderr[-4000:])
 
 
 class Variant(NamedTuple):

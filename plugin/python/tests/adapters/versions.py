@@ -34,7 +34,3 @@ def version(number: str) -> Iterator[Callable[[str], Any]]:
         for key in [key for key in sys.modules if key.split(".")[0] == NAME]:
             del sys.modules[key]
         sys.modules.update(kept)
-        for module in list(sys.modules.values()):  # torch.compile keeps modules by their name there
-            names = getattr(module, "__dict__", {})
-            for name in [name for name in names if name.startswith(f"__import_{NAME}")]:
-                del names[name]

@@ -67,7 +67,7 @@ def trained(
 
     model = entry.make(N, entry.channels * D, 1, DEPTH)
     given: dict[str, Any] = {"url": server.url, "run": "sharded", "matcher": entry.matcher}
-    monitor, found = None, []
+    monitor, found, names = None, [], entry.connections(DEPTH)
     try:
         if when == "before":
             monitor = gainwatch.watch(model, **given)
@@ -75,6 +75,8 @@ def trained(
             fully_shard(layer)
         if when == "after":
             monitor = gainwatch.watch(model, **given)
+        if monitor is not None and entry.found == "adapter":
+            names = [part.name for part in cast(Any, monitor._wired).sampler.parts]
         for step in range(STEPS):
             loss = model(entry.streams(N, entry.channels * D, 2 * step + rank)).square().mean()
             loss.backward()
@@ -87,10 +89,8 @@ def trained(
     finally:
         if monitor is not None:
             monitor.close()
-    if monitor is not None and entry.found == "adapter":
-        names = [part.name for part in cast(Any, monitor._wired).sampler.parts]
-        if names != entry.connections(DEPTH):
-            return found, f"found {names}"
+    if names != entry.connections(DEPTH):
+        return found, f"found {names}"
     if monitor is not None and (
         monitor.counters["errors"] or monitor.counters["acknowledged"] != STEPS
     ):
