@@ -18,6 +18,23 @@ function luminance(...channels: number[]): number {
   return 0.2126 * r + 0.7152 * g + 0.0722 * b;
 }
 
+/** The head of a matrix' table: a column for each stream, with a title where one is given, and one for the row sums. */
+export function StreamHeads({ streams, titleOf }: { streams: readonly number[]; titleOf?: (stream: number) => string }) {
+  return (
+    <thead>
+      <tr>
+        <th scope="col">stream</th>
+        {streams.map((j) => (
+          <th scope="col" key={j} title={titleOf?.(j)}>
+            {j}
+          </th>
+        ))}
+        <th scope="col">row sum</th>
+      </tr>
+    </thead>
+  );
+}
+
 /** `values`: n × n, row-major. */
 export function Matrix({ connection, values }: { connection: string; values: readonly number[] }) {
   const n = Math.round(Math.sqrt(values.length));
@@ -30,17 +47,7 @@ export function Matrix({ connection, values }: { connection: string; values: rea
         <caption>
           H<sub>res</sub> of {connection}: the row receives from the column; mean over the sampled tokens
         </caption>
-        <thead>
-          <tr>
-            <th scope="col">stream</th>
-            {streams.map((j) => (
-              <th scope="col" key={j}>
-                {j}
-              </th>
-            ))}
-            <th scope="col">row sum</th>
-          </tr>
-        </thead>
+        <StreamHeads streams={streams} />
         <tbody>
           {streams.map((i) => (
             <tr key={i}>

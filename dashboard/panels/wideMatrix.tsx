@@ -2,6 +2,7 @@
 import { css, gainColour } from '../model/colours.ts';
 import { aroundOne, largestEntry, rangeText, signed, sumsOf } from '../model/connection.ts';
 import { currentTheme } from '../state/theme.ts';
+import { StreamHeads } from './matrix.tsx';
 
 /** `values`: n × n, row-major. The colours reach to the largest entry, as all are small where many streams mix evenly. */
 export function WideMatrix({ connection, values }: { connection: string; values: readonly number[] }) {
@@ -18,17 +19,7 @@ export function WideMatrix({ connection, values }: { connection: string; values:
           H<sub>res</sub> of {connection}: the row receives from the column; mean over the sampled tokens. Colours from {signed(-most, 3)}{' '}
           to {signed(most, 3)}; row sums {rangeText(rows)}, column sums {rangeText(columns)}
         </caption>
-        <thead>
-          <tr>
-            <th scope="col">stream</th>
-            {streams.map((j) => (
-              <th scope="col" key={j} title={`column sum ${aroundOne(columns[j])}`}>
-                {j}
-              </th>
-            ))}
-            <th scope="col">row sum</th>
-          </tr>
-        </thead>
+        <StreamHeads streams={streams} titleOf={(j) => `column sum ${aroundOne(columns[j])}`} />
         <tbody>
           {streams.map((i) => (
             <tr key={i}>

@@ -159,7 +159,7 @@ class Monitor:
             why = "no connection ran (is the model in training mode, and is it the object that was given to watch, not a copy?)"
             if any(part.faults for part in parts):
                 why = "the mapping of no connection could be read"
-            elif parts[0].adapter.name == "matcher":
+            elif parts[0].adapter.asks_all:
                 why += ", or the matcher named none; of a compiled model it is asked in the first step that runs outside of a graph"
             wired.faults.say("unseen", f"nothing is sent: in the last {UNSEEN} steps {why}")
 

@@ -1,27 +1,19 @@
-"""`watch`: checks its arguments, finds the connections of a model, and wires sampling, self-check and sending together. What each does is
-theirs."""
+"""`watch`: checks its arguments, and wires finding, sampling, self-check and sending together. What each does is theirs."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import Any, Callable, Optional
 
-from . import adapters, names
-from .adapters import matcher as matchers
-from .adapters import registry
-from .compiled import taps
+from . import find, names
 from .guard import Faults, log, show_lines
 from .monitor import Monitor
 from .options import Options, rule
-from .sampling import attach, passes
-from .sampling.state import Part, Sampler, Tag
+from .sampling.state import Part, Sampler
 from .selfcheck.running import Check
 from .transport.sender import Sender
 from .wire import body
 from .wired import Wired, counters
-
-WRAPPERS = r"(^|\.)(_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module|module)(?=\.|$)"
 
 
 def watch(
@@ -83,7 +75,7 @@ def watch(
 def _wire(model: Any, options: Options, optimizer: Any) -> Monitor:
     show_lines()
     faults = Faults()
-    recognised = _recognised(model, options, faults)
+    recognised = find.recognised(model, options, faults)
     sampler = Sampler(options.tokens, options.every, faults)
     assert options.rank is not None and options.world_size is not None and options.url is not None
     named = names.names(options.run, options.attempt, options.key, options.rank, options.world_size)
@@ -93,111 +85,13 @@ def _wire(model: Any, options: Options, optimizer: Any) -> Monitor:
         lambda record: body.encode(record, encoding), faults,
     )  # fmt: skip
     check = encoding.check = Check(faults, sender.attest)
-    undo = _attach(model, recognised, sampler, named.run)
+    undo = find.attach_all(model, recognised, sampler, named.run)
     wired = Wired(
         sampler, sender, check, faults, optimizer, named.attempt, options.drain_seconds, options.world_size, named.place, undo,
     )  # fmt: skip
     encoding.fields = lambda: {**options.identity(), **counters(wired)}
     _tell(named.run, options, sampler)
     return Monitor(wired)
-
-
-def _recognised(model: Any, options: Options, faults: Faults) -> list[registry.Recognised]:
-    """The modules that have connections, by the name that they have in the model as its author wrote it."""
-    modules = [(_name(name), module) for name, module in model.named_modules()]
-    if options.matcher is not None:
-        by_id = {id(module): name for name, module in modules}
-        own = matchers.adapter(
-            options.matcher, by_id, options.kind, options.bounded, options.orientation
-        )
-        return [
-            registry.Recognised(name, module, own, tuple(own.recognise(module)))
-            for name, module in modules
-        ]
-    found = (registry.recognise(name, module, adapters.ALL, faults) for name, module in modules)
-    return [one for one in found if one is not None]
-
-
-def _name(name: str) -> str:
-    return re.sub(WRAPPERS, "", name).lstrip(".") or "connection"
-
-
-def _attach(
-    model: Any, recognised: list[registry.Recognised], sampler: Sampler, run: str
-) -> list[Callable[[], None]]:
-    """Watches what was recognised. What cannot be is left out and said."""
-    undo: list[Callable[[], None]] = []
-    watched = []
-    for name, module, adapter, found in recognised:
-        taken: list[Callable[[], None]] = []
-        try:
-            sites = tuple(adapter.sites(module))
-            for site in sites:
-                taken.append(attach.attach(module, site))
-            if not sites:
-                raise ValueError("it has no method that gives its mapping")
-        except Exception as error:
-            for take_off in taken:
-                take_off()
-            if adapter.name != "matcher":
-                sampler.faults.say(
-                    name,
-                    f"{name}: is a connection ({adapter.name}), and cannot be watched: {error}",
-                )
-            continue
-        undo += taken
-        parts = {}
-        for one in found:
-            if one.note:
-                sampler.faults.say(one.note, f"{name}: {one.note}")
-            known_as = names.of_connection(f"{name}.{one.part}" if one.part else name)
-            parts[one.part] = Part(known_as, one, adapter, len(sampler.parts))
-            sampler.parts.append(parts[one.part])
-        undo.append(
-            _mark(
-                module,
-                attach.TAG,
-                Tag(sampler, adapter, parts, any(s.inner for s in sites)),
-                sampler,
-            )
-        )
-        watched.append(module)
-    for part in sampler.parts:
-        taps.prepare(sampler, part)
-    if any(one.adapter.name == "matcher" for one in recognised):  # what it names is not known yet
-        watched = [m for m in watched if not any(True for _ in m.children())]
-    holders = passes.holders(model, watched) if watched else []
-    for holder in holders:
-        try:
-            undo.append(attach.attach_pass(holder))
-            undo.append(_mark(holder, attach.PASS, passes.Passes(sampler, holder), sampler))
-        except ValueError:
-            pass  # a ModuleList is called by nobody
-    undo.append(taps.follow(sampler))
-    if taps.forget(passes.above(model, watched)):
-        log.info(
-            "run %s: the model was compiled before watch(): it is compiled once more, with what is watched in it",
-            run,
-        )
-    return undo
-
-
-def _mark(module: Any, name: str, mark: Any, sampler: Sampler) -> Callable[[], None]:
-    """Puts a mark on the module; the newer monitor goes on with what another watches."""
-    before = module.__dict__.get(name)
-    if isinstance(before, Tag) and not before.sampler.closed:
-        before.sampler.faults.say(
-            "watched twice",
-            "the model is watched by another monitor now, which goes on with its connections",
-        )
-        before.sampler.parts = [p for p in before.sampler.parts if p not in before.parts.values()]
-    module.__dict__[name] = mark
-
-    def take_off() -> None:
-        if module.__dict__.get(name) is mark:
-            del module.__dict__[name]
-
-    return take_off
 
 
 def _tell(run: str, options: Options, sampler: Sampler) -> None:

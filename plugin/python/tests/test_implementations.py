@@ -4,10 +4,7 @@ float64 NumPy and against what is measured from their streams."""
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 import unittest
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,9 +17,7 @@ from .implementations import (
     implementations,
     measured,
 )
-from .standins.packages import chosen
-
-HERE = Path(__file__).parents[1]
+from .standins.packages import chosen, run_with
 
 
 def size(entry: Implementation, n: int = 4) -> tuple[int, int]:
@@ -205,20 +200,5 @@ class TestTable(unittest.TestCase):
     def test_the_other_package_called_mhc(self) -> None:
         """mhc and mhc-pytorch are both imported as mhc: the other one has a process of its own."""
         other = "mhc" if chosen() == "mhc-pytorch" else "mhc-pytorch"
-        command = [
-            sys.executable,
-            "-W",
-            "ignore",
-            "-m",
-            "unittest",
-            "tests.test_implementations.TestTable",
-        ]
-        done = subprocess.run(
-            command,
-            cwd=HERE,
-            env={**os.environ, "GAINWATCH_MHC": other},
-            capture_output=True,
-            text=True,
-            timeout=600,
-        )
+        done = run_with(other, "tests.test_implementations.TestTable")
         self.assertEqual(done.returncode, 0, done.stderr[-4000:])

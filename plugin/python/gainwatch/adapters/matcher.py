@@ -60,7 +60,7 @@ def adapter(
             ),
         )
 
-    return Adapter("matcher", recognise, lambda module: (Site("forward"),), read)
+    return Adapter("matcher", recognise, lambda module: (Site("forward"),), read, asks_all=True)
 
 
 def streams(x: Tensor, mapping: Tensor) -> Tensor:

@@ -94,6 +94,8 @@ class Adapter:
     # The mapping as stored [tokens, n, n], worked out anew in float32 from the streams [tokens, n, d], for the self-test; None where a
     # module has more in it than is known. Called without gradients and autocast.
     formula: Optional[Callable[[nn.Module, str, Tensor], Optional[Tensor]]] = None
+    # It is asked of every module, at each call: most have no connection, and where one had its mapping tells nothing.
+    asks_all: bool = False
 
 
 class Refused(Exception):

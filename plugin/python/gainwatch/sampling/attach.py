@@ -136,25 +136,9 @@ def _watched(original: Any, method: str) -> Any:
     event, enter, leave, armed, nothing = see.event, passes.enter, passes.leave, _armed, ()
     tag_name, pass_name = TAG, PASS if method == "forward" else ""
 
-    def watched(self, *args, **kwargs):  # type: ignore[no-untyped-def]
-        own = self.__dict__
-        tag, holder = own.get(tag_name), own.get(pass_name)
+    def called(self: Any, tag: Any, args: Any, kwargs: Any) -> Any:
         if tag is None:
-            if holder is None:
-                return original(self, *args, **kwargs)
-            enter(holder)
-            try:
-                return original(self, *args, **kwargs)
-            finally:
-                leave(holder.sampler)
-        if holder is not None and not tag.inner:  # the model itself, which a matcher may name
-            enter(holder)
-            try:
-                out = original(self, *args, **kwargs)
-                event(tag, method, self, args, kwargs, out, nothing)
-                return out
-            finally:
-                leave(holder.sampler)
+            return original(self, *args, **kwargs)
         if not tag.inner:
             out = original(self, *args, **kwargs)
             event(tag, method, self, args, kwargs, out, nothing)
@@ -168,6 +152,17 @@ def _watched(original: Any, method: str) -> Any:
             now.calls = before
         event(tag, method, self, args, kwargs, out, calls)
         return out
+
+    def watched(self, *args, **kwargs):  # type: ignore[no-untyped-def]
+        own = self.__dict__
+        tag, holder = own.get(tag_name), own.get(pass_name)
+        if holder is None:
+            return called(self, tag, args, kwargs)
+        enter(holder)  # a module may be both: a matcher is asked of the model itself
+        try:
+            return called(self, tag, args, kwargs)
+        finally:
+            leave(holder.sampler)
 
     return _in_place_of(original, watched if passes.TRACEABLE else _eager(original, watched))
 

@@ -7,21 +7,14 @@ from typing import Any
 
 import torch
 
-from .state import Sampler
+from .state import Mark, Sampler
 
 
-class Passes:
-    """What the model, and each module on the way down from it that holds all connections, carries in its __dict__; nothing in a pickle and
-    in a deep copy."""
+class Passes(Mark):
+    """Of the model, and of each module on the way down from it that holds all connections."""
 
     def __init__(self, sampler: Sampler, module: Any) -> None:
         self.sampler, self.module = sampler, module
-
-    def __deepcopy__(self, memo: Any) -> None:
-        return None
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return type(None), ()
 
 
 def holders(model: Any, owners: list[Any]) -> list[Any]:
@@ -86,13 +79,13 @@ def drop_samples(sampler: Sampler) -> None:
 
 def is_real() -> bool:
     """What runs is no trace, no functional transform, and nothing that the backward pass recomputes."""
-    return bool(_task() == -1 and _tracing() is None and _transforming() is None)
+    return bool(_task() == -1 and _tracing() is None and transforming() is None)
 
 
 # Whether torch.compile can trace what we do with a module: torch 2.1 raises into the training, 2.4 is the oldest tried that does not.
 TRACEABLE = torch.torch_version.TorchVersion(torch.__version__) >= "2.4"
 _tracing = torch._C._get_tracing_state
-_transforming = getattr(torch._C._functorch, "peek_interpreter_stack", lambda: None)
+transforming = getattr(torch._C._functorch, "peek_interpreter_stack", lambda: None)
 _task = getattr(torch._C, "_current_graph_task_id", lambda: -1)
 _compiler = getattr(torch, "compiler", None)
 is_compiling = getattr(_compiler, "is_compiling", None) or torch._dynamo.external_utils.is_compiling

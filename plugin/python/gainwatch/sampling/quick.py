@@ -5,13 +5,11 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple, Optional
 
-import torch
 from torch import Tensor
 
 from ..adapters.protocol import Reading
-from .state import Part, Sample, Sampler, Tag
-
-_transforming = getattr(torch._C._functorch, "peek_interpreter_stack", lambda: None)
+from .passes import transforming
+from .state import Part, Sample, Sampler, Tag, rows
 
 
 class Place(NamedTuple):
@@ -27,11 +25,14 @@ class Place(NamedTuple):
 
 
 def learn(tag: Tag, module: Any, args: tuple[Any, ...], out: Any, reading: Reading) -> None:
-    """Notes where the mapping of a reading stands, if it stands in a tuple as it is. A matcher is asked each time, as it is said."""
+    """Notes where the mapping of a reading stands, if it stands in a tuple as it is."""
     mapping = reading.mapping
-    if tag.adapter.name == "matcher":
-        return
-    if type(mapping) is not Tensor or not isinstance(out, tuple) or tag.inner:
+    if (
+        tag.inner
+        or tag.adapter.asks_all
+        or type(mapping) is not Tensor
+        or not isinstance(out, tuple)
+    ):
         return
     at = [index for index, value in enumerate(out) if value is mapping]
     handed = "" if len(tag.parts) == 1 else _handed(module, args)
@@ -56,7 +57,7 @@ def take(sampler: Sampler, tag: Tag, module: Any, args: tuple[Any, ...], out: An
     else:
         return False
     part, _, at, shape, dtype, device = place
-    if type(out) is not tuple or len(out) <= at or _transforming() is not None:
+    if type(out) is not tuple or len(out) <= at or transforming() is not None:
         return False
     mapping, run = out[at], part.run
     if type(mapping) is not Tensor or mapping.shape != shape or mapping.dtype is not dtype:
@@ -68,10 +69,7 @@ def take(sampler: Sampler, tag: Tag, module: Any, args: tuple[Any, ...], out: An
     if run in part.samples:
         return True
     n, positions, tokens = known
-    sample = mapping.detach().reshape(-1, n, n).index_select(0, tokens)
-    part.samples[run] = Sample(
-        sample if dtype is torch.float32 else sample.float(), positions, None
-    )
+    part.samples[run] = Sample(rows(mapping, n, tokens), positions, None)
     sampler.taken, sampler.taken_grad = sampler.passes, sampler.grad
     sampler.order.append((part, run))
     return True

@@ -16,7 +16,7 @@ from ..compiled import taps
 from ..guard import reason
 from . import quick
 from .passes import is_compiling, is_real
-from .state import MAX_RUNS, Checked, Part, Sample, Sampler, Tag, to_device
+from .state import MAX_RUNS, Checked, Part, Sample, Sampler, Tag, rows, to_device
 
 CHECK_TOKENS = 8  # of each connection, for the self-check
 MAX_FAULTS = 20  # in a row: a connection that cannot be read is then left alone
@@ -167,14 +167,10 @@ def take(sampler: Sampler, part: Part, reading: Reading, mapping: Tensor, module
     key = (mapping.shape, mapping.device)
     n, positions, index = sampler.plans.get(key) or plan(sampler, *key)
     part.n, part.dtype = n, mapping.dtype
-    flat = mapping.detach().reshape(-1, n, n)  # not a tuple: that takes half as long again
-    sample = flat.index_select(0, index)
-    if sample.dtype is not torch.float32:
-        sample = sample.float()
     checked = None
     if sampler.checking and reading.streams is not None:
-        checked = look(sampler, part, reading, module, len(flat))
-    return Sample(sample, positions, checked)
+        checked = look(sampler, part, reading, module, math.prod(mapping.shape[:-2]))
+    return Sample(rows(mapping, n, index), positions, checked)
 
 
 def look(

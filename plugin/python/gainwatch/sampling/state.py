@@ -56,14 +56,24 @@ class Part:
         self.uniform: Optional[Tensor] = None
         self.written = 0  # runs that a compiled graph wrote in its last pass; 0: none is compiled
         self.wanted = 0  # runs for which there was no buffer
-        self.most = 0  # runs that compiled graphs have written in a pass, at most
+        self.most = 0  # runs that are known of it
         self.refused = False  # what a compiled graph has in its place cannot be its mapping
         self.captured = False  # in a CUDA graph, which replays without Python
 
 
-class Tag:
-    """What a watched module carries in its __dict__. It is nothing in a pickle and in a deep copy: those are not watched, and what loads
-    them needs no gainwatch."""
+class Mark:
+    """What a module carries in its __dict__. It is nothing in a pickle and in a deep copy: those are not watched, and what loads them
+    needs no gainwatch."""
+
+    def __deepcopy__(self, memo: Any) -> None:
+        return None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(None), ()
+
+
+class Tag(Mark):
+    """Of a module with connections."""
 
     def __init__(
         self, sampler: Sampler, adapter: Adapter, parts: dict[str, Part], inner: bool
@@ -71,12 +81,6 @@ class Tag:
         self.sampler, self.adapter, self.parts = sampler, adapter, parts
         self.inner = inner  # the calls of inner functions are noted
         self.places: tuple[Any, ...] = ()  # where `quick` has seen its mappings
-
-    def __deepcopy__(self, memo: Any) -> None:
-        return None
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return type(None), ()
 
 
 @dataclass
@@ -141,6 +145,13 @@ class Sampler:
 def is_check(watched: int) -> bool:
     """At the watched steps 1, 2, 4, 8, …"""
     return watched & (watched + 1) == 0 and watched < (1 << CHECKS)
+
+
+def rows(mapping: Tensor, n: int, index: Tensor) -> Tensor:
+    """Matrices [S, n, n] of a mapping [..., n, n], in float32 and off the tape."""
+    # not a tuple of sizes: that takes half as long again
+    sample = mapping.detach().reshape(-1, n, n).index_select(0, index)
+    return sample if sample.dtype is torch.float32 else sample.float()
 
 
 def to_device(numbers: Sequence[float], dtype: Any, device: Any) -> Tensor:

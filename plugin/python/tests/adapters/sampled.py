@@ -11,11 +11,11 @@ from typing import Any, NamedTuple, Optional
 import numpy as np
 import torch
 
+from gainwatch.find import attach_all, recognised
 from gainwatch.guard import Faults, log
 from gainwatch.options import Options
 from gainwatch.record import collect
 from gainwatch.sampling.state import Sampler
-from gainwatch.watch import _attach, _recognised
 
 TOKENS = 4096  # more than tests have: all are sampled
 
@@ -36,9 +36,9 @@ class Watched:
     def __init__(self, model: Any, tokens: int = TOKENS, **options: Any) -> None:
         self.faults = Faults()
         self.options = Options(**{**DEFAULTS, **options})
-        self.recognised = _recognised(model, self.options, self.faults)
+        self.recognised = recognised(model, self.options, self.faults)
         self.sampler = Sampler(tokens, 1, self.faults)
-        self.undo = _attach(model, self.recognised, self.sampler, "test")
+        self.undo = attach_all(model, self.recognised, self.sampler, "test")
 
     def names(self) -> list[str]:
         """Of the connections, as the modules come in the model."""

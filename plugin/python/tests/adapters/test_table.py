@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 import unittest
-from pathlib import Path
 
 import torch
 
@@ -15,9 +12,9 @@ from gainwatch.adapters import registry
 from gainwatch.guard import Faults
 
 from ..implementations import NEVER, ROWS, Implementation, implementations
+from ..standins.packages import run_with
 from .agreement import assert_agrees, size
 
-HERE = Path(__file__).parents[2]
 # By their entry's name: why no adapter reads it.
 DECLINED = {
     "mhc MatrixMHCSkip": "mixes the outputs of earlier layers into one: of its matrix one row is used, and no streams pass on",
@@ -97,22 +94,7 @@ class TestTable(unittest.TestCase):
     @unittest.skipIf(os.environ.get("GAINWATCH_MHC"), "is the other process")
     def test_the_other_package_called_mhc(self) -> None:
         """mhc and mhc-pytorch are both imported as mhc: mhc 0.5.5 has a process of its own."""
-        command = [
-            sys.executable,
-            "-W",
-            "ignore",
-            "-m",
-            "unittest",
-            f"{__name__}.TestTable.test_the_table",
-        ]
-        done = subprocess.run(
-            command,
-            cwd=HERE,
-            env={**os.environ, "GAINWATCH_MHC": "mhc"},
-            capture_output=True,
-            text=True,
-            timeout=300,
-        )
+        done = run_with("mhc", f"{__name__}.TestTable.test_the_table")
         self.assertEqual(done.returncode, 0, done.stderr[-3000:])
         self.assertIn("declined: mixes the outputs", done.stdout)
 

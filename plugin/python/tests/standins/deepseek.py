@@ -63,6 +63,14 @@ def mixes(x: torch.Tensor, fn: torch.Tensor) -> torch.Tensor:
     return F.linear(flat, fn.float()) * torch.rsqrt(flat.square().mean(-1, keepdim=True) + 1e-6)
 
 
+def mixed(
+    x: torch.Tensor, fn: torch.Tensor, scale: torch.Tensor, base: torch.Tensor, n: int
+) -> Three:
+    """Of streams [b, s, n, d]: (y, post, comb)."""
+    pre, post, comb = split(mixes(x, fn), scale, base, n)
+    return (pre.unsqueeze(-1) * x).sum(2).to(x.dtype), post, comb
+
+
 def spread(
     y: torch.Tensor, residual: torch.Tensor, post: torch.Tensor, comb: torch.Tensor
 ) -> torch.Tensor:
@@ -88,8 +96,7 @@ class Block(Parameters):
     def hc_pre(
         self, x: torch.Tensor, hc_fn: torch.Tensor, hc_scale: torch.Tensor, hc_base: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        pre, post, comb = split(mixes(x, hc_fn), hc_scale, hc_base, self.hc_mult)
-        return (pre.unsqueeze(-1) * x).sum(2).to(x.dtype), post, comb
+        return mixed(x, hc_fn, hc_scale, hc_base, self.hc_mult)
 
     def hc_post(
         self, x: torch.Tensor, residual: torch.Tensor, post: torch.Tensor, comb: torch.Tensor

@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 
 from .base import COMB_ROWS, Implementation
-from .deepseek import Parameters, Three, mixes, sites, split, spread
+from .deepseek import Parameters, Three, mixed, mixes, sites, split, spread
 from .mindspeed import sequence_first
 
 
@@ -53,8 +53,7 @@ class SequenceFirstUtil(HyperConnectionUtil):
     def hc_pre_raw(
         self, x: torch.Tensor, hc_fn: torch.Tensor, hc_scale: torch.Tensor, hc_base: torch.Tensor
     ) -> Three:
-        pre, post, comb = split(mixes(x, hc_fn), hc_scale, hc_base, self.hc_mult)
-        return (pre.unsqueeze(-1) * x).sum(2).to(x.dtype), post, comb
+        return mixed(x, hc_fn, hc_scale, hc_base, self.hc_mult)
 
     def layer_pre(
         self,

@@ -6,6 +6,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import os
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -61,6 +62,14 @@ def missing(package: str) -> str:
 def chosen() -> str:
     """Which of the two that are called `mhc` this process has."""
     return os.environ.get("GAINWATCH_MHC", "mhc-pytorch")
+
+
+def run_with(mhc: str, tests: str) -> subprocess.CompletedProcess[str]:
+    """Runs tests in a process that has this one of the two that are called `mhc`."""
+    command = [sys.executable, "-W", "ignore", "-m", "unittest", tests]
+    own = {**os.environ, "GAINWATCH_MHC": mhc}
+    root = Path(__file__).parents[2]
+    return subprocess.run(command, cwd=root, env=own, capture_output=True, text=True, timeout=600)
 
 
 def load(package: str, module: str) -> Any:
